@@ -1,0 +1,26 @@
+"""The image layer: from what the user has to one uint8 array of shape (n, h, w, c).
+
+X is a table of numbers or not, which :func:`is_table` says. Tables are validated by scikit-learn
+and folded by :func:`fold_rows`; all else is read by :func:`read_images`.
+"""
+
+from ._channels import convert_channels
+from ._files import find_unreadable
+from ._forms import is_table
+from ._pixels import as_uint8
+from ._read import read_images
+from ._resize import INTERPOLATIONS, resize_batch, resize_images
+from ._rows import fold_rows, resolve_fold
+
+__all__ = [
+    "INTERPOLATIONS",
+    "as_uint8",
+    "convert_channels",
+    "find_unreadable",
+    "fold_rows",
+    "is_table",
+    "read_images",
+    "resize_batch",
+    "resize_images",
+    "resolve_fold",
+]
