@@ -1,0 +1,145 @@
+"""The backbone as a part of a network: its own normalisation, its freezing, its features."""
+
+import torch
+from torch import nn
+
+from skblood.backbones._config import backbone_config
+from skblood.backbones._sources import build_body
+
+
+class Standardize(nn.Module):
+    """Subtract a mean and divide by a standard deviation, per channel.
+
+    Parameters
+    ----------
+    mean, std : array-like of float
+        One value per channel. A `std` of 0 (a channel that never varies) counts as 1.
+    """
+
+    def __init__(self, mean, std):
+        super().__init__()
+        mean = torch.as_tensor(mean, dtype=torch.float32)
+        std = torch.as_tensor(std, dtype=torch.float32)
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", torch.where(std > 0, std, torch.ones_like(std)))
+
+    def forward(self, x):
+        """Standardise axis 1 of ``(n, c)`` or ``(n, c, h, w)``."""
+        shape = (1, -1) + (1,) * (x.ndim - 2)
+        return (x - self.mean.view(shape)) / self.std.view(shape)
+
+
+class Backbone(nn.Module):
+    """Images in 0..1 to features: normalisation, then a network without its classifier.
+
+    Parameters
+    ----------
+    body : torch.nn.Module
+        Maps normalised images to ``(n, d)``.
+    standardize : Standardize
+        The normalisation that the body was, or will be, trained with.
+    in_channels : int
+        Channels that the body takes; gray images are repeated to them.
+    stages : list of list of str
+        Parameter names of the body by stage, from input to output.
+    trainable : "all", "head" or int
+        All of the body is trained, none of it, or its last stages.
+    """
+
+    def __init__(self, body, standardize, in_channels, stages=(), trainable="all"):
+        super().__init__()
+        self.body = body
+        self.standardize = standardize
+        self.in_channels = in_channels
+        self.frozen = trainable == "head"
+        keep = {"all": len(stages), "head": 0}.get(trainable, trainable)
+        frozen_names = {name for stage in stages[: len(stages) - keep] for name in stage}
+        for name, parameter in body.named_parameters():
+            parameter.requires_grad_(name not in frozen_names)
+
+    def train(self, mode=True):
+        """Set the mode; what is frozen stays in evaluation mode, BatchNorm statistics included."""
+        super().train(mode)
+        if mode:
+            for module in self.body.modules():
+                parameters = list(module.parameters())
+                if parameters and not any(p.requires_grad for p in parameters):
+                    module.eval()
+        return self
+
+    def forward(self, x):
+        """Map ``(n, c, h, w)`` in 0..1 to features ``(n, d)``."""
+        x = self.standardize(x)
+        if x.shape[1] == 1 and self.in_channels == 3:
+            x = x.expand(-1, 3, -1, -1)
+        return self.body(x)
+
+
+def create_backbone(
+    name, *, weights="default", trainable="all", image_shape=(224, 224, 3), statistics=None
+):
+    """Build a backbone.
+
+    Parameters
+    ----------
+    name : str
+        A name of timm, ``"torchvision/<name>"``, or one of our own.
+    weights : "default", None or path-like, default="default"
+        Published weights (our own networks have none and start at random), random weights,
+        or those of a ``.safetensors`` or ``.pth`` file.
+    trainable : "all", "head" or int, default="all"
+        Train all of it, nothing of it, or its last `trainable` stages.
+    image_shape : tuple of (int, int, int), default=(224, 224, 3)
+        Height, width and channels of the images that it will be given.
+    statistics : tuple of (array-like, array-like), default=None
+        Mean and standard deviation per channel of the training images in 0..1, for a backbone
+        that brings none. Given for a backbone that does bring some, they are not used.
+
+    Returns
+    -------
+    backbone : Backbone
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, the weights do not fit, the backbone has fewer stages than
+        `trainable`, or it does not take images of this shape.
+    ConnectionError
+        If published weights cannot be fetched.
+    """
+    *image_size, n_channels = image_shape
+    config = backbone_config(name)
+    body = build_body(name, weights, n_channels, tuple(image_size))
+    if body.in_channels not in (n_channels, 3) or n_channels not in (body.in_channels, 1):
+        raise ValueError(
+            f"backbone={name!r} takes images of {body.in_channels} channels (or gray ones); "
+            f"the images have shape {tuple(image_shape)} (height, width, channels)."
+        )
+    if isinstance(trainable, int) and trainable > len(body.stages):
+        raise ValueError(
+            f"trainable={trainable}, but backbone {name!r} has {len(body.stages)} stages. "
+            "Use a smaller number, or 'all'."
+        )
+    if config.mean is not None:
+        statistics = (config.mean, config.std)
+    elif statistics is None:
+        statistics = ([0.5] * n_channels, [0.25] * n_channels)
+    backbone = Backbone(
+        body.module, Standardize(*statistics), body.in_channels, body.stages, trainable
+    )
+    backbone.num_features = _feature_width(backbone, name, image_shape)
+    return backbone
+
+
+@torch.no_grad()
+def _feature_width(backbone, name, image_shape):
+    height, width, n_channels = image_shape
+    backbone.eval()
+    try:
+        features = backbone(torch.zeros(1, n_channels, height, width))
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise ValueError(
+            f"backbone={name!r} does not take images of {height}x{width} px: {error} "
+            "Choose another image_size."
+        ) from error
+    return features.shape[1]

@@ -1,0 +1,116 @@
+"""Pretrained weights: from a file of the user's, or through timm and torchvision."""
+
+import os
+import re
+import warnings
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+# What trainers wrap a network in, and what the parameters are then called by.
+_WRAPPER_KEYS = ("state_dict", "model", "model_state_dict", "state_dict_ema")
+_WRAPPER_PREFIX = re.compile(r"^(module\.|_orig_mod\.|model\.)+")
+
+
+def load_weights(body, path, name, head_prefixes):
+    """Load a weights file into a backbone, in place.
+
+    Parameters
+    ----------
+    body : torch.nn.Module
+        The backbone without its classifier.
+    path : str or path-like
+        A ``.safetensors`` file, or a ``.pth``/``.pt``/``.bin`` file of tensors
+        (read with ``weights_only=True``: no code of the file is run).
+    name : str
+        The backbone's name, for messages.
+    head_prefixes : tuple of str
+        Names of the classifier that the backbone went without; such keys of the file are
+        left out silently.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file cannot be read, or keys of the backbone are missing from it or have another
+        shape. The message lists them.
+
+    Warns
+    -----
+    UserWarning
+        If the file holds keys that the backbone does not have.
+    """
+    given = _read_state(path)
+    wanted = body.state_dict()
+    # A counter that only momentum=None uses; files made before it existed lack it.
+    missing = [k for k in wanted if k not in given and not k.endswith("num_batches_tracked")]
+    wrong = [k for k in wanted if k in given and given[k].shape != wanted[k].shape]
+    if missing or wrong:
+        raise ValueError(
+            f"The weights of {os.fspath(path)!r} do not fit backbone {name!r} "
+            f"({len(wanted) - len(missing) - len(wrong)} of {len(wanted)} tensors fit).\n"
+            + _listed("missing from the file", missing)
+            + _listed(
+                "of another shape",
+                [f"{k}: {tuple(given[k].shape)}, not {tuple(wanted[k].shape)}" for k in wrong],
+            )
+            + "Name the backbone that the file was saved from, or use weights=None."
+        )
+    extra = [k for k in given if k not in wanted and not k.startswith(head_prefixes)]
+    if extra:
+        warnings.warn(
+            f"{os.fspath(path)!r} holds {len(extra)} tensors that backbone {name!r} does not "
+            f"have; they were left out.\n{_listed('left out', extra)}",
+            UserWarning,
+            stacklevel=2,
+        )
+    body.load_state_dict({k: given.get(k, wanted[k]) for k in wanted})
+
+
+def _listed(what, keys):
+    return f"  {what} ({len(keys)}): {', '.join(keys)}\n" if keys else ""
+
+
+def _read_state(path):
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"weights={os.fspath(path)!r} is no file. weights takes 'default', None, or the path "
+            "of a .safetensors, .pth, .pt or .bin file."
+        )
+    try:
+        if path.suffix == ".safetensors":
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    # A damaged file makes torch raise whatever its reader met first: EOFError, RuntimeError,
+    # UnpicklingError, KeyError... None of them tells the user what to do.
+    except (SafetensorError, Exception) as error:
+        raise ValueError(
+            f"The weights file {os.fspath(path)!r} cannot be read: {error} It must be a "
+            ".safetensors file, or a file that torch.save wrote of a state_dict (tensors only)."
+        ) from error
+    for key in _WRAPPER_KEYS:
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    tensors = isinstance(state, dict) and all(torch.is_tensor(v) for v in state.values())
+    if not tensors or not state:
+        raise ValueError(
+            f"The weights file {os.fspath(path)!r} holds no state_dict: a dict of names and "
+            f"tensors was expected, {type(state).__name__} was found."
+        )
+    return {_WRAPPER_PREFIX.sub("", k): v for k, v in state.items()}
+
+
+def default_weights_error(name, error):
+    """Say what to do when published weights could not be fetched."""
+    return ConnectionError(
+        f"The default weights of {name!r} could not be loaded "
+        f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}). "
+        "Without a network there are three ways on: weights='path/to/file.safetensors' (or .pth) "
+        "with a file brought by hand; weights=None to train this backbone from scratch; or "
+        "backbone='cellnet_s', made to be trained from scratch."
+    )
