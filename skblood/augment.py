@@ -1,0 +1,111 @@
+"""Augmentation of a whole batch of cell images, on its device."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class CellAugment(nn.Module):
+    """Random changes that leave a cell's class as it is, drawn for each image.
+
+    A smear has no up and no left, so the eight flips and quarter turns come first and lose
+    nothing. Shifts, sizes and turns in between follow by one interpolation, then the stain:
+    each colour channel is multiplied by a factor of its own, and contrast and brightness vary.
+
+    Parameters
+    ----------
+    flip : bool, default=True
+        Flip and, if the image is square, turn by quarter turns.
+    rotation : float, default=0.0
+        Turn by up to this many degrees in either direction.
+    shift : float, default=0.08
+        Shift by up to this share of the side, in either direction and on both axes.
+    scale : float, default=0.1
+        Enlarge or shrink by up to this share.
+    colour : float, default=0.1
+        Multiply each channel by a factor within ``1 - colour`` and ``1 + colour``; vary contrast
+        and brightness by as much.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skblood.augment import CellAugment
+    >>> augment = CellAugment(shift=0.0, scale=0.0, colour=0.0)  # flips and quarter turns alone
+    >>> batch = torch.rand(4, 3, 32, 32)
+    >>> augment(batch).shape
+    torch.Size([4, 3, 32, 32])
+    """
+
+    def __init__(self, *, flip=True, rotation=0.0, shift=0.08, scale=0.1, colour=0.1):
+        super().__init__()
+        self.flip = flip
+        self.rotation = rotation
+        self.shift = shift
+        self.scale = scale
+        self.colour = colour
+
+    def forward(self, images):
+        """Change each image of a batch.
+
+        Parameters
+        ----------
+        images : torch.Tensor of shape (n, c, h, w)
+            Float, in 0..1. Not modified.
+
+        Returns
+        -------
+        changed : torch.Tensor of shape (n, c, h, w)
+        """
+        if self.flip:
+            images = _flip_and_turn(images)
+        if self.rotation or self.shift or self.scale:
+            images = self._move(images)
+        if self.colour:
+            images = self._stain(images)
+        return images
+
+    def _move(self, images):
+        n, device = len(images), images.device
+        angle = torch.deg2rad(self.rotation * _symmetric(n, device=device))
+        size = 1 + self.scale * _symmetric(n, device=device)
+        height, width = images.shape[2:]
+        cos, sin = angle.cos() / size, angle.sin() / size
+        matrix = torch.stack(
+            [
+                torch.stack([cos, -sin * height / width], 1),
+                torch.stack([sin * width / height, cos], 1),
+            ],
+            1,
+        )
+        # affine_grid counts in half sides, so a share of the side is twice as much.
+        shift = 2 * self.shift * _symmetric(n, 2, 1, device=device)
+        grid = F.affine_grid(torch.cat([matrix, shift], 2), list(images.shape), align_corners=False)
+        return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+
+    def _stain(self, images):
+        n, c = images.shape[:2]
+        device = images.device
+        mean = images.mean((2, 3), keepdim=True)
+        gain = 1 + self.colour * _symmetric(n, c, 1, 1, device=device)
+        contrast = 1 + self.colour * _symmetric(n, 1, 1, 1, device=device)
+        brightness = self.colour / 2 * _symmetric(n, 1, 1, 1, device=device)
+        return ((images - mean) * contrast + mean * gain + brightness).clamp(0, 1)
+
+
+def _symmetric(*shape, device):
+    """Draw from -1..1."""
+    return 2 * torch.rand(shape, device=device) - 1
+
+
+def _flip_and_turn(images):
+    """Give each image one of the flips and quarter turns, evenly drawn."""
+    square = images.shape[2] == images.shape[3]
+    kind = torch.randint(8 if square else 4, (len(images),), device=images.device)
+    changed = torch.empty_like(images)
+    for k in range(8 if square else 4):
+        rows = torch.nonzero(kind == k)[:, 0]
+        part = images[rows]
+        axes = [axis for axis, bit in ((2, 1), (3, 2)) if k & bit]
+        part = part.flip(axes) if axes else part
+        changed[rows] = part.transpose(2, 3) if k & 4 else part
+    return changed

@@ -1,0 +1,143 @@
+"""skorch callbacks of our own: the best epoch, early stopping, progress."""
+
+import copy
+
+import numpy as np
+from sklearn.metrics import get_scorer
+from skorch.callbacks import Callback
+from tqdm.auto import tqdm
+
+from skblood.training._outputs import PredictedClassifier
+
+
+class StopTraining(Exception):
+    """Raised by a callback to end the training in good order."""
+
+
+class ValidationScore(Callback):
+    """Score the validation images after each epoch.
+
+    Parameters
+    ----------
+    scoring : str or callable
+        A scikit-learn scorer. Recorded as ``valid_<scoring>``, or ``valid_score`` for a callable.
+    classes : ndarray of shape (n_classes,)
+        The labels, in the order of the logits.
+    """
+
+    def __init__(self, scoring, classes):
+        self.scoring = scoring
+        self.classes = classes
+
+    @property
+    def name(self):
+        """The name of the score in the history."""
+        return f"valid_{self.scoring if isinstance(self.scoring, str) else 'score'}"
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Forget the predictions of the epoch before."""
+        self.logits_, self.codes_ = [], []
+
+    def on_batch_end(self, net, batch=None, training=None, y_pred=None, **kwargs):
+        """Keep the predictions for the validation images."""
+        if not training:
+            _, (codes, _) = batch
+            self.logits_.append(y_pred.float().cpu().numpy())
+            self.codes_.append(codes.cpu().numpy())
+
+    def on_epoch_end(self, net, **kwargs):
+        """Score them."""
+        predicted = PredictedClassifier(np.concatenate(self.logits_), self.classes)
+        truth = self.classes[np.concatenate(self.codes_)]
+        scorer = get_scorer(self.scoring)
+        net.history.record(self.name, float(scorer(predicted, truth, truth)))
+        self.logits_, self.codes_ = [], []
+
+
+class BestEpoch(Callback):
+    """Keep the weights of the best epoch, restore them, and stop when nothing gets better.
+
+    The best epoch has the highest score; among equals, the lowest validation loss.
+
+    Parameters
+    ----------
+    score_name : str
+        The name of the score in the history.
+    n_iter_no_change : int
+        Epochs without an improvement of at least `tol` after which training stops.
+    tol : float
+        The improvement of the score that counts.
+    """
+
+    def __init__(self, score_name, n_iter_no_change, tol):
+        self.score_name = score_name
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+
+    def on_train_begin(self, net, **kwargs):
+        """Count anew; a second phase of training still has to beat the best of the first."""
+        if not hasattr(self, "best_"):
+            self.best_, self.best_epoch_, self.best_state_ = (-np.inf, -np.inf), 0, None
+        self.reference_, self.misses_ = self.best_[0], 0
+
+    def on_epoch_end(self, net, **kwargs):
+        """Compare the epoch with the best one so far."""
+        last = net.history[-1]
+        score, loss = last[self.score_name], last["valid_loss"]
+        if (score, -loss) > self.best_:
+            self.best_, self.best_epoch_ = (score, -loss), len(net.history)
+            self.best_state_ = copy.deepcopy(net.module_.state_dict())
+        if score > self.reference_ + self.tol:
+            self.reference_, self.misses_ = score, 0
+        else:
+            self.misses_ += 1
+        if self.misses_ >= self.n_iter_no_change:
+            raise StopTraining
+
+    def on_train_end(self, net, **kwargs):
+        """Restore the best weights."""
+        if self.best_state_ is not None:
+            net.module_.load_state_dict(self.best_state_)
+
+    def __getstate__(self):
+        """Leave out the weights: the network has them."""
+        return {**vars(self), "best_state_": None}
+
+
+class Progress(Callback):
+    """A bar over all batches of the training, with the time left and the latest figures.
+
+    Parameters
+    ----------
+    n_epochs : int
+        Epochs at most.
+    """
+
+    def __init__(self, n_epochs):
+        self.n_epochs = n_epochs
+
+    def on_train_begin(self, net, X=None, **kwargs):
+        """Open the bar."""
+        train, _ = X
+        n_batches = len(net.get_iterator(train, training=True))
+        self.bar_ = tqdm(total=self.n_epochs * n_batches, unit="batch", dynamic_ncols=True)
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Name the epoch."""
+        self.bar_.set_description(f"epoch {len(net.history)}/{self.n_epochs}", refresh=False)
+
+    def on_batch_end(self, net, training=None, **kwargs):
+        """Advance by a training batch."""
+        if training:
+            self.bar_.update()
+
+    def on_epoch_end(self, net, **kwargs):
+        """Show the losses and the score."""
+        shown = {k: v for k, v in net.history[-1].items() if k.startswith(("train_", "valid_"))}
+        figures = {k: f"{v:.4g}" for k, v in shown.items() if isinstance(v, float)}
+        self.bar_.set_postfix(figures)
+
+    def on_train_end(self, net, **kwargs):
+        """Close the bar."""
+        self.bar_.close()
+        del self.bar_  # it holds a stream, which cannot be pickled

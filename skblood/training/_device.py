@@ -1,0 +1,61 @@
+"""Which device and which precision: decided here, at fit, and nowhere else."""
+
+import torch
+
+
+def resolve_device(device):
+    """Turn the parameter `device` into a device that is there.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        ``"auto"``: CUDA if there is one, else Apple's MPS, else the CPU. A device that the
+        user named is never replaced by another.
+
+    Returns
+    -------
+    device : torch.device
+
+    Raises
+    ------
+    ValueError
+        If the device is not known or not there.
+    """
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if device == "auto":
+        return torch.device(next(kind for kind, there in available.items() if there))
+    there = ", ".join(repr(kind) for kind in available if available[kind])
+    try:
+        resolved = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"device={device!r} is not known; use 'auto' or one of {there}.") from error
+    if not available.get(resolved.type, False) or (
+        resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count()
+    ):
+        raise ValueError(
+            f"device={device!r} is not available on this machine; use 'auto' or one of {there}."
+        )
+    return resolved
+
+
+def training_dtype(precision, device):
+    """Turn the parameter `precision` into the dtype of autocast.
+
+    ``"auto"`` is bfloat16 where the device computes it in hardware, else float32.
+    """
+    if precision == "auto":
+        if device.type == "cuda":
+            fast = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:
+            fast = device.type == "cpu" and _cpu_has_bfloat16()
+        precision = "bfloat16" if fast else "float32"
+    return getattr(torch, precision)
+
+
+def _cpu_has_bfloat16():
+    # A CPU without these instructions emulates bfloat16, slower than float32.
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

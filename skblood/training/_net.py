@@ -1,0 +1,125 @@
+"""The skorch net that trains a network on samples."""
+
+from contextlib import suppress
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import EarlyStopping, EpochTimer, LRScheduler, PassthroughScoring
+from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
+
+from skblood.training._callbacks import StopTraining
+
+OPTIMIZERS = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+    "rmsprop": torch.optim.RMSprop,
+}
+
+
+class TrainingNet(NeuralNet):
+    """A skorch net whose data are `Samples` and whose batches are made on the device.
+
+    Parameters
+    ----------
+    module : CellNetwork
+        The network.
+    augment : callable or None
+        Maps a float batch ``(n, c, h, w)`` in 0..1 to one of the same shape, in training only.
+    autocast_dtype : torch.dtype
+        The precision of training; prediction is in float32.
+    momentum : float
+        For the optimizers that have one.
+    **kwargs
+        Those of `skorch.NeuralNet`.
+    """
+
+    def __init__(self, module, *args, augment, autocast_dtype, weight_decay, momentum, **kwargs):
+        super().__init__(module, *args, **kwargs)
+        # A torch module among its attributes would be trained, too; a bound method is none.
+        self.augment = augment.forward if isinstance(augment, torch.nn.Module) else augment
+        self.autocast_dtype = autocast_dtype
+        self.weight_decay = weight_decay
+        self.momentum = momentum
+
+    @property
+    def _default_callbacks(self):
+        return [
+            ("epoch_timer", EpochTimer()),
+            ("train_loss", PassthroughScoring("train_loss", on_train=True)),
+            ("valid_loss", PassthroughScoring("valid_loss")),
+        ]
+
+    def initialize_optimizer(self, *args, **kwargs):
+        """Make the optimizer; biases and normalisation layers do not decay."""
+        parameters = [p for p in self.module_.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        options = {"lr": self.lr}
+        if self.optimizer in (torch.optim.SGD, torch.optim.RMSprop):
+            options["momentum"] = self.momentum
+        self.optimizer_ = self.optimizer([g for g in groups if g["params"]], **options)
+        return self
+
+    def train_for(self, train, valid, n_epochs):
+        """Train for at most `n_epochs`.
+
+        Ctrl-C is not swallowed. A callback ends the training by StopTraining, or, being
+        skorch's own EarlyStopping, by the KeyboardInterrupt that skorch uses for it.
+        """
+        samples = (train, valid)
+        self.notify("on_train_begin", X=samples, y=None)
+        try:
+            with suppress(StopTraining):
+                self.fit_loop(samples, epochs=n_epochs)
+        except KeyboardInterrupt:
+            if not any(_has_stopped(callback) for _, callback in self.callbacks_):
+                raise
+        finally:
+            self.notify("on_train_end", X=samples, y=None)
+        return self
+
+    def get_split_datasets(self, X, y=None, **kwargs):
+        """Return the training and the validation samples, which were split before."""
+        return X
+
+    def get_iterator(self, dataset, training=False):
+        """Return the batches of an epoch."""
+        shuffle = training and self.iterator_train__shuffle
+        return dataset.batches(self.batch_size, torch.device(self.device), shuffle)
+
+    def train_step_single(self, batch, **kwargs):
+        """Do the forward and the backward pass of a batch."""
+        self._set_training(True)
+        images, target = batch
+        x = self.module_.prepare(images)
+        if self.augment is not None and x.ndim == 4:
+            x = self.augment(x)
+        device = torch.device(self.device)
+        low = self.autocast_dtype != torch.float32
+        with torch.autocast(device.type, self.autocast_dtype, enabled=low):
+            logits = self.module_(x)
+        loss = self.get_loss(logits.float(), target, training=True)
+        loss.backward()
+        return {"loss": loss, "y_pred": logits}
+
+    def infer(self, x, **kwargs):
+        """Do the forward pass of a batch in float32, as prediction does."""
+        return self.module_(self.module_.prepare(x))
+
+
+def _has_stopped(callback):
+    return isinstance(callback, EarlyStopping) and callback.misses_ >= callback.patience
+
+
+def schedule_callbacks(lr_schedule, lr, n_steps):
+    """Return the callbacks that change the learning rate batch by batch."""
+    if lr_schedule == "onecycle":
+        policy = {"policy": OneCycleLR, "max_lr": lr, "total_steps": n_steps}
+    elif lr_schedule == "cosine":
+        policy = {"policy": CosineAnnealingLR, "T_max": n_steps}
+    else:
+        return []
+    return [("lr_schedule", LRScheduler(step_every="batch", last_epoch=-1, **policy))]

@@ -1,0 +1,73 @@
+"""The whole network of a classifier: preparation, backbones, head."""
+
+import torch
+from torch import nn
+
+from skblood.images import resize_batch
+
+ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh, "silu": nn.SiLU}
+
+
+class CellNetwork(nn.Module):
+    """Images to logits.
+
+    Parameters
+    ----------
+    backbones : list of torch.nn.Module
+        Each maps ``(n, c, h, w)`` in 0..1 to features ``(n, d)``; they are concatenated.
+    head : torch.nn.Module
+        Maps the features to logits, or is the identity.
+    image_size : tuple of (int, int) or None
+        Height and width that the backbones work at; None is the images' own.
+    interpolation : str
+        How images of another size are brought to it.
+    """
+
+    def __init__(self, backbones, head, image_size=None, interpolation="bilinear"):
+        super().__init__()
+        self.backbones = nn.ModuleList(backbones)
+        self.scale = nn.Identity()  # the features of frozen backbones are standardised here
+        self.head = head
+        self.image_size = image_size
+        self.interpolation = interpolation
+
+    @property
+    def frozen(self):
+        """Whether only the head is trained."""
+        return all(backbone.frozen for backbone in self.backbones)
+
+    def prepare(self, images):
+        """Bring a batch as it is stored to what the backbones take.
+
+        Parameters
+        ----------
+        images : torch.Tensor of shape (n, c, h, w)
+            uint8 pixels, which are resized and scaled to 0..1; or float32, passed as they are.
+        """
+        if images.dtype != torch.uint8:
+            return images
+        if self.image_size is not None:
+            images = resize_batch(images, self.image_size, self.interpolation)
+        return images.float().div_(255)
+
+    def encode(self, x):
+        """Map prepared images to the features of all backbones, ``(n, d)``."""
+        return torch.cat([backbone(x) for backbone in self.backbones], dim=1)
+
+    def forward(self, x):
+        """Map prepared images ``(n, c, h, w)``, or features ``(n, d)``, to logits."""
+        return self.head(self.scale(self.encode(x) if x.ndim == 4 else x))
+
+
+def make_head(n_features, hidden_layer_sizes, n_classes, *, dropout, activation="relu"):
+    """Build the dense layers behind the backbones.
+
+    Dropout follows each hidden layer; without one, it precedes the output layer.
+    """
+    layers = []
+    for width in hidden_layer_sizes:
+        layers += [nn.Linear(n_features, width), ACTIVATIONS[activation](), nn.Dropout(dropout)]
+        n_features = width
+    if not layers:
+        layers = [nn.Dropout(dropout)]
+    return nn.Sequential(*layers, nn.Linear(n_features, n_classes))

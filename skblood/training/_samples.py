@@ -1,0 +1,89 @@
+"""The images of a fit on the device, and the batches that an epoch takes from them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+
+def to_tensor(images, device):
+    """Put an NHWC array on the device, when it fits there; no copy is made on the CPU.
+
+    A device with less than twice the memory that the images need gets them batch by batch.
+    """
+    # torch wants to write; nothing here does. Memory maps and arrays that joblib shares are
+    # read-only, and a user's array stays so.
+    images = np.asarray(images)
+    if not images.flags.writeable or any(stride < 0 for stride in images.strides):
+        tensor = _from_readonly(images)
+    else:
+        tensor = torch.from_numpy(images)
+    if device.type == "cuda" and 2 * images.nbytes > torch.cuda.mem_get_info(device)[0]:
+        return tensor
+    return tensor.to(device)
+
+
+def _from_readonly(images):
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(np.ascontiguousarray(images))
+
+
+@dataclass
+class Samples:
+    """Images, and the visits that an epoch pays them.
+
+    Attributes
+    ----------
+    images : torch.Tensor of shape (n, h, w, c) or (n, d)
+        uint8 pixels, float32 rows, or features that were computed before.
+    rows : torch.Tensor of shape (m,)
+        The image of each visit. An image may be visited several times or never.
+    targets : torch.Tensor of shape (m,)
+        The class code of each visit.
+    weights : torch.Tensor of shape (m,)
+        What each visit's loss is multiplied with.
+    """
+
+    images: torch.Tensor
+    rows: torch.Tensor
+    targets: torch.Tensor
+    weights: torch.Tensor
+
+    def __len__(self):
+        return len(self.rows)
+
+    def batches(self, batch_size, device, shuffle=False):
+        """Return what iterates over one epoch of batches, anew each time."""
+        return Batches(self, batch_size, device, shuffle)
+
+
+@dataclass
+class Batches:
+    """One epoch of ``(images, (targets, weights))`` on `device`."""
+
+    samples: Samples
+    batch_size: int
+    device: torch.device
+    shuffle: bool
+
+    def __len__(self):
+        return -(-len(self.samples) // self.batch_size)
+
+    def __iter__(self):
+        samples = self.samples
+        n = len(samples)
+        order = torch.randperm(n) if self.shuffle else torch.arange(n)
+        # Batches of nearly equal size: a last batch of one image has no batch statistics.
+        for visits in torch.tensor_split(order, len(self)):
+            rows = samples.rows[visits].to(samples.images.device)
+            images = as_nchw(samples.images.index_select(0, rows).to(self.device))
+            targets = samples.targets[visits].to(self.device)
+            yield images, (targets, samples.weights[visits].to(self.device))
+
+
+def as_nchw(images):
+    """View an NHWC batch as NCHW (channels last in memory); pass features as they are."""
+    return images.permute(0, 3, 1, 2) if images.ndim == 4 else images
