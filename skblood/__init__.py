@@ -1,0 +1,50 @@
+"""scikit-learn-style classifiers of single blood-cell images.
+
+The public names are loaded on first use (:pep:`562`), so that ``import skblood`` stays quick:
+neither torch nor timm nor matplotlib is imported before something needs it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from skblood import augment, datasets, evaluation
+    from skblood._embedder import CellEmbedder
+    from skblood._hybrid import HybridFeatureClassifier
+    from skblood._mlp import MLPCellClassifier
+    from skblood._transfer import TransferCellClassifier
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "CellEmbedder",
+    "HybridFeatureClassifier",
+    "MLPCellClassifier",
+    "TransferCellClassifier",
+    "__version__",
+    "augment",
+    "datasets",
+    "evaluation",
+]
+
+_ESTIMATOR_MODULES = {
+    "CellEmbedder": "skblood._embedder",
+    "HybridFeatureClassifier": "skblood._hybrid",
+    "MLPCellClassifier": "skblood._mlp",
+    "TransferCellClassifier": "skblood._transfer",
+}
+_SUBPACKAGES = ("augment", "datasets", "evaluation")
+
+
+def __getattr__(name):
+    if name in _ESTIMATOR_MODULES:
+        value = getattr(import_module(_ESTIMATOR_MODULES[name]), name)
+        globals()[name] = value  # the next access does not come here
+        return value
+    if name in _SUBPACKAGES:
+        return import_module(f"skblood.{name}")
+    raise AttributeError(f"module 'skblood' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,149 @@
+"""What classifiers and embedder share: how X is read and how the backbones are built."""
+
+import math
+from contextlib import contextmanager
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
+
+from skblood._sklearn import Interval, StrOptions
+from skblood.backbones import backbone_config
+from skblood.images import INTERPOLATIONS, fold_rows, is_table, read_images
+from skblood.training import forward_all, resolve_device
+
+# Images in one forward pass of a prediction; see forward_all for why it is a constant.
+_PREDICT_BATCH = {"cpu": 16, "mps": 64, "cuda": 256}
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class CellModel(BaseEstimator):
+    """A model of cell images.
+
+    The dataclass writes the constructor that scikit-learn asks for: keyword arguments with
+    defaults, each stored under its own name, and nothing else. A subclass adds its parameters,
+    or another default, as further fields.
+    """
+
+    image_shape: tuple | None = None
+    image_size: int | tuple | None = None
+    interpolation: str = "bilinear"
+    device: str = "auto"
+    random_state: object = None
+
+    _parameter_constraints = {
+        "image_shape": ["array-like", None],
+        "image_size": [Interval(Integral, 1, None, closed="left"), "array-like", None],
+        "interpolation": [StrOptions(set(INTERPOLATIONS))],
+        "device": [str],
+        "random_state": ["random_state"],
+    }
+
+    # What a table means whose rows fold to no image: an error, or (for a network without
+    # geometry) numbers to be kept as they are.
+    _odd_rows = "error"
+
+    def __sklearn_tags__(self):
+        """Say that X may be a table or images."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def _backbone_names(self):
+        """Return the names of the backbones, whose configuration decides the image size."""
+        raise NotImplementedError
+
+    def _read_to_fit(self, X):
+        """Read X, and set what later calls are held to.
+
+        Returns
+        -------
+        images : ndarray of shape (n, h, w, c), dtype uint8 or float32
+            No larger than the network's image size; smaller ones are resized batch by batch.
+        """
+        self.image_size_ = self._resolve_image_size()
+        if is_table(X):
+            rows = validate_data(self, X, ensure_min_samples=1)
+            images = fold_rows(rows, self.image_shape, features=self._odd_rows)
+            self._fold_shape = images.shape[1:]
+            images = self._shrink(images)
+        else:
+            images = read_images(X, size=self.image_size_, interpolation=self.interpolation)
+            self._fold_shape = images.shape[1:]
+            self.n_features_in_ = math.prod(self._fold_shape)
+            if hasattr(self, "feature_names_in_"):
+                del self.feature_names_in_
+        self._is_pixels = images.dtype == np.uint8
+        if not self._is_pixels:
+            self.image_size_ = None  # rows of numbers have no size to be brought to
+        size = images.shape[1:3] if self.image_size_ is None else self.image_size_
+        self.image_shape_ = (*size, images.shape[3])
+        return images
+
+    def _read_to_predict(self, X):
+        """Read X as images like those of fit, or say what differs."""
+        if is_table(X):
+            rows = validate_data(self, X, reset=False)
+            images = self._shrink(fold_rows(rows, self._fold_shape))
+        else:
+            # Files and lists are brought to the channels of fit; an array of others is a mistake.
+            channels = None if getattr(X, "ndim", 1) >= 3 else self.image_shape_[2]
+            images = read_images(
+                X, size=self.image_size_, channels=channels, interpolation=self.interpolation
+            )
+        self._check_like_fitted(images)
+        return images
+
+    def _check_like_fitted(self, images):
+        given, fitted = images.shape[1:], self.image_shape_
+        same_size = self.image_size_ is not None or given[:2] == fitted[:2]
+        if not same_size or given[2] != fitted[2]:
+            raise ValueError(
+                f"X holds images of shape {given} (height, width, channels), but "
+                f"{type(self).__name__} was fitted with {fitted}. Bring them to that shape, or "
+                "fit with image_size=, which brings images of any size to one."
+            )
+        if (images.dtype == np.uint8) != self._is_pixels:
+            kinds = {True: "uint8 pixels (0..255)", False: "rows of float features"}
+            raise ValueError(
+                f"X holds {kinds[not self._is_pixels]}, but {type(self).__name__} was fitted "
+                f"with {kinds[self._is_pixels]}. Give X in the form that fit was given."
+            )
+
+    @contextmanager
+    def _all_or_nothing(self):
+        """Leave the estimator as it was when a fit fails or is interrupted."""
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _shrink(self, images):
+        if self.image_size_ is None or images.dtype != np.uint8:
+            return images
+        return read_images(images, size=self.image_size_, interpolation=self.interpolation)
+
+    def _resolve_image_size(self):
+        """Return the height and width that the network works at; None is the images' own."""
+        if self.image_size is not None:
+            pair = np.ravel(self.image_size).tolist()
+            pair = pair * 2 if len(pair) == 1 else pair
+            if len(pair) != 2 or any(not isinstance(v, int) or v < 1 for v in pair):
+                raise ValueError(
+                    f"image_size={self.image_size!r} must be a positive int, a pair "
+                    "(height, width) of them, or None."
+                )
+            return tuple(pair)
+        sizes = [backbone_config(name).image_size for name in self._backbone_names()]
+        return max((size for size in sizes if size is not None), default=None)
+
+    def _forward_all(self, network, step, images):
+        """Apply a step of the network to all images."""
+        device = resolve_device(self.device)
+        network.to(device)
+        return forward_all(network, step, images, _PREDICT_BATCH[device.type], device)

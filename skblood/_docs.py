@@ -1,0 +1,120 @@
+"""The docstrings of parameters and attributes that the classifiers share, written once."""
+
+_PARAMETERS = {
+    "image_shape": """tuple of int, default=None
+        What rows of flattened pixels fold to: (height, width, channels) or (height, width), by
+        numpy's reshape rules, one -1 included. None: square RGB, then square gray. A fold of
+        height 1 is no image but a row of numbers, which may have any value.""",
+    "image_size": """int or (int, int), default=None
+        Height and width that the network works at; images of any size are brought to it. None:
+        the size that the backbone was made for; where it was made for any, the images' own,
+        which must then be one.""",
+    "interpolation": """{"bilinear", "bicubic", "nearest"}, default="bilinear"
+        How images of another size are brought to `image_size`; with antialiasing, as Pillow does
+        it.""",
+    "hidden_layer_sizes": """tuple of int, default=()
+        Units of each hidden layer (ReLU) between the features and the output layer.""",
+    "dropout": """float in [0, 1), default=0.2
+        Share of units dropped after each hidden layer; without one, of the features.""",
+    "augment": """"cells", callable or None, default="cells"
+        Random changes of the training images, drawn anew in each epoch. "cells" is
+        `skblood.augment.CellAugment()`; a callable maps a float batch (n, c, h, w) in 0..1 to one
+        of the same shape. Rows of numbers are never changed by "cells".""",
+    "optimizer": """{"adam", "adamw", "sgd", "rmsprop"}, default="adamw"
+        The optimizer, torch's.""",
+    "lr": """float, default=2e-3
+        Learning rate, the highest one of the schedule.""",
+    "weight_decay": """float, default=0.02
+        Weight decay (L2 penalty in "adam", "sgd" and "rmsprop"); biases and normalisation layers
+        do not decay.""",
+    "momentum": """float in [0, 1), default=0.9
+        Momentum of "sgd" and "rmsprop".""",
+    "lr_schedule": """{"onecycle", "cosine"} or None, default="onecycle"
+        How the learning rate changes, batch by batch: up and down (Smith 2018), down along a
+        cosine, or not at all.""",
+    "batch_size": """int, default=64
+        Images at most in a training batch. It has no part in prediction.""",
+    "max_epochs": """int, default=30
+        Passes over the training images, at most.""",
+    "shuffle": """bool, default=True
+        Draw the images of an epoch in random order; the result of a seeded fit then does not
+        depend on the order in which they were given. False trains in the given order.""",
+    "loss": """{"cross_entropy", "focal"}, default="cross_entropy"
+        The loss; "focal" (Lin et al. 2017, gamma 2) plays down what is easy.""",
+    "label_smoothing": """float in [0, 1), default=0.0
+        Share of each target that is spread over all classes.""",
+    "class_weight": """dict, "balanced" or None, default=None
+        Weight of each class in the loss, as in scikit-learn.""",
+    "early_stopping": """bool, default=False
+        Validate after each epoch, on `X_val` or on a part of `X` that is set aside, stop when
+        nothing gets better, and keep the weights of the best epoch. The best epoch has the
+        highest `scoring`; among equals, the lowest validation loss.""",
+    "validation_fraction": """float in (0, 1), default=0.1
+        Share of the distinct images to set aside; stratified, seeded, and copies of an image (as
+        oversampling makes them) stay on one side.""",
+    "n_iter_no_change": """int, default=10
+        Epochs without an improvement by `tol` after which training stops.""",
+    "tol": """float, default=1e-4
+        The improvement of `scoring` that counts.""",
+    "scoring": """str or callable, default="f1_macro"
+        Scikit-learn scorer for the validation images.""",
+    "callbacks": """list of skorch callbacks, default=None
+        Called during training, after our own. The list and its members are copied.""",
+    "warm_start": """bool, default=False
+        Go on from the former network when `fit` is called again, with a fresh optimizer.""",
+    "device": """str, default="auto"
+        "auto" takes CUDA if there is one, else MPS, else the CPU. A device that is named and not
+        there is an error.""",
+    "precision": """{"auto", "float32", "bfloat16"}, default="auto"
+        Precision of the training of images: "auto" is bfloat16 (mixed precision) where the device
+        computes it in hardware. Predictions are in float32.""",
+    "random_state": """int, RandomState instance or None, default=None
+        Seeds weights, order, augmentation, dropout and the split of early stopping. On a CPU, the
+        same seed gives the same model. Neither numpy's nor torch's global generator is touched;
+        None takes fresh entropy.""",
+    "verbose": """int, default=0
+        Above 0, a progress bar with the time left.""",
+}
+
+_ATTRIBUTES = """
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted; columns of `predict_proba` are in this order.
+    image_shape_ : tuple of (int, int, int)
+        Height, width and channels of the images that the network works on.
+    n_features_in_ : int
+        Width of a flattened image, as given to `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, when `X` was a DataFrame of numbers.
+    net_ : skorch.NeuralNet
+        The trained net; its `module_` is the torch network.
+    history_ : skorch.history.History
+        One entry for each epoch: `train_loss`, with validation `valid_loss` and
+        ``valid_<scoring>``, and `dur`, the seconds it took.
+    n_iter_ : int
+        Epochs trained.
+    best_epoch_ : int
+        The epoch, counted from 1, whose weights the network has.
+    device_ : str
+        The device that it was trained on."""
+
+
+def document(estimator):
+    """Fill the shared parameters and attributes into a class's docstring.
+
+    A parameter that the class describes itself is left as it is.
+    """
+    fields = {name for name in _PARAMETERS if hasattr(estimator, name)}
+    own = {
+        line.split(" : ")[0].strip()
+        for line in estimator.__doc__.splitlines()
+        if line.startswith("    ") and " : " in line
+    }
+    parameters = "\n".join(
+        f"    {name} : {text}" for name, text in _PARAMETERS.items() if name in fields - own
+    )
+    estimator.__doc__ = estimator.__doc__.format(
+        parameters=parameters.lstrip(), shared=f"{parameters}\n{_ATTRIBUTES}".lstrip()
+    )
+    return estimator

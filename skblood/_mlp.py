@@ -1,0 +1,71 @@
+"""The classifier on the pixels themselves."""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from skblood._classifier import CellClassifier
+from skblood._docs import document
+from skblood._sklearn import StrOptions
+from skblood.backbones import Backbone, Standardize
+from skblood.training import ACTIVATIONS, make_head
+
+
+@document
+@dataclass(kw_only=True, repr=False, eq=False)
+class MLPCellClassifier(CellClassifier):
+    """Classify cell images by a multi-layer perceptron on their pixels.
+
+    The baseline of the field, and a classifier of any table of numbers: rows that fold to no
+    square image are taken as features, each standardised by its mean and standard deviation
+    among the training rows.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int, default=(1024,)
+        Units of each hidden layer.
+    activation : {{"relu", "gelu", "tanh", "silu"}}, default="relu"
+        Activation of the hidden layers.
+    {shared}
+
+    See Also
+    --------
+    TransferCellClassifier : A convolutional or transformer backbone and a dense head.
+
+    Examples
+    --------
+    >>> from skblood import MLPCellClassifier
+    >>> from skblood.datasets import make_blood_cells
+    >>> X, y = make_blood_cells(160, image_size=28, random_state=0)
+    >>> clf = MLPCellClassifier(hidden_layer_sizes=(64,), max_epochs=3, random_state=0)
+    >>> clf.fit(X, y).predict(X).shape
+    (160,)
+    """
+
+    hidden_layer_sizes: tuple = (1024,)
+    activation: str = "relu"
+
+    _parameter_constraints = {
+        **CellClassifier._parameter_constraints,
+        "activation": [StrOptions(set(ACTIVATIONS))],
+    }
+
+    _odd_rows = "keep"
+
+    def _backbone_names(self):
+        return []
+
+    def _make_backbones(self, image_shape, statistics):
+        height, width, n_channels = image_shape
+        pixels = Backbone(nn.Flatten(), Standardize(*statistics), n_channels)
+        pixels.num_features = height * width * n_channels
+        return [pixels]
+
+    def _make_head(self, n_features, n_classes):
+        return make_head(
+            n_features,
+            self.hidden_layer_sizes,
+            n_classes,
+            dropout=self.dropout,
+            activation=self.activation,
+        )

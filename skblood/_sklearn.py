@@ -1,0 +1,11 @@
+"""The names of scikit-learn that are not public, in one place.
+
+scikit-learn's own estimators and imbalanced-learn's are built with them; should one move, this
+is the file to mend.
+"""
+
+from sklearn.base import _fit_context as fit_context
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+
+__all__ = ["HasMethods", "Interval", "StrOptions", "check_sample_weight", "fit_context"]

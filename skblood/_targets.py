@@ -1,0 +1,66 @@
+"""Labels: what y may be, and how it becomes class codes."""
+
+import numpy as np
+from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+
+def read_targets(estimator, y, name="y"):
+    """Return y as a 1-D array of labels.
+
+    Parameters
+    ----------
+    estimator : object
+        Named in the message.
+    y : array-like of shape (n,) or (n, 1)
+    name : str
+        Name of the argument, for messages.
+
+    Returns
+    -------
+    y : ndarray of shape (n,)
+    """
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires {name} to be passed, but the target {name} is "
+            "None."
+        )
+    y = column_or_1d(y, warn=True)
+    if y.dtype.kind == "f":
+        assert_all_finite(y, input_name=name)
+    check_classification_targets(y)
+    return y
+
+
+def code_targets(y, classes=None):
+    """Turn labels into positions in `classes`.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+    classes : ndarray of shape (n_classes,), default=None
+        Sorted labels; None takes those of `y`.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+    codes : ndarray of shape (n,), dtype int64
+
+    Raises
+    ------
+    ValueError
+        If there are less than two classes, or a label is not among them.
+    """
+    given = np.unique(y)
+    classes = given if classes is None else classes
+    if len(classes) < 2:
+        raise ValueError(
+            f"y holds one class only, {given.tolist()}; a classifier needs two or more classes."
+        )
+    unknown = given[~np.isin(given, classes)]
+    if len(unknown):
+        raise ValueError(
+            f"y holds labels that are not among the classes {classes.tolist()}: "
+            f"{unknown.tolist()}."
+        )
+    return classes, np.searchsorted(classes, y)

@@ -1,0 +1,141 @@
+"""What a fit was given, read and checked, on its way to the device."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from sklearn.utils import compute_class_weight
+
+from skblood.training import Samples, plan_visits, split_visits, to_tensor
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Images with class codes, the visits that an epoch pays them, and what validates.
+
+    Attributes
+    ----------
+    images : ndarray of shape (n, h, w, c) or (n, d)
+        Pixels, rows of numbers, or the features of a frozen backbone.
+    codes : ndarray of shape (n,)
+        Class codes.
+    classes : ndarray of shape (n_classes,)
+        Labels.
+    rows, weights, groups : ndarray of shape (m,)
+        The image of each visit, the visit's weight, and its content key; see `plan_visits`.
+    valid_rows : ndarray or None
+        Images of `images` that were set aside for validation.
+    valid_images, valid_codes : ndarray or None
+        Validation images that the user brought.
+    """
+
+    images: np.ndarray
+    codes: np.ndarray
+    classes: np.ndarray
+    rows: np.ndarray
+    weights: np.ndarray
+    groups: np.ndarray
+    valid_rows: np.ndarray | None = None
+    valid_images: np.ndarray | None = None
+    valid_codes: np.ndarray | None = None
+
+    @classmethod
+    def plan(cls, images, codes, classes, sample_weight, canonical):
+        """Plan the visits of an epoch; see `plan_visits`."""
+        rows, weights, groups = plan_visits(images, codes, sample_weight, canonical)
+        return cls(images, codes, classes, rows, weights, groups[rows])
+
+    def split(self, validation_fraction, seed):
+        """Set images aside for validation; copies of an image stay together."""
+        train, valid = split_visits(
+            self.groups, self.codes[self.rows], self.classes, validation_fraction, seed
+        )
+        return replace(
+            self,
+            rows=self.rows[train],
+            weights=self.weights[train],
+            groups=self.groups[train],
+            valid_rows=self.rows[valid],
+        )
+
+    def encoded(self, encode):
+        """Replace the images by their features, so that a frozen backbone sees each once."""
+        valid = self.valid_images
+        return replace(
+            self,
+            images=encode(self.images),
+            valid_images=None if valid is None else encode(valid),
+        )
+
+    def channel_statistics(self):
+        """Return mean and standard deviation per channel over the visits of an epoch."""
+        return channel_statistics(self.images, self.rows)
+
+    def samples(self, class_weight, device):
+        """Put everything on the device.
+
+        Parameters
+        ----------
+        class_weight : dict, "balanced" or None
+            As scikit-learn has it; "balanced" counts visits.
+        device : torch.device
+
+        Returns
+        -------
+        train, valid : Samples
+            `valid` is None when nothing validates.
+        """
+        codes = self.codes[self.rows]
+        labels = self.classes[codes]
+        by_class = compute_class_weight(class_weight, classes=self.classes, y=labels)
+        weights = self.weights * by_class[codes]
+        # Averaging 1, they leave the scale of the loss, and so the learning rate, as it is.
+        scale = weights.mean()
+        stored = to_tensor(self.images, device)
+        train = _samples(stored, self.rows, codes, weights / scale)
+        if self.valid_images is not None:
+            stored = to_tensor(self.valid_images, device)
+            rows, codes = np.arange(len(stored)), self.valid_codes
+        elif self.valid_rows is not None:
+            rows, codes = self.valid_rows, self.codes[self.valid_rows]
+        else:
+            return train, None
+        return train, _samples(stored, rows, codes, by_class[codes] / by_class[codes].mean())
+
+
+def _samples(stored, rows, codes, weights):
+    return Samples(
+        stored,
+        torch.as_tensor(rows),
+        torch.as_tensor(codes),
+        torch.as_tensor(weights, dtype=torch.float32),
+    )
+
+
+def channel_statistics(images, rows):
+    """Return mean and standard deviation per channel, pixels being scaled to 0..1.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, ..., c)
+    rows : ndarray of shape (m,)
+        The images that count, each as often as it stands here.
+
+    Returns
+    -------
+    mean, std : ndarray of shape (c,), dtype float64
+    """
+    scale = 255.0 if images.dtype == np.uint8 else 1.0
+    n_channels = images.shape[-1]
+    n = len(rows) * math.prod(images.shape[1:-1])
+    total, squares = np.zeros(n_channels), np.zeros(n_channels)
+    # Centred on one image, so that large numbers of little variance keep their digits.
+    centre = images[rows[0]].reshape(-1, n_channels).mean(0, dtype=np.float64)
+    for start in range(0, len(rows), 256):
+        chunk = images[rows[start : start + 256]].reshape(-1, n_channels) - centre
+        total += chunk.sum(0)
+        squares += np.einsum("ij,ij->j", chunk, chunk)
+    mean = total / n
+    variance = np.maximum(squares / n - mean**2, 0)
+    return (mean + centre) / scale, np.sqrt(variance) / scale

@@ -1,0 +1,164 @@
+"""Learning curves of a fitted classifier."""
+
+import numpy as np
+
+from skblood.evaluation._plotting import import_pyplot
+
+# Blue and orange can be told apart with every common form of colour blindness; the markers differ
+# as well.
+_TRAIN = {"color": "#0072b2", "marker": "o", "markersize": 3}
+_VALID = {"color": "#d55e00", "marker": "s", "markersize": 3}
+_LOSSES = ("train_loss", "valid_loss")
+_NO_SCORE = ("_best", "_batch_count")  # skorch's own notes beside the figures
+
+
+class HistoryDisplay:
+    """Losses and scores of each epoch of training.
+
+    Use :meth:`from_estimator` to make one.
+
+    Parameters
+    ----------
+    epochs : array-like of int of shape (n_epochs,)
+        Numbers of the epochs, from 1.
+    train_loss : array-like of float of shape (n_epochs,)
+        Mean loss on the training images.
+    valid_loss : array-like of float of shape (n_epochs,), default=None
+        Mean loss on the validation images, if there were any.
+    scores : dict of str to array-like of shape (n_epochs,), default=None
+        Scores by name, such as ``{"valid_f1_macro": [...]}``.
+    best_epoch : int, default=None
+        Epoch whose weights were kept; it is marked.
+
+    Attributes
+    ----------
+    figure_ : matplotlib Figure
+        The figure, after :meth:`plot`.
+    axes_ : ndarray of matplotlib Axes of shape (1,) or (2,)
+        The axes of the losses and, if there are scores, of the scores.
+
+    See Also
+    --------
+    CellGridDisplay : Cells with their true and predicted labels.
+
+    Examples
+    --------
+    >>> from skblood.evaluation import HistoryDisplay
+    >>> display = HistoryDisplay(
+    ...     [1, 2, 3], [2.0, 1.1, 0.7], valid_loss=[1.8, 1.2, 1.3], best_epoch=2
+    ... ).plot()
+    >>> display.axes_[0].get_ylabel()
+    'loss'
+    """
+
+    def __init__(self, epochs, train_loss, *, valid_loss=None, scores=None, best_epoch=None):
+        self.epochs = epochs
+        self.train_loss = train_loss
+        self.valid_loss = valid_loss
+        self.scores = scores
+        self.best_epoch = best_epoch
+
+    @classmethod
+    def from_estimator(cls, estimator, *, ax=None):
+        """Plot the learning curves of a fitted classifier.
+
+        Parameters
+        ----------
+        estimator : fitted classifier of skblood
+            Has the attribute ``history_``. Of a search give ``search.best_estimator_``, of a
+            pipeline its last step, ``pipeline[-1]``.
+        ax : matplotlib Axes or sequence of two, default=None
+            Where to draw the losses and the scores. With a single one the scores are left out;
+            None makes a new figure.
+
+        Returns
+        -------
+        display : HistoryDisplay
+            The display, plotted.
+
+        Raises
+        ------
+        TypeError
+            If `estimator` has no ``history_``.
+        ValueError
+            If the history holds no epoch.
+        """
+        history = getattr(estimator, "history_", None)
+        if history is None:
+            raise TypeError(
+                f"{type(estimator).__name__} has no `history_`. Give a fitted classifier of "
+                "skblood: of a search its `best_estimator_`, of a pipeline its last step."
+            )
+        if len(history) == 0:
+            raise ValueError("`history_` holds no epoch: nothing was trained, nothing to draw.")
+        # Without early stopping the last epoch is kept, which says nothing about its being best.
+        stopped_early = getattr(estimator, "early_stopping", False)
+        names = sorted({key for row in history for key in row if _is_score(key)})
+        return cls(
+            np.array([row["epoch"] for row in history]),
+            _column(history, "train_loss"),
+            valid_loss=_column(history, "valid_loss"),
+            scores={name: _column(history, name) for name in names},
+            best_epoch=estimator.best_epoch_ if stopped_early else None,
+        ).plot(ax=ax)
+
+    def plot(self, *, ax=None):
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or sequence of two, default=None
+            Where to draw the losses and the scores. With a single one the scores are left out;
+            None makes a new figure.
+
+        Returns
+        -------
+        display : HistoryDisplay
+            This display.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        plt = import_pyplot("HistoryDisplay")
+        if ax is None:
+            n_panels = 2 if self.scores else 1
+            _, ax = plt.subplots(1, n_panels, figsize=(5 * n_panels, 3.8), layout="constrained")
+        self.axes_ = np.ravel(ax)
+        self.figure_ = self.axes_[0].figure
+
+        self._draw(self.axes_[0], "training", self.train_loss, _TRAIN)
+        if self.valid_loss is not None:
+            self._draw(self.axes_[0], "validation", self.valid_loss, _VALID)
+        self._finish(self.axes_[0], "loss")
+        if self.scores and len(self.axes_) > 1:
+            for name, values in self.scores.items():
+                where, _, score = name.partition("_")
+                style = _TRAIN if where == "train" else _VALID
+                self._draw(self.axes_[1], f"{score} ({where})", values, style)
+            self._finish(self.axes_[1], "score")
+        return self
+
+    def _draw(self, ax, label, values, style):
+        ax.plot(self.epochs, values, label=label, **style)
+
+    def _finish(self, ax, ylabel):
+        if self.best_epoch is not None:
+            label = f"best epoch ({self.best_epoch})"
+            ax.axvline(self.best_epoch, color="0.4", linestyle="--", linewidth=1, label=label)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.set(xlabel="epoch", ylabel=ylabel)
+        ax.legend()
+
+
+def _is_score(key):
+    is_figure = key.startswith(("train_", "valid_")) and not key.endswith(_NO_SCORE)
+    return is_figure and key not in _LOSSES
+
+
+def _column(history, key):
+    """Return the values of `key`, NaN in epochs without it, or None if no epoch has it."""
+    if not any(key in row for row in history):
+        return None
+    return np.array([row.get(key, np.nan) for row in history], dtype=float)
