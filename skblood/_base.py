@@ -11,7 +11,7 @@ from sklearn.utils.validation import validate_data
 
 from skblood._sklearn import Interval, StrOptions
 from skblood.backbones import backbone_config
-from skblood.images import INTERPOLATIONS, fold_rows, is_table, read_images
+from skblood.images import INTERPOLATIONS, fold_rows, is_table, read_images, resolve_fold
 from skblood.training import forward_all, resolve_device
 
 # Images in one forward pass of a prediction; see forward_all for why it is a constant.
@@ -66,9 +66,10 @@ class CellModel(BaseEstimator):
         self.image_size_ = self._resolve_image_size()
         if is_table(X):
             rows = validate_data(self, X, ensure_min_samples=1)
-            images = fold_rows(rows, self.image_shape, features=self._odd_rows)
-            self._fold_shape = images.shape[1:]
-            images = self._shrink(images)
+            self._fold_shape = resolve_fold(rows.shape[1], self.image_shape, self._odd_rows)
+            if self._fold_shape[0] == 1:
+                self.image_size_ = None  # rows of numbers have no size to be brought to
+            images = self._shrink(fold_rows(rows, self._fold_shape))
         else:
             images = read_images(X, size=self.image_size_, interpolation=self.interpolation)
             self._fold_shape = images.shape[1:]
@@ -76,8 +77,6 @@ class CellModel(BaseEstimator):
             if hasattr(self, "feature_names_in_"):
                 del self.feature_names_in_
         self._is_pixels = images.dtype == np.uint8
-        if not self._is_pixels:
-            self.image_size_ = None  # rows of numbers have no size to be brought to
         size = images.shape[1:3] if self.image_size_ is None else self.image_size_
         self.image_shape_ = (*size, images.shape[3])
         return images
@@ -124,7 +123,7 @@ class CellModel(BaseEstimator):
             raise
 
     def _shrink(self, images):
-        if self.image_size_ is None or images.dtype != np.uint8:
+        if self.image_size_ is None:
             return images
         return read_images(images, size=self.image_size_, interpolation=self.interpolation)
 

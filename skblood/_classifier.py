@@ -21,6 +21,7 @@ from skblood.training import (
     OPTIMIZERS,
     BestEpoch,
     CellNetwork,
+    LearningRateSchedule,
     Progress,
     TrainingNet,
     ValidationScore,
@@ -29,7 +30,6 @@ from skblood.training import (
     draw_seed,
     make_head,
     resolve_device,
-    schedule_callbacks,
     seeded,
     training_dtype,
 )
@@ -275,7 +275,7 @@ class CellClassifier(ClassifierMixin, CellModel):
             net = None
             for n_epochs in self._phases():
                 n_steps = n_epochs * len(train.batches(self.batch_size, device))
-                callbacks = schedule_callbacks(self.lr_schedule, self.lr, n_steps)
+                callbacks = [LearningRateSchedule(self.lr_schedule, n_steps)]
                 callbacks += [score] if valid else []
                 # The last one, since it ends the training.
                 last = [best] if self.early_stopping else []

@@ -85,7 +85,7 @@ _ATTRIBUTES = """
         Height, width and channels of the images that the network works on.
     n_features_in_ : int
         Width of a flattened image, as given to `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, when `X` was a DataFrame of numbers.
     net_ : skorch.NeuralNet
         The trained net; its `module_` is the torch network.

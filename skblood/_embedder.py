@@ -39,7 +39,7 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
         Height, width and channels of the images that the backbone works on.
     n_features_in_ : int
         Width of a flattened image, as given to `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, when `X` was a DataFrame of numbers.
     network_ : torch.nn.Module
         The backbone with its preprocessing.

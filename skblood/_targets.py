@@ -60,7 +60,6 @@ def code_targets(y, classes=None):
     unknown = given[~np.isin(given, classes)]
     if len(unknown):
         raise ValueError(
-            f"y holds labels that are not among the classes {classes.tolist()}: "
-            f"{unknown.tolist()}."
+            f"y holds labels that are not among the classes {classes.tolist()}: {unknown.tolist()}."
         )
     return classes, np.searchsorted(classes, y)

@@ -4,25 +4,30 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+__all__ = ["CellAugment"]
+
 
 class CellAugment(nn.Module):
     """Random changes that leave a cell's class as it is, drawn for each image.
 
-    A smear has no up and no left, so the eight flips and quarter turns come first and lose
-    nothing. Shifts, sizes and turns in between follow by one interpolation, then the stain:
-    each colour channel is multiplied by a factor of its own, and contrast and brightness vary.
+    A smear has no up and no left, so flips and quarter turns come first; shifts by whole pixels
+    follow. Neither interpolates: blurred training images would differ from the sharp ones to be
+    predicted, above all small ones. Turns in between and changes of size do interpolate, and are
+    off by default. Last comes the stain: each colour channel is multiplied by a factor of its own,
+    and contrast and brightness vary.
 
     Parameters
     ----------
     flip : bool, default=True
         Flip and, if the image is square, turn by quarter turns.
+    shift : float, default=0.08
+        Shift by up to this share of the side, in either direction and on both axes; what comes
+        in is the mirrored border.
     rotation : float, default=0.0
         Turn by up to this many degrees in either direction.
-    shift : float, default=0.08
-        Shift by up to this share of the side, in either direction and on both axes.
-    scale : float, default=0.1
+    scale : float, default=0.0
         Enlarge or shrink by up to this share.
-    colour : float, default=0.1
+    colour : float, default=0.05
         Multiply each channel by a factor within ``1 - colour`` and ``1 + colour``; vary contrast
         and brightness by as much.
 
@@ -30,17 +35,17 @@ class CellAugment(nn.Module):
     --------
     >>> import torch
     >>> from skblood.augment import CellAugment
-    >>> augment = CellAugment(shift=0.0, scale=0.0, colour=0.0)  # flips and quarter turns alone
+    >>> augment = CellAugment(shift=0.0, colour=0.0)  # flips and quarter turns alone
     >>> batch = torch.rand(4, 3, 32, 32)
     >>> augment(batch).shape
     torch.Size([4, 3, 32, 32])
     """
 
-    def __init__(self, *, flip=True, rotation=0.0, shift=0.08, scale=0.1, colour=0.1):
+    def __init__(self, *, flip=True, shift=0.08, rotation=0.0, scale=0.0, colour=0.05):
         super().__init__()
         self.flip = flip
-        self.rotation = rotation
         self.shift = shift
+        self.rotation = rotation
         self.scale = scale
         self.colour = colour
 
@@ -58,28 +63,36 @@ class CellAugment(nn.Module):
         """
         if self.flip:
             images = _flip_and_turn(images)
-        if self.rotation or self.shift or self.scale:
-            images = self._move(images)
+        if self.shift:
+            images = self._shift(images)
+        if self.rotation or self.scale:
+            images = self._turn_and_scale(images)
         if self.colour:
             images = self._stain(images)
         return images
 
-    def _move(self, images):
+    def _shift(self, images):
         n, device = len(images), images.device
+        rows, columns = (
+            _mirrored(side, (self.shift * side * _symmetric(n, 1, device=device)).round())
+            for side in images.shape[2:]
+        )
+        each = torch.arange(n, device=device)[:, None, None]
+        pixels = images.permute(0, 2, 3, 1)
+        return pixels[each, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+    def _turn_and_scale(self, images):
+        n, device = len(images), images.device
+        height, width = images.shape[2:]
         angle = torch.deg2rad(self.rotation * _symmetric(n, device=device))
         size = 1 + self.scale * _symmetric(n, device=device)
-        height, width = images.shape[2:]
-        cos, sin = angle.cos() / size, angle.sin() / size
-        matrix = torch.stack(
-            [
-                torch.stack([cos, -sin * height / width], 1),
-                torch.stack([sin * width / height, cos], 1),
-            ],
-            1,
-        )
-        # affine_grid counts in half sides, so a share of the side is twice as much.
-        shift = 2 * self.shift * _symmetric(n, 2, 1, device=device)
-        grid = F.affine_grid(torch.cat([matrix, shift], 2), list(images.shape), align_corners=False)
+        cos, sin, zero = angle.cos() / size, angle.sin() / size, torch.zeros_like(angle)
+        # affine_grid counts in half sides, which differ between the axes.
+        rows = [
+            torch.stack([cos, -sin * height / width, zero], 1),
+            torch.stack([sin * width / height, cos, zero], 1),
+        ]
+        grid = F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
         return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
     def _stain(self, images):
@@ -95,6 +108,12 @@ class CellAugment(nn.Module):
 def _symmetric(*shape, device):
     """Draw from -1..1."""
     return 2 * torch.rand(shape, device=device) - 1
+
+
+def _mirrored(side, shift):
+    """Return, for each image, the positions along an axis that a shift looks at."""
+    positions = (torch.arange(side, device=shift.device) - shift.long()).abs()
+    return torch.minimum(positions, 2 * (side - 1) - positions).clamp(min=0)
 
 
 def _flip_and_turn(images):

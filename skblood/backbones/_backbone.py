@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from skblood.backbones._config import backbone_config
-from skblood.backbones._sources import build_body
+from ._config import backbone_config
+from ._sources import build_body
 
 
 class Standardize(nn.Module):

@@ -5,7 +5,7 @@ from timm.models import build_model_with_cfg, generate_default_cfgs, register_mo
 from torch import nn
 
 # timm finds this table by its name. There is no `url`: these networks have no published weights.
-default_cfgs = generate_default_cfgs({"cellnet_t.untrained": {}, "cellnet_s.untrained": {}})
+default_cfgs = generate_default_cfgs({"cellnet_t": {}, "cellnet_s": {}})
 
 
 class ResidualBlock(nn.Module):
@@ -47,8 +47,8 @@ class CellNet(nn.Module):
     ----------
     widths : tuple of int
         Channels of each stage; every stage but the first halves the resolution.
-    depth : int
-        Residual blocks per stage.
+    depths : tuple of int
+        Residual blocks of each stage.
     in_chans : int, default=3
         Channels of the input.
     num_classes : int, default=0
@@ -59,7 +59,7 @@ class CellNet(nn.Module):
         Any other size can be fed; the parameters have the same shapes for all sizes.
     """
 
-    def __init__(self, widths, depth, in_chans=3, num_classes=0, img_size=(64, 64)):
+    def __init__(self, widths, depths, in_chans=3, num_classes=0, img_size=(64, 64)):
         super().__init__()
         self.num_classes = num_classes
         self.num_features = self.head_hidden_size = widths[-1]
@@ -71,7 +71,7 @@ class CellNet(nn.Module):
         )
         self.stages = nn.Sequential()
         in_channels = widths[0]
-        for i, width in enumerate(widths):
+        for i, (width, depth) in enumerate(zip(widths, depths, strict=True)):
             blocks = nn.Sequential()
             for j in range(depth):
                 stride = 2 if i > 0 and j == 0 else 1
@@ -115,10 +115,10 @@ def _create(variant, pretrained, **kwargs):
 @register_model
 def cellnet_t(pretrained=False, **kwargs):
     """About 45,000 parameters: for tests, demos and quick looks."""
-    return _create("cellnet_t", pretrained, widths=(16, 32, 48), depth=1, **kwargs)
+    return _create("cellnet_t", pretrained, widths=(16, 32, 48), depths=(1, 1, 1), **kwargs)
 
 
 @register_model
 def cellnet_s(pretrained=False, **kwargs):
-    """About 1.1 million parameters, for images of 28 to 128 px."""
-    return _create("cellnet_s", pretrained, widths=(24, 48, 96, 192), depth=2, **kwargs)
+    """About 0.9 million parameters, for images of 28 to 128 px."""
+    return _create("cellnet_s", pretrained, widths=(24, 48, 96, 192), depths=(2, 2, 2, 1), **kwargs)

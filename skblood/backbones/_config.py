@@ -68,10 +68,15 @@ def _torchvision_config(name):
 def _timm_config(name):
     import timm
 
-    if name.split(".")[0] not in (known := timm.list_models()):
-        _raise_unknown(name, [*OWN_BACKBONES, *known], "timm model or backbone of skblood")
-    cfg = timm.get_pretrained_cfg(name, allow_unregistered=False)
-    return BackboneConfig(tuple(cfg.input_size[1:]), cfg.mean, cfg.std, cfg.has_weights)
+    kind = "timm model or backbone of skblood"
+    architecture, _, tag = name.partition(".")
+    if architecture not in (known := timm.list_models()):
+        _raise_unknown(name, [*OWN_BACKBONES, *known], kind)
+    tags = timm.list_pretrained(f"{architecture}.*")
+    if tag and name not in tags:
+        _raise_unknown(name, tags, kind)
+    cfg = timm.get_pretrained_cfg(name)
+    return BackboneConfig(tuple(cfg.input_size[1:]), cfg.mean, cfg.std, bool(cfg.has_weights))
 
 
 def _raise_unknown(name, known, kind, prefix=""):

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from skblood.backbones._config import OWN_BACKBONES, TORCHVISION_PREFIX, backbone_config
-from skblood.backbones._weights import default_weights_error, load_weights
+from ._config import OWN_BACKBONES, TORCHVISION_PREFIX, backbone_config
+from ._weights import default_weights_error, load_weights
 
 
 @dataclass

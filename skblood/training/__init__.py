@@ -1,21 +1,22 @@
 """Training: device and precision, the epoch's plan, the skorch net, prediction."""
 
-from skblood.training._callbacks import BestEpoch, Progress, ValidationScore
-from skblood.training._device import resolve_device, training_dtype
-from skblood.training._losses import WeightedLoss
-from skblood.training._net import OPTIMIZERS, TrainingNet, schedule_callbacks
-from skblood.training._network import ACTIVATIONS, CellNetwork, make_head
-from skblood.training._outputs import decision_values
-from skblood.training._plan import plan_visits, split_visits
-from skblood.training._predict import forward_all
-from skblood.training._random import draw_seed, seeded
-from skblood.training._samples import Samples, to_tensor
+from ._callbacks import BestEpoch, LearningRateSchedule, Progress, ValidationScore
+from ._device import resolve_device, training_dtype
+from ._losses import WeightedLoss
+from ._net import OPTIMIZERS, TrainingNet
+from ._network import ACTIVATIONS, CellNetwork, make_head
+from ._outputs import decision_values
+from ._plan import plan_visits, split_visits
+from ._predict import forward_all
+from ._random import draw_seed, seeded
+from ._samples import Samples, to_tensor
 
 __all__ = [
     "ACTIVATIONS",
     "OPTIMIZERS",
     "BestEpoch",
     "CellNetwork",
+    "LearningRateSchedule",
     "Progress",
     "Samples",
     "TrainingNet",
@@ -27,7 +28,6 @@ __all__ = [
     "make_head",
     "plan_visits",
     "resolve_device",
-    "schedule_callbacks",
     "seeded",
     "split_visits",
     "to_tensor",

@@ -1,17 +1,59 @@
-"""skorch callbacks of our own: the best epoch, early stopping, progress."""
+"""skorch callbacks of our own: schedule, score, best epoch, progress."""
 
 import copy
 
 import numpy as np
 from sklearn.metrics import get_scorer
 from skorch.callbacks import Callback
+from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 from tqdm.auto import tqdm
 
-from skblood.training._outputs import PredictedClassifier
+from ._outputs import PredictedClassifier
 
 
 class StopTraining(Exception):
     """Raised by a callback to end the training in good order."""
+
+
+class LearningRateSchedule(Callback):
+    """Change the learning rate batch by batch, over one phase of training.
+
+    skorch's own LRScheduler takes the length of the history for the age of the optimizer, which
+    it is not in a second phase.
+
+    Parameters
+    ----------
+    lr_schedule : {"onecycle", "cosine"} or None
+        Up and down (Smith 2018), down along a cosine, or constant.
+    n_steps : int
+        Batches in this phase.
+    """
+
+    def __init__(self, lr_schedule, n_steps):
+        self.lr_schedule = lr_schedule
+        self.n_steps = n_steps
+
+    def on_train_begin(self, net, **kwargs):
+        """Take hold of the optimizer."""
+        self.scheduler_ = None
+        if self.lr_schedule == "onecycle":
+            self.scheduler_ = OneCycleLR(net.optimizer_, max_lr=net.lr, total_steps=self.n_steps)
+        elif self.lr_schedule == "cosine":
+            self.scheduler_ = CosineAnnealingLR(net.optimizer_, T_max=self.n_steps)
+
+    def on_batch_begin(self, net, training=None, **kwargs):
+        """Note the rate that this batch is trained with."""
+        if training:
+            net.history.record_batch("lr", net.optimizer_.param_groups[0]["lr"])
+
+    def on_batch_end(self, net, training=None, **kwargs):
+        """Move on by a training batch."""
+        if training and self.scheduler_ is not None:
+            self.scheduler_.step()
+
+    def on_train_end(self, net, **kwargs):
+        """Let the optimizer go."""
+        self.scheduler_ = None
 
 
 class ValidationScore(Callback):

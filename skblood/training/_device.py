@@ -32,7 +32,9 @@ def resolve_device(device):
     try:
         resolved = torch.device(device)
     except RuntimeError as error:
-        raise ValueError(f"device={device!r} is not known; use 'auto' or one of {there}.") from error
+        raise ValueError(
+            f"device={device!r} is not known; use 'auto' or one of {there}."
+        ) from error
     if not available.get(resolved.type, False) or (
         resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count()
     ):

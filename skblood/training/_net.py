@@ -4,10 +4,9 @@ from contextlib import suppress
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import EarlyStopping, EpochTimer, LRScheduler, PassthroughScoring
-from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
+from skorch.callbacks import EarlyStopping, EpochTimer, PassthroughScoring
 
-from skblood.training._callbacks import StopTraining
+from ._callbacks import StopTraining
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
@@ -112,14 +111,3 @@ class TrainingNet(NeuralNet):
 
 def _has_stopped(callback):
     return isinstance(callback, EarlyStopping) and callback.misses_ >= callback.patience
-
-
-def schedule_callbacks(lr_schedule, lr, n_steps):
-    """Return the callbacks that change the learning rate batch by batch."""
-    if lr_schedule == "onecycle":
-        policy = {"policy": OneCycleLR, "max_lr": lr, "total_steps": n_steps}
-    elif lr_schedule == "cosine":
-        policy = {"policy": CosineAnnealingLR, "T_max": n_steps}
-    else:
-        return []
-    return [("lr_schedule", LRScheduler(step_every="batch", last_epoch=-1, **policy))]

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from skblood.training._samples import as_nchw, to_tensor
+from ._samples import as_nchw, to_tensor
 
 
 @torch.inference_mode()
