@@ -39,19 +39,19 @@ from skblood.training import (
 class CellClassifier(ClassifierMixin, CellModel):
     """A classifier of cell images; a subclass says which backbones and which head."""
 
-    hidden_layer_sizes: tuple = ()
-    dropout: float = 0.2
+    hidden_layer_sizes: tuple = (256,)
+    dropout: float = 0.3
     augment: object = "cells"
     optimizer: str = "adamw"
-    lr: float = 2e-3
+    lr: float = 3e-3
     weight_decay: float = 0.02
     momentum: float = 0.9
     lr_schedule: str | None = "onecycle"
     batch_size: int = 64
-    max_epochs: int = 30
+    max_epochs: int = 20
     shuffle: bool = True
     loss: str = "cross_entropy"
-    label_smoothing: float = 0.0
+    label_smoothing: float = 0.1
     class_weight: object = None
     early_stopping: bool = False
     validation_fraction: float = 0.1

@@ -12,9 +12,9 @@ _PARAMETERS = {
     "interpolation": """{"bilinear", "bicubic", "nearest"}, default="bilinear"
         How images of another size are brought to `image_size`; with antialiasing, as Pillow does
         it.""",
-    "hidden_layer_sizes": """tuple of int, default=()
-        Units of each hidden layer (ReLU) between the features and the output layer.""",
-    "dropout": """float in [0, 1), default=0.2
+    "hidden_layer_sizes": """tuple of int, default=(256,)
+        Units of each hidden layer (ReLU) between the features and the output layer; () for none.""",
+    "dropout": """float in [0, 1), default=0.3
         Share of units dropped after each hidden layer; without one, of the features.""",
     "augment": """"cells", callable or None, default="cells"
         Random changes of the training images, drawn anew in each epoch. "cells" is
@@ -22,7 +22,7 @@ _PARAMETERS = {
         of the same shape. Rows of numbers are never changed by "cells".""",
     "optimizer": """{"adam", "adamw", "sgd", "rmsprop"}, default="adamw"
         The optimizer, torch's.""",
-    "lr": """float, default=2e-3
+    "lr": """float, default=3e-3
         Learning rate, the highest one of the schedule.""",
     "weight_decay": """float, default=0.02
         Weight decay (L2 penalty in "adam", "sgd" and "rmsprop"); biases and normalisation layers
@@ -34,15 +34,16 @@ _PARAMETERS = {
         cosine, or not at all.""",
     "batch_size": """int, default=64
         Images at most in a training batch. It has no part in prediction.""",
-    "max_epochs": """int, default=30
+    "max_epochs": """int, default=20
         Passes over the training images, at most.""",
     "shuffle": """bool, default=True
         Draw the images of an epoch in random order; the result of a seeded fit then does not
         depend on the order in which they were given. False trains in the given order.""",
     "loss": """{"cross_entropy", "focal"}, default="cross_entropy"
         The loss; "focal" (Lin et al. 2017, gamma 2) plays down what is easy.""",
-    "label_smoothing": """float in [0, 1), default=0.0
-        Share of each target that is spread over all classes.""",
+    "label_smoothing": """float in [0, 1), default=0.1
+        Share of each target that is spread over all classes (Szegedy et al. 2016). It makes better
+        labels and more modest probabilities.""",
     "class_weight": """dict, "balanced" or None, default=None
         Weight of each class in the loss, as in scikit-learn.""",
     "early_stopping": """bool, default=False

@@ -1,6 +1,6 @@
 """The classifier on the pixels themselves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import nn
 
@@ -42,7 +42,7 @@ class MLPCellClassifier(CellClassifier):
     (160,)
     """
 
-    hidden_layer_sizes: tuple = (1024,)
+    hidden_layer_sizes: tuple = field(default=(1024,), kw_only=False)
     activation: str = "relu"
 
     _parameter_constraints = {

@@ -9,6 +9,9 @@ from sklearn.utils import compute_class_weight
 
 from skblood.training import Samples, plan_visits, split_visits, to_tensor
 
+# Numbers that are turned into float64 at a time.
+_CHUNK = 2**22
+
 
 @dataclass(frozen=True)
 class TrainingSet:
@@ -87,11 +90,15 @@ class TrainingSet:
             `valid` is None when nothing validates.
         """
         codes = self.codes[self.rows]
-        labels = self.classes[codes]
-        by_class = compute_class_weight(class_weight, classes=self.classes, y=labels)
+        by_class = self._class_weights(class_weight, codes)
         weights = self.weights * by_class[codes]
         # Averaging 1, they leave the scale of the loss, and so the learning rate, as it is.
         scale = weights.mean()
+        if not scale > 0:
+            raise ValueError(
+                f"class_weight={class_weight!r} leaves no class of the training images a weight "
+                "above 0."
+            )
         stored = to_tensor(self.images, device)
         train = _samples(stored, self.rows, codes, weights / scale)
         if self.valid_images is not None:
@@ -101,7 +108,17 @@ class TrainingSet:
             rows, codes = self.valid_rows, self.codes[self.valid_rows]
         else:
             return train, None
-        return train, _samples(stored, rows, codes, by_class[codes] / by_class[codes].mean())
+        weights = by_class[codes]
+        return train, _samples(stored, rows, codes, weights / (weights.mean() or 1))
+
+    def _class_weights(self, class_weight, codes):
+        # A class that sample_weight leaves out has no count to be balanced by.
+        present = np.unique(codes) if class_weight == "balanced" else np.arange(len(self.classes))
+        by_class = np.ones(len(self.classes))
+        by_class[present] = compute_class_weight(
+            class_weight, classes=self.classes[present], y=self.classes[codes]
+        )
+        return by_class
 
 
 def _samples(stored, rows, codes, weights):
@@ -132,8 +149,9 @@ def channel_statistics(images, rows):
     total, squares = np.zeros(n_channels), np.zeros(n_channels)
     # Centred on one image, so that large numbers of little variance keep their digits.
     centre = images[rows[0]].reshape(-1, n_channels).mean(0, dtype=np.float64)
-    for start in range(0, len(rows), 256):
-        chunk = images[rows[start : start + 256]].reshape(-1, n_channels) - centre
+    step = max(1, _CHUNK // images[0].size)
+    for start in range(0, len(rows), step):
+        chunk = images[rows[start : start + step]].reshape(-1, n_channels) - centre
         total += chunk.sum(0)
         squares += np.einsum("ij,ij->j", chunk, chunk)
     mean = total / n

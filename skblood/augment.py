@@ -21,15 +21,15 @@ class CellAugment(nn.Module):
     flip : bool, default=True
         Flip and, if the image is square, turn by quarter turns.
     shift : float, default=0.08
-        Shift by up to this share of the side, in either direction and on both axes; what comes
-        in is the mirrored border.
+        Shift by up to this share of the side, rounded to whole pixels, in either direction and on
+        both axes; what comes in is the mirrored border.
     rotation : float, default=0.0
         Turn by up to this many degrees in either direction.
     scale : float, default=0.0
         Enlarge or shrink by up to this share.
     colour : float, default=0.05
-        Multiply each channel by a factor within ``1 - colour`` and ``1 + colour``; vary contrast
-        and brightness by as much.
+        Multiply each channel's mean, and the contrast of all, by factors within ``1 - colour`` and
+        ``1 + colour``; add up to half of `colour` to the brightness.
 
     Examples
     --------

@@ -25,12 +25,12 @@ def find_real_data():
 
 def pytest_collection_modifyitems(items):
     _, why_no_data = find_real_data()
-    real = [item for item in items if "real" in item.keywords]
+    real = [item for item in items if item.get_closest_marker("real")]
     if why_no_data:
         for item in real:
             item.add_marker(pytest.mark.skip(reason=why_no_data))
 
-    on_gpu = [item for item in items if "gpu" in item.keywords]
+    on_gpu = [item for item in items if item.get_closest_marker("gpu")]
     if on_gpu and not _has_cuda():
         for item in on_gpu:
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))

@@ -56,15 +56,13 @@ class Backbone(nn.Module):
         frozen_names = {name for stage in stages[: len(stages) - keep] for name in stage}
         for name, parameter in body.named_parameters():
             parameter.requires_grad_(name not in frozen_names)
+        self._frozen_modules = [m for m in body.modules() if _is_frozen(m)]
 
     def train(self, mode=True):
         """Set the mode; what is frozen stays in evaluation mode, BatchNorm statistics included."""
         super().train(mode)
-        if mode:
-            for module in self.body.modules():
-                parameters = list(module.parameters())
-                if parameters and not any(p.requires_grad for p in parameters):
-                    module.eval()
+        for module in self._frozen_modules:
+            module.eval()
         return self
 
     def forward(self, x):
@@ -73,6 +71,11 @@ class Backbone(nn.Module):
         if x.shape[1] == 1 and self.in_channels == 3:
             x = x.expand(-1, 3, -1, -1)
         return self.body(x)
+
+
+def _is_frozen(module):
+    parameters = list(module.parameters())
+    return bool(parameters) and not any(p.requires_grad for p in parameters)
 
 
 def create_backbone(

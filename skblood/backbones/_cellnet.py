@@ -114,7 +114,7 @@ def _create(variant, pretrained, **kwargs):
 
 @register_model
 def cellnet_t(pretrained=False, **kwargs):
-    """About 45,000 parameters: for tests, demos and quick looks."""
+    """About 56,000 parameters: for tests, demos and quick looks."""
     return _create("cellnet_t", pretrained, widths=(16, 32, 48), depths=(1, 1, 1), **kwargs)
 
 

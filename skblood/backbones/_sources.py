@@ -45,15 +45,32 @@ def build_body(name, weights, n_channels, image_size):
     -------
     body : Body
     """
-    pretrained = weights == "default" and backbone_config(name).has_weights
+    published = weights == "default" and name not in OWN_BACKBONES
+    if published and not backbone_config(name).has_weights:
+        raise ValueError(
+            f"No weights are published for {name!r}. Use weights=None to train it from scratch, "
+            "or the path of a file."
+        )
     build = _build_torchvision if name.startswith(TORCHVISION_PREFIX) else _build_timm
-    body, head_prefixes = build(name, pretrained, n_channels, image_size)
+    loaded = weights is not None and name not in OWN_BACKBONES
+    try:
+        body, head_prefixes = build(name, published, loaded, n_channels, image_size)
+    # Whatever a download or a constructor meets: hubs, http clients and hashes have errors of
+    # their own, and none of them names the ways on.
+    except Exception as error:
+        if published:
+            raise default_weights_error(name, error) from error
+        height, width = image_size
+        raise ValueError(
+            f"backbone={name!r} cannot be built for images of {height}x{width} px: {error} "
+            "Choose another image_size."
+        ) from error
     if weights is not None and weights != "default":
         load_weights(body.module, weights, name, head_prefixes)
     return body
 
 
-def _build_timm(name, pretrained, n_channels, image_size):
+def _build_timm(name, published, loaded, n_channels, image_size):
     import timm
     from timm.models import group_parameters
 
@@ -62,36 +79,42 @@ def _build_timm(name, pretrained, n_channels, image_size):
     options = {"in_chans": in_channels, "num_classes": 0}
     if own or timm.get_pretrained_cfg(name).fixed_input_size:
         options["img_size"] = image_size
-    try:
-        module = timm.create_model(name, pretrained=pretrained, **options)
-    # huggingface_hub, its http client, timm's own download and a missing `url` raise whatever
-    # they met first, and none of it names the ways on.
-    except Exception as error:
-        if not pretrained:
-            raise
-        raise default_weights_error(name, error) from error
-    groups = group_parameters(module, module.group_matcher(coarse=True))
-    stages = [groups[key] for key in sorted(groups)]
+    module = timm.create_model(name, pretrained=published, **options)
+    _check_patches(module, image_size)
+    if hasattr(module, "group_matcher"):
+        groups = group_parameters(module, module.group_matcher(coarse=True))
+        stages = [groups[key] for key in sorted(groups)]
+    else:
+        stages = _stages(module)
     head = module.pretrained_cfg.get("classifier") or ("head", "fc", "classifier")
     return Body(module, in_channels, stages), (head,) if isinstance(head, str) else tuple(head)
 
 
-def _build_torchvision(name, pretrained, n_channels, image_size):
+def _check_patches(module, image_size):
+    """Refuse a size of which a transformer would leave the last rows and columns unseen."""
+    patches = getattr(module, "patch_embed", None)
+    sides = getattr(patches, "patch_size", None) or (1, 1)
+    padded = getattr(patches, "dynamic_img_pad", False)
+    if not padded and any(size % side for size, side in zip(image_size, sides, strict=True)):
+        raise ValueError(f"it cuts images into patches of {sides[0]}x{sides[1]} px.")
+
+
+def _build_torchvision(name, published, loaded, n_channels, image_size):
     from torchvision import models
 
     short = name.removeprefix(TORCHVISION_PREFIX)
     options = {}
     if short in ("googlenet", "inception_v3"):
-        # The auxiliary classifiers; torchvision insists on building them to load its weights.
-        options = {"init_weights": not pretrained, "aux_logits": pretrained}
+        # Their published weights were trained on another normalisation, which transform_input
+        # restores, and torchvision insists on the auxiliary classifiers to load them.
+        options = {
+            "init_weights": not loaded,
+            "aux_logits": published,
+            "transform_input": loaded,
+        }
     if short.startswith("vit_"):
         options["image_size"] = image_size[0]
-    try:
-        module = models.get_model(short, weights="DEFAULT" if pretrained else None, **options)
-    except (OSError, RuntimeError) as error:
-        if not pretrained:
-            raise
-        raise default_weights_error(name, error) from error
+    module = models.get_model(short, weights="DEFAULT" if published else None, **options)
     head_name, head = list(module.named_children())[-1]
     prefixes = _cut_classifier(module, head_name, head)
     return Body(module, 3, _stages(module)), prefixes

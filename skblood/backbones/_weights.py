@@ -1,17 +1,19 @@
 """Pretrained weights: from a file of the user's, or through timm and torchvision."""
 
 import os
+import pickle
 import re
 import warnings
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 # What trainers wrap a network in, and what the parameters are then called by.
 _WRAPPER_KEYS = ("state_dict", "model", "model_state_dict", "state_dict_ema")
 _WRAPPER_PREFIX = re.compile(r"^(module\.|_orig_mod\.|model\.)+")
+# torchvision's published DenseNets have names of a time when these could hold a dot.
+_LEGACY_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
 
 
 def load_weights(body, path, name, head_prefixes):
@@ -46,12 +48,13 @@ def load_weights(body, path, name, head_prefixes):
     given = _read_state(path)
     wanted = body.state_dict()
     # A counter that only momentum=None uses; files made before it existed lack it.
-    missing = [k for k in wanted if k not in given and not k.endswith("num_batches_tracked")]
-    wrong = [k for k in wanted if k in given and given[k].shape != wanted[k].shape]
+    needed = [k for k in wanted if not k.endswith("num_batches_tracked")]
+    missing = [k for k in needed if k not in given]
+    wrong = [k for k in needed if k in given and given[k].shape != wanted[k].shape]
     if missing or wrong:
         raise ValueError(
             f"The weights of {os.fspath(path)!r} do not fit backbone {name!r} "
-            f"({len(wanted) - len(missing) - len(wrong)} of {len(wanted)} tensors fit).\n"
+            f"({len(needed) - len(missing) - len(wrong)} of {len(needed)} tensors fit).\n"
             + _listed("missing from the file", missing)
             + _listed(
                 "of another shape",
@@ -86,23 +89,32 @@ def _read_state(path):
             state = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    # A damaged file makes torch raise whatever its reader met first: EOFError, RuntimeError,
-    # UnpicklingError, KeyError... None of them tells the user what to do.
-    except (SafetensorError, Exception) as error:
+    except pickle.UnpicklingError as error:
         raise ValueError(
-            f"The weights file {os.fspath(path)!r} cannot be read: {error} It must be a "
-            ".safetensors file, or a file that torch.save wrote of a state_dict (tensors only)."
+            f"The weights file {os.fspath(path)!r} cannot be read: it is damaged, or it holds other "
+            "objects than tensors, and their code is not run. It must be a .safetensors file, or "
+            "what torch.save wrote of a state_dict."
+        ) from error
+    # Damaged files make the readers raise nearly any exception.
+    except Exception as error:
+        raise ValueError(
+            f"The weights file {os.fspath(path)!r} cannot be read ({type(error).__name__}: "
+            f"{error}). It must be a .safetensors file, or what torch.save wrote of a state_dict."
         ) from error
     for key in _WRAPPER_KEYS:
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
-    tensors = isinstance(state, dict) and all(torch.is_tensor(v) for v in state.values())
-    if not tensors or not state:
+    tensors = {}
+    if isinstance(state, dict):
+        tensors = {k: v for k, v in state.items() if isinstance(k, str) and torch.is_tensor(v)}
+    if not tensors:
         raise ValueError(
-            f"The weights file {os.fspath(path)!r} holds no state_dict: a dict of names and "
-            f"tensors was expected, {type(state).__name__} was found."
+            f"The weights file {os.fspath(path)!r} holds no state_dict: a dict of named tensors was "
+            f"expected, a {type(state).__name__} without any was found."
         )
-    return {_WRAPPER_PREFIX.sub("", k): v for k, v in state.items()}
+    return {
+        _LEGACY_DENSENET.sub(r"\1\2", _WRAPPER_PREFIX.sub("", k)): v for k, v in tensors.items()
+    }
 
 
 def default_weights_error(name, error):

@@ -37,7 +37,10 @@ class LearningRateSchedule(Callback):
         """Take hold of the optimizer."""
         self.scheduler_ = None
         if self.lr_schedule == "onecycle":
-            self.scheduler_ = OneCycleLR(net.optimizer_, max_lr=net.lr, total_steps=self.n_steps)
+            # The momentum is the user's; it is not cycled along with the rate.
+            self.scheduler_ = OneCycleLR(
+                net.optimizer_, max_lr=net.lr, total_steps=self.n_steps, cycle_momentum=False
+            )
         elif self.lr_schedule == "cosine":
             self.scheduler_ = CosineAnnealingLR(net.optimizer_, T_max=self.n_steps)
 
@@ -162,11 +165,13 @@ class Progress(Callback):
         """Open the bar."""
         train, _ = X
         n_batches = len(net.get_iterator(train, training=True))
+        self.epoch_ = 0
         self.bar_ = tqdm(total=self.n_epochs * n_batches, unit="batch", dynamic_ncols=True)
 
     def on_epoch_begin(self, net, **kwargs):
         """Name the epoch."""
-        self.bar_.set_description(f"epoch {len(net.history)}/{self.n_epochs}", refresh=False)
+        self.epoch_ += 1
+        self.bar_.set_description(f"epoch {self.epoch_}/{self.n_epochs}", refresh=False)
 
     def on_batch_end(self, net, training=None, **kwargs):
         """Advance by a training batch."""

@@ -31,7 +31,9 @@ def forward_all(network, step, images, batch_size, device):
     stored = to_tensor(images, device)
     out = []
     for start in range(0, len(stored), batch_size):
+        # A copy: kernels depend on the strides, too, and those are the caller's.
         batch = stored[start : start + batch_size].to(device)
+        batch = batch.clone(memory_format=torch.contiguous_format)
         n = len(batch)
         if n < batch_size:
             batch = torch.cat([batch, batch[:1].expand(batch_size - n, *batch.shape[1:])])

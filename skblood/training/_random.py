@@ -20,11 +20,18 @@ def draw_seed(random_state):
 
 @contextmanager
 def seeded(seed, device):
-    """Seed torch's generators inside the block and restore them behind it."""
-    on_cpu = device.type == "cpu"
+    """Seed torch's generators inside the block and restore them behind it.
+
+    Only those of the CPU and of `device`: `torch.manual_seed` would seed every GPU, for good.
+    """
+    accelerator = [] if device.type == "cpu" else [device]
     with torch.random.fork_rng(
-        devices=[] if on_cpu else [device],
-        device_type="cuda" if on_cpu else device.type,
+        devices=accelerator, device_type=device.type if accelerator else "cuda"
     ):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        elif device.type == "mps":
+            torch.mps.manual_seed(seed)
         yield
