@@ -1,4 +1,4 @@
-"""How well do the classifiers do on real cells?
+"""Measure how well the classifiers do on real cells.
 
     python -m benchmarks.real_cells [--data FOLDER] [--only NAME ...] [--seed 0]
 

@@ -43,7 +43,7 @@ class CellClassifier(ClassifierMixin, CellModel):
     dropout: float = 0.3
     augment: object = "cells"
     optimizer: str = "adamw"
-    lr: float = 3e-3
+    lr: float | str = "auto"
     weight_decay: float = 0.02
     momentum: float = 0.9
     lr_schedule: str | None = "onecycle"
@@ -69,7 +69,7 @@ class CellClassifier(ClassifierMixin, CellModel):
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "augment": [StrOptions({"cells"}), callable, None],
         "optimizer": [StrOptions(set(OPTIMIZERS))],
-        "lr": [Interval(Real, 0, None, closed="neither")],
+        "lr": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "momentum": [Interval(Real, 0, 1, closed="left")],
         "lr_schedule": [StrOptions({"onecycle", "cosine"}), None],
@@ -96,6 +96,10 @@ class CellClassifier(ClassifierMixin, CellModel):
 
     def _make_head(self, n_features, n_classes):
         return make_head(n_features, self.hidden_layer_sizes, n_classes, dropout=self.dropout)
+
+    def _fine_tunes(self):
+        """Say whether weights are trained that were pretrained."""
+        return False
 
     def _phases(self):
         """Return the number of epochs of each phase; every phase has a fresh optimizer."""
@@ -331,6 +335,9 @@ class CellClassifier(ClassifierMixin, CellModel):
         # The user's own callbacks are copied: skorch writes into them.
         callbacks = [*callbacks, *copy.deepcopy(self.callbacks or [])]
         callbacks += [Progress(n_epochs)] if self.verbose else []
+        lr = self.lr
+        if lr == "auto":
+            lr = 5e-4 if self._fine_tunes() else 3e-3
         precision = self.precision
         if precision == "auto" and not self._is_pixels:
             precision = "float32"  # pixels have 8 bits, as many as bfloat16; other numbers more
@@ -338,7 +345,7 @@ class CellClassifier(ClassifierMixin, CellModel):
             network,
             criterion=WeightedLoss(self.loss, self.label_smoothing),
             optimizer=OPTIMIZERS[self.optimizer],
-            lr=self.lr,
+            lr=lr,
             weight_decay=self.weight_decay,
             momentum=self.momentum,
             batch_size=self.batch_size,

@@ -13,7 +13,7 @@ _PARAMETERS = {
         How images of another size are brought to `image_size`; with antialiasing, as Pillow does
         it.""",
     "hidden_layer_sizes": """tuple of int, default=(256,)
-        Units of each hidden layer (ReLU) between the features and the output layer; () for none.""",
+        Units of each hidden layer (ReLU) between the features and the output; () for none.""",
     "dropout": """float in [0, 1), default=0.3
         Share of units dropped after each hidden layer; without one, of the features.""",
     "augment": """"cells", callable or None, default="cells"
@@ -22,8 +22,9 @@ _PARAMETERS = {
         of the same shape. Rows of numbers are never changed by "cells".""",
     "optimizer": """{"adam", "adamw", "sgd", "rmsprop"}, default="adamw"
         The optimizer, torch's.""",
-    "lr": """float, default=3e-3
-        Learning rate, the highest one of the schedule.""",
+    "lr": """float or "auto", default="auto"
+        Learning rate, the highest one of the schedule. "auto" is 5e-4 where a pretrained backbone
+        is trained on, whose weights larger steps would undo, else 3e-3.""",
     "weight_decay": """float, default=0.02
         Weight decay (L2 penalty in "adam", "sgd" and "rmsprop"); biases and normalisation layers
         do not decay.""",

@@ -7,7 +7,7 @@ from numbers import Integral
 from skblood._classifier import CellClassifier
 from skblood._docs import document
 from skblood._sklearn import Interval, StrOptions
-from skblood.backbones import create_backbone
+from skblood.backbones import create_backbone, fine_tunes
 
 
 @document
@@ -87,21 +87,25 @@ class HybridFeatureClassifier(CellClassifier):
     def _phases(self):
         return [n for n in (self.max_epochs, self.refine_epochs) if n]
 
+    def _fine_tunes(self):
+        return any(fine_tunes(*one) for one in self._each_backbone())
+
     def _make_backbones(self, image_shape, statistics):
-        weights = self._one_for_each("weights")
-        trainable = self._one_for_each("trainable")
         return [
             create_backbone(
                 name,
-                weights=one_weights,
-                trainable=one_trainable,
+                weights=weights,
+                trainable=trainable,
                 image_shape=image_shape,
                 statistics=statistics,
             )
-            for name, one_weights, one_trainable in zip(
-                self.backbones, weights, trainable, strict=True
-            )
+            for name, weights, trainable in self._each_backbone()
         ]
+
+    def _each_backbone(self):
+        """Return the name, the weights and the trainable part of each backbone."""
+        weights, trainable = self._one_for_each("weights"), self._one_for_each("trainable")
+        return list(zip(self.backbones, weights, trainable, strict=True))
 
     def _one_for_each(self, parameter):
         value = getattr(self, parameter)

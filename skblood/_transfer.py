@@ -7,7 +7,7 @@ from numbers import Integral
 from skblood._classifier import CellClassifier
 from skblood._docs import document
 from skblood._sklearn import Interval, StrOptions
-from skblood.backbones import create_backbone
+from skblood.backbones import create_backbone, fine_tunes
 
 
 @document
@@ -62,6 +62,9 @@ class TransferCellClassifier(CellClassifier):
 
     def _backbone_names(self):
         return [self.backbone]
+
+    def _fine_tunes(self):
+        return fine_tunes(self.backbone, self.weights, self.trainable)
 
     def _make_backbones(self, image_shape, statistics):
         return [

@@ -1,6 +1,6 @@
 """Backbones: a name becomes a network, its feature width and its preprocessing."""
 
-from ._backbone import Backbone, Standardize, create_backbone
+from ._backbone import Backbone, Standardize, create_backbone, fine_tunes
 from ._cellnet import CellNet
 from ._config import OWN_BACKBONES, BackboneConfig, backbone_config
 
@@ -12,4 +12,5 @@ __all__ = [
     "Standardize",
     "backbone_config",
     "create_backbone",
+    "fine_tunes",
 ]

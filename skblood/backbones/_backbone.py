@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from ._config import backbone_config
+from ._config import OWN_BACKBONES, backbone_config
 from ._sources import build_body
 
 
@@ -71,6 +71,12 @@ class Backbone(nn.Module):
         if x.shape[1] == 1 and self.in_channels == 3:
             x = x.expand(-1, 3, -1, -1)
         return self.body(x)
+
+
+def fine_tunes(name, weights, trainable):
+    """Say whether these settings of a backbone train weights that were pretrained."""
+    untrained = weights is None or (weights == "default" and name in OWN_BACKBONES)
+    return trainable != "head" and not untrained
 
 
 def _is_frozen(module):

@@ -91,7 +91,7 @@ def _read_state(path):
             state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
-            f"The weights file {os.fspath(path)!r} cannot be read: it is damaged, or it holds other "
+            f"The weights file {os.fspath(path)!r} cannot be read: it is damaged, or holds other "
             "objects than tensors, and their code is not run. It must be a .safetensors file, or "
             "what torch.save wrote of a state_dict."
         ) from error
@@ -109,8 +109,8 @@ def _read_state(path):
         tensors = {k: v for k, v in state.items() if isinstance(k, str) and torch.is_tensor(v)}
     if not tensors:
         raise ValueError(
-            f"The weights file {os.fspath(path)!r} holds no state_dict: a dict of named tensors was "
-            f"expected, a {type(state).__name__} without any was found."
+            f"The weights file {os.fspath(path)!r} holds no state_dict: a dict of named tensors "
+            f"was expected, a {type(state).__name__} without any was found."
         )
     return {
         _LEGACY_DENSENET.sub(r"\1\2", _WRAPPER_PREFIX.sub("", k)): v for k, v in tensors.items()
