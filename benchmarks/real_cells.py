@@ -206,13 +206,15 @@ def main():
 
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / "real_cells.json"
-    results = json.loads(path.read_text()) if path.exists() else {}
     missed = []
     for name in args.only:
         print(f"\n{name}: {ROWS[name].what}", flush=True)
-        results[name] = measure(ROWS[name], args.data, args.seed)
-        if results[name]["macro_f1"] < ROWS[name].bar:
+        result = measure(ROWS[name], args.data, args.seed)
+        if result["macro_f1"] < ROWS[name].bar:
             missed.append(name)
+        # Read anew: another run may have written a row in the meantime.
+        results = json.loads(path.read_text()) if path.exists() else {}
+        results[name] = result
         path.write_text(json.dumps(results, indent=2) + "\n")
         (RESULTS / "real_cells.md").write_text(as_markdown(results))
     print("\n" + as_markdown(results))

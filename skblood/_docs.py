@@ -34,7 +34,8 @@ _PARAMETERS = {
         How the learning rate changes, batch by batch: up and down (Smith 2018), down along a
         cosine, or not at all.""",
     "batch_size": """int, default=64
-        Images at most in a training batch. It has no part in prediction.""",
+        Images in a training batch, at most; 2 or more, for batch normalisation. It has no part in
+        prediction.""",
     "max_epochs": """int, default=20
         Passes over the training images, at most.""",
     "shuffle": """bool, default=True

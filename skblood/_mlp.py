@@ -22,10 +22,15 @@ class MLPCellClassifier(CellClassifier):
 
     Parameters
     ----------
-    hidden_layer_sizes : tuple of int, default=(1024,)
-        Units of each hidden layer.
+    hidden_layer_sizes : tuple of int, default=(1024, 512)
+        Units of each hidden layer. Each is followed by batch normalisation, the activation and
+        dropout.
     activation : {{"relu", "gelu", "tanh", "silu"}}, default="relu"
         Activation of the hidden layers.
+    dropout : float in [0, 1), default=0.1
+        Share of units dropped after each hidden layer.
+    max_epochs : int, default=40
+        Passes over the training images, at most.
     {shared}
 
     See Also
@@ -42,7 +47,9 @@ class MLPCellClassifier(CellClassifier):
     (160,)
     """
 
-    hidden_layer_sizes: tuple = field(default=(1024,), kw_only=False)
+    hidden_layer_sizes: tuple = field(default=(1024, 512), kw_only=False)
+    dropout: float = 0.1
+    max_epochs: int = 40
     activation: str = "relu"
 
     _parameter_constraints = {
@@ -68,4 +75,5 @@ class MLPCellClassifier(CellClassifier):
             n_classes,
             dropout=self.dropout,
             activation=self.activation,
+            batch_norm=True,
         )

@@ -59,14 +59,19 @@ class CellNetwork(nn.Module):
         return self.head(self.scale(self.encode(x) if x.ndim == 4 else x))
 
 
-def make_head(n_features, hidden_layer_sizes, n_classes, *, dropout, activation="relu"):
+def make_head(
+    n_features, hidden_layer_sizes, n_classes, *, dropout, activation="relu", batch_norm=False
+):
     """Build the dense layers behind the backbones.
 
-    Dropout follows each hidden layer; without one, it precedes the output layer.
+    Dropout follows each hidden layer; without one, it precedes the output layer. Batch
+    normalisation, if any, comes between a hidden layer and its activation.
     """
     layers = []
     for width in hidden_layer_sizes:
-        layers += [nn.Linear(n_features, width), ACTIVATIONS[activation](), nn.Dropout(dropout)]
+        layers += [nn.Linear(n_features, width, bias=not batch_norm)]
+        layers += [nn.BatchNorm1d(width)] if batch_norm else []
+        layers += [ACTIVATIONS[activation](), nn.Dropout(dropout)]
         n_features = width
     if not layers:
         layers = [nn.Dropout(dropout)]

@@ -38,8 +38,8 @@ def plan_visits(images, codes, sample_weight, canonical):
     Raises
     ------
     ValueError
-        If a weight is negative, all are zero, or they are so large that an epoch would never
-        end.
+        If a weight is negative, all are zero, they are so large that an epoch would never end,
+        or less than two images are left.
     """
     n = len(images)
     keys = content_keys(images)
@@ -47,6 +47,11 @@ def plan_visits(images, codes, sample_weight, canonical):
         rows, weights = np.arange(n), np.ones(n)
     else:
         rows, weights = _repeat_by_weight(sample_weight)
+    if len(rows) < 2:
+        raise ValueError(
+            f"{len(rows)} image is left to train on; batch normalisation needs two or more. Give "
+            "more images, or more of them a sample_weight above 0."
+        )
     if canonical:
         order = np.lexsort((weights, codes[rows], keys[rows, 1], keys[rows, 0]))
         rows, weights = rows[order], weights[order]

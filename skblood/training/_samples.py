@@ -70,13 +70,15 @@ class Batches:
     shuffle: bool
 
     def __len__(self):
-        return -(-len(self.samples) // self.batch_size)
+        # Batch normalisation has no statistics of one image alone.
+        n = len(self.samples)
+        return max(1, min(-(-n // self.batch_size), n // 2))
 
     def __iter__(self):
         samples = self.samples
         n = len(samples)
         order = torch.randperm(n) if self.shuffle else torch.arange(n)
-        # Batches of nearly equal size: a last batch of one image has no batch statistics.
+        # Batches of nearly equal size: a small last one would count as much as the others.
         for visits in torch.tensor_split(order, len(self)):
             rows = samples.rows[visits].to(samples.images.device)
             images = as_nchw(samples.images.index_select(0, rows).to(self.device))

@@ -60,7 +60,8 @@ class TestBatches:
             (11, 10, [6, 5]),
             (21, 10, [7, 7, 7]),
             (5, 10, [5]),
-            (3, 1, [1, 1, 1]),
+            (4, 2, [2, 2]),
+            (5, 2, [3, 2]),  # rather than an image alone, which has no batch statistics
             (1, 64, [1]),
         ],
     )
@@ -69,7 +70,7 @@ class TestBatches:
         assert [len(images) for images, _ in batches] == sizes
         assert len(batches) == len(sizes)
 
-    @pytest.mark.parametrize("batch_size", [1, 7, 16, 33, 99, 100])
+    @pytest.mark.parametrize("batch_size", [2, 7, 16, 33, 99, 100])
     def test_sizes_differ_by_one_at_most(self, batch_size):
         sizes = [len(images) for images, _ in numbered(100).batches(batch_size, CPU)]
         assert max(sizes) <= batch_size
