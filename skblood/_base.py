@@ -1,6 +1,7 @@
 """What classifiers and embedder share: how X is read and how the backbones are built."""
 
 import math
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral
@@ -11,11 +12,25 @@ from sklearn.utils.validation import validate_data
 
 from skblood._sklearn import Interval, StrOptions
 from skblood.backbones import backbone_config
-from skblood.images import INTERPOLATIONS, fold_rows, is_table, read_images, resolve_fold
+from skblood.images import (
+    INTERPOLATIONS,
+    fold_rows,
+    holds_arrays,
+    is_table,
+    read_images,
+    resolve_fold,
+)
 from skblood.training import forward_all, resolve_device
 
 # Images in one forward pass of a prediction; see forward_all for why it is a constant.
 _PREDICT_BATCH = {"cpu": 16, "mps": 64, "cuda": 256}
+
+# What a backbone's settings may be; HybridFeatureClassifier takes several of each.
+BACKBONE_CONSTRAINTS = {
+    "backbone": [str],
+    "weights": [str, os.PathLike, None],
+    "trainable": [StrOptions({"all", "head"}), Interval(Integral, 1, None, closed="left")],
+}
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -72,7 +87,8 @@ class CellModel(BaseEstimator):
             images = self._shrink(fold_rows(rows, self._fold_shape))
         else:
             images = read_images(X, size=self.image_size_, interpolation=self.interpolation)
-            self._fold_shape = images.shape[1:]
+            size = X.shape[1:3] if getattr(X, "ndim", 1) >= 3 else images.shape[1:3]
+            self._fold_shape = (*map(int, size), images.shape[3])
             self.n_features_in_ = math.prod(self._fold_shape)
             if hasattr(self, "feature_names_in_"):
                 del self.feature_names_in_
@@ -87,8 +103,8 @@ class CellModel(BaseEstimator):
             rows = validate_data(self, X, reset=False)
             images = self._shrink(fold_rows(rows, self._fold_shape))
         else:
-            # Files and lists are brought to the channels of fit; an array of others is a mistake.
-            channels = None if getattr(X, "ndim", 1) >= 3 else self.image_shape_[2]
+            # A file is decoded as gray or colour, as fit had it; an array is one or the other.
+            channels = None if holds_arrays(X) else self.image_shape_[2]
             images = read_images(
                 X, size=self.image_size_, channels=channels, interpolation=self.interpolation
             )
@@ -132,7 +148,7 @@ class CellModel(BaseEstimator):
         if self.image_size is not None:
             pair = np.ravel(self.image_size).tolist()
             pair = pair * 2 if len(pair) == 1 else pair
-            if len(pair) != 2 or any(not isinstance(v, int) or v < 1 for v in pair):
+            if len(pair) != 2 or any(type(v) is not int or v < 1 for v in pair):
                 raise ValueError(
                     f"image_size={self.image_size!r} must be a positive int, a pair "
                     "(height, width) of them, or None."

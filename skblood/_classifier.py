@@ -254,10 +254,13 @@ class CellClassifier(ClassifierMixin, CellModel):
         data = self._plan(images, y, sample_weight)
         if X_val is None:
             return data
-        valid_images = self._read_to_predict(X_val)
-        y_val = read_targets(self, y_val, "y_val")
-        check_consistent_length(valid_images, y_val)
-        _, codes = code_targets(y_val, self.classes_)
+        try:
+            valid_images = self._read_to_predict(X_val)
+            y_val = read_targets(self, y_val, "y_val")
+            check_consistent_length(valid_images, y_val)
+            _, codes = code_targets(y_val, self.classes_)
+        except ValueError as error:
+            raise ValueError(f"X_val or y_val: {error}") from error
         return replace(data, valid_images=valid_images, valid_codes=codes)
 
     def _plan(self, images, y, sample_weight, classes=None):
@@ -299,16 +302,19 @@ class CellClassifier(ClassifierMixin, CellModel):
         data = self._plan(images, y, sample_weight, classes)
         device, seed = resolve_device(self.device), draw_seed(self.random_state)
         with seeded(seed + (self.n_iter_ if fitted else 0), device):
-            network = self.net_.module_ if fitted else None
-            network, train, _ = self._to_device(data, network, device)
-            net = self.net_ if fitted else None
+            # A copy, so that an interrupted call leaves the fitted network as it was.
+            net = copy.deepcopy(self.net_) if fitted else None
+            network, train, _ = self._to_device(data, net and net.module_, device)
             if not fitted or not self._online:
                 net = self._make_net(network, device, net, n_epochs=1)
+            for group in net.optimizer_.param_groups:
+                group["lr"] = self._learning_rate()
             net.train_for(train, None, 1)
         self._keep(net, device)
         self._online = True
 
     def _keep(self, net, device):
+        net.module_.eval()
         self.net_, self.history_, self.device_ = net, net.history_, str(device)
         self.n_iter_ = self.best_epoch_ = len(net.history_)
 
@@ -335,9 +341,6 @@ class CellClassifier(ClassifierMixin, CellModel):
         # The user's own callbacks are copied: skorch writes into them.
         callbacks = [*callbacks, *copy.deepcopy(self.callbacks or [])]
         callbacks += [Progress(n_epochs)] if self.verbose else []
-        lr = self.lr
-        if lr == "auto":
-            lr = 5e-4 if self._fine_tunes() else 3e-3
         precision = self.precision
         if precision == "auto" and not self._is_pixels:
             precision = "float32"  # pixels have 8 bits, as many as bfloat16; other numbers more
@@ -345,7 +348,7 @@ class CellClassifier(ClassifierMixin, CellModel):
             network,
             criterion=WeightedLoss(self.loss, self.label_smoothing),
             optimizer=OPTIMIZERS[self.optimizer],
-            lr=lr,
+            lr=self._learning_rate(),
             weight_decay=self.weight_decay,
             momentum=self.momentum,
             batch_size=self.batch_size,
@@ -358,9 +361,15 @@ class CellClassifier(ClassifierMixin, CellModel):
             verbose=0,
         )
         net.initialize()
+        net.module = CellNetwork  # the network is net.module_; a pickle would hold it twice
         if former is not None:
             net.history_ = former.history_
         return net
+
+    def _learning_rate(self):
+        if self.lr == "auto":
+            return 5e-4 if self._fine_tunes() else 3e-3
+        return self.lr
 
     def _augmentation(self):
         if self.augment == "cells":

@@ -1,6 +1,5 @@
 """The features of a backbone, as a scikit-learn transformer."""
 
-import os
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,7 +7,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from skblood._base import CellModel
+from skblood._base import BACKBONE_CONSTRAINTS, CellModel
 from skblood._docs import document
 from skblood._sklearn import fit_context
 from skblood._training_set import channel_statistics
@@ -64,8 +63,8 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
 
     _parameter_constraints = {
         **CellModel._parameter_constraints,
-        "backbone": [str],
-        "weights": [str, os.PathLike, None],
+        "backbone": BACKBONE_CONSTRAINTS["backbone"],
+        "weights": BACKBONE_CONSTRAINTS["weights"],
     }
 
     def __sklearn_tags__(self):

@@ -1,12 +1,12 @@
 """The classifier on the features of several backbones."""
 
-import os
 from dataclasses import dataclass, field
 from numbers import Integral
 
+from skblood._base import BACKBONE_CONSTRAINTS
 from skblood._classifier import CellClassifier
 from skblood._docs import document
-from skblood._sklearn import Interval, StrOptions
+from skblood._sklearn import Interval, validate_parameter_constraints
 from skblood.backbones import create_backbone, fine_tunes
 
 
@@ -67,22 +67,13 @@ class HybridFeatureClassifier(CellClassifier):
     _parameter_constraints = {
         **CellClassifier._parameter_constraints,
         "backbones": ["array-like"],
-        "weights": [str, os.PathLike, "array-like", None],
-        "trainable": [
-            StrOptions({"all", "head"}),
-            Interval(Integral, 1, None, closed="left"),
-            "array-like",
-        ],
+        "weights": [*BACKBONE_CONSTRAINTS["weights"], "array-like"],
+        "trainable": [*BACKBONE_CONSTRAINTS["trainable"], "array-like"],
         "refine_epochs": [Interval(Integral, 0, None, closed="left")],
     }
 
     def _backbone_names(self):
-        if isinstance(self.backbones, str) or len(self.backbones) < 2:
-            raise ValueError(
-                f"backbones={self.backbones!r} must be two or more names of backbones; "
-                "for one, use TransferCellClassifier."
-            )
-        return list(self.backbones)
+        return [name for name, _, _ in self._each_backbone()]
 
     def _phases(self):
         return [n for n in (self.max_epochs, self.refine_epochs) if n]
@@ -103,13 +94,22 @@ class HybridFeatureClassifier(CellClassifier):
         ]
 
     def _each_backbone(self):
-        """Return the name, the weights and the trainable part of each backbone."""
+        """Return the name, the weights and the trainable part of each backbone, checked."""
+        if isinstance(self.backbones, str) or len(self.backbones) < 2:
+            raise ValueError(
+                f"backbones={self.backbones!r} must be two or more names of backbones; "
+                "for one, use TransferCellClassifier."
+            )
         weights, trainable = self._one_for_each("weights"), self._one_for_each("trainable")
-        return list(zip(self.backbones, weights, trainable, strict=True))
+        each = list(zip(self.backbones, weights, trainable, strict=True))
+        for settings in each:
+            named = dict(zip(BACKBONE_CONSTRAINTS, settings, strict=True))
+            validate_parameter_constraints(BACKBONE_CONSTRAINTS, named, type(self).__name__)
+        return each
 
     def _one_for_each(self, parameter):
         value = getattr(self, parameter)
-        if not isinstance(value, (list, tuple)):
+        if isinstance(value, str) or not hasattr(value, "__len__"):
             return [value] * len(self.backbones)
         if len(value) != len(self.backbones):
             raise ValueError(

@@ -26,10 +26,21 @@ def read_targets(estimator, y, name="y"):
             "None."
         )
     y = column_or_1d(y, warn=True)
+    missing = [i for i, label in enumerate(y) if _is_missing(label)] if y.dtype == object else []
+    if missing:
+        raise ValueError(
+            f"{name} holds {len(missing)} missing labels (None or NaN), the first at position "
+            f"{missing[0]}. Leave these images out, or give them a label of their own."
+        )
     if y.dtype.kind == "f":
         assert_all_finite(y, input_name=name)
     check_classification_targets(y)
     return y
+
+
+def _is_missing(label):
+    # pandas.NA equals nothing and cannot be asked; its type is known by its name.
+    return label is None or type(label).__name__ in ("NAType", "NaTType") or label != label
 
 
 def code_targets(y, classes=None):

@@ -1,12 +1,10 @@
 """The classifier on one backbone."""
 
-import os
 from dataclasses import dataclass, field
-from numbers import Integral
 
+from skblood._base import BACKBONE_CONSTRAINTS
 from skblood._classifier import CellClassifier
 from skblood._docs import document
-from skblood._sklearn import Interval, StrOptions
 from skblood.backbones import create_backbone, fine_tunes
 
 
@@ -55,9 +53,7 @@ class TransferCellClassifier(CellClassifier):
 
     _parameter_constraints = {
         **CellClassifier._parameter_constraints,
-        "backbone": [str],
-        "weights": [str, os.PathLike, None],
-        "trainable": [StrOptions({"all", "head"}), Interval(Integral, 1, None, closed="left")],
+        **BACKBONE_CONSTRAINTS,
     }
 
     def _backbone_names(self):

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-# Before torch, numpy and matplotlib are imported. Two threads: the networks here are tiny, and
-# more would wait for one another on a busy machine.
-os.environ.setdefault("OMP_NUM_THREADS", str(min(2, os.cpu_count() or 1)))
+# Before torch, numpy and matplotlib are imported. One thread: the networks here are tiny, and
+# several would wait for one another, for minutes on a busy machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest

@@ -80,7 +80,7 @@ def _timm_config(name):
 
 
 def _raise_unknown(name, known, kind, prefix=""):
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name, dict.fromkeys(known), n=3, cutoff=0.5)
     hint = f" Did you mean {', '.join(repr(prefix + n) for n in near)}?" if near else ""
     raise ValueError(
         f"backbone={prefix + name!r} is no {kind}.{hint} Allowed are the names of "

@@ -6,7 +6,7 @@ and folded by :func:`fold_rows`; all else is read by :func:`read_images`.
 
 from ._channels import convert_channels
 from ._files import find_unreadable
-from ._forms import is_table
+from ._forms import holds_arrays, is_table
 from ._pixels import as_uint8
 from ._read import read_images
 from ._resize import INTERPOLATIONS, resize_batch, resize_images
@@ -18,6 +18,7 @@ __all__ = [
     "convert_channels",
     "find_unreadable",
     "fold_rows",
+    "holds_arrays",
     "is_table",
     "read_images",
     "resize_batch",

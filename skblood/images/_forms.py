@@ -46,6 +46,20 @@ def is_table(X):
     return classify(X)[0] == TABLE
 
 
+def holds_arrays(X):
+    """Say whether X holds images as arrays, in one or in a sequence, not as files or PIL images.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skblood.images import holds_arrays
+    >>> holds_arrays([np.zeros((28, 28))]), holds_arrays(["a.png"])
+    (True, False)
+    """
+    form, items = classify(X)
+    return form == STACK or (form == SEQUENCE and _item_form(items[0]) == ARRAY)
+
+
 def _item_form(item):
     """Return the kind of image that an item of a sequence is, or None."""
     if isinstance(item, (str, os.PathLike)):

@@ -95,7 +95,13 @@ class ValidationScore(Callback):
         predicted = PredictedClassifier(np.concatenate(self.logits_), self.classes)
         truth = self.classes[np.concatenate(self.codes_)]
         scorer = get_scorer(self.scoring)
-        net.history.record(self.name, float(scorer(predicted, truth, truth)))
+        score = float(scorer(predicted, truth, truth))
+        if not np.isfinite(score):
+            raise ValueError(
+                f"scoring={self.scoring!r} gave {score} on the validation images. Use a scorer "
+                "that is defined on them, such as 'f1_macro', or give more validation images."
+            )
+        net.history.record(self.name, score)
         self.logits_, self.codes_ = [], []
 
 

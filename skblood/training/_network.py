@@ -1,5 +1,7 @@
 """The whole network of a classifier: preparation, backbones, head."""
 
+from numbers import Integral
+
 import torch
 from torch import nn
 
@@ -67,6 +69,11 @@ def make_head(
     Dropout follows each hidden layer; without one, it precedes the output layer. Batch
     normalisation, if any, comes between a hidden layer and its activation.
     """
+    if any(not isinstance(width, Integral) or width < 1 for width in hidden_layer_sizes):
+        raise ValueError(
+            f"hidden_layer_sizes={hidden_layer_sizes!r} must be positive integers, one for each "
+            "hidden layer; () is for none."
+        )
     layers = []
     for width in hidden_layer_sizes:
         layers += [nn.Linear(n_features, width, bias=not batch_norm)]
