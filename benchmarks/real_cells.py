@@ -57,6 +57,18 @@ class Row:
     why: str
 
 
+def make_hybrid(weights, seed, **options):
+    """Return the hybrid of a network pretrained on ImageNet and one that starts at random."""
+    return HybridFeatureClassifier(
+        ("torchvision/squeezenet1_0", "cellnet_s"),
+        weights=(weights, "default"),
+        image_size=64,
+        early_stopping=True,
+        random_state=seed,
+        **options,
+    )
+
+
 ROWS = {
     "mlp_28": Row(
         "MLPCellClassifier()",
@@ -111,14 +123,14 @@ ROWS = {
     "hybrid_64": Row(
         'HybridFeatureClassifier(("torchvision/squeezenet1_0", "cellnet_s"), image_size=64)',
         "folder",
-        lambda weights, seed: HybridFeatureClassifier(
-            ("torchvision/squeezenet1_0", "cellnet_s"),
-            weights=(weights, "default"),
-            image_size=64,
-            lr=1e-3,
-            early_stopping=True,
-            random_state=seed,
-        ),
+        lambda weights, seed: make_hybrid(weights, seed, trainable="all", lr=1e-3),
+        0.0,
+        "above either part alone",
+    ),
+    "hybrid_64_frozen": Row(
+        'HybridFeatureClassifier(..., trainable=("head", "all"), image_size=64)',
+        "folder",
+        lambda weights, seed: make_hybrid(weights, seed, trainable=("head", "all")),
         0.0,
         "above either part alone",
     ),
