@@ -20,9 +20,9 @@ def run(*arguments):
 
 
 def test_quickstart_on_a_file_of_the_user(tmp_path):
-    X, y = make_blood_cells(160, image_size=28, random_state=0)
+    X, y = make_blood_cells(320, image_size=28, random_state=0)
     codes = np.unique(y, return_inverse=True)[1][:, None]
-    parts = np.split(np.arange(len(X)), [100, 130])
+    parts = np.split(np.arange(len(X)), [200, 260])
     arrays = {}
     for split, rows in zip(("train", "val", "test"), parts, strict=True):
         arrays[f"{split}_images"], arrays[f"{split}_labels"] = X[rows], codes[rows]
