@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from ._config import OWN_BACKBONES, backbone_config
+from ._config import backbone_config, resolve_weights
 from ._sources import build_body
 
 
@@ -75,8 +75,7 @@ class Backbone(nn.Module):
 
 def fine_tunes(name, weights, trainable):
     """Say whether these settings of a backbone train weights that were pretrained."""
-    untrained = weights is None or (weights == "default" and name in OWN_BACKBONES)
-    return trainable != "head" and not untrained
+    return trainable != "head" and resolve_weights(name, weights) is not None
 
 
 def _is_frozen(module):
@@ -119,7 +118,7 @@ def create_backbone(
     *image_size, n_channels = image_shape
     config = backbone_config(name)
     body = build_body(name, weights, n_channels, tuple(image_size))
-    if body.in_channels not in (n_channels, 3) or n_channels not in (body.in_channels, 1):
+    if n_channels not in (body.in_channels, 1):
         raise ValueError(
             f"backbone={name!r} takes images of {body.in_channels} channels (or gray ones); "
             f"the images have shape {tuple(image_shape)} (height, width, channels)."

@@ -54,6 +54,11 @@ def backbone_config(name):
     return _timm_config(name)
 
 
+def resolve_weights(name, weights):
+    """Return `weights`, or None where our own backbones, which have none, are asked for theirs."""
+    return None if name in OWN_BACKBONES and weights == "default" else weights
+
+
 def _torchvision_config(name):
     from torchvision import models
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from ._config import OWN_BACKBONES, TORCHVISION_PREFIX, backbone_config
+from ._config import OWN_BACKBONES, TORCHVISION_PREFIX, backbone_config, resolve_weights
 from ._weights import default_weights_error, load_weights
 
 
@@ -45,16 +45,16 @@ def build_body(name, weights, n_channels, image_size):
     -------
     body : Body
     """
-    published = weights == "default" and name not in OWN_BACKBONES
+    weights = resolve_weights(name, weights)
+    published = weights == "default"
     if published and not backbone_config(name).has_weights:
         raise ValueError(
             f"No weights are published for {name!r}. Use weights=None to train it from scratch, "
             "or the path of a file."
         )
     build = _build_torchvision if name.startswith(TORCHVISION_PREFIX) else _build_timm
-    loaded = weights is not None and name not in OWN_BACKBONES
     try:
-        body, head_prefixes = build(name, published, loaded, n_channels, image_size)
+        body, head_prefixes = build(name, weights, n_channels, image_size)
     # Whatever a download or a constructor meets: hubs, http clients and hashes have errors of
     # their own, and none of them names the ways on.
     except Exception as error:
@@ -65,12 +65,12 @@ def build_body(name, weights, n_channels, image_size):
             f"backbone={name!r} cannot be built for images of {height}x{width} px: {error} "
             "Choose another image_size."
         ) from error
-    if weights is not None and weights != "default":
+    if weights is not None and not published:
         load_weights(body.module, weights, name, head_prefixes)
     return body
 
 
-def _build_timm(name, published, loaded, n_channels, image_size):
+def _build_timm(name, weights, n_channels, image_size):
     import timm
     from timm.models import group_parameters
 
@@ -79,7 +79,7 @@ def _build_timm(name, published, loaded, n_channels, image_size):
     options = {"in_chans": in_channels, "num_classes": 0}
     if own or timm.get_pretrained_cfg(name).fixed_input_size:
         options["img_size"] = image_size
-    module = timm.create_model(name, pretrained=published, **options)
+    module = timm.create_model(name, pretrained=weights == "default", **options)
     _check_patches(module, image_size)
     if hasattr(module, "group_matcher"):
         groups = group_parameters(module, module.group_matcher(coarse=True))
@@ -99,18 +99,19 @@ def _check_patches(module, image_size):
         raise ValueError(f"it cuts images into patches of {sides[0]}x{sides[1]} px.")
 
 
-def _build_torchvision(name, published, loaded, n_channels, image_size):
+def _build_torchvision(name, weights, n_channels, image_size):
     from torchvision import models
 
     short = name.removeprefix(TORCHVISION_PREFIX)
+    published = weights == "default"
     options = {}
     if short in ("googlenet", "inception_v3"):
         # Their published weights were trained on another normalisation, which transform_input
         # restores, and torchvision insists on the auxiliary classifiers to load them.
         options = {
-            "init_weights": not loaded,
+            "init_weights": weights is None,
             "aux_logits": published,
-            "transform_input": loaded,
+            "transform_input": weights is not None,
         }
     if short.startswith("vit_"):
         options["image_size"] = image_size[0]

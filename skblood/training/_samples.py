@@ -1,5 +1,6 @@
 """The images of a fit on the device, and the batches that an epoch takes from them."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,8 +25,6 @@ def to_tensor(images, device):
 
 
 def _from_readonly(images):
-    import warnings
-
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(np.ascontiguousarray(images))
