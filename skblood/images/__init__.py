@@ -5,6 +5,7 @@ and folded by :func:`fold_rows`; all else is read by :func:`read_images`.
 """
 
 from ._channels import convert_channels
+from ._content import content_keys
 from ._files import find_unreadable
 from ._forms import holds_arrays, is_table
 from ._pixels import as_uint8
@@ -15,6 +16,7 @@ from ._rows import fold_rows, resolve_fold
 __all__ = [
     "INTERPOLATIONS",
     "as_uint8",
+    "content_keys",
     "convert_channels",
     "find_unreadable",
     "fold_rows",

@@ -1,7 +1,5 @@
 """Which images an epoch visits, in which order, with which weight, and which validate."""
 
-import hashlib
-
 import numpy as np
 from sklearn.model_selection import StratifiedShuffleSplit
 
@@ -9,7 +7,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 _MAX_VISITS_PER_IMAGE = 1000
 
 
-def plan_visits(images, codes, sample_weight, canonical):
+def plan_visits(keys, codes, sample_weight, canonical):
     """Turn sample weights into visits.
 
     An image of weight w is visited ceil(w) times an epoch, each visit weighing w / ceil(w).
@@ -17,8 +15,8 @@ def plan_visits(images, codes, sample_weight, canonical):
 
     Parameters
     ----------
-    images : ndarray of shape (n, ...)
-        The images as they will be trained on.
+    keys : ndarray of shape (n, 2), dtype uint64
+        The images' content; see `skblood.images.content_keys`.
     codes : ndarray of shape (n,)
         Class codes.
     sample_weight : ndarray of shape (n,) or None
@@ -32,8 +30,6 @@ def plan_visits(images, codes, sample_weight, canonical):
     -------
     rows, weights : ndarray of shape (m,)
         The image of each visit and its weight.
-    groups : ndarray of shape (n,)
-        A key of each image's content, the same for identical images.
 
     Raises
     ------
@@ -41,8 +37,7 @@ def plan_visits(images, codes, sample_weight, canonical):
         If a weight is negative, all are zero, they are so large that an epoch would never end,
         or less than two images are left.
     """
-    n = len(images)
-    keys = content_keys(images)
+    n = len(keys)
     if sample_weight is None:
         rows, weights = np.arange(n), np.ones(n)
     else:
@@ -55,7 +50,7 @@ def plan_visits(images, codes, sample_weight, canonical):
     if canonical:
         order = np.lexsort((weights, codes[rows], keys[rows, 1], keys[rows, 0]))
         rows, weights = rows[order], weights[order]
-    return rows, weights, keys[:, 0]
+    return rows, weights
 
 
 def _repeat_by_weight(sample_weight):
@@ -75,20 +70,6 @@ def _repeat_by_weight(sample_weight):
     visits = visits.astype(int)
     weights = sample_weight / np.maximum(visits, 1)
     return np.repeat(np.arange(len(visits)), visits), np.repeat(weights, visits)
-
-
-def content_keys(images):
-    """Hash each image's bytes.
-
-    Returns
-    -------
-    keys : ndarray of shape (n, 2), dtype uint64
-        128 bits for each image; the same for identical images only.
-    """
-    digests = b"".join(
-        hashlib.blake2b(np.ascontiguousarray(image), digest_size=16).digest() for image in images
-    )
-    return np.frombuffer(digests, dtype="<u8").reshape(len(images), 2)
 
 
 def split_visits(groups, codes, classes, validation_fraction, seed):
