@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from skblood._hybrid import HybridFeatureClassifier
     from skblood._mlp import MLPCellClassifier
     from skblood._transfer import TransferCellClassifier
+    from skblood.features import FeatureStore
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "CellEmbedder",
+    "FeatureStore",
     "HybridFeatureClassifier",
     "MLPCellClassifier",
     "TransferCellClassifier",
@@ -27,8 +29,9 @@ __all__ = [
     "evaluation",
 ]
 
-_ESTIMATOR_MODULES = {
+_CLASS_MODULES = {
     "CellEmbedder": "skblood._embedder",
+    "FeatureStore": "skblood.features",
     "HybridFeatureClassifier": "skblood._hybrid",
     "MLPCellClassifier": "skblood._mlp",
     "TransferCellClassifier": "skblood._transfer",
@@ -37,8 +40,8 @@ _SUBPACKAGES = ("augment", "datasets", "evaluation")
 
 
 def __getattr__(name):
-    if name in _ESTIMATOR_MODULES:
-        value = getattr(import_module(_ESTIMATOR_MODULES[name]), name)
+    if name in _CLASS_MODULES:
+        value = getattr(import_module(_CLASS_MODULES[name]), name)
         globals()[name] = value  # the next access does not come here
         return value
     if name in _SUBPACKAGES:

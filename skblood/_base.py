@@ -4,6 +4,7 @@ import math
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.utils.validation import validate_data
 
 from skblood._sklearn import Interval, StrOptions
 from skblood.backbones import backbone_config
+from skblood.features import FeatureStore, encode_images
 from skblood.images import (
     INTERPOLATIONS,
     fold_rows,
@@ -20,7 +22,7 @@ from skblood.images import (
     read_images,
     resolve_fold,
 )
-from skblood.training import forward_all, resolve_device
+from skblood.training import autocast_dtype, forward_all, resolve_device
 
 # Images in one forward pass of a prediction; see forward_all for why it is a constant.
 _PREDICT_BATCH = {"cpu": 16, "mps": 64, "cuda": 256}
@@ -31,6 +33,9 @@ BACKBONE_CONSTRAINTS = {
     "weights": [str, os.PathLike, None],
     "trainable": [StrOptions({"all", "head"}), Interval(Integral, 1, None, closed="left")],
 }
+
+# Where the features of frozen backbones are kept.
+MEMORY_CONSTRAINTS = {"memory": [str, os.PathLike, FeatureStore, None]}
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -46,6 +51,7 @@ class CellModel(BaseEstimator):
     image_size: int | tuple | None = None
     interpolation: str = "bilinear"
     device: str = "auto"
+    precision: str = "auto"
     random_state: object = None
 
     _parameter_constraints = {
@@ -53,6 +59,7 @@ class CellModel(BaseEstimator):
         "image_size": [Interval(Integral, 1, None, closed="left"), "array-like", None],
         "interpolation": [StrOptions(set(INTERPOLATIONS))],
         "device": [str],
+        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
         "random_state": ["random_state"],
     }
 
@@ -160,5 +167,26 @@ class CellModel(BaseEstimator):
     def _forward_all(self, network, step, images):
         """Apply a step of the network to all images."""
         device = resolve_device(self.device)
+        dtype = autocast_dtype(self.precision, device)
         network.to(device)
-        return forward_all(network, step, images, _PREDICT_BATCH[device.type], device)
+        return forward_all(network, step, images, _PREDICT_BATCH[device.type], device, dtype)
+
+    def _encode(self, network, images, keys, view=0):
+        """Return the features that frozen backbones give, computing only what is not known."""
+        device = resolve_device(self.device)
+        return encode_images(
+            images,
+            keys,
+            network,
+            partial(self._forward_all, network, network.encode),
+            store=self.memory,
+            settings=(
+                tuple(self._backbone_names()),
+                self.image_size_,
+                self.interpolation,
+                autocast_dtype(self.precision, device),
+                device.type,
+            ),
+            augment=self._augmentation() if view else None,
+            view=view,
+        )

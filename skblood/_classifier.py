@@ -17,6 +17,7 @@ from skblood._targets import code_targets, read_targets
 from skblood._training_set import TrainingSet
 from skblood.augment import CellAugment
 from skblood.backbones import Standardize
+from skblood.images import content_keys
 from skblood.training import (
     OPTIMIZERS,
     BestEpoch,
@@ -26,12 +27,12 @@ from skblood.training import (
     TrainingNet,
     ValidationScore,
     WeightedLoss,
+    autocast_dtype,
     decision_values,
     draw_seed,
     make_head,
     resolve_device,
     seeded,
-    training_dtype,
 )
 
 
@@ -60,7 +61,6 @@ class CellClassifier(ClassifierMixin, CellModel):
     scoring: object = "f1_macro"
     callbacks: list | None = None
     warm_start: bool = False
-    precision: str = "auto"
     verbose: int = 0
 
     _parameter_constraints = {
@@ -86,7 +86,6 @@ class CellClassifier(ClassifierMixin, CellModel):
         "scoring": [StrOptions(set(get_scorer_names())), callable],
         "callbacks": [list, None],
         "warm_start": ["boolean"],
-        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
         "verbose": ["verbose"],
     }
 
@@ -100,6 +99,10 @@ class CellClassifier(ClassifierMixin, CellModel):
     def _fine_tunes(self):
         """Say whether weights are trained that were pretrained."""
         return False
+
+    def _views(self):
+        """Return the views of each image that a head is trained on, 0 being the image itself."""
+        return range(1)
 
     def _phases(self):
         """Return the number of epochs of each phase; every phase has a fresh optimizer."""
@@ -240,6 +243,8 @@ class CellClassifier(ClassifierMixin, CellModel):
         check_is_fitted(self)
         images = self._read_to_predict(X)
         network = self.net_.module_
+        if network.frozen:
+            images = self._encode(network, images, content_keys(images))
         return self._forward_all(network, network, images).astype(np.float64)
 
     def _contract(self):
@@ -325,7 +330,7 @@ class CellClassifier(ClassifierMixin, CellModel):
             network = self._make_network(data)
         network.to(device)
         if network.frozen:
-            data = data.encoded(partial(self._forward_all, network, network.encode))
+            data = data.encoded(partial(self._encode, network), self._views())
             if fresh:
                 network.scale = Standardize(*data.channel_statistics()).to(device)
         return network, *data.samples(self.class_weight, device)
@@ -341,9 +346,6 @@ class CellClassifier(ClassifierMixin, CellModel):
         # The user's own callbacks are copied: skorch writes into them.
         callbacks = [*callbacks, *copy.deepcopy(self.callbacks or [])]
         callbacks += [Progress(n_epochs)] if self.verbose else []
-        precision = self.precision
-        if precision == "auto" and not self._is_pixels:
-            precision = "float32"  # pixels have 8 bits, as many as bfloat16; other numbers more
         net = TrainingNet(
             network,
             criterion=WeightedLoss(self.loss, self.label_smoothing),
@@ -356,7 +358,7 @@ class CellClassifier(ClassifierMixin, CellModel):
             callbacks=[*callbacks, *last],
             device=str(device),
             augment=self._augmentation(),
-            autocast_dtype=training_dtype(precision, device),
+            autocast_dtype=autocast_dtype(self.precision, device),
             train_split=None,
             verbose=0,
         )

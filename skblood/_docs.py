@@ -69,8 +69,17 @@ _PARAMETERS = {
         "auto" takes CUDA if there is one, else MPS, else the CPU. A device that is named and not
         there is an error.""",
     "precision": """{"auto", "float32", "bfloat16"}, default="auto"
-        Precision of the training of images: "auto" is bfloat16 (mixed precision) where the device
-        computes it in hardware. Predictions are in float32.""",
+        Precision of the passes over images, in training and prediction: "auto" is bfloat16 (mixed
+        precision) where the device computes it in hardware. Rows of numbers, and a head on the
+        features of frozen backbones, are always computed with in float32.""",
+    "n_views": """int, default=1
+        Views of each training image whose features a head is trained on when all backbones are
+        frozen: the image itself and ``n_views - 1`` random changes of it by `augment`, of which
+        each visit draws one. The changes depend on the image alone, so they are stored, too.""",
+    "memory": """None, str, path-like or `skblood.FeatureStore`, default=None
+        Where the features of frozen backbones are kept, so that each image passes them once in all
+        folds and candidates of a search: None is the memory of this process (1 GiB at most); a
+        folder serves several processes, such as those of ``n_jobs=2``, and later runs, too.""",
     "random_state": """int, RandomState instance or None, default=None
         Seeds weights, order, augmentation, dropout and the split of early stopping. On a CPU, the
         same seed gives the same model. Neither numpy's nor torch's global generator is touched;

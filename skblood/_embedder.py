@@ -7,11 +7,12 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from skblood._base import BACKBONE_CONSTRAINTS, CellModel
+from skblood._base import BACKBONE_CONSTRAINTS, MEMORY_CONSTRAINTS, CellModel
 from skblood._docs import document
 from skblood._sklearn import fit_context
 from skblood._training_set import channel_statistics
 from skblood.backbones import create_backbone
+from skblood.images import content_keys
 from skblood.training import CellNetwork, draw_seed, resolve_device, seeded
 
 
@@ -60,11 +61,13 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
 
     backbone: str = field(default="efficientnet_b0", kw_only=False)
     weights: object = "default"
+    memory: object = None
 
     _parameter_constraints = {
         **CellModel._parameter_constraints,
         "backbone": BACKBONE_CONSTRAINTS["backbone"],
         "weights": BACKBONE_CONSTRAINTS["weights"],
+        **MEMORY_CONSTRAINTS,
     }
 
     def __sklearn_tags__(self):
@@ -130,4 +133,5 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
         features : ndarray of shape (n, d), dtype float32
         """
         check_is_fitted(self)
-        return self._forward_all(self.network_, self.network_.encode, self._read_to_predict(X))
+        images = self._read_to_predict(X)
+        return self._encode(self.network_, images, content_keys(images))

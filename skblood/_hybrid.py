@@ -3,16 +3,15 @@
 from dataclasses import dataclass, field
 from numbers import Integral
 
+from skblood._backbone_classifier import BackboneClassifier
 from skblood._base import BACKBONE_CONSTRAINTS
-from skblood._classifier import CellClassifier
 from skblood._docs import document
 from skblood._sklearn import Interval, validate_parameter_constraints
-from skblood.backbones import create_backbone, fine_tunes
 
 
 @document
 @dataclass(kw_only=True, repr=False, eq=False)
-class HybridFeatureClassifier(CellClassifier):
+class HybridFeatureClassifier(BackboneClassifier):
     """Classify cell images by the concatenated features of several backbones.
 
     The system of Battu et al.: pooled features side by side, a dense layer with dropout, and
@@ -58,40 +57,20 @@ class HybridFeatureClassifier(CellClassifier):
     """
 
     backbones: tuple = field(default=("inception_v3", "legacy_xception"), kw_only=False)
-    weights: object = "default"
-    trainable: object = "all"
     hidden_layer_sizes: tuple = (512,)
     dropout: float = 0.5
     refine_epochs: int = 5
 
     _parameter_constraints = {
-        **CellClassifier._parameter_constraints,
+        **BackboneClassifier._parameter_constraints,
         "backbones": ["array-like"],
         "weights": [*BACKBONE_CONSTRAINTS["weights"], "array-like"],
         "trainable": [*BACKBONE_CONSTRAINTS["trainable"], "array-like"],
         "refine_epochs": [Interval(Integral, 0, None, closed="left")],
     }
 
-    def _backbone_names(self):
-        return [name for name, _, _ in self._each_backbone()]
-
     def _phases(self):
         return [n for n in (self.max_epochs, self.refine_epochs) if n]
-
-    def _fine_tunes(self):
-        return any(fine_tunes(*one) for one in self._each_backbone())
-
-    def _make_backbones(self, image_shape, statistics):
-        return [
-            create_backbone(
-                name,
-                weights=weights,
-                trainable=trainable,
-                image_shape=image_shape,
-                statistics=statistics,
-            )
-            for name, weights, trainable in self._each_backbone()
-        ]
 
     def _each_backbone(self):
         """Return the name, the weights and the trainable part of each backbone, checked."""

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from sklearn.utils import compute_class_weight
 
+from skblood.images import content_keys
 from skblood.training import Samples, plan_visits, split_visits, to_tensor
 
 # Numbers that are turned into float64 at a time.
@@ -19,14 +20,16 @@ class TrainingSet:
 
     Attributes
     ----------
-    images : ndarray of shape (n, h, w, c) or (n, d)
+    images : ndarray of shape (n, h, w, c), (n, d) or (n, n_views, d)
         Pixels, rows of numbers, or the features of a frozen backbone.
     codes : ndarray of shape (n,)
         Class codes.
     classes : ndarray of shape (n_classes,)
         Labels.
-    rows, weights, groups : ndarray of shape (m,)
-        The image of each visit, the visit's weight, and its content key; see `plan_visits`.
+    keys : ndarray of shape (n, 2)
+        What each image holds; see `content_keys`.
+    rows, weights : ndarray of shape (m,)
+        The image of each visit and the visit's weight; see `plan_visits`.
     valid_rows : ndarray or None
         Images of `images` that were set aside for validation.
     valid_images, valid_codes : ndarray or None
@@ -36,9 +39,9 @@ class TrainingSet:
     images: np.ndarray
     codes: np.ndarray
     classes: np.ndarray
+    keys: np.ndarray
     rows: np.ndarray
     weights: np.ndarray
-    groups: np.ndarray
     valid_rows: np.ndarray | None = None
     valid_images: np.ndarray | None = None
     valid_codes: np.ndarray | None = None
@@ -46,29 +49,37 @@ class TrainingSet:
     @classmethod
     def plan(cls, images, codes, classes, sample_weight, canonical):
         """Plan the visits of an epoch; see `plan_visits`."""
-        rows, weights, groups = plan_visits(images, codes, sample_weight, canonical)
-        return cls(images, codes, classes, rows, weights, groups[rows])
+        keys = content_keys(images)
+        rows, weights = plan_visits(keys, codes, sample_weight, canonical)
+        return cls(images, codes, classes, keys, rows, weights)
 
     def split(self, validation_fraction, seed):
         """Set images aside for validation; copies of an image stay together."""
-        train, valid = split_visits(
-            self.groups, self.codes[self.rows], self.classes, validation_fraction, seed
-        )
+        groups, codes = self.keys[self.rows, 0], self.codes[self.rows]
+        train, valid = split_visits(groups, codes, self.classes, validation_fraction, seed)
         return replace(
             self,
             rows=self.rows[train],
             weights=self.weights[train],
-            groups=self.groups[train],
             valid_rows=self.rows[valid],
         )
 
-    def encoded(self, encode):
-        """Replace the images by their features, so that a frozen backbone sees each once."""
+    def encoded(self, encode, views):
+        """Replace the images by their features, so that a frozen backbone sees each once.
+
+        Parameters
+        ----------
+        encode : callable
+            Maps images, their content keys and a view (0: as they are) to features ``(n, d)``.
+        views : range
+            The views of a training image; one is drawn for each visit.
+        """
         valid = self.valid_images
+        features = [encode(self.images, self.keys, view) for view in views]
         return replace(
             self,
-            images=encode(self.images),
-            valid_images=None if valid is None else encode(valid),
+            images=np.stack(features, axis=1) if len(views) > 1 else features[0],
+            valid_images=None if valid is None else encode(valid, content_keys(valid), 0),
         )
 
     def channel_statistics(self):
@@ -106,6 +117,8 @@ class TrainingSet:
             rows, codes = np.arange(len(stored)), self.valid_codes
         elif self.valid_rows is not None:
             rows, codes = self.valid_rows, self.codes[self.valid_rows]
+            # Images are validated on as they are, which is the first view.
+            stored = stored[:, 0] if stored.ndim == 3 else stored
         else:
             return train, None
         weights = by_class[codes]

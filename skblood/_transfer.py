@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass, field
 
+from skblood._backbone_classifier import BackboneClassifier
 from skblood._base import BACKBONE_CONSTRAINTS
-from skblood._classifier import CellClassifier
 from skblood._docs import document
-from skblood.backbones import create_backbone, fine_tunes
 
 
 @document
 @dataclass(kw_only=True, repr=False, eq=False)
-class TransferCellClassifier(CellClassifier):
+class TransferCellClassifier(BackboneClassifier):
     """Classify cell images by a convolutional or transformer backbone and a dense head.
 
     The default backbone, ``"cellnet_s"``, is small, works at the images' own size and is trained
@@ -26,8 +25,8 @@ class TransferCellClassifier(CellClassifier):
         Published weights, loaded through timm or torchvision (our own backbones have none and
         start at random); None, random ones; or the path of a ``.safetensors`` or ``.pth`` file.
     trainable : "all", "head" or int, default="all"
-        Train the whole network; only the head, for which each image passes the backbone once and
-        augmentation is left out; or the head and the last `trainable` stages of the backbone. What
+        Train the whole network; only the head, for which each image passes the backbone once, see
+        `n_views` and `memory`; or the head and the last `trainable` stages of the backbone. What
         is frozen stays in evaluation mode, the statistics of BatchNorm included.
     {shared}
 
@@ -48,27 +47,11 @@ class TransferCellClassifier(CellClassifier):
     """
 
     backbone: str = field(default="cellnet_s", kw_only=False)
-    weights: object = "default"
-    trainable: object = "all"
 
     _parameter_constraints = {
-        **CellClassifier._parameter_constraints,
-        **BACKBONE_CONSTRAINTS,
+        **BackboneClassifier._parameter_constraints,
+        "backbone": BACKBONE_CONSTRAINTS["backbone"],
     }
 
-    def _backbone_names(self):
-        return [self.backbone]
-
-    def _fine_tunes(self):
-        return fine_tunes(self.backbone, self.weights, self.trainable)
-
-    def _make_backbones(self, image_shape, statistics):
-        return [
-            create_backbone(
-                self.backbone,
-                weights=self.weights,
-                trainable=self.trainable,
-                image_shape=image_shape,
-                statistics=statistics,
-            )
-        ]
+    def _each_backbone(self):
+        return [(self.backbone, self.weights, self.trainable)]

@@ -49,6 +49,11 @@ class CellAugment(nn.Module):
         self.scale = scale
         self.colour = colour
 
+    def extra_repr(self):
+        """Return the parameters, for `repr`."""
+        names = ("flip", "shift", "rotation", "scale", "colour")
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+
     def forward(self, images):
         """Change each image of a batch.
 

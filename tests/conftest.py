@@ -1,6 +1,7 @@
 """Shared fixtures, and the conditions under which `real` and `gpu` tests run."""
 
 import os
+import sys
 from pathlib import Path
 
 # Before torch, numpy and matplotlib are imported. One thread: the networks here are tiny, and
@@ -49,6 +50,20 @@ def real_data():
     if folder is None:
         pytest.skip(why_none)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _forget_features():
+    """Empty the feature store of this process, which all tests share."""
+    _clear_features()
+    yield
+    _clear_features()
+
+
+def _clear_features():
+    features = sys.modules.get("skblood.features")  # whoever did not import it filled nothing
+    if features is not None:
+        features.FeatureStore().clear()
 
 
 @pytest.fixture(scope="session")

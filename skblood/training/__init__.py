@@ -1,7 +1,7 @@
 """Training: device and precision, the epoch's plan, the skorch net, prediction."""
 
 from ._callbacks import BestEpoch, LearningRateSchedule, Progress, ValidationScore
-from ._device import resolve_device, training_dtype
+from ._device import autocast_dtype, resolve_device
 from ._losses import WeightedLoss
 from ._net import OPTIMIZERS, TrainingNet
 from ._network import ACTIVATIONS, CellNetwork, make_head
@@ -9,7 +9,7 @@ from ._outputs import decision_values
 from ._plan import plan_visits, split_visits
 from ._predict import forward_all
 from ._random import draw_seed, seeded
-from ._samples import Samples, to_tensor
+from ._samples import Samples, as_nchw, to_tensor
 
 __all__ = [
     "ACTIVATIONS",
@@ -22,6 +22,8 @@ __all__ = [
     "TrainingNet",
     "ValidationScore",
     "WeightedLoss",
+    "as_nchw",
+    "autocast_dtype",
     "decision_values",
     "draw_seed",
     "forward_all",
@@ -31,5 +33,4 @@ __all__ = [
     "seeded",
     "split_visits",
     "to_tensor",
-    "training_dtype",
 ]

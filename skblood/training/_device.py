@@ -44,7 +44,7 @@ def resolve_device(device):
     return resolved
 
 
-def training_dtype(precision, device):
+def autocast_dtype(precision, device):
     """Turn the parameter `precision` into the dtype of autocast.
 
     ``"auto"`` is bfloat16 where the device computes it in hardware, else float32.
@@ -56,6 +56,16 @@ def training_dtype(precision, device):
             fast = device.type == "cpu" and _cpu_has_bfloat16()
         precision = "bfloat16" if fast else "float32"
     return getattr(torch, precision)
+
+
+def autocast(images, dtype, device):
+    """Return the context that a network is applied to a batch in.
+
+    Pixels have 8 bits, as many as bfloat16; other numbers, such as features, have more and are
+    computed with in float32.
+    """
+    low = images.dtype == torch.uint8 and dtype != torch.float32
+    return torch.autocast(device.type, dtype, enabled=low)
 
 
 def _cpu_has_bfloat16():

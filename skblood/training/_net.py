@@ -7,6 +7,7 @@ from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping, EpochTimer, PassthroughScoring
 
 from ._callbacks import StopTraining
+from ._device import autocast
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
@@ -26,7 +27,7 @@ class TrainingNet(NeuralNet):
     augment : callable or None
         Maps a float batch ``(n, c, h, w)`` in 0..1 to one of the same shape, in training only.
     autocast_dtype : torch.dtype
-        The precision of training; prediction is in float32.
+        The precision of passes over pixels.
     momentum : float
         For the optimizers that have one.
     **kwargs
@@ -59,6 +60,8 @@ class TrainingNet(NeuralNet):
         options = {"lr": self.lr}
         if self.optimizer in (torch.optim.SGD, torch.optim.RMSprop):
             options["momentum"] = self.momentum
+        if self.optimizer is not torch.optim.RMSprop and torch.device(self.device).type != "mps":
+            options["fused"] = True  # one kernel for all parameters, where torch has one
         self.optimizer_ = self.optimizer([g for g in groups if g["params"]], **options)
         return self
 
@@ -89,24 +92,44 @@ class TrainingNet(NeuralNet):
         shuffle = training and self.iterator_train__shuffle
         return dataset.batches(self.batch_size, torch.device(self.device), shuffle)
 
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Run through the batches; their losses go into the history when all are done.
+
+        skorch asks for each loss at once, and so waits for the device at each batch.
+        """
+        if iterator is None:
+            return
+        if training:
+            self._set_training(True)  # here and not at each batch: it visits each layer
+        losses, sizes = [], []
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            losses.append(step["loss"].detach())
+            sizes.append(len(batch[0]))
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        rows = self.history[-1]["batches"][-len(losses) :]
+        for row, loss, size in zip(rows, torch.stack(losses).tolist(), sizes, strict=True):
+            row[f"{prefix}_loss"], row[f"{prefix}_batch_size"] = loss, size
+        self.history.record(f"{prefix}_batch_count", len(losses))
+
     def train_step_single(self, batch, **kwargs):
         """Do the forward and the backward pass of a batch."""
-        self._set_training(True)
         images, target = batch
         x = self.module_.prepare(images)
         if self.augment is not None and x.ndim == 4:
             x = self.augment(x)
         device = torch.device(self.device)
-        low = self.autocast_dtype != torch.float32
-        with torch.autocast(device.type, self.autocast_dtype, enabled=low):
+        with autocast(images, self.autocast_dtype, device):
             logits = self.module_(x)
-        loss = self.get_loss(logits.float(), target, training=True)
+        loss = self.get_loss(logits, target, training=True)
         loss.backward()
         return {"loss": loss, "y_pred": logits}
 
     def infer(self, x, **kwargs):
-        """Do the forward pass of a batch in float32, as prediction does."""
-        return self.module_(self.module_.prepare(x))
+        """Do the forward pass of a batch as prediction does."""
+        with autocast(x, self.autocast_dtype, torch.device(self.device)):
+            return self.module_(self.module_.prepare(x))
 
 
 def _has_stopped(callback):

@@ -61,6 +61,15 @@ class CellNetwork(nn.Module):
         return self.head(self.scale(self.encode(x) if x.ndim == 4 else x))
 
 
+class OutputLayer(nn.Linear):
+    """The layer that gives the logits: in float32, since 8 bits make close ones equal."""
+
+    def forward(self, x):
+        """Map ``(n, d)`` to logits."""
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.float())
+
+
 def make_head(
     n_features, hidden_layer_sizes, n_classes, *, dropout, activation="relu", batch_norm=False
 ):
@@ -82,4 +91,4 @@ def make_head(
         n_features = width
     if not layers:
         layers = [nn.Dropout(dropout)]
-    return nn.Sequential(*layers, nn.Linear(n_features, n_classes))
+    return nn.Sequential(*layers, OutputLayer(n_features, n_classes))

@@ -36,7 +36,7 @@ class Samples:
 
     Attributes
     ----------
-    images : torch.Tensor of shape (n, h, w, c) or (n, d)
+    images : torch.Tensor of shape (n, h, w, c), (n, d) or (n, n_views, d)
         uint8 pixels, float32 rows, or features that were computed before.
     rows : torch.Tensor of shape (m,)
         The image of each visit. An image may be visited several times or never.
@@ -50,6 +50,14 @@ class Samples:
     rows: torch.Tensor
     targets: torch.Tensor
     weights: torch.Tensor
+
+    def take(self, visits):
+        """Return the images of some visits; of several views, one drawn for each visit."""
+        rows = self.rows[visits].to(self.images.device)
+        if self.images.ndim != 3:
+            return self.images.index_select(0, rows)
+        views = torch.randint(self.images.shape[1], rows.shape, device=rows.device)
+        return self.images[rows, views]
 
     def __len__(self):
         return len(self.rows)
@@ -79,8 +87,7 @@ class Batches:
         order = torch.randperm(n) if self.shuffle else torch.arange(n)
         # Batches of nearly equal size: a small last one would count as much as the others.
         for visits in torch.tensor_split(order, len(self)):
-            rows = samples.rows[visits].to(samples.images.device)
-            images = as_nchw(samples.images.index_select(0, rows).to(self.device))
+            images = as_nchw(samples.take(visits).to(self.device))
             targets = samples.targets[visits].to(self.device)
             yield images, (targets, samples.weights[visits].to(self.device))
 

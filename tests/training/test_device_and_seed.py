@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from skblood.training import draw_seed, resolve_device, seeded, training_dtype
+from skblood.training import autocast_dtype, draw_seed, resolve_device, seeded
 
 CPU = torch.device("cpu")
 
@@ -65,11 +65,11 @@ class TestResolveDevice:
         assert f"device={named!r}" in str(caught.value)
 
 
-class TestTrainingDtype:
+class TestAutocastDtype:
     @pytest.mark.parametrize("kind", ["cpu", "cuda", "mps"])
     @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
     def test_named_precision_is_kept(self, kind, precision):
-        assert training_dtype(precision, torch.device(kind)) is getattr(torch, precision)
+        assert autocast_dtype(precision, torch.device(kind)) is getattr(torch, precision)
 
     @pytest.mark.parametrize(
         ("avx512", "amx", "expected"),
@@ -78,7 +78,7 @@ class TestTrainingDtype:
     def test_auto_asks_the_cpu(self, monkeypatch, avx512, amx, expected):
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
-        assert training_dtype("auto", CPU) is getattr(torch, expected)
+        assert autocast_dtype("auto", CPU) is getattr(torch, expected)
 
     @pytest.mark.parametrize("in_hardware", [True, False])
     def test_auto_asks_the_gpu_for_hardware(self, monkeypatch, in_hardware):
@@ -87,10 +87,10 @@ class TestTrainingDtype:
 
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
         expected = torch.bfloat16 if in_hardware else torch.float32
-        assert training_dtype("auto", torch.device("cuda")) is expected
+        assert autocast_dtype("auto", torch.device("cuda")) is expected
 
     def test_auto_on_mps_is_float32(self):
-        assert training_dtype("auto", torch.device("mps")) is torch.float32
+        assert autocast_dtype("auto", torch.device("mps")) is torch.float32
 
 
 class TestSeeded:

@@ -84,6 +84,19 @@ class TestTraining:
             assert {"train_loss", "valid_loss", "valid_accuracy", "dur"} <= row.keys()
             assert (row["train_batch_count"], row["valid_batch_count"]) == (3, 2)
 
+    def test_losses_of_the_batches_are_in_the_history(self, make_net, make_samples):
+        """As skorch's own callbacks, Checkpoint for one, expect them."""
+        net = make_net(batch_size=8)
+        net.train_for(make_samples(24), make_samples(12), 2)
+        for row in net.history:
+            train = [batch for batch in row["batches"] if "train_loss" in batch]
+            valid = [batch for batch in row["batches"] if "valid_loss" in batch]
+            assert [batch["train_batch_size"] for batch in train] == [8, 8, 8]
+            assert [batch["valid_batch_size"] for batch in valid] == [6, 6]
+            assert row["train_loss"] == pytest.approx(np.mean([b["train_loss"] for b in train]))
+            assert row["valid_loss"] == pytest.approx(np.mean([b["valid_loss"] for b in valid]))
+            assert isinstance(row["valid_loss_best"], bool)
+
     def test_weight_zero_is_as_good_as_absent(self, make_net, make_samples):
         """The loss does not see it; the order is kept, so that nothing else differs."""
         whole, part = make_samples(16), make_samples(16)
@@ -132,11 +145,12 @@ class TestTraining:
 
     def test_bfloat16(self, make_net, make_samples, cellnet):
         network, dtypes = cellnet(), []
-        network.head.register_forward_hook(lambda *args: dtypes.append(args[2].dtype))
+        for layer in (network.head[0], network.head):
+            layer.register_forward_hook(lambda *args: dtypes.append(args[2].dtype))
         net = make_net(network, autocast_dtype=torch.bfloat16)
         net.train_for(make_samples(32), make_samples(8), 5)
-        training, validation = torch.bfloat16, torch.float32
-        assert dtypes == ([training] * 4 + [validation]) * 5
+        hidden, logits = torch.bfloat16, torch.float32
+        assert dtypes == [hidden, logits] * 5 * 5
         assert {p.dtype for p in network.parameters()} == {torch.float32}
         assert net.history[-1]["train_loss"] < 0.5 * net.history[0]["train_loss"]
 

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from skblood.backbones import create_backbone
 from skblood.images import resize_batch
 from skblood.training import ACTIVATIONS, CellNetwork, WeightedLoss, forward_all, make_head
+from skblood.training._network import OutputLayer
 
 CPU = torch.device("cpu")
 
@@ -28,9 +29,9 @@ class TestMakeHead:
     @pytest.mark.parametrize(
         ("hidden", "kinds"),
         [
-            ((), [nn.Dropout, nn.Linear]),
-            ((8,), [nn.Linear, nn.ReLU, nn.Dropout, nn.Linear]),
-            ((8, 4), [nn.Linear, nn.ReLU, nn.Dropout] * 2 + [nn.Linear]),
+            ((), [nn.Dropout, OutputLayer]),
+            ((8,), [nn.Linear, nn.ReLU, nn.Dropout, OutputLayer]),
+            ((8, 4), [nn.Linear, nn.ReLU, nn.Dropout] * 2 + [OutputLayer]),
         ],
         ids=str,
     )
@@ -126,6 +127,44 @@ class TestForwardAll:
 
         assert len(forward_all(network, step, self.IMAGES, 8, CPU)) == 19
         assert sizes == [8, 8, 8]
+
+    def test_pixels_in_bfloat16_and_logits_in_float32(self, network):
+        dtypes = []
+        network.backbones[0].register_forward_hook(lambda *args: dtypes.append(args[2].dtype))
+        exact = forward_all(network, network, self.IMAGES, 8, CPU)
+        out = forward_all(network, network, self.IMAGES, 8, CPU, torch.bfloat16)
+        assert dtypes == [torch.float32] * 3 + [torch.bfloat16] * 3
+        assert out.dtype == np.float32
+        assert np.allclose(out, exact, atol=0.02)
+        assert not np.array_equal(out, out.astype(np.float16))
+
+    def test_features_are_never_rounded(self, network):
+        features = np.random.default_rng(0).random((9, 96), dtype=np.float32)
+        exact, low = (
+            forward_all(network, network, features, 4, CPU, dtype)
+            for dtype in (torch.float32, torch.bfloat16)
+        )
+        assert np.array_equal(exact, low)
+
+    def test_too_large_a_batch_becomes_smaller(self, network):
+        sizes = []
+
+        def step(x):
+            sizes.append(len(x))
+            if len(x) > 5:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return network(x)
+
+        out = forward_all(network, step, self.IMAGES, 16, CPU)
+        assert sizes == [16, 8, 4, 4, 4, 4, 4]
+        assert np.allclose(out, forward_all(network, network, self.IMAGES, 16, CPU), atol=1e-5)
+
+    def test_no_memory_for_one_image(self, network):
+        def step(x):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+        with pytest.raises(MemoryError, match=r"no memory left for .* one image of"):
+            forward_all(network, step, self.IMAGES, 4, CPU)
 
     def test_evaluation_mode_without_gradients(self, network):
         network.train()

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from skblood._training_set import TrainingSet, channel_statistics
+from skblood.images import content_keys
 
 CPU = torch.device("cpu")
 CLASSES = np.array(["blast", "eosinophil", "smear"])
@@ -146,13 +147,21 @@ class TestValidation:
         assert mean == pytest.approx(data.images[data.rows].mean((0, 1, 2)) / 255)
         assert mean != pytest.approx(data.images.mean((0, 1, 2)) / 255, abs=1e-6)
 
-    def test_encoded(self, plan):
+    @pytest.mark.parametrize("n_views", [1, 3])
+    def test_encoded(self, plan, n_views):
+        def encode(images, keys, view):
+            assert np.array_equal(keys, content_keys(images))
+            return images.reshape(len(images), -1).astype(np.float32) + 1000 * view
+
         data = plan().split(0.25, seed=0)
-        encoded = data.encoded(lambda images: images.reshape(len(images), -1).astype(np.float32))
-        train, valid = encoded.samples(None, CPU)
-        assert train.images.shape == (24, 48)
-        assert train.images is valid.images or torch.equal(train.images, valid.images)
+        encoded = data.encoded(encode, range(n_views))
         assert np.array_equal(encoded.rows, data.rows)
+        train, valid = encoded.samples(None, CPU)
+        plain = torch.from_numpy(data.images.reshape(24, -1)).float()
+        visits = torch.arange(len(train)).repeat(20)
+        seen = train.take(visits) - plain[train.rows[visits]]
+        assert seen.unique().tolist() == [1000.0 * view for view in range(n_views)]
+        assert torch.equal(valid.take(torch.arange(len(valid))), plain[valid.rows])
 
 
 def data_codes_once(samples):
