@@ -47,8 +47,15 @@ COMMON_BAD = {
 }
 OWN_BAD = {
     "mlp": {"activation": "swish"},
-    "transfer": {"backbone": 18, "weights": 1, "trainable": 0},
-    "hybrid": {"backbones": "cellnet_t", "weights": 1, "trainable": "tail", "refine_epochs": -1},
+    "transfer": {"backbone": 18, "weights": 1, "trainable": 0, "n_views": 0, "memory": 1},
+    "hybrid": {
+        "backbones": "cellnet_t",
+        "weights": 1,
+        "trainable": "tail",
+        "n_views": 1.5,
+        "memory": True,
+        "refine_epochs": -1,
+    },
 }
 
 
@@ -711,7 +718,7 @@ class TestTrainable:
 
     def test_no_hidden_layer(self, make, small):
         head = make(hidden_layer_sizes=(), dropout=0.25).fit(*small).net_.module_.head
-        assert [type(m).__name__ for m in head] == ["Dropout", "Linear"]
+        assert [type(m).__name__ for m in head] == ["Dropout", "OutputLayer"]
 
     def test_activation(self, make_mlp, small):
         head = make_mlp(activation="silu").fit(*small).net_.module_.head
