@@ -6,6 +6,7 @@ from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
+import torch
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import get_scorer_names
@@ -61,6 +62,7 @@ class CellClassifier(ClassifierMixin, CellModel):
     scoring: object = "f1_macro"
     callbacks: list | None = None
     warm_start: bool = False
+    compile: bool = False
     verbose: int = 0
 
     _parameter_constraints = {
@@ -86,6 +88,7 @@ class CellClassifier(ClassifierMixin, CellModel):
         "scoring": [StrOptions(set(get_scorer_names())), callable],
         "callbacks": [list, None],
         "warm_start": ["boolean"],
+        "compile": ["boolean"],
         "verbose": ["verbose"],
     }
 
@@ -245,7 +248,7 @@ class CellClassifier(ClassifierMixin, CellModel):
         network = self.net_.module_
         if network.frozen:
             images = self._encode(network, images, content_keys(images))
-        return self._forward_all(network, network, images).astype(np.float64)
+        return self._forward_all(network, network.forward, images).astype(np.float64)
 
     def _contract(self):
         return self.classes_.tolist(), self.image_shape_
@@ -328,7 +331,9 @@ class CellClassifier(ClassifierMixin, CellModel):
         fresh = network is None
         if fresh:
             network = self._make_network(data)
-        network.to(device)
+        network.to(device, memory_format=torch.channels_last)
+        if self.compile:
+            network.compile()  # in place: a copy or a pickle of it is not compiled
         if network.frozen:
             data = data.encoded(partial(self._encode, network), self._views())
             if fresh:

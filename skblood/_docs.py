@@ -65,6 +65,9 @@ _PARAMETERS = {
         Called during training, after our own. The list and its members are copied.""",
     "warm_start": """bool, default=False
         Go on from the former network when `fit` is called again, with a fresh optimizer.""",
+    "compile": """bool, default=False
+        Compile the network by `torch.compile` for training. On a CPU this needs a C++ compiler. It
+        takes a minute at the first batch, which only a long training earns back.""",
     "device": """str, default="auto"
         "auto" takes CUDA if there is one, else MPS, else the CPU. A device that is named and not
         there is an error.""",

@@ -129,7 +129,8 @@ class TrainingNet(NeuralNet):
     def infer(self, x, **kwargs):
         """Do the forward pass of a batch as prediction does."""
         with autocast(x, self.autocast_dtype, torch.device(self.device)):
-            return self.module_(self.module_.prepare(x))
+            # Not by a call, which may be compiled: prediction is not, either.
+            return self.module_.forward(self.module_.prepare(x))
 
 
 def _has_stopped(callback):

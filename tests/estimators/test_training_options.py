@@ -1,6 +1,7 @@
 """What each parameter of training does."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from skorch.callbacks import Callback, EarlyStopping
 from skblood import _training_set
 from skblood.augment import CellAugment
 from skblood.backbones import Backbone
-from skblood.training import OPTIMIZERS, TrainingNet
+from skblood.training import OPTIMIZERS, CellNetwork, TrainingNet
 
 COMMON_BAD = {
     "image_shape": 5,
@@ -42,6 +43,7 @@ COMMON_BAD = {
     "scoring": "acc",
     "callbacks": EarlyStopping(),
     "warm_start": 2,
+    "compile": "yes",
     "precision": "float16",
     "verbose": -1,
 }
@@ -327,7 +329,12 @@ class TestEarlyStopping:
     def test_best_weights_are_restored(self, make_transfer, small, trainable):
         X, y = small
         clf = make_transfer(
-            trainable=trainable, early_stopping=True, max_epochs=8, lr=0.05, scoring="accuracy"
+            trainable=trainable,
+            early_stopping=True,
+            max_epochs=8,
+            lr=0.02,
+            scoring="accuracy",
+            precision="float32",  # bfloat16 rounds the large logits that such a rate makes
         ).fit(X[:24], y[:24], X_val=X[24:], y_val=y[24:])
         scores = clf.history_[:, "valid_accuracy"]
         losses = clf.history_[:, "valid_loss"]
@@ -843,3 +850,42 @@ class TestHybrid:
     def test_bad_entry_of_trainable(self, make_hybrid, small, entry):
         with pytest.raises(ValueError, match="trainable"):
             make_hybrid(trainable=["all", entry]).fit(*small)
+
+
+class TestCompile:
+    """Whether compiled code is right is for torch to test; a test of ours would take minutes."""
+
+    @pytest.fixture
+    def compiled(self, monkeypatch):
+        """Return a list of the networks compiled, whose calls are then counted, not compiled."""
+        networks = []
+
+        def compile_in_place(network):
+            network.calls = 0
+            networks.append(network)
+
+            def call(*args):
+                network.calls += 1
+                return network.forward(*args)
+
+            network._compiled_call_impl = call
+
+        monkeypatch.setattr(CellNetwork, "compile", compile_in_place)
+        return networks
+
+    def test_training_is_compiled_and_prediction_is_not(self, make_mlp, small, compiled):
+        X, y = small
+        clf = make_mlp(compile=True).fit(X, y, X_val=X, y_val=y)
+        assert [network.calls for network in compiled] == [2 * 3]
+        predicted = clf.predict_proba(X)
+        assert compiled[0].calls == 2 * 3
+        assert np.array_equal(predicted, make_mlp().fit(X, y, X_val=X, y_val=y).predict_proba(X))
+
+    def test_off_by_default(self, make_mlp, small, compiled):
+        make_mlp().fit(*small)
+        assert compiled == []
+
+    def test_copy_is_not_compiled(self, make_mlp, small, compiled):
+        clf = make_mlp(compile=True).fit(*small)
+        copied = pickle.loads(pickle.dumps(clf))
+        assert copied.net_.module_._compiled_call_impl is None
