@@ -15,8 +15,8 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed
 	$(PY) -m pytest $(ARGS)
 
-bench: $(VENV)/.installed
-	$(PY) -m benchmarks.real_cells $(ARGS)
+bench: $(VENV)/.installed-bench
+	$(PY) -m benchmarks --quick $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(PY) -m ruff check .
@@ -43,6 +43,10 @@ $(VENV)/.created:
 $(VENV)/.installed: $(VENV)/.created pyproject.toml
 	@echo "Installing skblood and its dependencies (the first time takes some minutes)"
 	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[test,plot]"
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed
+	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[bench]"
 	@touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed

@@ -9,26 +9,20 @@ not run keep their former figures. The exit status is 1 when a row that was run 
 """
 
 import argparse
-import json
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
 from functools import cache
 from pathlib import Path
 
-import sklearn
-import torch
 from sklearn.metrics import accuracy_score, f1_score
 
-import skblood
+from benchmarks._report import RESULTS, provenance, store_row
 from skblood import HybridFeatureClassifier, MLPCellClassifier, TransferCellClassifier
 from skblood.datasets import load_image_folder, load_npz
 
-RESULTS = Path(__file__).parent / "results"
 SPLITS = ("train", "val", "test")
 
 
@@ -166,13 +160,7 @@ def measure(row, data, seed):
         "n_train": len(splits["train"][1]),
         "n_test": len(y_test),
         "seed": seed,
-        "date": date.today().isoformat(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} CPU cores",
-        "versions": {
-            "skblood": skblood.__version__,
-            "torch": torch.__version__,
-            "scikit-learn": sklearn.__version__,
-        },
+        **provenance(),
     }
 
 
@@ -215,19 +203,13 @@ def main():
     if not (args.data / "pbc").is_dir():
         parser.error(f"no folder pbc in {args.data}; name its parent by --data")
 
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / "real_cells.json"
     missed = []
     for name in args.only:
         print(f"\n{name}: {ROWS[name].what}", flush=True)
         result = measure(ROWS[name], args.data, args.seed)
         if result["macro_f1"] < ROWS[name].bar:
             missed.append(name)
-        # Read anew: another run may have written a row in the meantime.
-        results = json.loads(path.read_text()) if path.exists() else {}
-        results[name] = result
-        path.write_text(json.dumps(results, indent=2) + "\n")
-        (RESULTS / "real_cells.md").write_text(as_markdown(results))
+        results = store_row(RESULTS, "real_cells", name, result, as_markdown)
     print("\n" + as_markdown(results))
     if missed:
         sys.exit(f"below the bar: {', '.join(missed)}")

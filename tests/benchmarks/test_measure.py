@@ -227,6 +227,20 @@ class TestRun:
         rows = [line.split("`")[1] for line in lines if line.startswith("| `")]
         assert rows == ["bad", "free"]  # in the order of the benchmark
 
+    def test_a_gpu_has_files_of_its_own(self, benchmark, tmp_path, monkeypatch):
+        monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+        monkeypatch.setattr("torch.cuda.get_device_name", lambda: "a GPU")
+        run(benchmark, ["--only", "good", "--device", "cuda", "--out", str(tmp_path)])
+        rows = read_rows(tmp_path / "speed_cuda.json")
+        assert rows["good"]["machine"].startswith("a GPU, ")
+        assert not (tmp_path / "speed.json").exists()
+
+    def test_a_gpu_that_is_not_there(self, benchmark, monkeypatch, capsys):
+        monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+        with pytest.raises(SystemExit):
+            run(benchmark, ["--device", "cuda"])
+        assert "no CUDA device" in capsys.readouterr().err
+
     def test_quick_form_writes_only_where_it_is_told_to(self, benchmark, tmp_path):
         assert parse(benchmark, []).out == RESULTS
         assert parse(benchmark, ["--quick"]).out is None
