@@ -24,8 +24,9 @@ from skblood.images import (
 )
 from skblood.training import autocast_dtype, forward_all, resolve_device
 
-# Images in one forward pass of a prediction; see forward_all for why it is a constant.
-_PREDICT_BATCH = {"cpu": 16, "mps": 64, "cuda": 256}
+# Images in one forward pass of a prediction, at most, and pixels on a CPU, whose cache is small.
+_PREDICT_BATCH = {"cpu": 64, "mps": 64, "cuda": 256}
+_PREDICT_PIXELS = 2**19
 
 # What a backbone's settings may be; HybridFeatureClassifier takes several of each.
 BACKBONE_CONSTRAINTS = {
@@ -169,7 +170,15 @@ class CellModel(BaseEstimator):
         device = resolve_device(self.device)
         dtype = autocast_dtype(self.precision, device)
         network.to(device)
-        return forward_all(network, step, images, _PREDICT_BATCH[device.type], device, dtype)
+        return forward_all(network, step, images, self._predict_batch(device), device, dtype)
+
+    def _predict_batch(self, device):
+        """Return the images in one forward pass, always as many; see forward_all for why."""
+        batch_size = _PREDICT_BATCH[device.type]
+        if device.type == "cpu":
+            height, width, _ = self.image_shape_
+            batch_size = min(batch_size, max(16, _PREDICT_PIXELS // (height * width)))
+        return batch_size
 
     def _encode(self, network, images, keys, view=0):
         """Return the features that frozen backbones give, computing only what is not known."""

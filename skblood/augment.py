@@ -66,25 +66,38 @@ class CellAugment(nn.Module):
         -------
         changed : torch.Tensor of shape (n, c, h, w)
         """
-        if self.flip:
-            images = _flip_and_turn(images)
-        if self.shift:
-            images = self._shift(images)
+        if self.flip or self.shift:
+            images = self._move(images)
         if self.rotation or self.scale:
             images = self._turn_and_scale(images)
         if self.colour:
             images = self._stain(images)
         return images
 
-    def _shift(self, images):
-        n, device = len(images), images.device
-        rows, columns = (
-            _mirrored(side, (self.shift * side * _symmetric(n, 1, device=device)).round())
-            for side in images.shape[2:]
-        )
-        each = torch.arange(n, device=device)[:, None, None]
-        pixels = images.permute(0, 2, 3, 1)
-        return pixels[each, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    def _move(self, images):
+        """Shift, flip and turn, all in one: each pixel is fetched from where it was."""
+        n, c, height, width = images.shape
+        device = images.device
+        rows, columns = (self._positions(n, side, device) for side in (height, width))
+        places = rows[:, :, None] * width + columns[:, None, :]
+        if self.flip and height == width:
+            turned = torch.rand(n, 1, 1, device=device) < 0.5
+            places = torch.where(turned, places.transpose(1, 2), places)
+        pixels = images.permute(0, 2, 3, 1).reshape(n * height * width, c)
+        first = torch.arange(n, device=device)[:, None, None] * (height * width)
+        moved = pixels.index_select(0, (places + first).flatten())
+        return moved.view(n, height, width, c).permute(0, 3, 1, 2)
+
+    def _positions(self, n, side, device):
+        """Return the position along an axis, for each image, that each pixel comes from."""
+        positions = torch.arange(side, device=device).expand(n, side)
+        if self.shift:
+            shift = (self.shift * side * _symmetric(n, 1, device=device)).round().long()
+            positions = _mirrored(positions - shift, side)
+        if self.flip:
+            flipped = torch.rand(n, 1, device=device) < 0.5
+            positions = torch.where(flipped, positions.flip(1), positions)
+        return positions
 
     def _turn_and_scale(self, images):
         n, device = len(images), images.device
@@ -107,7 +120,9 @@ class CellAugment(nn.Module):
         gain = 1 + self.colour * _symmetric(n, c, 1, 1, device=device)
         contrast = 1 + self.colour * _symmetric(n, 1, 1, 1, device=device)
         brightness = self.colour / 2 * _symmetric(n, 1, 1, 1, device=device)
-        return ((images - mean) * contrast + mean * gain + brightness).clamp(0, 1)
+        # (images - mean) * contrast + mean * gain + brightness, without a copy at each step.
+        changed = images * contrast
+        return changed.add_(mean * (gain - contrast) + brightness).clamp_(0, 1)
 
 
 def _symmetric(*shape, device):
@@ -115,21 +130,7 @@ def _symmetric(*shape, device):
     return 2 * torch.rand(shape, device=device) - 1
 
 
-def _mirrored(side, shift):
-    """Return, for each image, the positions along an axis that a shift looks at."""
-    positions = (torch.arange(side, device=shift.device) - shift.long()).abs()
+def _mirrored(positions, side):
+    """Bring positions beyond a border back to where a mirror on it shows them."""
+    positions = positions.abs()
     return torch.minimum(positions, 2 * (side - 1) - positions).clamp(min=0)
-
-
-def _flip_and_turn(images):
-    """Give each image one of the flips and quarter turns, evenly drawn."""
-    square = images.shape[2] == images.shape[3]
-    kind = torch.randint(8 if square else 4, (len(images),), device=images.device)
-    changed = torch.empty_like(images)
-    for k in range(8 if square else 4):
-        rows = torch.nonzero(kind == k)[:, 0]
-        part = images[rows]
-        axes = [axis for axis, bit in ((2, 1), (3, 2)) if k & bit]
-        part = part.flip(axes) if axes else part
-        changed[rows] = part.transpose(2, 3) if k & 4 else part
-    return changed
