@@ -109,5 +109,5 @@ def cellnet_t(pretrained=False, **kwargs):
 
 @register_model
 def cellnet_s(pretrained=False, **kwargs):
-    """About 0.5 million parameters, for images of 28 to 128 px."""
-    return _create("cellnet_s", pretrained, widths=(16, 32, 64, 128), **kwargs)
+    """About 1 million parameters, for images of 28 to 128 px."""
+    return _create("cellnet_s", pretrained, widths=(16, 32, 96, 192), **kwargs)

@@ -15,7 +15,7 @@ def parameter_shapes(module):
 
 
 @pytest.mark.parametrize(
-    ("name", "n_parameters", "width"), [("cellnet_s", 490_000, 128), ("cellnet_t", 83_000, 48)]
+    ("name", "n_parameters", "width"), [("cellnet_s", 1_050_000, 192), ("cellnet_t", 83_000, 48)]
 )
 def test_size_of_the_network(name, n_parameters, width):
     backbone = create_backbone(name, weights=None, image_shape=(64, 64, 3))
@@ -30,7 +30,7 @@ def test_works_at_any_size(size, training):
     backbone = create_backbone("cellnet_s", weights=None, image_shape=(*size, 3))
     backbone.train(training)
     features = backbone(torch.rand(2, 3, *size))
-    assert features.shape == (2, 128)
+    assert features.shape == (2, 192)
     assert torch.isfinite(features).all()
     features.square().sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in backbone.parameters())
