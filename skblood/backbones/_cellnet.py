@@ -1,7 +1,5 @@
 """Our own small residual networks for cell images, registered with timm."""
 
-import itertools
-
 import torch
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
@@ -10,36 +8,36 @@ from torch import nn
 default_cfgs = generate_default_cfgs({"cellnet_t": {}, "cellnet_s": {}})
 
 
-class ConvNorm(nn.Sequential):
-    """A 3x3 convolution, batch normalisation, ReLU."""
-
-    def __init__(self, in_channels, channels, stride):
-        super().__init__(
-            nn.Conv2d(in_channels, channels, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(inplace=True),
-        )
-
-
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with batch normalisation beside an identity shortcut.
+    """Two 3x3 convolutions with batch normalisation beside a shortcut.
 
-    The second normalisation starts at zero, so a fresh block passes on what it gets.
+    The shortcut of a block that changes the shape averages before it projects
+    ("ResNet-D", He et al. 2019), so no pixel is skipped; the second
+    normalisation starts at zero, so a fresh block starts as its shortcut.
     """
 
-    def __init__(self, channels):
+    def __init__(self, in_channels, channels, stride):
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        self.conv1 = nn.Conv2d(in_channels, channels, 3, stride, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
         self.act = nn.ReLU(inplace=True)
+        self.shortcut = nn.Identity()
+        if stride != 1 or in_channels != channels:
+            self.shortcut = nn.Sequential(
+                # ceil_mode keeps an odd or a one-pixel side as wide as the strided convolution's.
+                nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False),
+                nn.Conv2d(in_channels, channels, 1, bias=False),
+                nn.BatchNorm2d(channels),
+            )
         nn.init.zeros_(self.bn2.weight)
 
     def forward(self, x):
-        """Map ``(n, channels, h, w)`` to the same shape."""
+        """Map ``(n, in_channels, h, w)`` to ``(n, channels, h / stride, w / stride)``."""
         out = self.act(self.bn1(self.conv1(x)))
-        return self.act(self.bn2(self.conv2(out)) + x)
+        out = self.bn2(self.conv2(out))
+        return self.act(out + self.shortcut(x))
 
 
 class CellNet(nn.Module):
@@ -49,6 +47,8 @@ class CellNet(nn.Module):
     ----------
     widths : tuple of int
         Channels of each stage; every stage but the first halves the resolution.
+    depths : tuple of int
+        Residual blocks of each stage.
     in_chans : int, default=3
         Channels of the input.
     num_classes : int, default=0
@@ -59,16 +59,27 @@ class CellNet(nn.Module):
         Any other size can be fed; the parameters have the same shapes for all sizes.
     """
 
-    def __init__(self, widths, in_chans=3, num_classes=0, img_size=(64, 64)):
+    def __init__(self, widths, depths, in_chans=3, num_classes=0, img_size=(64, 64)):
         super().__init__()
         self.num_classes = num_classes
         self.num_features = self.head_hidden_size = widths[-1]
-        self.stem = ConvNorm(in_chans, widths[0], 1 if min(img_size) < 48 else 2)
-        self.stages = nn.Sequential(nn.Sequential(ResidualBlock(widths[0])))
-        for narrow, wide in itertools.pairwise(widths):
-            self.stages.append(nn.Sequential(ConvNorm(narrow, wide, 2), ResidualBlock(wide)))
+        stride = 1 if min(img_size) < 48 else 2
+        self.stem = nn.Sequential(
+            nn.Conv2d(in_chans, widths[0], 3, stride, 1, bias=False),
+            nn.BatchNorm2d(widths[0]),
+            nn.ReLU(inplace=True),
+        )
+        self.stages = nn.Sequential()
+        in_channels = widths[0]
+        for i, (width, depth) in enumerate(zip(widths, depths, strict=True)):
+            blocks = nn.Sequential()
+            for j in range(depth):
+                stride = 2 if i > 0 and j == 0 else 1
+                blocks.append(ResidualBlock(in_channels, width, stride))
+                in_channels = width
+            self.stages.append(blocks)
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Linear(widths[-1], num_classes) if num_classes else nn.Identity()
+        self.head = nn.Linear(in_channels, num_classes) if num_classes else nn.Identity()
 
     def group_matcher(self, coarse=False):
         """Tell timm which parameters belong to the stem and to each stage."""
@@ -103,11 +114,11 @@ def _create(variant, pretrained, **kwargs):
 
 @register_model
 def cellnet_t(pretrained=False, **kwargs):
-    """About 83,000 parameters: for tests, demos and quick looks."""
-    return _create("cellnet_t", pretrained, widths=(16, 32, 48), **kwargs)
+    """About 56,000 parameters: for tests, demos and quick looks."""
+    return _create("cellnet_t", pretrained, widths=(16, 32, 48), depths=(1, 1, 1), **kwargs)
 
 
 @register_model
 def cellnet_s(pretrained=False, **kwargs):
-    """About 1 million parameters, for images of 28 to 128 px."""
-    return _create("cellnet_s", pretrained, widths=(16, 32, 96, 192), **kwargs)
+    """About 0.9 million parameters, for images of 28 to 128 px."""
+    return _create("cellnet_s", pretrained, widths=(24, 48, 96, 192), depths=(2, 2, 2, 1), **kwargs)

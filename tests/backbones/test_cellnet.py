@@ -15,7 +15,7 @@ def parameter_shapes(module):
 
 
 @pytest.mark.parametrize(
-    ("name", "n_parameters", "width"), [("cellnet_s", 1_050_000, 192), ("cellnet_t", 83_000, 48)]
+    ("name", "n_parameters", "width"), [("cellnet_s", 900_000, 192), ("cellnet_t", 55_000, 48)]
 )
 def test_size_of_the_network(name, n_parameters, width):
     backbone = create_backbone(name, weights=None, image_shape=(64, 64, 3))
@@ -69,19 +69,33 @@ def test_shorter_side_decides():
 
 
 class TestResidualBlock:
+    @pytest.mark.parametrize(("channels", "stride"), [(4, 1), (8, 1), (4, 2), (8, 2)])
     @pytest.mark.parametrize("size", [(8, 8), (7, 5), (1, 1), (1, 2), (2, 9)], ids=str)
-    def test_starts_as_its_shortcut(self, size):
-        x = torch.rand(2, 4, *size) - 0.5
-        assert torch.equal(ResidualBlock(4).eval()(x), x.relu())
+    def test_starts_as_its_shortcut(self, channels, stride, size):
+        block = ResidualBlock(4, channels, stride).eval()
+        x = torch.rand(2, 4, *size)
+        out = block(x)
+        assert torch.equal(out, block.shortcut(x).relu())
+        assert out.shape == (2, channels, -(-size[0] // stride), -(-size[1] // stride))
 
-    def test_leaves_its_input(self):
-        x = torch.rand(2, 4, 6, 6) - 0.5
-        before = x.clone()
-        ResidualBlock(4)(x)
-        assert torch.equal(x, before)
+    @pytest.mark.parametrize("size", [(8, 8), (7, 5), (1, 3)], ids=str)
+    def test_shortcut_skips_no_pixel(self, size):
+        block = ResidualBlock(4, 8, 2).eval()
+        x = torch.rand(1, 4, *size, requires_grad=True)
+        block.shortcut(x)[0, 0].sum().backward()
+        assert (x.grad != 0).all()
+
+    def test_border_counts_as_much_as_the_middle(self):
+        """An odd side is filled up, not with zeros: a flat image stays flat."""
+        block = ResidualBlock(4, 8, 2).eval()
+        shortcut = block.shortcut(torch.ones(1, 4, 5, 7))
+        assert torch.allclose(shortcut, shortcut[:, :, :1, :1].expand_as(shortcut))
+
+    def test_identity_has_no_parameters(self):
+        assert isinstance(ResidualBlock(4, 4, 1).shortcut, torch.nn.Identity)
 
     def test_gradient_reaches_the_convolutions_after_one_step(self):
-        block = ResidualBlock(4)
+        block = ResidualBlock(4, 4, 1)
         optimizer = torch.optim.SGD(block.parameters(), lr=0.1)
         x = torch.rand(4, 4, 6, 6)
         for _ in range(2):
@@ -108,7 +122,7 @@ class TestAsTimmModel:
         assert network(torch.rand(2, 3, 64, 64)).shape == (2, n_classes or 48)
 
     def test_pooled_features_are_the_mean_of_the_map(self):
-        network = CellNet((4, 6)).eval()
+        network = CellNet((4, 6), (1, 2)).eval()
         x = torch.rand(3, 3, 20, 20)
         assert torch.allclose(network(x), network.forward_features(x).mean((2, 3)), atol=1e-6)
 

@@ -111,8 +111,8 @@ class TestWithItsClassifier:
 
 class TestDoesNotFit:
     def test_every_missing_and_misshapen_tensor_is_listed(self, small, state, tmp_path):
-        missing = ["stem.1.bias", "stages.2.1.conv2.weight"]
-        wrong = {"stem.0.weight": (16, 3, 5, 5), "stages.1.1.bn1.weight": (31,)}
+        missing = ["stem.1.bias", "stages.2.0.conv2.weight"]
+        wrong = {"stem.0.weight": (16, 3, 5, 5), "stages.1.0.bn1.weight": (31,)}
         n_before = sum(not name.endswith("num_batches_tracked") for name in state)
         for name in missing:
             del state[name]
@@ -126,7 +126,7 @@ class TestDoesNotFit:
         assert f"missing from the file (2): {', '.join(missing)}" in message
         assert "of another shape (2): " in message
         assert "stem.0.weight: (16, 3, 5, 5), not (16, 3, 3, 3)" in message
-        assert "stages.1.1.bn1.weight: (31,), not (32,)" in message
+        assert "stages.1.0.bn1.weight: (31,), not (32,)" in message
         assert str(weights) in message
 
     def test_file_of_another_network(self, small, state, tmp_path):
