@@ -19,7 +19,7 @@ class TransferCellClassifier(BackboneClassifier):
     ----------
     backbone : str, default="cellnet_s"
         A name of `timm.list_models`, ``"torchvision/<name>"`` with a name of torchvision's
-        classification models, or one of our own: ``"cellnet_s"`` (about 1 million parameters, for
+        classification models, or one of our own: ``"cellnet_s"`` (630,000 parameters, for
         images of 28 to 128 px) and ``"cellnet_t"`` (56,000, for tests and quick looks).
     weights : "default", None or path-like, default="default"
         Published weights, loaded through timm or torchvision (our own backbones have none and

@@ -120,5 +120,6 @@ def cellnet_t(pretrained=False, **kwargs):
 
 @register_model
 def cellnet_s(pretrained=False, **kwargs):
-    """About 0.9 million parameters, for images of 28 to 128 px."""
-    return _create("cellnet_s", pretrained, widths=(24, 48, 96, 192), depths=(2, 2, 2, 1), **kwargs)
+    """About 630,000 parameters, for images of 28 to 128 px."""
+    # Multiples of 16: with 24 channels a CPU's vectors stay half empty, and it takes twice as long.
+    return _create("cellnet_s", pretrained, widths=(16, 32, 64, 192), depths=(2, 2, 2, 1), **kwargs)

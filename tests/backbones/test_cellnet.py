@@ -15,7 +15,7 @@ def parameter_shapes(module):
 
 
 @pytest.mark.parametrize(
-    ("name", "n_parameters", "width"), [("cellnet_s", 900_000, 192), ("cellnet_t", 55_000, 48)]
+    ("name", "n_parameters", "width"), [("cellnet_s", 630_000, 192), ("cellnet_t", 55_000, 48)]
 )
 def test_size_of_the_network(name, n_parameters, width):
     backbone = create_backbone(name, weights=None, image_shape=(64, 64, 3))
