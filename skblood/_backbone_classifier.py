@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from numbers import Integral
 
-from skblood._base import BACKBONE_CONSTRAINTS, MEMORY_CONSTRAINTS
+from skblood._base import BACKBONE_CONSTRAINTS
 from skblood._classifier import CellClassifier
 from skblood._sklearn import Interval
 from skblood.backbones import create_backbone, fine_tunes
@@ -16,11 +16,9 @@ class BackboneClassifier(CellClassifier):
     weights: object = "default"
     trainable: object = "all"
     n_views: int = 1
-    memory: object = None
 
     _parameter_constraints = {
         **CellClassifier._parameter_constraints,
-        **MEMORY_CONSTRAINTS,
         "weights": BACKBONE_CONSTRAINTS["weights"],
         "trainable": BACKBONE_CONSTRAINTS["trainable"],
         "n_views": [Interval(Integral, 1, None, closed="left")],

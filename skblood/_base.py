@@ -35,9 +35,6 @@ BACKBONE_CONSTRAINTS = {
     "trainable": [StrOptions({"all", "head"}), Interval(Integral, 1, None, closed="left")],
 }
 
-# Where the features of frozen backbones are kept.
-MEMORY_CONSTRAINTS = {"memory": [str, os.PathLike, FeatureStore, None]}
-
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class CellModel(BaseEstimator):
@@ -53,7 +50,9 @@ class CellModel(BaseEstimator):
     interpolation: str = "bilinear"
     device: str = "auto"
     precision: str = "auto"
+    memory: object = None
     random_state: object = None
+    verbose: int = 0
 
     _parameter_constraints = {
         "image_shape": ["array-like", None],
@@ -61,7 +60,10 @@ class CellModel(BaseEstimator):
         "interpolation": [StrOptions(set(INTERPOLATIONS))],
         "device": [str],
         "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+        # Where decoded files and the features of frozen backbones are kept.
+        "memory": [str, os.PathLike, FeatureStore, None],
         "random_state": ["random_state"],
+        "verbose": ["verbose"],
     }
 
     # What a table means whose rows fold to no image: an error, or (for a network without
@@ -78,8 +80,14 @@ class CellModel(BaseEstimator):
         """Return the names of the backbones, whose configuration decides the image size."""
         raise NotImplementedError
 
-    def _read_to_fit(self, X):
+    def _read_to_fit(self, X, unreadable=None):
         """Read X, and set what later calls are held to.
+
+        Parameters
+        ----------
+        X : array-like or sequence
+        unreadable : dict, default=None
+            Takes what cannot be read, and is left out then; None makes it an error.
 
         Returns
         -------
@@ -94,7 +102,7 @@ class CellModel(BaseEstimator):
                 self.image_size_ = None  # rows of numbers have no size to be brought to
             images = self._shrink(fold_rows(rows, self._fold_shape))
         else:
-            images = read_images(X, size=self.image_size_, interpolation=self.interpolation)
+            images = self._read(X, unreadable=unreadable)
             size = X.shape[1:3] if getattr(X, "ndim", 1) >= 3 else images.shape[1:3]
             self._fold_shape = (*map(int, size), images.shape[3])
             self.n_features_in_ = math.prod(self._fold_shape)
@@ -105,17 +113,15 @@ class CellModel(BaseEstimator):
         self.image_shape_ = (*size, images.shape[3])
         return images
 
-    def _read_to_predict(self, X):
-        """Read X as images like those of fit, or say what differs."""
+    def _read_to_predict(self, X, unreadable=None):
+        """Read X as images like those of fit, or say what differs; see `_read_to_fit`."""
         if is_table(X):
             rows = validate_data(self, X, reset=False)
             images = self._shrink(fold_rows(rows, self._fold_shape))
         else:
             # A file is decoded as gray or colour, as fit had it; an array is one or the other.
             channels = None if holds_arrays(X) else self.image_shape_[2]
-            images = read_images(
-                X, size=self.image_size_, channels=channels, interpolation=self.interpolation
-            )
+            images = self._read(X, channels=channels, unreadable=unreadable)
         self._check_like_fitted(images)
         return images
 
@@ -147,9 +153,22 @@ class CellModel(BaseEstimator):
             raise
 
     def _shrink(self, images):
-        if self.image_size_ is None:
-            return images
-        return read_images(images, size=self.image_size_, interpolation=self.interpolation)
+        return images if self.image_size_ is None else self._read(images)
+
+    def _read(self, X, **options):
+        store = self._store()
+        return read_images(
+            X,
+            size=self.image_size_,
+            interpolation=self.interpolation,
+            # A store in memory would be a second copy of what the fit holds.
+            store=None if store.location is None else store,
+            progress=self.verbose > 0,
+            **options,
+        )
+
+    def _store(self):
+        return self.memory if isinstance(self.memory, FeatureStore) else FeatureStore(self.memory)
 
     def _resolve_image_size(self):
         """Return the height and width that the network works at; None is the images' own."""
@@ -188,7 +207,7 @@ class CellModel(BaseEstimator):
             keys,
             network,
             partial(self._forward_all, network, network.encode),
-            store=self.memory,
+            store=self._store(),
             settings=(
                 tuple(self._backbone_names()),
                 self.image_size_,

@@ -1,7 +1,7 @@
 """The classifier's half of the contract: its parameters, fit, partial_fit, predict."""
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
 
@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from skblood._base import CellModel
 from skblood._sklearn import Interval, StrOptions, check_sample_weight, fit_context
 from skblood._targets import code_targets, read_targets
-from skblood._training_set import TrainingSet
+from skblood._training_set import TrainingSet, check_classes_left, leave_out
 from skblood.augment import CellAugment
 from skblood.backbones import Standardize
 from skblood.images import content_keys
@@ -63,7 +63,7 @@ class CellClassifier(ClassifierMixin, CellModel):
     callbacks: list | None = None
     warm_start: bool = False
     compile: bool = False
-    verbose: int = 0
+    on_error: str = "raise"
 
     _parameter_constraints = {
         **CellModel._parameter_constraints,
@@ -89,7 +89,7 @@ class CellClassifier(ClassifierMixin, CellModel):
         "callbacks": [list, None],
         "warm_start": ["boolean"],
         "compile": ["boolean"],
-        "verbose": ["verbose"],
+        "on_error": [StrOptions({"raise", "skip"})],
     }
 
     def _make_backbones(self, image_shape, statistics):
@@ -140,6 +140,11 @@ class CellClassifier(ClassifierMixin, CellModel):
         ValueError
             If X, y or a parameter is not as described. The message says what was given, what is
             allowed and what to do.
+
+        Warns
+        -----
+        UserWarning
+            If images are left out (``on_error="skip"``), or `X_val` holds images of `X`.
         """
         with self._all_or_nothing():
             former = self.net_.module_ if self.warm_start and hasattr(self, "net_") else None
@@ -217,7 +222,7 @@ class CellClassifier(ClassifierMixin, CellModel):
         Parameters
         ----------
         X : array-like or sequence
-            Images, in any form that `fit` takes.
+            Images, in any form that `fit` takes. One that cannot be read is an error.
 
         Returns
         -------
@@ -257,19 +262,29 @@ class CellClassifier(ClassifierMixin, CellModel):
         """Read and check all that `fit` is given."""
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given together.")
-        y = read_targets(self, y)
-        images = self._read_to_fit(X)
+        labels = read_targets(self, y)
+        images, y, sample_weight = self._read_labelled(self._read_to_fit, X, labels, sample_weight)
+        check_classes_left(labels, y)
         data = self._plan(images, y, sample_weight)
         if X_val is None:
             return data
         try:
-            valid_images = self._read_to_predict(X_val)
             y_val = read_targets(self, y_val, "y_val")
+            valid_images, y_val, _ = self._read_labelled(self._read_to_predict, X_val, y_val)
             check_consistent_length(valid_images, y_val)
             _, codes = code_targets(y_val, self.classes_)
         except ValueError as error:
             raise ValueError(f"X_val or y_val: {error}") from error
-        return replace(data, valid_images=valid_images, valid_codes=codes)
+        data = data.validated_on(valid_images, codes)
+        if self._is_pixels:
+            data.warn_of_leak(self.image_size_, self.interpolation)
+        return data
+
+    def _read_labelled(self, read, X, y, sample_weight=None):
+        """Read images; what cannot be read is left out with its label, if `on_error` says so."""
+        unreadable = {} if self.on_error == "skip" else None
+        images = read(X, unreadable)
+        return images, *leave_out(unreadable, images, y, sample_weight)
 
     def _plan(self, images, y, sample_weight, classes=None):
         check_consistent_length(images, y)
@@ -306,7 +321,8 @@ class CellClassifier(ClassifierMixin, CellModel):
         """Train for one epoch; the optimizer lives on from call to call."""
         y = read_targets(self, y)
         fitted = hasattr(self, "net_")
-        images = self._read_to_predict(X) if fitted else self._read_to_fit(X)
+        read = self._read_to_predict if fitted else self._read_to_fit
+        images, y, sample_weight = self._read_labelled(read, X, y, sample_weight)
         data = self._plan(images, y, sample_weight, classes)
         device, seed = resolve_device(self.device), draw_seed(self.random_state)
         with seeded(seed + (self.n_iter_ if fitted else 0), device):

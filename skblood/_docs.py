@@ -75,20 +75,27 @@ _PARAMETERS = {
         Precision of the passes over images, in training and prediction: "auto" is bfloat16 (mixed
         precision) where the device computes it in hardware. Rows of numbers, and a head on the
         features of frozen backbones, are always computed with in float32.""",
+    "on_error": """{"raise", "skip"}, default="raise"
+        What to do in a fit with image files that cannot be read: raise an error that names all of
+        them, or leave them out with their labels and weights, with a warning that names all of
+        them. Prediction always raises, since it owes each image a row.""",
     "n_views": """int, default=1
         Views of each training image whose features a head is trained on when all backbones are
         frozen: the image itself and ``n_views - 1`` random changes of it by `augment`, of which
         each visit draws one. The changes depend on the image alone, so they are stored, too.""",
     "memory": """None, str, path-like or `skblood.FeatureStore`, default=None
-        Where the features of frozen backbones are kept, so that each image passes them once in all
-        folds and candidates of a search: None is the memory of this process (1 GiB at most); a
-        folder serves several processes, such as those of ``n_jobs=2``, and later runs, too.""",
+        Where what is costly to make of images is kept. A folder (a later run and the processes of
+        ``n_jobs=2`` share it; 16 GiB at most): decoded image files, which thus are decoded once,
+        and the features of frozen backbones, so that each image passes them once in all folds
+        and candidates of a search; the temporary file of more than 512 MiB of decoded images is
+        there, too. None: the features alone, in the memory of this process (1 GiB at most).""",
     "random_state": """int, RandomState instance or None, default=None
         Seeds weights, order, augmentation, dropout and the split of early stopping. On a CPU, the
         same seed gives the same model. Neither numpy's nor torch's global generator is touched;
         None takes fresh entropy.""",
     "verbose": """int, default=0
-        Above 0, a progress bar with the time left.""",
+        Above 0, progress bars with the time left: of training, and of reading files, if that
+        takes longer than a moment.""",
 }
 
 _ATTRIBUTES = """

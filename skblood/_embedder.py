@@ -7,7 +7,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from skblood._base import BACKBONE_CONSTRAINTS, MEMORY_CONSTRAINTS, CellModel
+from skblood._base import BACKBONE_CONSTRAINTS, CellModel
 from skblood._docs import document
 from skblood._sklearn import fit_context
 from skblood._training_set import channel_statistics
@@ -61,13 +61,11 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
 
     backbone: str = field(default="efficientnet_b0", kw_only=False)
     weights: object = "default"
-    memory: object = None
 
     _parameter_constraints = {
         **CellModel._parameter_constraints,
         "backbone": BACKBONE_CONSTRAINTS["backbone"],
         "weights": BACKBONE_CONSTRAINTS["weights"],
-        **MEMORY_CONSTRAINTS,
     }
 
     def __sklearn_tags__(self):

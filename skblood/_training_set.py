@@ -1,13 +1,15 @@
 """What a fit was given, read and checked, on its way to the device."""
 
 import math
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from sklearn.utils import compute_class_weight
+from sklearn.utils import check_consistent_length, compute_class_weight
 
-from skblood.images import content_keys
+from skblood._sklearn import check_sample_weight
+from skblood.images import content_keys, list_unreadable, resize_images
 from skblood.training import Samples, plan_visits, split_visits, to_tensor
 
 # Numbers that are turned into floats at a time: few enough to stay in the cache.
@@ -32,7 +34,7 @@ class TrainingSet:
         The image of each visit and the visit's weight; see `plan_visits`.
     valid_rows : ndarray or None
         Images of `images` that were set aside for validation.
-    valid_images, valid_codes : ndarray or None
+    valid_images, valid_codes, valid_keys : ndarray or None
         Validation images that the user brought.
     """
 
@@ -45,6 +47,7 @@ class TrainingSet:
     valid_rows: np.ndarray | None = None
     valid_images: np.ndarray | None = None
     valid_codes: np.ndarray | None = None
+    valid_keys: np.ndarray | None = None
 
     @classmethod
     def plan(cls, images, codes, classes, sample_weight, canonical):
@@ -64,6 +67,27 @@ class TrainingSet:
             valid_rows=self.rows[valid],
         )
 
+    def validated_on(self, images, codes):
+        """Set what validates: images that are not among those of training."""
+        keys = content_keys(images)
+        return replace(self, valid_images=images, valid_codes=codes, valid_keys=keys)
+
+    def warn_of_leak(self, size, interpolation):
+        """Warn if an image that validates is, as the network sees it, one that is trained on."""
+        keys, valid_keys = self.keys, self.valid_keys
+        if self.images.shape[1:] != self.valid_images.shape[1:]:
+            keys = _keys_at(self.images, size, interpolation)
+            valid_keys = _keys_at(self.valid_images, size, interpolation)
+        n = np.isin(valid_keys[:, 0], keys[np.unique(self.rows), 0]).sum()
+        if n:
+            warnings.warn(
+                f"{n} of the {len(valid_keys)} images of X_val are images of X, too. Scores on "
+                "them tell what was learnt by heart, and early stopping stops too late. Leave "
+                "them out of one of the two.",
+                UserWarning,
+                stacklevel=2,
+            )
+
     def encoded(self, encode, views):
         """Replace the images by their features, so that a frozen backbone sees each once.
 
@@ -79,7 +103,7 @@ class TrainingSet:
         return replace(
             self,
             images=np.stack(features, axis=1) if len(views) > 1 else features[0],
-            valid_images=None if valid is None else encode(valid, content_keys(valid), 0),
+            valid_images=None if valid is None else encode(valid, self.valid_keys, 0),
         )
 
     def channel_statistics(self):
@@ -141,6 +165,56 @@ def _samples(stored, rows, codes, weights):
         torch.as_tensor(codes),
         torch.as_tensor(weights, dtype=torch.float32),
     )
+
+
+def _keys_at(images, size, interpolation):
+    """Return the content keys that images have at a size, holding no more than a chunk at it."""
+    step = max(1, _CHUNK // math.prod(size))
+    chunks = (images[start : start + step] for start in range(0, len(images), step))
+    return np.concatenate([content_keys(resize_images(c, size, interpolation)) for c in chunks])
+
+
+def leave_out(unreadable, images, y, sample_weight):
+    """Leave out the labels and weights of images that cannot be read, and warn of it.
+
+    Parameters
+    ----------
+    unreadable : dict of int to str, or None
+        Position -> path and reason; where there are none, nothing is done.
+    images : ndarray of shape (n - len(unreadable), ...)
+        The others.
+    y : ndarray of shape (n,)
+    sample_weight : array-like of shape (n,) or None
+
+    Returns
+    -------
+    y, sample_weight : ndarray of shape (n - len(unreadable),)
+        The weights are None if they were.
+    """
+    if not unreadable:
+        return y, sample_weight
+    check_consistent_length(range(len(images) + len(unreadable)), y)
+    rows = list(unreadable)
+    labels, counts = np.unique(y[rows], return_counts=True)
+    by_class = ", ".join(f"{label}: {n}" for label, n in zip(labels, counts, strict=True))
+    warnings.warn(
+        f"{len(unreadable)} of {len(y)} images cannot be read and are left out, with their labels "
+        f"({by_class}):\n{list_unreadable(unreadable)}",
+        UserWarning,
+        stacklevel=2,
+    )
+    if sample_weight is not None:
+        sample_weight = np.delete(check_sample_weight(sample_weight, y), rows)
+    return np.delete(y, rows), sample_weight
+
+
+def check_classes_left(given, left):
+    """Raise ValueError if a class has lost all its images."""
+    if len(lost := np.setdiff1d(given, left)):
+        raise ValueError(
+            f"No image of {', '.join(map(repr, lost.tolist()))} can be read. Repair the files that "
+            "the warning names, or leave these classes out."
+        )
 
 
 def channel_statistics(images, rows):

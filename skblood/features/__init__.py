@@ -1,4 +1,4 @@
-"""Features: what a frozen network gives for an image, kept so that it is computed once."""
+"""What is costly to make of images, kept so that it is made once: features, decoded files."""
 
 from ._encode import encode_images
 from ._store import FeatureStore

@@ -8,11 +8,10 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import numpy as np
-
 # "skbf": by this mark, and the version of the tables, a file is known as ours.
 _MARKS = (0x736B6266, 1)
 _SCHEMA = (
+    # Decoded images count as those of a network, whose rows differ in width: it is NULL.
     "CREATE TABLE networks (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, width INTEGER)",
     # AUTOINCREMENT: ids tell the age, and SQLite keeps the last one given, even of deleted rows.
     "CREATE TABLE features (id INTEGER PRIMARY KEY AUTOINCREMENT, network INTEGER NOT NULL, "
@@ -135,36 +134,33 @@ def writing(connection):
 
 
 def find(connection, network_key, keys):
-    """Look features up.
+    """Look rows up.
 
     Returns
     -------
-    found : list of bytes
-        Those of `keys` that are stored.
-    features : ndarray of shape (len(found), d), dtype float32, or None
-        None if nothing is known of this network, d included.
+    found : dict of bytes to bytes
+        Those of `keys` that are stored, and their rows.
+    width : int or None
+        Numbers in each row of this network; None if it is not known, or not the same for all.
     """
     sql = "SELECT id, width FROM networks WHERE key = ?"
     network, width = _run(connection, sql, [network_key]).fetchone() or (None, None)
     if network is None:
-        return [], None
+        return {}, None
     marks = ", ".join("?" * len(keys))
     sql = f"SELECT key, feature FROM features WHERE network = ? AND key IN ({marks})"
-    rows = _run(connection, sql, [network, *keys]).fetchall()
-    features = np.frombuffer(b"".join(feature for _, feature in rows), "<f4")
-    return [key for key, _ in rows], features.reshape(len(rows), width)
+    return dict(_run(connection, sql, [network, *keys]).fetchall()), width
 
 
-def add(connection, network_key, keys, features, max_bytes):
-    """Store features that are not there yet, and let the oldest go until all fit."""
-    features = np.ascontiguousarray(features, "<f4")
+def add(connection, network_key, rows, width, max_bytes):
+    """Store rows that are not there yet, and let the oldest go until all fit."""
     sql = "INSERT OR IGNORE INTO networks (key, width) VALUES (?, ?)"
-    _run(connection, sql, [network_key, features.shape[1]])
+    _run(connection, sql, [network_key, width])
     sql = "SELECT id FROM networks WHERE key = ?"
     (network,) = _run(connection, sql, [network_key]).fetchone()
     connection.executemany(
         "INSERT INTO features (network, key, feature) VALUES (?, ?, ?)",
-        ((network, key, row) for key, row in zip(keys, features, strict=True)),
+        ((network, key, row) for key, row in rows.items()),
     )
     oldest = f"SELECT id FROM features ORDER BY id LIMIT {_EVICTED_AT_ONCE}"
     while n_bytes(connection) > max_bytes:

@@ -9,8 +9,6 @@ import torch
 from skblood.augment import CellAugment
 from skblood.training import as_nchw, seeded
 
-from ._store import FeatureStore
-
 # To be raised when this package computes other features from the same settings.
 _VERSION = 1
 
@@ -27,8 +25,8 @@ def encode_images(images, keys, network, forward, *, store, settings, augment=No
         With frozen backbones.
     forward : callable
         Maps images to features ``(n, d)``, float32.
-    store : FeatureStore, str, path-like or None
-        Where features are kept: a store, the folder of one, or this process's memory.
+    store : FeatureStore
+        Where features are kept.
     settings : tuple
         What else the features depend on: preprocessing, precision, device.
     augment : callable or None
@@ -48,8 +46,6 @@ def encode_images(images, keys, network, forward, *, store, settings, augment=No
 
     if view and type(augment) is not CellAugment:
         return compute(np.arange(len(images)))  # what another callable does, no key can tell
-    if not isinstance(store, FeatureStore):
-        store = FeatureStore(store)
     facts = (*settings, images.shape[1:], images.dtype.str, view, str(augment) if view else None)
     return store.fetch(network_key(network, facts), keys, compute)
 

@@ -1,40 +1,53 @@
-"""The store of features: in a folder, or in the memory of the process."""
+"""The store of features and decoded images: in a folder, or in the memory of the process."""
 
+import hashlib
 import os
 import sqlite3
 import warnings
 from numbers import Integral
 
 from . import _database as database
-from ._answer import Answer
+from ._answer import Features, Images
 
 # Images computed and stored at once. Nobody else computes meanwhile, and who is killed meanwhile
 # loses no more than these.
 _CHUNK = 256
 
 
+# The bounds by default: a small part of a computer's memory, and of its disk. The second holds
+# 1.3 million images of 64 x 64 pixels, or 100,000 of 224 x 224.
+_MAX_IN_MEMORY = 2**30
+_MAX_IN_FOLDER = 2**34
+
+
 class FeatureStore:
-    """Features that a frozen network gives for images, each image computed once.
+    """What is costly to make of images, each made once: features, and decoded image files.
 
     A search fits many models on many folds of the same images. With a store, all of them, in all
-    threads and processes, run the frozen part of the network once for each image. Images are
-    known by their content, and networks by a key that the caller makes of all that their features
-    depend on.
+    threads and processes, run the frozen part of the network once for each image; with one in a
+    folder, they decode each image file once, too. Images are known by their content, files by
+    the content of the file, so that one that was renamed is found again and one that was changed
+    is decoded anew. Networks are known by a key that the caller makes of all that their features
+    depend on, and decoded images belong to the size, interpolation and channels that they were
+    brought to, and to the versions of what decoded them.
 
     Parameters
     ----------
     location : str or path-like, default=None
-        Folder of the store, made when it is first needed; the features are in a file
-        ``features.sqlite`` in it. None is the memory of this process, where all stores are one:
-        worker processes do not share it.
-    max_bytes : int, default=2**30
-        Size above which the oldest features are removed. An empty store has about 400 kB.
+        Folder of the store, made when it is first needed; all is in a file ``features.sqlite`` in
+        it. None is the memory of this process, where all stores are one: worker processes do not
+        share it, and decoded images, which a fit holds anyway, are not kept in it.
+    max_bytes : int, default=None
+        Size above which the oldest rows are removed. None is 2**30 (1 GiB) in memory, and 2**34
+        (16 GiB) in a folder: 1.3 million decoded images of 64 x 64 pixels, or 100,000 of
+        224 x 224. An empty store has about 400 kB.
 
     Attributes
     ----------
     n_computed : int
-        Features that were ever computed and stored, by all processes, one for each image and
-        network; those removed since are counted, too. :meth:`clear` sets it to 0.
+        Rows that were ever computed and stored, by all processes: the features of one image by
+        one network, or one decoded image. Those removed since are counted, too; :meth:`clear`
+        sets it to 0.
     n_bytes : int
         Bytes in use now.
 
@@ -45,16 +58,21 @@ class FeatureStore:
 
     Notes
     -----
-    The store is bounded: whenever it is larger than `max_bytes`, the features that came first are
-    removed, used or not. Their room is used again; the file shrinks with :meth:`clear` only.
+    The store is bounded: whenever it is larger than `max_bytes`, the rows that came first are
+    removed, used or not. Their room is used again; the file shrinks with :meth:`clear` only. So a
+    set of images that is larger than the bound is decoded again by each fit: raise `max_bytes`.
 
-    SQLite's locks let a single thread or process compute and write at a time, and the others read
-    meanwhile. They work on a local disk, and on a network file system only if that has working
-    locks.
+    A decoded image takes height x width x channels bytes, as the fit needs it: at the size of the
+    network, or its own if all are smaller.
+
+    SQLite's locks let a single thread or process compute and write at a time, 256 images at most,
+    and the others read meanwhile. Who is killed leaves a whole store, without the images that were
+    just being computed. The locks work on a local disk, and on a network file system only if that
+    has working ones.
 
     The file holds numbers only, nothing that runs when it is read.
 
-    ``len(store)`` is the number of features held now.
+    ``len(store)`` is the number of rows held now.
 
     Examples
     --------
@@ -76,11 +94,13 @@ class FeatureStore:
     (3, 1)
     """
 
-    def __init__(self, location=None, *, max_bytes=2**30):
+    def __init__(self, location=None, *, max_bytes=None):
+        if max_bytes is None:
+            max_bytes = _MAX_IN_MEMORY if location is None else _MAX_IN_FOLDER
         if isinstance(max_bytes, bool) or not isinstance(max_bytes, Integral) or max_bytes < 1:
             raise ValueError(
                 f"max_bytes={max_bytes!r} must be a positive integer, the size of the store in "
-                "bytes; 2**30 is 1 GiB."
+                "bytes (2**30 is 1 GiB), or None."
             )
         self.location = None if location is None else os.fspath(location)
         self.max_bytes = int(max_bytes)
@@ -122,7 +142,42 @@ class FeatureStore:
         """
         if not isinstance(network_key, bytes):
             raise TypeError(f"network_key must be bytes, got {network_key!r}.")
-        answer = Answer(image_keys)
+        return self._fetch(network_key, Features(image_keys), compute)
+
+    def fetch_images(self, settings, file_keys, decode):
+        """Return decoded image files, and decode those that are not stored.
+
+        Parameters
+        ----------
+        settings : tuple
+            All that the decoded image depends on besides the file: size, interpolation, channels,
+            versions. What has the same ``repr`` is the same.
+        file_keys : list of bytes
+            A 128-bit hash of each file's content. Files with the same key are one image.
+        decode : callable
+            Gets an int array of positions in `file_keys`, of 256 at most, and returns a list of
+            uint8 arrays of shape (h, w, c), with None for what cannot be decoded. It must not use
+            the store.
+
+        Returns
+        -------
+        images : list of ndarray of shape (h, w, c), dtype uint8
+            Maybe read-only. None for what cannot be decoded.
+
+        Raises
+        ------
+        ValueError, OSError
+            As in :meth:`fetch`.
+
+        Warns
+        -----
+        UserWarning
+            As in :meth:`fetch`.
+        """
+        key = hashlib.blake2b(repr(settings).encode(), digest_size=16).digest()
+        return self._fetch(b"images " + key, Images(file_keys), decode)
+
+    def _fetch(self, network_key, answer, compute):
         storing = True
         with database.open_database(self.location) as connection:
             for keys in _chunks(answer.missing):
@@ -142,7 +197,7 @@ class FeatureStore:
 
     @property
     def n_computed(self):
-        """Features ever computed and stored."""
+        """Rows ever computed and stored."""
         return self._ask(database.n_computed)
 
     @property
@@ -158,16 +213,15 @@ class FeatureStore:
         return f"FeatureStore({location}max_bytes={self.max_bytes})"
 
     def clear(self):
-        """Remove all features, those of other stores at the same location included."""
+        """Remove all rows, those of other stores at the same location included."""
         self._ask(database.clear)
 
     def _compute_and_store(self, connection, network_key, keys, answer, compute):
         with database.writing(connection):
             # Another process may have computed some of them while this one waited.
             answer.put(*database.find(connection, network_key, keys))
-            computed, features = answer.compute(keys, compute)
-            if computed:
-                database.add(connection, network_key, computed, features, self.max_bytes)
+            if rows := answer.compute(keys, compute):
+                database.add(connection, network_key, rows, answer.width, self.max_bytes)
 
     def _ask(self, question):
         # To ask does not make a store.
@@ -179,11 +233,11 @@ class FeatureStore:
     def _warn(self, error):
         where = "memory" if self.location is None else str(database.database_file(self.location))
         warnings.warn(
-            f"Features cannot be stored in {where!r} any more ({error}). They are computed, but "
-            "will be computed again the next time. Make room on its disk, make the file and its "
-            "folder writable, or name another folder as location.",
+            f"What is computed of images cannot be stored in {where!r} any more ({error}). It is "
+            "used, but will be computed again the next time. Make room on its disk, make the file "
+            "and its folder writable, or name another folder as location.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

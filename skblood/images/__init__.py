@@ -9,7 +9,7 @@ from ._content import content_keys
 from ._files import find_unreadable
 from ._forms import holds_arrays, is_table
 from ._pixels import as_uint8
-from ._read import read_images
+from ._read import list_unreadable, read_images
 from ._resize import INTERPOLATIONS, resize_batch, resize_images
 from ._rows import fold_rows, resolve_fold
 
@@ -22,6 +22,7 @@ __all__ = [
     "fold_rows",
     "holds_arrays",
     "is_table",
+    "list_unreadable",
     "read_images",
     "resize_batch",
     "resize_images",

@@ -1,10 +1,14 @@
 """Image files and PIL images to uint8 arrays, and the list of those that cannot be read."""
 
+import hashlib
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
+import PIL
+import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ._channels import convert_channels
@@ -13,11 +17,14 @@ from ._pixels import as_uint8
 # 16-bit gray, in Pillow's modes; "I" holds 32 bits, but its files hold 16.
 _DEEP_GRAY = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 
+# To be raised when this package decodes the same file to other pixels.
+_VERSION = 1
+
 # More would wait for Python's lock: only the decoding itself runs without it.
 _MAX_THREADS = 16
 
 
-def read_files(paths, finish, channels=3):
+def read_files(paths, finish, channels, store=None, settings=()):
     """Read image files with several threads, keeping their order.
 
     Parameters
@@ -26,31 +33,50 @@ def read_files(paths, finish, channels=3):
     finish : callable
         Applied to each uint8 image (h, w, c) in its thread, so that a large one can be made small
         before the next is read.
-    channels : {1, 3}, default=3
+    channels : {1, 3}
+    store : skblood.FeatureStore, default=None
+        Where what `finish` makes of a file's content is looked up before, and kept.
+    settings : tuple
+        What that depends on, besides this package.
 
     Returns
     -------
-    list
-        The results of ``finish``.
-
-    Raises
-    ------
-    ValueError
-        If files cannot be read; it names all of them.
+    images : list
+        The results of ``finish``; None for what cannot be read.
+    reasons : dict of int to str
+        Position -> why it cannot be read.
     """
-    images, reasons = _try_all(lambda path: finish(_read_file(path, channels)), paths)
-    if reasons:
-        raise ValueError(_list_unreadable("image files", paths, reasons))
-    return images
+    if store is None:
+        return _try_all(lambda path: finish(_read_file(path, channels)), paths)
+    keys, reasons = _try_all(file_key, paths)
+    there = [i for i in range(len(paths)) if i not in reasons]
+    if not there:
+        return keys, reasons
+    why = {}  # by key: files of the same content are decoded once
+
+    def decode_unchanged(i):
+        image = finish(_read_file(paths[i], channels))
+        if file_key(paths[i]) != keys[i]:
+            raise ValueError("changed while it was read")
+        return image
+
+    def decode(rows):
+        chosen = [there[row] for row in rows]
+        images, failed = _try_all(decode_unchanged, chosen)
+        why.update({keys[chosen[j]]: reason for j, reason in failed.items()})
+        return images
+
+    versions = (_VERSION, PIL.__version__, torch.__version__)
+    kept = store.fetch_images((*versions, *settings), [keys[i] for i in there], decode)
+    images = dict(zip(there, kept, strict=True))
+    reasons |= {i: why[keys[i]] for i, image in images.items() if image is None}
+    return [images.get(i) for i in range(len(paths))], reasons
 
 
-def read_pil_images(images, finish, channels=3):
+def read_pil_images(images, finish, channels):
     """Convert PIL images as :func:`read_files` converts files; none is changed or closed."""
     # In one thread: an image may be listed twice, and Pillow loads it when it is first used.
-    arrays, reasons = _try_all(lambda image: finish(_to_array(image, channels)), images, threads=1)
-    if reasons:
-        raise ValueError(_list_unreadable("PIL images", images, reasons))
-    return arrays
+    return _try_all(lambda image: finish(_to_array(image, channels)), images, threads=1)
 
 
 def find_unreadable(paths):
@@ -102,16 +128,7 @@ def _reason(error):
     return said if said and isinstance(error, (OSError, ValueError)) else repr(error)
 
 
-def _list_unreadable(noun, names, reasons):
-    """Name all that cannot be read; a user who mends a folder needs the whole list at once."""
-    lines = [f"{len(reasons)} of {len(names)} {noun} cannot be read:"]
-    lines += [f"  position {i}: {names[i]}: {reason}" for i, reason in reasons.items()]
-    lines.append("Repair them, or leave them and their labels out.")
-    return "\n".join(lines)
-
-
-def _read_file(path, channels):
-    """Return an image file, upright, as a uint8 array (h, w, channels)."""
+def _check_file(path):
     status = os.stat(path)
     if stat.S_ISDIR(status.st_mode):
         raise ValueError("a folder, not a file")
@@ -120,6 +137,18 @@ def _read_file(path, channels):
         raise ValueError("not a regular file")
     if status.st_size == 0:
         raise ValueError("an empty file")
+
+
+def file_key(path):
+    """Hash a file's content, 16 bytes: the same for a copy, wherever it is."""
+    _check_file(path)
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16)).digest()
+
+
+def _read_file(path, channels):
+    """Return an image file, upright, as a uint8 array (h, w, channels)."""
+    _check_file(path)
     with Image.open(path) as image:
         # Pillow only warns here, and filters of warnings are shared by all threads.
         limit = Image.MAX_IMAGE_PIXELS

@@ -1,11 +1,10 @@
 """The way from images of any form to one uint8 array (n, h, w, c)."""
 
-from collections import Counter
-
-import numpy as np
+from PIL import Image
+from tqdm.auto import tqdm
 
 from ._arrays import array_to_image, stack_to_images
-from ._channels import check_channels, convert_channels
+from ._channels import check_channels
 from ._files import read_files, read_pil_images
 from ._forms import (
     PATH,
@@ -15,13 +14,22 @@ from ._forms import (
     TABLE,
     classify,
     common_form,
-    first_few,
     single_message,
 )
 from ._resize import check_interpolation, check_size, resize_images
+from ._stack import ImageStack
 
 
-def read_images(X, *, size=None, channels=None, interpolation="bilinear"):
+def read_images(
+    X,
+    *,
+    size=None,
+    channels=None,
+    interpolation="bilinear",
+    store=None,
+    unreadable=None,
+    progress=False,
+):
     """Read images of any form into one uint8 array.
 
     Parameters
@@ -40,20 +48,34 @@ def read_images(X, *, size=None, channels=None, interpolation="bilinear"):
         files and PIL images as RGB.
     interpolation : {"bilinear", "bicubic", "nearest"}, default="bilinear"
         As in :func:`resize_images`.
+    store : skblood.FeatureStore, default=None
+        Where decoded files are kept, by their content, so that none is decoded twice. It has a
+        folder, in which the temporary file of a large result is, too.
+    unreadable : dict, default=None
+        Takes position -> path and reason of what cannot be read, which is left out of the result
+        then; None makes it an error.
+    progress : bool, default=False
+        Show a progress bar, if reading takes longer than a moment.
 
     Returns
     -------
     ndarray of shape (n, h, w, c), dtype uint8
-        c is 1 or 3. ``X`` itself, or a view of it, where nothing is to be done.
+        c is 1 or 3. ``X`` itself, or a view of it, where nothing is to be done. What is read from
+        files, PIL images or a list of arrays and takes more than 512 MiB is a memory-mapped
+        temporary file, which is gone when the array is.
 
     Raises
     ------
     ValueError
         If X holds no images, or such as cannot be read (all are named), or, without ``size``,
         images of different sizes.
+    OSError
+        If the disk has no room for a large result, or the store cannot be used.
 
     Notes
     -----
+    Beside the result, no more than 256 images, or 64 MiB of them, are in memory at a time.
+
     Files and PIL images are turned upright by their EXIF tag, and the first frame of an animation
     in a file is read. 16-bit gray means 0..65535 and floating point gray 0..1; both become 0..255.
     A file with more pixels than ``PIL.Image.MAX_IMAGE_PIXELS`` counts as unreadable.
@@ -76,23 +98,65 @@ def read_images(X, *, size=None, channels=None, interpolation="bilinear"):
         raise ValueError(single_message(X))
     if form == STACK:
         return _shrink(stack_to_images(images, channels), size, interpolation)
-    return _read_sequence(images, size, channels, interpolation)
+    stack, found = _read_sequence(images, size, channels, interpolation, store, progress)
+    if unreadable is not None:
+        unreadable.update(found)
+    if found and (unreadable is None or len(found) == len(images)):
+        noun = "PIL images" if isinstance(images[0], Image.Image) else "image files"
+        raise ValueError(
+            f"{len(found)} of {len(images)} {noun} cannot be read:\n{list_unreadable(found)}\n"
+            "Repair them, or leave them and their labels out."
+        )
+    return stack.complete()
 
 
-def _read_sequence(items, size, channels, interpolation):
+def _read_sequence(items, size, channels, interpolation, store, progress):
+    """Read chunk by chunk: beside the result, no more than a chunk is ever in memory.
+
+    Returns
+    -------
+    stack : ImageStack
+    unreadable : dict of int to str
+        Position -> the item and why it cannot be read.
+    """
     form = common_form(items)
+    settings = (size, interpolation, channels or 3)
 
     # Run on each image as soon as it is read: large images are never all in memory.
     def finish(image):
         return _shrink(image[None], size, interpolation)[0]
 
-    if form == PATH:
-        images = read_files(items, finish, channels or 3)
-    elif form == PIL:
-        images = read_pil_images(items, finish, channels or 3)
-    else:
-        images = [finish(array_to_image(x, i, channels)) for i, x in enumerate(items)]
-    return _join(images, size, interpolation)
+    def read(some, start):
+        if form == PATH:
+            return read_files(some, finish, channels or 3, store, settings)
+        if form == PIL:
+            return read_pil_images(some, finish, channels or 3)
+        return [finish(array_to_image(x, start + i, channels)) for i, x in enumerate(some)], {}
+
+    stack, unreadable = ImageStack(len(items), size, interpolation, store), {}
+
+    # A function, so that nothing of a chunk is left when the next is read.
+    def take(some, start):
+        images, reasons = read(some, start)
+        for i, image in enumerate(images):
+            if i not in reasons:
+                stack.append(image, start + i)
+        unreadable.update((start + i, f"{some[i]}: {why}") for i, why in sorted(reasons.items()))
+
+    # Shown only where it takes longer than a moment.
+    with tqdm(total=len(items), desc="reading", unit="image", delay=1, disable=not progress) as bar:
+        start = 0
+        while start < len(items):
+            some = items[start : start + stack.chunk]
+            take(some, start)
+            start += len(some)
+            bar.update(len(some))
+    return stack, unreadable
+
+
+def list_unreadable(unreadable):
+    """Name all that cannot be read; a user who mends a folder needs the whole list at once."""
+    return "\n".join(f"  position {i}: {why}" for i, why in unreadable.items())
 
 
 def _shrink(images, size, interpolation):
@@ -100,34 +164,3 @@ def _shrink(images, size, interpolation):
     if size is None or (images.shape[1] <= size[0] and images.shape[2] <= size[1]):
         return images
     return resize_images(images, size, interpolation)
-
-
-def _join(images, size, interpolation):
-    """Stack a list of images, emptying it, after giving them a common size and channels."""
-    shape = _common_size(images, size)
-    channels = max(image.shape[2] for image in images)
-    stack = np.empty((len(images), *shape, channels), np.uint8)
-    for i, image in enumerate(images):
-        resized = resize_images(image[None], shape, interpolation)
-        stack[i] = convert_channels(resized, channels)[0]
-        # Memory is used for one of both.
-        images[i] = None
-    return stack
-
-
-def _common_size(images, size):
-    """Return the size that all images have, else ``size``, or raise ValueError if that is None."""
-    sizes = Counter(image.shape[:2] for image in images)
-    if len(sizes) == 1:
-        return next(iter(sizes))
-    if size is not None:
-        return size
-    first = {image.shape[:2]: i for i, image in reversed(list(enumerate(images)))}
-    found = [
-        f"{height} x {width} ({n} images, the first at position {first[height, width]})"
-        for (height, width), n in sizes.most_common()
-    ]
-    raise ValueError(
-        f"The images have {len(sizes)} sizes (height x width): {first_few(found)}. "
-        "Set image_size=(height, width) to resize them all to one."
-    )

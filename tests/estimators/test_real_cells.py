@@ -24,7 +24,7 @@ def at_28_px(real_data):
     """(X, y, X_test, y_test): 100 and 40 cells of each of eight classes."""
     parts = []
     for split, n in (("train", 100), ("test", 40)):
-        X, y = load_npz(real_data / "pbc" / "pbc_28.npz", split=split)
+        X, y = load_npz(real_data / "pbc" / "pbc_28.npz", split=split, return_X_y=True)
         chosen = choose(y, n)
         parts += [X[chosen], y[chosen]]
     return parts
@@ -35,7 +35,7 @@ def paths(real_data):
     """(X, y, X_test, y_test): paths and names of 60 and 20 cells of each class, at 128 px."""
     parts = []
     for split, n in (("train", 60), ("test", 20)):
-        X, y = load_image_folder(real_data / "pbc" / "128px", split=split)
+        X, y = load_image_folder(real_data / "pbc" / "128px", split=split, return_X_y=True)
         chosen = choose(y, n)
         parts += [X[chosen], y[chosen]]
     return parts
@@ -94,7 +94,7 @@ def test_originals_of_mixed_sizes(fitted_on_paths, real_data):
     """
     from PIL import Image
 
-    X, y = load_image_folder(real_data / "pbc" / "originals_val")
+    X, y = load_image_folder(real_data / "pbc" / "originals_val", return_X_y=True)
     chosen = choose(y, 10)
     X, y = X[chosen], y[chosen]
     images = [np.asarray(Image.open(path).convert("RGB")) for path in X]

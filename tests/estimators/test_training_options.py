@@ -46,16 +46,17 @@ COMMON_BAD = {
     "compile": "yes",
     "precision": "float16",
     "verbose": -1,
+    "memory": 1,
+    "on_error": "ignore",
 }
 OWN_BAD = {
     "mlp": {"activation": "swish"},
-    "transfer": {"backbone": 18, "weights": 1, "trainable": 0, "n_views": 0, "memory": 1},
+    "transfer": {"backbone": 18, "weights": 1, "trainable": 0, "n_views": 0},
     "hybrid": {
         "backbones": "cellnet_t",
         "weights": 1,
         "trainable": "tail",
         "n_views": 1.5,
-        "memory": True,
         "refine_epochs": -1,
     },
 }
@@ -446,7 +447,8 @@ class TestEarlyStopping:
     def test_validation_images_may_lack_a_class(self, make, small):
         X, y = small
         keep = y != "platelet"
-        clf = make(early_stopping=True).fit(X, y, X_val=X[keep], y_val=y[keep])
+        X_val = 255 - X[keep]
+        clf = make(early_stopping=True).fit(X, y, X_val=X_val, y_val=y[keep])
         assert clf.predict_proba(X).shape == (48, 3)
 
 
@@ -597,7 +599,7 @@ class TestAugment:
             return images
 
         X, y = small
-        clf = make_transfer(augment=augment).fit(X, y, X_val=X, y_val=y)
+        clf = make_transfer(augment=augment).fit(X, y, X_val=255 - X, y_val=y)
         assert [shape for shape, *_ in given] == [(16, 3, 16, 16)] * 6
         assert all(d is torch.float32 and low >= 0 and high <= 1 for _, d, low, high in given)
         plain = make_transfer(augment=None).fit(X, y)
@@ -646,7 +648,7 @@ class TestVerbose:
         assert capsys.readouterr() == ("", "")
 
     def test_bar_with_time_left(self, make, small, capsys):
-        make(verbose=1, max_epochs=3).fit(*small, X_val=small[0], y_val=small[1])
+        make(verbose=1, max_epochs=3).fit(*small, X_val=255 - small[0], y_val=small[1])
         shown = capsys.readouterr().err
         assert "epoch 3/3" in shown
         assert "9/9" in shown  # batches
@@ -876,11 +878,12 @@ class TestCompile:
 
     def test_training_is_compiled_and_prediction_is_not(self, make_mlp, small, compiled):
         X, y = small
-        clf = make_mlp(compile=True).fit(X, y, X_val=X, y_val=y)
+        valid = {"X_val": 255 - X, "y_val": y}
+        clf = make_mlp(compile=True).fit(X, y, **valid)
         assert [network.calls for network in compiled] == [2 * 3]
         predicted = clf.predict_proba(X)
         assert compiled[0].calls == 2 * 3
-        assert np.array_equal(predicted, make_mlp().fit(X, y, X_val=X, y_val=y).predict_proba(X))
+        assert np.array_equal(predicted, make_mlp().fit(X, y, **valid).predict_proba(X))
 
     def test_off_by_default(self, make_mlp, small, compiled):
         make_mlp().fit(*small)

@@ -228,7 +228,9 @@ class TestCannotBeStored:
         assert network.all_seen == list(range(100, 600))
         assert len(caught) == 1
         text = str(caught[0].message)
-        assert text.startswith(f"Features cannot be stored in {str(file)!r} any more (")
+        assert text.startswith(
+            f"What is computed of images cannot be stored in {str(file)!r} any more ("
+        )
         assert f"({CANNOT_WRITE[statement]})" in text
         assert "Make room on its disk, make the file" in text
         assert caught[0].filename == __file__

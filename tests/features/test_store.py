@@ -210,7 +210,8 @@ class TestObject:
         else:
             other = make_copy(store)
         assert other is not store
-        assert vars(other) == vars(store) == {"location": store.location, "max_bytes": 2**30}
+        max_bytes = 2**30 if store.location is None else 2**34
+        assert vars(other) == vars(store) == {"location": store.location, "max_bytes": max_bytes}
         assert network.made(other.fetch(b"net", keys, refuse), keys)
 
     def test_pickle_holds_no_features(self, store, make_network, make_keys):
@@ -223,7 +224,7 @@ class TestObject:
         ("store", "text"),
         [
             (FeatureStore(), "FeatureStore(max_bytes=1073741824)"),
-            (FeatureStore("folder"), "FeatureStore('folder', max_bytes=1073741824)"),
+            (FeatureStore("folder"), "FeatureStore('folder', max_bytes=17179869184)"),
             (FeatureStore("folder", max_bytes=9), "FeatureStore('folder', max_bytes=9)"),
             (FeatureStore(max_bytes=np.int64(9)), "FeatureStore(max_bytes=9)"),
         ],
@@ -232,7 +233,7 @@ class TestObject:
         assert repr(store) == text
         assert vars(eval(text)) == vars(store)
 
-    @pytest.mark.parametrize("max_bytes", [0, -1, 1e9, "1 GB", None, True])
+    @pytest.mark.parametrize("max_bytes", [0, -1, 1e9, "1 GB", False, True])
     def test_bad_max_bytes(self, max_bytes):
         with pytest.raises(ValueError, match="must be a positive integer") as error:
             FeatureStore(max_bytes=max_bytes)

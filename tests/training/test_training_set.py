@@ -130,10 +130,8 @@ class TestValidation:
         assert train.weights.mean().item() == pytest.approx(1)
 
     def test_images_that_the_user_brought(self, plan, rng):
-        from dataclasses import replace
-
         images = rng.integers(0, 256, (5, 4, 4, 3), dtype=np.uint8)
-        data = replace(plan(), valid_images=images, valid_codes=np.array([0, 0, 1, 2, 2]))
+        data = plan().validated_on(images, np.array([0, 0, 1, 2, 2]))
         train, valid = data.samples({"smear": 3}, CPU)
         assert len(train) == 24
         assert np.array_equal(valid.images, images)
