@@ -55,7 +55,7 @@ def measure(name, options):
 
 def load(folder, split, image_size, step):
     """Return every `step`-th image of a split, and the labels."""
-    paths, y = load_image_folder(folder, split=split)
+    paths, y = load_image_folder(folder, split=split, return_X_y=True)
     return read_images(paths[::step], size=(image_size, image_size)), y[::step]
 
 

@@ -135,8 +135,13 @@ ROWS = {
 def load(images, data):
     """Return {split: (X, y)}."""
     if images == "npz":
-        return {split: load_npz(data / "pbc" / "pbc_28.npz", split) for split in SPLITS}
-    return {split: load_image_folder(data / "pbc" / "128px", split=split) for split in SPLITS}
+        return {
+            split: load_npz(data / "pbc" / "pbc_28.npz", split, return_X_y=True) for split in SPLITS
+        }
+    return {
+        split: load_image_folder(data / "pbc" / "128px", split=split, return_X_y=True)
+        for split in SPLITS
+    }
 
 
 def measure(row, data, seed):

@@ -128,8 +128,8 @@ def measure(options):
     target = 0.8 if options.quick else 0.99
     epochs = options.epochs or (4 if options.quick else 20)
     step = 6 if options.quick else 1
-    paths, y = load_image_folder(options.data, split="train")
-    test_paths, y_test = load_image_folder(options.data, split="test")
+    paths, y = load_image_folder(options.data, split="train", return_X_y=True)
+    test_paths, y_test = load_image_folder(options.data, split="test", return_X_y=True)
     test = read_images(test_paths[::step], size=(IMAGE_SIZE, IMAGE_SIZE)), y_test[::step]
     for train in (train_ours, train_reference):  # the first use of a device costs seconds
         train(paths[::100], y[::100], test, 1, 0, options.device)

@@ -90,10 +90,10 @@ def load_cells(data):
             320 if args.quick else 800, class_weights=common | rare, random_state=args.seed
         )
     if data == "bloodmnist":
-        return fetch_bloodmnist(size=64)
+        return fetch_bloodmnist(size=64, return_X_y=True)
     if data.endswith(".npz"):
-        return load_npz(data)
-    return load_image_folder(data)
+        return load_npz(data, return_X_y=True)
+    return load_image_folder(data, return_X_y=True)
 
 
 step(1, f"Loading cells: {args.data}")

@@ -1,12 +1,22 @@
-"""Blood-cell images: from folders, from files in the MedMNIST format, and synthetic ones."""
+"""Blood-cell images: loaded, merged, split, and synthetic ones."""
 
 from skblood.datasets._blood_cells import make_blood_cells
+from skblood.datasets._csv import load_csv
 from skblood.datasets._folders import load_image_folder
 from skblood.datasets._medmnist import fetch_bloodmnist, load_npz
+from skblood.datasets._merge import merge_datasets
+from skblood.datasets._pbc import fetch_pbc
+from skblood.datasets._raabin import load_raabin_wbc
+from skblood.datasets._split import train_val_test_split
 
 __all__ = [
     "fetch_bloodmnist",
+    "fetch_pbc",
+    "load_csv",
     "load_image_folder",
     "load_npz",
+    "load_raabin_wbc",
     "make_blood_cells",
+    "merge_datasets",
+    "train_val_test_split",
 ]

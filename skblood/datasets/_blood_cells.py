@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from skblood.datasets._cell_drawing import draw_cells
 from skblood.datasets._cell_sampling import sample_cells
 from skblood.datasets._cell_types import CELL_TYPES
+from skblood.datasets._random import generators
 
 __all__ = ["make_blood_cells"]
 
@@ -96,7 +96,7 @@ def make_blood_cells(
     _check_number("noise", noise, Real, 0, 10)
     _check_number("stain_variation", stain_variation, Real, 0, 10)
     counts = _share_out(n_samples, _check_class_weights(class_weights))
-    cell_rng, texture_rng, sensor_rng = _generators(random_state, 3)
+    cell_rng, texture_rng, sensor_rng = generators(random_state, 3)
     labels = cell_rng.permutation(np.repeat(np.arange(len(CELL_TYPES)), counts))
     cells = sample_cells(labels, noise, stain_variation, cell_rng)
     X = draw_cells(cells, image_size, texture_rng, sensor_rng)
@@ -146,12 +146,3 @@ def _share_out(n_samples, proportions):
     remainder_order = np.argsort(counts - shares, kind="stable")
     counts[remainder_order[: n_samples - counts.sum()]] += 1
     return counts
-
-
-def _generators(random_state, n):
-    """Make independent generators of one seed; fresh ones of None."""
-    if random_state is None:
-        entropy = None
-    else:
-        entropy = check_random_state(random_state).randint(2**32, size=4, dtype=np.uint32)
-    return [np.random.default_rng(seed) for seed in np.random.SeedSequence(entropy).spawn(n)]

@@ -5,15 +5,18 @@ from pathlib import Path
 
 import numpy as np
 
+from skblood.datasets._bunch import as_dataset
+
 IMAGE_EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 SPLIT_NAMES = ("train", "val", "valid", "validation", "test")
+ALL_SPLITS = "all"
 _LAYOUT = "expected one sub-folder per class with images in it, e.g. {}/neutrophil/cell_001.png"
 
 
-def load_image_folder(path, *, split=None, extensions=IMAGE_EXTENSIONS):
+def load_image_folder(path, *, split=None, extensions=IMAGE_EXTENSIONS, return_X_y=False):
     """Find the images of a folder that holds one sub-folder per class.
 
-    Nothing is decoded: `X` holds the paths, which every estimator and every splitter of
+    Nothing is decoded: `data` holds the paths, which every estimator and every splitter of
     scikit-learn takes as they are.
 
     Parameters
@@ -25,18 +28,32 @@ def load_image_folder(path, *, split=None, extensions=IMAGE_EXTENSIONS):
         left out.
     split : str, default=None
         For a folder that holds one such folder per split (``train``, ``val``, ``test``): the name
-        of the split to read.
+        of the split to read, or "all" for all of them.
     extensions : tuple of str, default=(".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", \
 ".tiff", ".webp")
         Extensions of the files that count as images, in upper or lower case.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` only.
 
     Returns
     -------
-    X : ndarray of str of shape (n_images,)
-        Paths, sorted by class and then by name, so that the order is the same on every machine.
-        They are relative if `path` is.
-    y : ndarray of str of shape (n_images,)
-        Names of the sub-folders.
+    dataset : Bunch
+        A dictionary whose entries are attributes as well:
+
+        data, paths : ndarray of str of shape (n_images,)
+            Paths, sorted by class and then by name, so that the order is the same on every
+            machine; with ``split="all"``, one split after the other. They are relative if `path`
+            is.
+        target : ndarray of str of shape (n_images,)
+            Names of the sub-folders.
+        target_names : ndarray of str of shape (n_classes,)
+            The classes, sorted.
+        frame : DataFrame with n_images rows
+            Columns ``path``, ``label`` and, with ``split="all"``, ``split``.
+        DESCR : str
+            The folder and the number of images in it, by class.
+    (data, target) : tuple
+        If `return_X_y` is True.
 
     Raises
     ------
@@ -50,6 +67,7 @@ def load_image_folder(path, *, split=None, extensions=IMAGE_EXTENSIONS):
 
     See Also
     --------
+    load_csv : Paths and labels of a table.
     load_npz : Images and labels of one file in the MedMNIST format.
 
     Examples
@@ -63,18 +81,37 @@ def load_image_folder(path, *, split=None, extensions=IMAGE_EXTENSIONS):
     ...         file = Path(folder, name)
     ...         file.parent.mkdir(exist_ok=True)
     ...         Image.new("RGB", (32, 32)).save(file)
-    ...     X, y = load_image_folder(folder)
-    >>> [Path(x).name for x in X]
+    ...     cells = load_image_folder(folder)
+    >>> [Path(x).name for x in cells.data]
     ['a.png', 'b.png', 'c.png']
-    >>> y.tolist()
+    >>> cells.target.tolist()
     ['monocyte', 'monocyte', 'platelet']
     """
-    folder = _resolve_folder(Path(path).expanduser(), split)
-    extensions = _check_extensions(extensions)
-    class_folders = _visible_folders(folder)
+    import pandas as pd
+
+    path = Path(path).expanduser()
+    folders = _resolve_folders(path, split)
+    found = [list_class_folders(folder, _check_extensions(extensions)) for folder in folders]
+    X, y = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    frame = pd.DataFrame({"path": X, "label": y})
+    if split == ALL_SPLITS:
+        names = [folder.name for folder in folders]
+        frame["split"] = np.repeat(names, [len(labels) for _, labels in found])
+    named = "" if split is None else f", split {split!r}"
+    return as_dataset(
+        X,
+        y,
+        description=f"Image folder {str(path)!r}{named}: {count_labels(y)}.",
+        return_X_y=return_X_y,
+        frame=frame,
+    )
+
+
+def list_class_folders(folder, extensions=IMAGE_EXTENSIONS):
+    """Return paths and labels of a folder with one sub-folder per class, sorted by both."""
+    class_folders = visible_folders(folder)
     if not class_folders:
         _raise_no_class_folder(folder)
-
     paths, labels = [], []
     for class_folder in class_folders:
         found = _find_images(class_folder, extensions)
@@ -88,31 +125,44 @@ def load_image_folder(path, *, split=None, extensions=IMAGE_EXTENSIONS):
     return np.array(paths), np.array(labels)
 
 
-def _resolve_folder(folder, split):
-    """Return the folder of the classes: `folder`, or its split."""
-    if not folder.exists():
-        raise FileNotFoundError(
-            f"There is no folder {str(folder)!r} (working directory: {os.getcwd()!r}); "
-            + _LAYOUT.format(folder.name)
-        )
-    if not folder.is_dir():
-        raise NotADirectoryError(f"{str(folder)!r} is a file; " + _LAYOUT.format("a folder"))
-    inside = _visible_folders(folder)
+def count_labels(y):
+    """Say how many images there are of each class."""
+    counts = zip(*np.unique(y, return_counts=True), strict=True)
+    return f"{len(y)} images ({', '.join(f'{label} {count}' for label, count in counts)})"
+
+
+def _resolve_folders(folder, split):
+    """Return the folders of the classes: `folder`, or its split, or all of its splits."""
+    check_folder(folder, _LAYOUT.format(folder.name))
+    inside = visible_folders(folder)
     # A class may be called "test" as well: only a folder of folders is taken for a split.
-    splits = [f.name for f in inside if f.name.lower() in SPLIT_NAMES and _visible_folders(f)]
+    splits = [f for f in inside if f.name.lower() in SPLIT_NAMES and visible_folders(f)]
+    names = [f.name for f in splits]
     if split is None:
         if splits:
             raise ValueError(
-                f"{str(folder)!r} holds the splits {splits}, each with its class folders. Choose "
-                f"one, e.g. load_image_folder(..., split={splits[0]!r})."
+                f"{str(folder)!r} holds the splits {names}, each with its class folders. Choose "
+                f"one, e.g. load_image_folder(..., split={names[0]!r}), or split='all'."
             )
-        return folder
+        return [folder]
+    if split == ALL_SPLITS and splits:
+        return sorted(splits, key=lambda f: SPLIT_NAMES.index(f.name.lower()))
     if split not in [f.name for f in inside]:
         raise FileNotFoundError(
             f"{str(folder)!r} holds no split {split!r}. It holds "
-            f"{splits or 'no folder of class folders'}; without `split` the folder itself is read."
+            f"{names or 'no folder of class folders'}; without `split` the folder itself is read."
         )
-    return folder / split
+    return [folder / split]
+
+
+def check_folder(folder, layout):
+    """Raise unless the folder is there; `layout` says what it should hold."""
+    if not folder.exists():
+        raise FileNotFoundError(
+            f"There is no folder {str(folder)!r} (working directory: {os.getcwd()!r}); {layout}"
+        )
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{str(folder)!r} is a file; {layout}")
 
 
 def _check_extensions(extensions):
@@ -127,7 +177,8 @@ def _check_extensions(extensions):
     return tuple(e.lower() for e in extensions)
 
 
-def _visible_folders(folder):
+def visible_folders(folder):
+    """Return the folders in a folder, sorted; hidden ones are left out."""
     return sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
 
 

@@ -2,18 +2,36 @@
 
 import os
 import zipfile
-from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
+
+from skblood.datasets._bunch import as_dataset
+from skblood.datasets._download import ensure_file, resolve_data_home
+from skblood.datasets._folders import count_labels
 
 SPLITS = ("train", "val", "test")
 _SIZES = (28, 64, 128, 224)
 # The package's long label, whose text lists what the class holds, is unfit for a plot or a table.
 _SHORT_NAMES = {"immature granulocytes(myelocytes, metamyelocytes and promyelocytes)": "ig"}
+_DESCRIPTION = """BloodMNIST: single normal cells of peripheral blood, 8 classes, official split.
+
+Source: the images of PBC (Acevedo et al.), cropped and resized by MedMNIST, {size}x{size} pixels.
+{url}
+Licence: CC BY 4.0.
+
+Citations: J. Yang, R. Shi, D. Wei, Z. Liu, L. Zhao, B. Ke, H. Pfister, B. Ni (2023). MedMNIST v2 -
+A large-scale lightweight benchmark for 2D and 3D biomedical image classification. Scientific Data
+10:41.
+A. Acevedo, A. Merino, S. Alferez, A. Molina, L. Boldu, J. Rodellar (2020). A dataset of
+microscopic peripheral blood cell images for development of automatic recognition systems. Data in
+Brief 30:105474.
+
+Found: {found}.
+"""
 
 
-def load_npz(path, split=None):
+def load_npz(path, split=None, *, return_X_y=False):
     """Read images and labels from a file in the MedMNIST format.
 
     Such a file holds the arrays ``train_images``, ``train_labels``, and the same for ``val`` and
@@ -25,13 +43,27 @@ def load_npz(path, split=None):
         The ``.npz`` file.
     split : {"train", "val", "test"}, default=None
         Split to read; None reads the three of them, in this order.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` only.
 
     Returns
     -------
-    X : ndarray of uint8 of shape (n_images, height, width, 3) or (n_images, height, width)
-        Images, 0..255; grayscale ones have no last axis.
-    y : ndarray of int64 of shape (n_images,)
-        Labels as the file has them.
+    dataset : Bunch
+        A dictionary whose entries are attributes as well:
+
+        data, images : ndarray of uint8 of shape (n_images, height, width, 3) or \
+(n_images, height, width)
+            Images, 0..255; grayscale ones have no last axis.
+        target : ndarray of int64 of shape (n_images,)
+            Labels as the file has them.
+        target_names : ndarray of int64 of shape (n_classes,)
+            Those that occur, sorted.
+        frame : DataFrame with n_images rows
+            Columns ``label`` and ``split``.
+        DESCR : str
+            The file and the number of images in it, by class.
+    (data, target) : tuple
+        If `return_X_y` is True.
 
     Raises
     ------
@@ -57,25 +89,22 @@ def load_npz(path, split=None):
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = Path(folder, "cells.npz")
     ...     np.savez(file, train_images=images, train_labels=labels)
-    ...     X, y = load_npz(file, split="train")
+    ...     X, y = load_npz(file, split="train", return_X_y=True)
     >>> X.shape, y
     ((5, 28, 28, 3), array([0, 1, 2, 1, 0]))
     """
-    _check_split(split)
-    path = Path(path).expanduser()
-    if not path.exists():
-        raise FileNotFoundError(f"There is no file {str(path)!r} (in {os.getcwd()!r}).")
-    # Opened here, since numpy leaves the file of a broken archive open.
-    with open(path, "rb") as file:
-        archive = _open_archive(file, path)
-        parts = [_read_split(archive, name, path) for name in ([split] if split else SPLITS)]
-    if len(parts) == 1:
-        return parts[0]
-    X, y = zip(*parts, strict=True)
-    return np.concatenate(X), np.concatenate(y)
+    X, y, splits = _read_npz(path, split)
+    named = "" if split is None else f", split {split!r}"
+    return as_dataset(
+        X,
+        y,
+        description=f"File {str(path)!r}{named}: {count_labels(y)}.",
+        return_X_y=return_X_y,
+        frame=_frame(y, splits),
+    )
 
 
-def fetch_bloodmnist(size=28, split=None, data_home=None, download=True):
+def fetch_bloodmnist(size=28, split=None, *, data_home=None, download=True, return_X_y=False):
     """Load BloodMNIST, and download it the first time.
 
     BloodMNIST [1]_ is the PBC data set [2]_ of 17,092 normal peripheral blood cells in eight
@@ -92,15 +121,29 @@ def fetch_bloodmnist(size=28, split=None, data_home=None, download=True):
         Folder of the file. By default the environment variable ``SKBLOOD_DATA_HOME``, or
         ``~/skblood_data`` if that is not set.
     download : bool, default=True
-        Whether a file that is missing or damaged is downloaded.
+        Whether a file that is missing or damaged is downloaded. A download that was broken off
+        is gone on with.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` only.
 
     Returns
     -------
-    X : ndarray of uint8 of shape (n_images, size, size, 3)
-        Images, 0..255.
-    y : ndarray of str of shape (n_images,)
-        Classes: basophil, eosinophil, erythroblast, ig (immature granulocytes), lymphocyte,
-        monocyte, neutrophil, platelet.
+    dataset : Bunch
+        A dictionary whose entries are attributes as well:
+
+        data, images : ndarray of uint8 of shape (n_images, size, size, 3)
+            Images, 0..255.
+        target : ndarray of str of shape (n_images,)
+            Classes: basophil, eosinophil, erythroblast, ig (immature granulocytes), lymphocyte,
+            monocyte, neutrophil, platelet.
+        target_names : ndarray of str of shape (8,)
+            These eight, in the order of BloodMNIST's own labels 0..7.
+        frame : DataFrame with n_images rows
+            Columns ``label`` and ``split``.
+        DESCR : str
+            Source, licence, citations, and the images read, by class.
+    (data, target) : tuple
+        If `return_X_y` is True.
 
     Raises
     ------
@@ -113,6 +156,7 @@ def fetch_bloodmnist(size=28, split=None, data_home=None, download=True):
     See Also
     --------
     load_npz : Any file in the same format.
+    fetch_pbc : The originals of these cells.
 
     References
     ----------
@@ -124,9 +168,12 @@ def fetch_bloodmnist(size=28, split=None, data_home=None, download=True):
     Examples
     --------
     >>> from skblood.datasets import fetch_bloodmnist
-    >>> X, y = fetch_bloodmnist(split="train")  # doctest: +SKIP
+    >>> cells = fetch_bloodmnist()  # doctest: +SKIP
+    >>> cells.data.shape, cells.target_names.shape  # doctest: +SKIP
+    ((17092, 28, 28, 3), (8,))
+    >>> X, y = fetch_bloodmnist(64, "train", return_X_y=True)  # doctest: +SKIP
     >>> X.shape  # doctest: +SKIP
-    (11959, 28, 28, 3)
+    (11959, 64, 64, 3)
     """
     _check_split(split)
     if size not in _SIZES:
@@ -136,16 +183,47 @@ def fetch_bloodmnist(size=28, split=None, data_home=None, download=True):
 
     info = INFO["bloodmnist"]
     suffix = "" if size == 28 else f"_{size}"
-    file = _data_home(data_home) / f"bloodmnist{suffix}.npz"
-    _ensure_file(file, url=info[f"url{suffix}"], md5=info[f"MD5{suffix}"], download=download)
-    X, y = load_npz(file, split)
+    url = info[f"url{suffix}"]
+    file = resolve_data_home(data_home) / f"bloodmnist{suffix}.npz"
+    ensure_file(file, url, f"md5:{info[f'MD5{suffix}']}", download=download)
+    X, codes, splits = _read_npz(file, split)
     names = [_SHORT_NAMES.get(name, name) for _, name in sorted(info["label"].items())]
-    return X, np.array(names)[y]
+    y = np.array(names)[codes]
+    return as_dataset(
+        X,
+        y,
+        description=_DESCRIPTION.format(size=size, url=url, found=count_labels(y)),
+        return_X_y=return_X_y,
+        target_names=names,
+        frame=_frame(y, splits),
+    )
 
 
 def _check_split(split):
     if split is not None and split not in SPLITS:
         raise ValueError(f"`split` must be None or one of {SPLITS}, got {split!r}.")
+
+
+def _read_npz(path, split):
+    """Return images, labels, and the name of the split of each."""
+    _check_split(split)
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file {str(path)!r} (in {os.getcwd()!r}).")
+    names = SPLITS if split is None else (split,)
+    # Opened here, since numpy leaves the file of a broken archive open.
+    with open(path, "rb") as file:
+        archive = _open_archive(file, path)
+        X, y = zip(*(_read_split(archive, name, path) for name in names), strict=True)
+    splits = np.repeat(names, [len(labels) for labels in y])
+    # A single split is not copied.
+    return (X[0] if split else np.concatenate(X)), np.concatenate(y), splits
+
+
+def _frame(y, splits):
+    import pandas as pd
+
+    return pd.DataFrame({"label": y, "split": splits})
 
 
 def _open_archive(file, path):
@@ -180,25 +258,3 @@ def _read_split(archive, name, path):
             f"shape {y.shape}."
         )
     return X, y.reshape(-1).astype(np.int64)
-
-
-def _data_home(data_home):
-    folder = data_home or os.environ.get("SKBLOOD_DATA_HOME") or "~/skblood_data"
-    return Path(folder).expanduser()
-
-
-def _ensure_file(file, *, url, md5, download):
-    """Download `file` unless it is there and whole."""
-    from torchvision.datasets import utils
-
-    if file.exists() and utils.check_integrity(file, md5):
-        return
-    state = "is damaged (its MD5 is another)" if file.exists() else "is not there"
-    by_hand = f"Download {url} by hand and save it as {str(file)!r} (MD5 {md5})."
-    if not download:
-        raise OSError(f"{str(file)!r} {state}. Pass download=True, or: {by_hand}")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        utils.download_url(url, root=file.parent, filename=file.name, md5=md5)
-    except (OSError, RuntimeError, HTTPException) as error:
-        raise OSError(f"The download of BloodMNIST failed ({error}). {by_hand}") from error
