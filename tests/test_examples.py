@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from skblood.datasets import make_blood_cells
@@ -14,32 +15,71 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 PICTURES = ["cells.png", "confusion_matrix.png", "learning_curves.png"]
 
 
-def run(*arguments):
-    command = [sys.executable, EXAMPLES / "quickstart.py", "--quick", *arguments]
+def run(*arguments, script="quickstart.py"):
+    command = [sys.executable, EXAMPLES / script, *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
 
 
-def test_quickstart_on_a_file_of_the_user(tmp_path):
-    X, y = make_blood_cells(320, image_size=28, random_state=0)
+def write_file(path, n_cells):
+    X, y = make_blood_cells(n_cells, image_size=28, random_state=0)
     codes = np.unique(y, return_inverse=True)[1][:, None]
-    parts = np.split(np.arange(len(X)), [200, 260])
+    parts = np.split(np.arange(n_cells), [n_cells * 5 // 8, n_cells * 13 // 16])
     arrays = {}
     for split, rows in zip(("train", "val", "test"), parts, strict=True):
         arrays[f"{split}_images"], arrays[f"{split}_labels"] = X[rows], codes[rows]
-    np.savez(tmp_path / "cells.npz", **arrays)
+    np.savez(path, **arrays)
 
-    done = run("--data", str(tmp_path / "cells.npz"), "--output", str(tmp_path / "pictures"))
+
+def write_folder(folder, n_cells):
+    X, y = make_blood_cells(n_cells, image_size=16, random_state=0)
+    for i, (image, label) in enumerate(zip(X, y, strict=True)):
+        path = folder / label / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+
+
+def check_pictures(folder, names):
+    for name in names:
+        pixels = np.asarray(Image.open(folder / name).convert("L"))
+        assert pixels.std() > 5  # something is drawn
+
+
+def test_quickstart_on_a_file_of_the_user(tmp_path):
+    write_file(tmp_path / "cells.npz", 320)
+    paths = ["--data", str(tmp_path / "cells.npz"), "--output", str(tmp_path / "pictures")]
+    done = run("--quick", *paths)
 
     assert done.returncode == 0, done.stderr
     steps = re.findall(r"^\[(\d)/7\]", done.stdout, flags=re.MULTILINE)
     assert steps == list("1234567")
     assert "macro avg" in done.stdout
-    for name in PICTURES:
-        pixels = np.asarray(Image.open(tmp_path / "pictures" / name).convert("L"))
-        assert pixels.std() > 5  # something is drawn
+    check_pictures(tmp_path / "pictures", PICTURES)
 
 
 def test_quickstart_names_a_folder_that_is_not_there(tmp_path):
-    done = run("--data", str(tmp_path / "nowhere"))
+    done = run("--quick", "--data", str(tmp_path / "nowhere"))
     assert done.returncode != 0
     assert "nowhere" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "parts, counts",
+    [
+        ({}, "400 images of 5 classes: synthetic"),
+        ({"cells": 24}, "24 images of 8 classes: "),
+        ({"cells/train": 24, "cells/test": 8}, "32 images of 8 classes: "),
+        ({"cells.npz": 32}, "32 images of 8 classes: "),
+    ],
+    ids=["synthetic", "folder", "splits", "file"],
+)
+def test_pictures_of_a_dataset(parts, counts, tmp_path):
+    for name, n_cells in parts.items():
+        write = write_file if name.endswith(".npz") else write_folder
+        write(tmp_path / name, n_cells)
+    data = [f"--data={tmp_path / next(iter(parts)).split('/')[0]}"] if parts else []
+
+    done = run(*data, f"--output={tmp_path / 'pictures'}", script="plot_datasets.py")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(counts)
+    check_pictures(tmp_path / "pictures", ["class_distribution.png", "cell_sample.png"])

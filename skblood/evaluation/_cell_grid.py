@@ -5,8 +5,8 @@ import math
 import numpy as np
 from sklearn.utils import check_random_state
 
+from skblood.evaluation._cells import count_images, read_cells, show_cell
 from skblood.evaluation._plotting import import_pyplot
-from skblood.images import fold_rows, is_table, read_images
 
 _RIGHT, _WRONG = "#0072b2", "#d55e00"
 
@@ -35,6 +35,7 @@ class CellGridDisplay:
 
     See Also
     --------
+    CellSampleDisplay : Cells of each class, before anything is predicted.
     HistoryDisplay : Learning curves.
     sklearn.metrics.ConfusionMatrixDisplay : Counts of the same errors.
 
@@ -87,7 +88,7 @@ class CellGridDisplay:
             If the lengths differ, `n_cells` is below 1, or there is no cell to draw.
         """
         y_true, y_pred = np.ravel(y_true), np.ravel(y_pred)
-        n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
+        n_samples = count_images(X)
         if not n_samples == len(y_true) == len(y_pred):
             raise ValueError(
                 "X, `y_true` and `y_pred` must have the same length, got "
@@ -101,10 +102,7 @@ class CellGridDisplay:
             raise ValueError(f"There is no cell to draw: {reason}.")
         rng = check_random_state(random_state)
         chosen = np.sort(rng.permutation(candidates)[:n_cells])
-        # Folded or read one by one, since images of different sizes do not make one array.
-        read = (lambda x: fold_rows(np.asarray(x))) if is_table(X) else read_images
-        images = [read(_take(X, [position]))[0] for position in chosen]
-        return cls(images, y_true[chosen], y_pred[chosen]).plot(figure=figure)
+        return cls(read_cells(X, chosen), y_true[chosen], y_pred[chosen]).plot(figure=figure)
 
     def plot(self, *, figure=None):
         """Draw the grid.
@@ -142,18 +140,8 @@ class CellGridDisplay:
 def _draw_cell(ax, image, true, predicted):
     is_right = true == predicted
     color = _RIGHT if is_right else _WRONG
-    gray = image.shape[-1] == 1
-    ax.imshow(image[..., 0] if gray else image, cmap="gray" if gray else None, vmin=0, vmax=255)
+    show_cell(ax, image)
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set(color=color, linewidth=1 if is_right else 3)
     title = f"✓ {predicted}" if is_right else f"✗ {predicted}\ntrue: {true}"
     ax.set_title(title, color=color, fontsize=8)
-
-
-def _take(X, positions):
-    """Return some rows of an array, a DataFrame or a list."""
-    if hasattr(X, "iloc"):
-        return X.iloc[positions]
-    if hasattr(X, "shape"):
-        return X[positions]
-    return [X[position] for position in positions]

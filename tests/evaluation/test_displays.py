@@ -10,7 +10,12 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from skblood.evaluation import CellGridDisplay, HistoryDisplay
+from skblood.evaluation import (
+    CellGridDisplay,
+    CellSampleDisplay,
+    ClassDistributionDisplay,
+    HistoryDisplay,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -258,7 +263,12 @@ class TestCellGridDisplay:
 
 @pytest.mark.parametrize(
     "display",
-    [HistoryDisplay([1], [0.5]), CellGridDisplay([np.zeros((4, 4, 3), np.uint8)], ["a"], ["a"])],
+    [
+        HistoryDisplay([1], [0.5]),
+        CellGridDisplay([np.zeros((4, 4, 3), np.uint8)], ["a"], ["a"]),
+        CellSampleDisplay([[np.zeros((4, 4, 3), np.uint8)]], ["a"], [1]),
+        ClassDistributionDisplay(np.array([[1]]), ["a"]),
+    ],
     ids=lambda display: type(display).__name__,
 )
 def test_without_matplotlib_the_error_says_what_to_install(display, monkeypatch):
@@ -274,6 +284,8 @@ def test_figures_can_be_saved(fitted, predictions, tmp_path):
     for display in [
         HistoryDisplay.from_estimator(fitted),
         CellGridDisplay.from_predictions(*predictions),
+        CellSampleDisplay.from_labels(*predictions[:2]),
+        ClassDistributionDisplay.from_labels(predictions[1], split=predictions[2]),
     ]:
         path = tmp_path / f"{type(display).__name__}.png"
         display.figure_.savefig(path)

@@ -1,0 +1,94 @@
+"""
+Look at a dataset before training on it
+=======================================
+
+Two pictures that every report on a dataset should have: how many images each class has, and what
+they look like.
+
+It runs on synthetic cells, without a download, in a few seconds::
+
+    python examples/plot_datasets.py
+
+and on your own cells, a folder with one sub-folder per class (or with such folders in ``train``,
+``val`` and ``test``) or a file in the MedMNIST format::
+
+    python examples/plot_datasets.py --data cells/
+    python examples/plot_datasets.py --data bloodmnist.npz
+"""
+
+# %%
+# What to look at
+# ---------------
+import argparse
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")  # the pictures go to files, on machines without a display as well
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from skblood.datasets import load_image_folder, load_npz, make_blood_cells
+from skblood.evaluation import CellSampleDisplay, ClassDistributionDisplay
+
+parser = argparse.ArgumentParser(
+    description=__doc__.split("\n\n")[1], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+)
+parser.add_argument("--data", default="synthetic", help="synthetic, a folder or an .npz file")
+parser.add_argument("--output", type=Path, default=Path("demo_output"), help="folder for pictures")
+parser.add_argument("--n-per-class", type=int, default=6, help="cells to draw of each class")
+parser.add_argument("--seed", type=int, default=0, help="repeats the choice of cells")
+args = parser.parse_args()
+
+# %%
+# Cells, labels and splits
+# ------------------------
+# Of a folder only the paths are read here: the pictures open the few files that they show.
+SPLITS = ("train", "val", "test")
+
+
+def load_cells(data):
+    """Return the images, their labels and their splits, or None where there are no splits."""
+    if data == "synthetic":
+        weights = {"neutrophil": 4, "lymphocyte": 3, "platelet": 2, "monocyte": 1, "basophil": 0.5}
+        X, y = make_blood_cells(400, class_weights=weights, random_state=args.seed)
+        rows = train_test_split(np.arange(len(y)), stratify=y, random_state=args.seed)
+        split = np.repeat(["train", "test"], [len(each) for each in rows])
+        return X[np.concatenate(rows)], y[np.concatenate(rows)], split
+    if data.endswith(".npz"):
+        load, splits = load_npz, SPLITS
+    else:
+        load, splits = load_image_folder, [name for name in SPLITS if Path(data, name).is_dir()]
+    if not splits:
+        return *load(data, return_X_y=True), None
+    parts = [load(data, split=name, return_X_y=True) for name in splits]
+    X, y = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return X, y, np.repeat(splits, [len(labels) for _, labels in parts])
+
+
+X, y, split = load_cells(args.data)
+print(f"{len(y):,} images of {len(np.unique(y))} classes: {args.data}")
+
+# %%
+# How many images each class has
+# ------------------------------
+# A rare class needs a score that counts it, such as macro-F1, and folds that are stratified. The
+# shares should hardly differ between the splits; where they do, the split was not stratified.
+distribution = ClassDistributionDisplay.from_labels(y, split=split)
+
+# %%
+# What they look like
+# -------------------
+# A few cells of each class show what the counts do not: another stain, another magnification, a
+# label that cannot be right.
+sample = CellSampleDisplay.from_labels(X, y, n_per_class=args.n_per_class, random_state=args.seed)
+
+# %%
+# Pictures
+# --------
+args.output.mkdir(parents=True, exist_ok=True)
+for name, display in {"class_distribution": distribution, "cell_sample": sample}.items():
+    path = args.output / f"{name}.png"
+    display.figure_.savefig(path, dpi=200)
+    print(path)
