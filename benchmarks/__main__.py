@@ -22,6 +22,9 @@ NAMES = (
     "memory",
     "scaling",
     "time_to_accuracy",
+    "larger_than_memory",
+    "audit",
+    "leak",
 )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from skblood import augment, datasets, evaluation
+    from skblood._audit import AuditReport, audit
     from skblood._embedder import CellEmbedder
     from skblood._hybrid import HybridFeatureClassifier
     from skblood._mlp import MLPCellClassifier
@@ -18,30 +19,34 @@ if TYPE_CHECKING:
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "AuditReport",
     "CellEmbedder",
     "FeatureStore",
     "HybridFeatureClassifier",
     "MLPCellClassifier",
     "TransferCellClassifier",
     "__version__",
+    "audit",
     "augment",
     "datasets",
     "evaluation",
 ]
 
-_CLASS_MODULES = {
+_MODULES = {
+    "AuditReport": "skblood._audit",
     "CellEmbedder": "skblood._embedder",
     "FeatureStore": "skblood.features",
     "HybridFeatureClassifier": "skblood._hybrid",
     "MLPCellClassifier": "skblood._mlp",
     "TransferCellClassifier": "skblood._transfer",
+    "audit": "skblood._audit",
 }
 _SUBPACKAGES = ("augment", "datasets", "evaluation")
 
 
 def __getattr__(name):
-    if name in _CLASS_MODULES:
-        value = getattr(import_module(_CLASS_MODULES[name]), name)
+    if name in _MODULES:
+        value = getattr(import_module(_MODULES[name]), name)
         globals()[name] = value  # the next access does not come here
         return value
     if name in _SUBPACKAGES:

@@ -1,0 +1,45 @@
+"""One thing that the audit found."""
+
+from dataclasses import dataclass
+
+# The most serious first: what each kind is called, of one and of several.
+KINDS = {
+    "crossing_split": ("pair of copies crosses the split", "pairs of copies cross the split"),
+    "crossing_groups": ("group crosses the split", "groups cross the split"),
+    "contradictory_labels": ("pair of copies has two labels", "pairs of copies have two labels"),
+    "unreadable": ("image cannot be read", "images cannot be read"),
+    "identical_files": ("pair of identical files", "pairs of identical files"),
+    "identical_pixels": (
+        "pair of other files or arrays with identical pixels",
+        "pairs of other files or arrays with identical pixels",
+    ),
+    "near_identical": ("pair of nearly identical images", "pairs of nearly identical images"),
+    "blank": ("blank image", "blank images"),
+    "odd_size": ("image of an unusual size", "images of an unusual size"),
+    "rare_classes": ("class too rare for the folds", "classes too rare for the folds"),
+    "similar_labels": (
+        "set of labels that differ only by case or blanks",
+        "sets of labels that differ only by case or blanks",
+    ),
+}
+COPIES = ("identical_files", "identical_pixels", "near_identical")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found, and where.
+
+    Attributes
+    ----------
+    kind : str
+    positions : tuple of int
+        Positions in X.
+    similarity : float or None
+        Of copies: 1 for identical pixels, else the correlation of the two images.
+    detail : str
+    """
+
+    kind: str
+    positions: tuple
+    similarity: float | None = None
+    detail: str = ""

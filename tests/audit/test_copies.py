@@ -1,0 +1,132 @@
+"""Copies: which are found, which are not, and what belongs together."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from skblood import audit
+from skblood.datasets import load_image_folder, make_blood_cells
+
+
+@pytest.fixture(scope="module")
+def X():
+    """400 cells that have nothing to do with one another."""
+    return make_blood_cells(400, image_size=64, random_state=0)[0]
+
+
+def by_jpeg(image):
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "JPEG", quality=40)
+    return np.asarray(Image.open(buffer))
+
+
+def by_resizing(image):
+    return np.asarray(Image.fromarray(image).resize((38, 38), 3).resize((64, 64), 3))
+
+
+def by_shift(image):
+    return np.pad(image, ((2, 0), (0, 2), (0, 0)), mode="edge")[:-2, 2:]
+
+
+def by_light(image):
+    return np.clip(image * 1.08, 0, 255).astype(np.uint8)
+
+
+CHANGES = {
+    "turned": np.rot90,
+    "mirrored": np.fliplr,
+    "turned and mirrored": lambda image: np.rot90(image, 3)[::-1],
+    "jpeg": by_jpeg,
+    "resized": by_resizing,
+    "shifted": by_shift,
+    "brighter": by_light,
+    "several": lambda image: by_jpeg(by_light(by_shift(np.rot90(image)))),
+}
+
+
+def positions(findings):
+    return [each.positions for each in findings]
+
+
+def test_unrelated_cells_are_no_copies(X):
+    report = audit(X)
+    assert report.findings == []
+    assert report.groups_.tolist() == list(range(400))
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_changed_copies_are_found(X, change):
+    copies = np.stack([change(image) for image in X[:20]])
+    report = audit(np.concatenate([X[:100], copies]))
+    assert positions(report.near_identical) == [(i, 100 + i) for i in range(20)]
+    assert all(0.98 <= each.similarity <= 1.0001 for each in report.near_identical)
+
+
+def test_identical_pixels_are_not_near_as_well(X):
+    report = audit(np.concatenate([X[:10], X[:2]]))
+    assert positions(report.identical_pixels) == [(0, 10), (1, 11)]
+    assert report.near_identical == [] and report.identical_files == []
+
+
+def test_files_of_the_same_bytes_and_of_the_same_pixels(X, tmp_path):
+    paths = [tmp_path / name for name in ("a.png", "b.png", "c.bmp", "d.png")]
+    for path, image in zip(paths, X[[0, 0, 0, 1]], strict=True):
+        Image.fromarray(image).save(path)
+    report = audit(paths)
+    assert positions(report.identical_files) == [(0, 1)]
+    assert positions(report.identical_pixels) == [(0, 2)]
+
+
+def test_groups_are_transitive(X):
+    """A copy of the first, a copy of the copy; and two images of one slide."""
+    images = [X[0], X[1], by_jpeg(X[0]), np.rot90(by_jpeg(X[0])), X[2], X[1]]
+    groups = audit(images).groups_
+    assert groups.tolist() == [0, 1, 0, 0, 2, 1]
+    joined = audit(images, groups=["s", "t", "u", "v", "t", "w"]).groups_
+    assert joined.tolist() == [0, 1, 0, 0, 1, 1]
+
+
+def test_the_order_does_not_matter(X):
+    images = np.concatenate([X[:60], np.rot90(X[:10], axes=(1, 2)), X[5:9]])
+    order = np.random.default_rng(0).permutation(len(images))
+    there, back = audit(images).groups_, audit(images[order]).groups_
+    same = there[order][:, None] == there[order]
+    assert np.array_equal(same, back[:, None] == back)
+
+
+def test_a_thousand_copies_and_a_thousand_blanks(X):
+    images = np.concatenate([X[:3], np.repeat(X[3:4], 1000, axis=0), np.zeros((1000, 64, 64, 3))])
+    report = audit(images.astype(np.uint8))
+    assert len(report.identical_pixels) == 999 + 999
+    assert len(report.blank) == 1000
+    assert len(set(report.groups_.tolist())) == 5
+
+
+def test_a_small_set_of_changed_copies_only(X):
+    """Where all are alike there are no main axes to speak of."""
+    turned = [np.rot90(X[0], k) for k in range(4)]
+    assert set(audit(turned).groups_.tolist()) == {0}
+    assert audit(X[:2]).findings == []
+
+
+@pytest.mark.real
+def test_real_cells(real_data):
+    """The pairs that are known, and no false one."""
+    parts = {
+        part: load_image_folder(real_data / "pbc" / "128px", split=part, return_X_y=True)
+        for part in ("train", "val", "test")
+    }
+    paths = np.concatenate([X for X, _ in parts.values()])
+    y = np.concatenate([y for _, y in parts.values()])
+    split = np.repeat(list(parts), [len(y) for _, y in parts.values()])
+    report = audit(paths, y, split=split)
+    pairs = report.to_frame()
+    stems = {Path(name).stem for names in pairs["names"] for name in names}
+    assert {"EO_225902", "BNE_191112"} <= stems
+    assert len(report.contradictory_labels) == 1
+    assert len(report.crossing_split) >= 5
+    assert len(report.near_identical) <= 10
+    assert not report.odd_size and not report.blank and not report.unreadable
