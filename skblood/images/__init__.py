@@ -6,7 +6,6 @@ and folded by :func:`fold_rows`; all else is read by :func:`read_images`.
 
 from ._channels import convert_channels
 from ._content import content_keys
-from ._files import find_unreadable
 from ._forms import holds_arrays, is_table
 from ._pixels import as_uint8
 from ._read import list_unreadable, read_images
@@ -18,7 +17,6 @@ __all__ = [
     "as_uint8",
     "content_keys",
     "convert_channels",
-    "find_unreadable",
     "fold_rows",
     "holds_arrays",
     "is_table",

@@ -79,28 +79,6 @@ def read_pil_images(images, finish, channels):
     return _try_all(lambda image: finish(_to_array(image, channels)), images, threads=1)
 
 
-def find_unreadable(paths):
-    """Find the files that :func:`read_images` cannot read.
-
-    Parameters
-    ----------
-    paths : sequence of str or PathLike
-        The files. All are decoded, none is kept in memory.
-
-    Returns
-    -------
-    dict of int to str
-        Position in ``paths`` -> reason, in words. Empty if all can be read.
-
-    Examples
-    --------
-    >>> from skblood.images import find_unreadable
-    >>> find_unreadable(["no/such/cell.png"])
-    {0: 'no such file'}
-    """
-    return _try_all(lambda path: _read_file(path, 3).size, paths)[1]
-
-
 def _try_all(convert, items, threads=None):
     """Return the converted items (None where that failed), and position -> reason of failure."""
 
