@@ -1,7 +1,6 @@
 """What the audit keeps of each image: a small gray picture, a key of its pixels, size, contrast."""
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +13,7 @@ from skblood.images import (
     convert_channels,
     fold_rows,
     is_table,
+    map_images,
     read_images,
     resize_images,
 )
@@ -61,21 +61,15 @@ def take_in(images):
     ValueError
         If none can be read.
     """
-    if not isinstance(images, list):
-        return _collect([_describe(image) for image in images])
-    # One thread for PIL images: one may be listed twice, and Pillow loads it at its first use.
-    threads = 1 if isinstance(images[0], Image.Image) else os.cpu_count()
-    with ThreadPoolExecutor(threads) as pool:
-        return _collect(list(pool.map(_look_at, images)))
-
-
-def _look_at(item):
-    """Return what is kept of an item, or why it cannot be read."""
-    found = {}
-    try:
-        return _describe(read_images([item], unreadable=found)[0])
-    except ValueError as error:
-        return found[0].removeprefix(f"{item}: ") if found else str(error)
+    if isinstance(images, list):
+        looks, unreadable = map_images(_describe, images)
+    else:
+        looks, unreadable = [_describe(image) for image in images], {}
+    if len(unreadable) == len(looks):
+        raise ValueError(
+            f"None of the {len(looks)} images of X can be read; of the first: {unreadable[0]}"
+        )
+    return _collect(looks, unreadable)
 
 
 def _describe(image):
@@ -85,12 +79,7 @@ def _describe(image):
     return picture, (*key.tolist(), *image.shape), contrast
 
 
-def _collect(looks):
-    unreadable = {i: look for i, look in enumerate(looks) if isinstance(look, str)}
-    if len(unreadable) == len(looks):
-        raise ValueError(
-            f"None of the {len(looks)} images of X can be read; of the first: {unreadable[0]}"
-        )
+def _collect(looks, unreadable):
     pictures = np.zeros((len(looks), SIDE, SIDE), np.uint8)
     contents, sizes = np.full(len(looks), -1), np.zeros((len(looks), 2), dtype=int)
     contrast, known = np.zeros(len(looks)), {}

@@ -8,7 +8,7 @@ from ._channels import convert_channels
 from ._content import content_keys
 from ._forms import holds_arrays, is_table
 from ._pixels import as_uint8
-from ._read import list_unreadable, read_images
+from ._read import list_unreadable, map_images, read_images
 from ._resize import INTERPOLATIONS, resize_batch, resize_images
 from ._rows import fold_rows, resolve_fold
 
@@ -21,6 +21,7 @@ __all__ = [
     "holds_arrays",
     "is_table",
     "list_unreadable",
+    "map_images",
     "read_images",
     "resize_batch",
     "resize_images",

@@ -119,20 +119,13 @@ def _read_sequence(items, size, channels, interpolation, store, progress):
     unreadable : dict of int to str
         Position -> the item and why it cannot be read.
     """
-    form = common_form(items)
     settings = (size, interpolation, channels or 3)
 
     # Run on each image as soon as it is read: large images are never all in memory.
     def finish(image):
         return _shrink(image[None], size, interpolation)[0]
 
-    def read(some, start):
-        if form == PATH:
-            return read_files(some, finish, channels or 3, store, settings)
-        if form == PIL:
-            return read_pil_images(some, finish, channels or 3)
-        return [finish(array_to_image(x, start + i, channels)) for i, x in enumerate(some)], {}
-
+    read = _reader(common_form(items), finish, channels, store, settings)
     stack, unreadable = ImageStack(len(items), size, interpolation, store), {}
 
     # A function, so that nothing of a chunk is left when the next is read.
@@ -152,6 +145,50 @@ def _read_sequence(items, size, channels, interpolation, store, progress):
             start += len(some)
             bar.update(len(some))
     return stack, unreadable
+
+
+def _reader(form, finish, channels, store=None, settings=()):
+    """Return what maps items and the position of the first to results of `finish` and reasons."""
+    if form == PATH:
+        return lambda items, start: read_files(items, finish, channels or 3, store, settings)
+    if form == PIL:
+        return lambda items, start: read_pil_images(items, finish, channels or 3)
+    return lambda items, start: (
+        [finish(array_to_image(x, start + i, channels)) for i, x in enumerate(items)],
+        {},
+    )
+
+
+def map_images(function, X):
+    """Apply a function to each image of a sequence as soon as it is read, and keep no image.
+
+    Parameters
+    ----------
+    function : callable
+        Gets a uint8 image (h, w, c), in one of several threads where X holds paths.
+    X : sequence of paths, PIL images or arrays
+        As in :func:`read_images`, of any sizes.
+
+    Returns
+    -------
+    results : list
+        None for what cannot be read.
+    unreadable : dict of int to str
+        Position -> why it cannot be read. An array that is no image is an error instead.
+
+    Raises
+    ------
+    ValueError
+        If X is not such a sequence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skblood.images import map_images
+    >>> map_images(np.shape, ["no/such/cell.png"])
+    ([None], {0: 'no such file'})
+    """
+    return _reader(common_form(X), function, channels=None)(X, 0)
 
 
 def list_unreadable(unreadable):

@@ -129,13 +129,16 @@ class TestReport:
             "  X[1] ~ X[41] (a / b; train, train)",
         ]
 
-    def test_a_screen(self, X):
+    def test_a_screen(self, X, tmp_path):
         """However much there is."""
         images = [*X, *X, *(x[:8] for x in X[:1]), *np.zeros((30, 48, 48, 3), np.uint8)]
-        images += [np.rot90(x) for x in X] + ["no such file"]
+        images += [np.rot90(x) for x in X]
+        paths = [tmp_path / f"{i}.png" for i in range(152)]
+        for path, image in zip(paths, images, strict=False):  # there is no file of the last
+            Image.fromarray(image).save(path)
         split = ["train", "test"] * 75 + ["train", "a name as long as this one" * 3]
         y = ["A", "a", *map(str, range(150))]
-        report = audit(images, y, split=split, groups=[i // 2 for i in range(152)])
+        report = audit(paths, y, split=split, groups=[i // 2 for i in range(152)])
         lines = str(report).splitlines()
         assert len(report._found()) == 10
         assert len(lines) <= 24
