@@ -85,7 +85,7 @@ class TrainingSet:
                 "them tell what was learnt by heart, and early stopping stops too late. Leave "
                 "them out of one of the two.",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=5,  # who called fit
             )
 
     def encoded(self, encode, views):
@@ -201,7 +201,7 @@ def leave_out(unreadable, images, y, sample_weight):
         f"{len(unreadable)} of {len(y)} images cannot be read and are left out, with their labels "
         f"({by_class}):\n{list_unreadable(unreadable)}",
         UserWarning,
-        stacklevel=2,
+        stacklevel=6,  # who called fit or partial_fit
     )
     if sample_weight is not None:
         sample_weight = np.delete(check_sample_weight(sample_weight, y), rows)

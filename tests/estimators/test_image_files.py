@@ -158,6 +158,7 @@ class TestUnreadable:
         expected = make().fit(small[0][good], y[good], sample_weight=weight[good])
         np.testing.assert_array_equal(clf.predict_proba(small[0]), expected.predict_proba(small[0]))
         (warning,) = caught
+        assert warning.filename == __file__
         text = str(warning.message)
         assert text.startswith("4 of 48 images cannot be read and are left out, with their labels")
         assert all(f"position {row}: {paths[row]}: " in text for row in rows)
@@ -232,7 +233,9 @@ class TestLeak:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             make(**params).fit(X, y, X_val=X_val, y_val=y_val)
-        return [str(w.message) for w in caught if "X_val" in str(w.message)]
+        leaks = [w for w in caught if "X_val" in str(w.message)]
+        assert all(w.filename == __file__ for w in leaks)
+        return [str(w.message) for w in leaks]
 
     def test_images_of_both_are_counted(self, make, small):
         X, y = small
