@@ -1,6 +1,5 @@
 """Which images are copies of one another, and what belongs together for it."""
 
-import hashlib
 import os
 
 import numpy as np
@@ -9,6 +8,7 @@ from scipy.sparse.csgraph import connected_components
 
 from skblood._audit._finding import Finding
 from skblood._audit._near import near_pairs
+from skblood.images import file_key
 
 # Standard deviation, in 0..255, below which an image shows nothing. Real cells have more than 20.
 BLANK_CONTRAST = 4.0
@@ -45,8 +45,7 @@ def _hash_files(items, positions):
     hashes = {}
     for i in positions.astype(int).tolist():
         if isinstance(items[i], (str, os.PathLike)):
-            with open(items[i], "rb") as file:
-                hashes[i] = hashlib.file_digest(file, "blake2b").digest()
+            hashes[i] = file_key(items[i])
     return hashes
 
 

@@ -13,7 +13,6 @@ from ._answer import Features, Images
 # loses no more than these.
 _CHUNK = 256
 
-
 # The bounds by default: a small part of a computer's memory, and of its disk. The second holds
 # 1.3 million images of 64 x 64 pixels, or 100,000 of 224 x 224.
 _MAX_IN_MEMORY = 2**30

@@ -6,6 +6,7 @@ and folded by :func:`fold_rows`; all else is read by :func:`read_images`.
 
 from ._channels import convert_channels
 from ._content import content_keys
+from ._files import file_key
 from ._forms import holds_arrays, is_table
 from ._pixels import as_uint8
 from ._read import list_unreadable, map_images, read_images
@@ -17,6 +18,7 @@ __all__ = [
     "as_uint8",
     "content_keys",
     "convert_channels",
+    "file_key",
     "fold_rows",
     "holds_arrays",
     "is_table",
