@@ -118,6 +118,10 @@ _ATTRIBUTES = """
         Epochs trained.
     best_epoch_ : int
         The epoch, counted from 1, whose weights the network has.
+    training_data_ : dict
+        What it was trained on: `n_images`, `n_validation_images`, `class_counts` (label to number
+        of images), and `fingerprint`, a SHA-256 of the decoded images with their classes, which
+        does not depend on their order.
     device_ : str
         The device that it was trained on."""
 

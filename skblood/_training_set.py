@@ -1,5 +1,6 @@
 """What a fit was given, read and checked, on its way to the device."""
 
+import hashlib
 import math
 import warnings
 from dataclasses import dataclass, replace
@@ -109,6 +110,29 @@ class TrainingSet:
     def channel_statistics(self):
         """Return mean and standard deviation per channel over the visits of an epoch."""
         return channel_statistics(self.images, self.rows)
+
+    def describe(self, former=None):
+        """Say what is trained on, so that a model can tell it later; see `training_data_`.
+
+        Parameters
+        ----------
+        former : dict, default=None
+            What was trained on before, to be added to.
+        """
+        rows = np.unique(self.rows)
+        pairs = np.column_stack([self.keys[rows], self.codes[rows].astype(np.uint64)])
+        digest = hashlib.sha256(pairs[np.lexsort(pairs.T)].astype("<u8").tobytes())
+        validation = self.valid_rows if self.valid_codes is None else self.valid_codes
+        counts = np.bincount(self.codes[rows], minlength=len(self.classes))
+        if former is not None:
+            counts = counts + list(former["class_counts"].values())
+            digest.update(former["fingerprint"].encode())
+        return {
+            "n_images": int(counts.sum()),
+            "n_validation_images": 0 if validation is None else len(validation),
+            "class_counts": dict(zip(self.classes.tolist(), counts.tolist(), strict=True)),
+            "fingerprint": digest.hexdigest(),
+        }
 
     def samples(self, class_weight, device):
         """Put everything on the device.
