@@ -3,6 +3,7 @@
 from skblood.datasets._blood_cells import make_blood_cells
 from skblood.datasets._csv import load_csv
 from skblood.datasets._folders import load_image_folder
+from skblood.datasets._load import load_cells
 from skblood.datasets._medmnist import fetch_bloodmnist, load_npz
 from skblood.datasets._merge import merge_datasets
 from skblood.datasets._pbc import fetch_pbc
@@ -12,6 +13,7 @@ from skblood.datasets._split import train_val_test_split
 __all__ = [
     "fetch_bloodmnist",
     "fetch_pbc",
+    "load_cells",
     "load_csv",
     "load_image_folder",
     "load_npz",

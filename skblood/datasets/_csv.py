@@ -68,8 +68,8 @@ def load_csv(
     FileNotFoundError
         If the table is not there, or image files are not; they are named.
     ValueError
-        If the table lacks a column or is empty, a path, label or group is empty, a file has
-        two labels, or the text is not UTF-8.
+        If the table lacks a column or is empty, a row has more cells than the header, a path,
+        label or group is empty, a file has two labels, or the text is not UTF-8.
 
     See Also
     --------
@@ -125,6 +125,8 @@ def _read_table(path, columns):
             # A row may end in a delimiter, which without index_col=False would shift all columns.
             options = dict(sep=delimiter, skipinitialspace=True, index_col=False)
             file.seek(0)
+            _check_width(path, csv.reader(file, delimiter=delimiter))
+            file.seek(0)
             frame = pd.read_csv(file, **options).rename(columns=str.strip)
             # Read again as text: pandas takes "01" for 1, and the label "NA" for a missing one.
             file.seek(0)
@@ -134,6 +136,11 @@ def _read_table(path, columns):
             f"{str(path)!r} is not text in UTF-8 ({error.reason} at byte {error.start}). Save it "
             "as CSV in UTF-8."
         ) from error
+    except (pd.errors.ParserError, csv.Error) as error:
+        raise ValueError(
+            f"{str(path)!r} is not a table: {error}. Look for a quotation mark that is not closed "
+            "and for cells that hold the delimiter and are not quoted."
+        ) from error
     if frame.empty:
         raise ValueError(f"{str(path)!r} holds a header and no rows.")
     text = text.rename(columns=str.strip)
@@ -141,6 +148,19 @@ def _read_table(path, columns):
         frame[column] = text[column].str.strip()
         _check_filled(path, delimiter, column, frame[column] == "")
     return frame
+
+
+def _check_width(path, reader):
+    """Raise ValueError if a row has more cells than the header: pandas may leave them out."""
+    width = len(next(reader))
+    # A row may end in delimiters.
+    long = [str(reader.line_num) for row in reader if any(map(str.strip, row[width:]))]
+    if long:
+        raise ValueError(
+            f"{str(path)!r} has {len(long)} rows of more than {width} cells, the width of its "
+            f"header: line{'s' * (len(long) > 1)} {_first_few(long, ', ')}. Quote the cells that "
+            "hold the delimiter, or complete the header."
+        )
 
 
 def _find_delimiter(path, columns, header):

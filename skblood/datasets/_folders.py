@@ -114,7 +114,7 @@ def list_class_folders(folder, extensions=IMAGE_EXTENSIONS):
         _raise_no_class_folder(folder)
     paths, labels = [], []
     for class_folder in class_folders:
-        found = _find_images(class_folder, extensions)
+        found = find_images(class_folder, extensions)
         if not found:
             raise ValueError(
                 f"The class folder {str(class_folder)!r} holds no image (a file that ends in "
@@ -134,9 +134,7 @@ def count_labels(y):
 def _resolve_folders(folder, split):
     """Return the folders of the classes: `folder`, or its split, or all of its splits."""
     check_folder(folder, _LAYOUT.format(folder.name))
-    inside = visible_folders(folder)
-    # A class may be called "test" as well: only a folder of folders is taken for a split.
-    splits = [f for f in inside if f.name.lower() in SPLIT_NAMES and visible_folders(f)]
+    splits = list_splits(folder)
     names = [f.name for f in splits]
     if split is None:
         if splits:
@@ -147,12 +145,19 @@ def _resolve_folders(folder, split):
         return [folder]
     if split == ALL_SPLITS and splits:
         return sorted(splits, key=lambda f: SPLIT_NAMES.index(f.name.lower()))
-    if split not in [f.name for f in inside]:
+    if split not in [f.name for f in visible_folders(folder)]:
         raise FileNotFoundError(
             f"{str(folder)!r} holds no split {split!r}. It holds "
             f"{names or 'no folder of class folders'}; without `split` the folder itself is read."
         )
     return [folder / split]
+
+
+def list_splits(folder):
+    """Return the folders of the splits that a folder holds, sorted by name."""
+    # A class may be called "test" as well: only a folder of folders is taken for a split.
+    inside = visible_folders(folder)
+    return [f for f in inside if f.name.lower() in SPLIT_NAMES and visible_folders(f)]
 
 
 def check_folder(folder, layout):
@@ -182,7 +187,7 @@ def visible_folders(folder):
     return sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
 
 
-def _find_images(folder, extensions):
+def find_images(folder, extensions):
     """Return the image files below `folder` as str, sorted; hidden ones are left out."""
     found = []
     for directory, subfolders, files in os.walk(folder):

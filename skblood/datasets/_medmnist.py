@@ -1,7 +1,9 @@
 """Files in the MedMNIST format, and BloodMNIST."""
 
 import os
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,12 @@ from skblood.datasets._folders import count_labels
 
 SPLITS = ("train", "val", "test")
 _SIZES = (28, 64, 128, 224)
+# What a damaged archive makes numpy and zipfile raise: of an unknown compression a RuntimeError, of
+# a header that is no Python literal a TokenError.
+_DAMAGE = (
+    *(ValueError, EOFError, OSError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
+)
 # The package's long label, whose text lists what the class holds, is unfit for a plot or a table.
 _SHORT_NAMES = {"immature granulocytes(myelocytes, metamyelocytes and promyelocytes)": "ig"}
 _DESCRIPTION = """BloodMNIST: single normal cells of peripheral blood, 8 classes, official split.
@@ -229,11 +237,21 @@ def _frame(y, splits):
 def _open_archive(file, path):
     try:
         archive = np.load(file, allow_pickle=False)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise ValueError(f"{str(path)!r} is not a readable .npz file: {error}") from error
     if not isinstance(archive, np.lib.npyio.NpzFile):
         raise ValueError(f"{str(path)!r} holds a single array (.npy), not the arrays of a .npz.")
     return archive
+
+
+def _read_array(archive, key, path):
+    try:
+        return archive[key]
+    except _DAMAGE as error:
+        raise ValueError(
+            f"{key} of {str(path)!r} cannot be read ({error!r}). The file is damaged, or was not "
+            "written by numpy.savez from plain arrays: get it anew."
+        ) from error
 
 
 def _read_split(archive, name, path):
@@ -245,7 +263,7 @@ def _read_split(archive, name, path):
             f"{str(path)!r} is not in the MedMNIST format: it lacks {missing} and holds "
             f"{archive.files}. Choose a `split` that it holds."
         )
-    X, y = (archive[key] for key in keys)
+    X, y = (_read_array(archive, key, path) for key in keys)
     is_picture = X.ndim == 3 or (X.ndim == 4 and X.shape[3] == 3)
     if X.dtype != np.uint8 or not is_picture:
         raise ValueError(
