@@ -1,8 +1,17 @@
-"""Looking at a dataset, at what a classifier has learned, and at the cells it gets wrong."""
+"""How good a classifier is, and looking at a dataset, at training, and at cells gone wrong."""
 
 from skblood.evaluation._cell_grid import CellGridDisplay
 from skblood.evaluation._cell_sample import CellSampleDisplay
 from skblood.evaluation._class_distribution import ClassDistributionDisplay
+from skblood.evaluation._evaluate import evaluate
 from skblood.evaluation._history import HistoryDisplay
+from skblood.evaluation._report import EvaluationReport
 
-__all__ = ["CellGridDisplay", "CellSampleDisplay", "ClassDistributionDisplay", "HistoryDisplay"]
+__all__ = [
+    "CellGridDisplay",
+    "CellSampleDisplay",
+    "ClassDistributionDisplay",
+    "EvaluationReport",
+    "HistoryDisplay",
+    "evaluate",
+]
