@@ -9,11 +9,12 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skblood._sklearn import StrOptions, check_sample_weight, fit_context
-from skblood._targets import code_targets, read_targets
+from skblood._targets import code_targets, read_targets, sort_labels
 from skblood._trainable import TrainableModel
 from skblood._training_set import TrainingSet, check_classes_left, leave_out
 from skblood.images import content_keys
 from skblood.training import (
+    MemoryAdvice,
     decision_values,
     draw_seed,
     resolve_device,
@@ -61,11 +62,19 @@ class CellClassifier(ClassifierMixin, TrainableModel):
         ValueError
             If X, y or a parameter is not as described. The message says what was given, what is
             allowed and what to do.
+        NonFiniteLossError
+            If the loss becomes infinite or not a number. It is a ValueError, too.
+        MemoryError
+            If the device has no memory for the training. The message says what to lower.
+        TrainingInterrupted
+            At Ctrl-C, when an epoch or more are complete. It is a KeyboardInterrupt, and holds a
+            fitted copy.
 
         Warns
         -----
         UserWarning
-            If images are left out (``on_error="skip"``), or `X_val` holds images of `X`.
+            If images are left out (``on_error="skip"``), `X_val` holds images of `X`, or a
+            checkpoint is damaged or cannot be written.
         """
         with self._all_or_nothing():
             former = self.net_.module_ if self.warm_start and hasattr(self, "net_") else None
@@ -82,7 +91,7 @@ class CellClassifier(ClassifierMixin, TrainableModel):
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
-        """Train for one epoch at the constant learning rate `lr`.
+        """Train for one epoch at the constant learning rate `lr`, without a checkpoint.
 
         Parameters
         ----------
@@ -112,7 +121,7 @@ class CellClassifier(ClassifierMixin, TrainableModel):
             if not fitted and classes is None:
                 raise ValueError("classes must be given in the first call to partial_fit.")
             if classes is not None:
-                classes = np.unique(classes)
+                classes = sort_labels(read_targets(self, classes, "classes"), "classes")
                 if fitted and not np.array_equal(classes, self.classes_):
                     raise ValueError(
                         f"classes={classes.tolist()} differ from those of the first call, "
@@ -174,7 +183,15 @@ class CellClassifier(ClassifierMixin, TrainableModel):
         network = self.net_.module_
         if network.frozen:
             images = self._encode(network, images, content_keys(images))
-        return self._forward_all(network, network.forward, images).astype(np.float64)
+        logits = self._forward_all(network, network.forward, images)
+        odd = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+        if len(odd):
+            raise ValueError(
+                f"The network gives no finite number for {len(odd)} of {len(logits)} images, the "
+                f"first being X[{odd[0]}]. Either their values are far from all that it was "
+                "trained on, or the last batch of the training broke it: then fit with a lower lr."
+            )
+        return logits.astype(np.float64)
 
     def _contract(self):
         return self.classes_.tolist(), self.image_shape_
@@ -222,12 +239,15 @@ class CellClassifier(ClassifierMixin, TrainableModel):
         images, y, sample_weight = self._read_labelled(read, X, y, sample_weight)
         data = self._plan(images, y, sample_weight, classes)
         device, seed = resolve_device(self.device), draw_seed(self.random_state)
-        with seeded(seed + (self.n_iter_ if fitted else 0), device):
+        with (
+            MemoryAdvice(self.batch_size, self.image_shape_, device),
+            seeded(seed + (self.n_iter_ if fitted else 0), device),
+        ):
             # A copy, so that an interrupted call leaves the fitted network as it was.
             net = copy.deepcopy(self.net_) if fitted else None
             network, train, _ = self._to_device(data, net and net.module_, device)
             if not fitted or not self._online:
-                net = self._make_net(network, device, net, n_epochs=1)
+                net = self._make_net(self._phase(network), device, net)
             for group in net.optimizer_.param_groups:
                 group["lr"] = self._learning_rate()
             net.train_for(train, None, 1)

@@ -40,7 +40,8 @@ _PARAMETERS = {
         Passes over the training images, at most.""",
     "shuffle": """bool, default=True
         Draw the images of an epoch in random order; the result of a seeded fit then does not
-        depend on the order in which they were given. False trains in the given order.""",
+        depend on the order in which they were given. False trains in the given order in each
+        epoch: of files that are sorted by class, whole batches have one class.""",
     "loss": """{"cross_entropy", "focal"}, default="cross_entropy"
         The loss; "focal" (Lin et al. 2017, gamma 2) plays down what is easy.""",
     "label_smoothing": """float in [0, 1), default=0.1
@@ -65,6 +66,12 @@ _PARAMETERS = {
         Called during training, after our own. The list and its members are copied.""",
     "warm_start": """bool, default=False
         Go on from the former network when `fit` is called again, with a fresh optimizer.""",
+    "checkpoint": """str, path-like or None, default=None
+        A folder for the state of the training, which is written there after each epoch. A fit
+        that was broken off goes on from it when it is called again with the same data and
+        parameters, and on a CPU gives the same model as one that was not, to the bit. A fit that
+        is complete removes its file. One folder may serve a whole search, and several processes.
+        Not with `callbacks`; `partial_fit` writes none.""",
     "compile": """bool, default=False
         Compile the network by `torch.compile` for training. On a CPU this needs a C++ compiler. It
         takes a minute at the first batch, which only a long training earns back.""",
@@ -73,8 +80,9 @@ _PARAMETERS = {
         there is an error.""",
     "precision": """{"auto", "float32", "bfloat16"}, default="auto"
         Precision of the passes over images, in training and prediction: "auto" is bfloat16 (mixed
-        precision) where the device computes it in hardware. Rows of numbers, and a head on the
-        features of frozen backbones, are always computed with in float32.""",
+        precision) where the device computes it in hardware. Rows of numbers, a head on the features
+        of frozen backbones, and on a CPU images that are higher than wide or at most 16 pixels wide
+        are always computed with in float32.""",
     "on_error": """{"raise", "skip"}, default="raise"
         What to do in a fit with image files that cannot be read: raise an error that names all of
         them, or leave them out with their labels and weights, with a warning that names all of
@@ -94,8 +102,8 @@ _PARAMETERS = {
         same seed gives the same model. Neither numpy's nor torch's global generator is touched;
         None takes fresh entropy.""",
     "verbose": """int, default=0
-        Above 0, progress bars with the time left: of training, and of reading files, if that
-        takes longer than a moment.""",
+        1: progress bars with the time left: of training, and of reading files, if that takes longer
+        than a moment. 2: a line for each epoch, as logs need it.""",
 }
 
 _ATTRIBUTES = """

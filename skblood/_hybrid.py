@@ -69,7 +69,7 @@ class HybridFeatureClassifier(BackboneClassifier):
         "refine_epochs": [Interval(Integral, 0, None, closed="left")],
     }
 
-    def _phases(self):
+    def _epochs(self):
         return [n for n in (self.max_epochs, self.refine_epochs) if n]
 
     def _each_backbone(self):

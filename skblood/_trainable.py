@@ -1,14 +1,19 @@
 """What is trained: the parameters of training, and the training of a network on images."""
 
 import copy
+import os
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
 
 import torch
+from sklearn.base import clone
 from sklearn.metrics import get_scorer_names
+from torch import nn
 
 from skblood._base import CellModel
+from skblood._exceptions import TrainingInterrupted
+from skblood._identity import checkpoint_file
 from skblood._sklearn import Interval, StrOptions
 from skblood.augment import CellAugment
 from skblood.backbones import Standardize
@@ -16,17 +21,47 @@ from skblood.training import (
     OPTIMIZERS,
     BestEpoch,
     CellNetwork,
+    Checkpoint,
     LearningRateSchedule,
-    Progress,
+    MemoryAdvice,
+    Samples,
     TrainingNet,
     ValidationScore,
     WeightedLoss,
-    autocast_dtype,
     draw_seed,
     make_head,
     resolve_device,
     seeded,
+    show_progress,
 )
+
+
+@dataclass
+class Phase:
+    """A part of the training, which begins with a fresh optimizer and schedule.
+
+    Attributes
+    ----------
+    network : CellNetwork
+    train, valid : Samples
+        `valid` is None when nothing validates.
+    n_epochs : int
+    criterion : torch.nn.Module
+        Maps logits and ``(codes, weights)`` to the loss of a batch.
+    lr : float
+    augment : callable or None
+        See `TrainingNet`.
+    callbacks : tuple of skorch callbacks
+    """
+
+    network: CellNetwork
+    train: Samples
+    valid: Samples | None
+    n_epochs: int
+    criterion: nn.Module
+    lr: float
+    augment: object
+    callbacks: tuple = ()
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -54,6 +89,7 @@ class TrainableModel(CellModel):
     scoring: object = "f1_macro"
     callbacks: list | None = None
     warm_start: bool = False
+    checkpoint: object = None
     compile: bool = False
 
     _parameter_constraints = {
@@ -79,6 +115,7 @@ class TrainableModel(CellModel):
         "scoring": [StrOptions(set(get_scorer_names())), callable],
         "callbacks": [list, None],
         "warm_start": ["boolean"],
+        "checkpoint": [str, os.PathLike, None],
         "compile": ["boolean"],
     }
 
@@ -97,32 +134,85 @@ class TrainableModel(CellModel):
         """Return the views of each image that a head is trained on, 0 being the image itself."""
         return range(1)
 
-    def _phases(self):
-        """Return the number of epochs of each phase; every phase has a fresh optimizer."""
+    def _epochs(self):
+        """Return the number of epochs of each phase."""
         return [self.max_epochs]
+
+    def _phases(self, data, network, device):
+        """Yield the phases of training; each is asked for when the one before it is done.
+
+        A fit that goes on from a checkpoint asks for all of them, too, but trains only what is
+        left; the backbones of a phase that is done have its weights by then.
+        """
+        network, train, valid = self._to_device(data, network, device)
+        for n_epochs in self._epochs():
+            yield self._phase(network, train, valid, n_epochs)
+
+    def _phase(self, network, train=None, valid=None, n_epochs=1):
+        """Return a phase in which the network learns to classify."""
+        criterion = WeightedLoss(self.loss, self.label_smoothing)
+        settings = criterion, self._learning_rate(), self._augmentation()
+        return Phase(network, train, valid, n_epochs, *settings)
 
     def _train(self, data, network):
         """Train `network`, or a new one if that is None, in as many phases as there are."""
         device, seed = resolve_device(self.device), draw_seed(self.random_state)
+        checkpoint = Checkpoint(checkpoint_file(self, data, device, seed), seed)
         if self.early_stopping and data.valid_images is None:
-            data = data.split(self.validation_fraction, seed)
-        with seeded(seed, device):
-            network, train, valid = self._to_device(data, network, device)
-            score = ValidationScore(self.scoring, self.classes_)
-            best = BestEpoch(score.name, self.n_iter_no_change, self.tol)
-            net = None
-            for n_epochs in self._phases():
-                n_steps = n_epochs * len(train.batches(self.batch_size, device))
+            data = data.split(self.validation_fraction, checkpoint.seed)
+        with MemoryAdvice(self.batch_size, self.image_shape_, device):
+            with seeded(checkpoint.seed, device):
+                self._train_phases(data, network, device, checkpoint)
+        checkpoint.remove()
+
+    def _train_phases(self, data, network, device, checkpoint):
+        score = ValidationScore(self.scoring, self.classes_)
+        best = BestEpoch(score.name, self.n_iter_no_change, self.tol)
+        net = None
+        try:
+            for number, phase in enumerate(self._phases(data, network, device)):
+                n_done = checkpoint.enter(number, phase.network)
+                if n_done > phase.n_epochs:
+                    continue
+                n_steps = phase.n_epochs * len(phase.train.batches(self.batch_size, device))
                 callbacks = [LearningRateSchedule(self.lr_schedule, n_steps)]
-                callbacks += [score] if valid else []
-                # The last one, since it ends the training.
-                last = [best] if self.early_stopping else []
-                net = self._make_net(network, device, net, n_epochs, callbacks, last)
-                net.train_for(train, valid, n_epochs)
+                callbacks += [*phase.callbacks, *([score] if phase.valid else [])]
+                # The last ones: best ends the training, a checkpoint writes down what all hold.
+                last = [best] if self.early_stopping and phase.valid else []
+                last += [checkpoint]
+                net = self._make_net(phase, device, net, n_done, callbacks, last)
+                net.train_for(phase.train, phase.valid, phase.n_epochs - n_done)
+        except KeyboardInterrupt as interrupt:
+            # A phase that only prepares leaves nothing that could predict.
+            if net is not None and net.history_ and isinstance(net.criterion, WeightedLoss):
+                raise self._interrupted(net, device, data, best) from interrupt
+            raise
+        self._finish(net, device, data, best)
+
+    def _interrupted(self, net, device, data, best):
+        """Return what a fit that Ctrl-C ended raises: it holds a copy, fitted until then."""
+        estimator = clone(self)
+        learnt = {k: v for k, v in vars(self).items() if k not in self.get_params(deep=False)}
+        vars(estimator).update(learnt)
+        estimator._finish(net, device, data, best)
+        how = (
+            "set checkpoint= to a folder, and the same fit goes on from there next time"
+            if self.checkpoint is None
+            else f"the same fit goes on from here, from the checkpoint in {str(self.checkpoint)!r}"
+        )
+        return TrainingInterrupted(
+            f"Training was interrupted after {len(net.history_)} of {sum(self._epochs())} epochs. "
+            "What was learnt until then is in the attribute `estimator` of this exception, a "
+            f"fitted {type(self).__name__}; {how}.",
+            estimator,
+        )
+
+    def _finish(self, net, device, data, best):
+        """Set the fitted attributes."""
         net.optimizer_.state.clear()  # twice the size of the network, and of no more use
         self._keep(net, device)
         self.training_data_ = data.describe()
-        if self.early_stopping:
+        if getattr(best, "best_epoch_", 0):
             self.best_epoch_ = best.best_epoch_
         self._online = False
 
@@ -133,42 +223,58 @@ class TrainableModel(CellModel):
 
     def _to_device(self, data, network, device):
         """Return the network, made if need be, and the samples to train and validate on."""
-        fresh = network is None
-        if fresh:
-            network = self._make_network(data)
+        if network is None:
+            network = self._make_network(data.channel_statistics())
         network.to(device, memory_format=torch.channels_last)
         if self.compile:
             network.compile()  # in place: a copy or a pickle of it is not compiled
         if network.frozen:
             data = data.encoded(partial(self._encode, network), self._views())
-            if fresh:
+            if isinstance(network.scale, nn.Identity):
                 network.scale = Standardize(*data.channel_statistics()).to(device)
         return network, *data.samples(self.class_weight, device)
 
-    def _make_network(self, data):
-        backbones = self._make_backbones(self.image_shape_, data.channel_statistics())
+    def _make_network(self, statistics):
+        backbones = self._make_backbones(self.image_shape_, statistics)
         n_features = sum(backbone.num_features for backbone in backbones)
         head = self._make_head(n_features, len(self.classes_))
         return CellNetwork(backbones, head, self.image_size_, self.interpolation)
 
-    def _make_net(self, network, device, former, n_epochs, callbacks=(), last=()):
+    def _blank_network(self):
+        """Build the network that a fitted model has, for weights that are loaded afterwards."""
+        n_channels = self.image_shape_[2]
+        network = self._make_network((torch.zeros(n_channels), torch.ones(n_channels)))
+        if network.frozen:
+            n_features = sum(backbone.num_features for backbone in network.backbones)
+            network.scale = Standardize(torch.zeros(n_features), torch.ones(n_features))
+        return network.to(memory_format=torch.channels_last)
+
+    def _adopt(self, network):
+        """Take over a network that was trained elsewhere, beside the other fitted attributes."""
+        device = resolve_device(self.device)
+        net = self._make_net(self._phase(network.to(device)), device)
+        net.history_ = self.history_
+        self._keep(net, device)
+        self._online = False  # partial_fit starts with a fresh optimizer
+
+    def _make_net(self, phase, device, former=None, n_done=0, callbacks=(), last=()):
         """Return a net with a fresh optimizer, which goes on with the history of the former."""
         # The user's own callbacks are copied: skorch writes into them.
         callbacks = [*callbacks, *copy.deepcopy(self.callbacks or [])]
-        callbacks += [Progress(n_epochs)] if self.verbose else []
+        callbacks += show_progress(self.verbose, phase.n_epochs, n_done)
         net = TrainingNet(
-            network,
-            criterion=WeightedLoss(self.loss, self.label_smoothing),
+            phase.network,
+            criterion=phase.criterion,
             optimizer=OPTIMIZERS[self.optimizer],
-            lr=self._learning_rate(),
+            lr=phase.lr,
             weight_decay=self.weight_decay,
             momentum=self.momentum,
             batch_size=self.batch_size,
             iterator_train__shuffle=self.shuffle,
             callbacks=[*callbacks, *last],
             device=str(device),
-            augment=self._augmentation(),
-            autocast_dtype=autocast_dtype(self.precision, device),
+            augment=phase.augment,
+            autocast_dtype=self._autocast_dtype(device),
             train_split=None,
             verbose=0,
         )

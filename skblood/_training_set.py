@@ -134,6 +134,18 @@ class TrainingSet:
             "fingerprint": digest.hexdigest(),
         }
 
+    def identity(self):
+        """Return a digest of all that a training takes from here, in the order it takes it."""
+        digest = hashlib.sha256(f"{self.images.shape[1:]} {self.images.dtype}".encode())
+        digest.update(repr(self.classes.tolist()).encode())
+        given = [self.keys[self.rows], self.codes[self.rows], self.weights]
+        if self.valid_images is not None:
+            digest.update(f"{self.valid_images.shape[1:]}".encode())
+            given += [self.valid_keys, self.valid_codes]
+        for array in given:
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
     def samples(self, class_weight, device):
         """Put everything on the device.
 

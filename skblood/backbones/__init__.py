@@ -2,15 +2,22 @@
 
 from ._backbone import Backbone, Standardize, create_backbone, fine_tunes
 from ._cellnet import CellNet
-from ._config import OWN_BACKBONES, BackboneConfig, backbone_config
+from ._config import OWN_BACKBONES, BackboneConfig, backbone_config, resolve_weights
+from ._paper_nets import PlainCNN
+from ._unet import UNet
+from ._weights import without_weights
 
 __all__ = [
     "OWN_BACKBONES",
     "Backbone",
     "BackboneConfig",
     "CellNet",
+    "PlainCNN",
     "Standardize",
+    "UNet",
     "backbone_config",
     "create_backbone",
     "fine_tunes",
+    "resolve_weights",
+    "without_weights",
 ]

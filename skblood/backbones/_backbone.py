@@ -1,10 +1,15 @@
 """The backbone as a part of a network: its own normalisation, its freezing, its features."""
 
+from bisect import bisect_left
+
 import torch
 from torch import nn
 
 from ._config import backbone_config, resolve_weights
 from ._sources import build_body
+
+# What networks raise on images of a shape that they do not take.
+_SHAPE_ERRORS = (RuntimeError, ValueError, AssertionError)
 
 
 class Standardize(nn.Module):
@@ -43,7 +48,7 @@ class Backbone(nn.Module):
     stages : list of list of str
         Parameter names of the body by stage, from input to output.
     trainable : "all", "head" or int
-        All of the body is trained, none of it, or its last stages.
+        See `train_only`.
     """
 
     def __init__(self, body, standardize, in_channels, stages=(), trainable="all"):
@@ -51,12 +56,24 @@ class Backbone(nn.Module):
         self.body = body
         self.standardize = standardize
         self.in_channels = in_channels
+        self.stages = stages
+        self.train_only(trainable)
+
+    def train_only(self, trainable):
+        """Say what is trained from now on.
+
+        Parameters
+        ----------
+        trainable : "all", "head" or int
+            All of the body, none of it, or its last stages.
+        """
         self.frozen = trainable == "head"
-        keep = {"all": len(stages), "head": 0}.get(trainable, trainable)
-        frozen_names = {name for stage in stages[: len(stages) - keep] for name in stage}
-        for name, parameter in body.named_parameters():
+        n_stages = len(self.stages)
+        keep = {"all": n_stages, "head": 0}.get(trainable, trainable)
+        frozen_names = {name for stage in self.stages[: n_stages - keep] for name in stage}
+        for name, parameter in self.body.named_parameters():
             parameter.requires_grad_(name not in frozen_names)
-        self._frozen_modules = [m for m in body.modules() if _is_frozen(m)]
+        self._frozen_modules = [m for m in self.body.modules() if _is_frozen(m)]
 
     def train(self, mode=True):
         """Set the mode; what is frozen stays in evaluation mode, BatchNorm statistics included."""
@@ -141,13 +158,35 @@ def create_backbone(
 
 @torch.no_grad()
 def _feature_width(backbone, name, image_shape):
-    height, width, n_channels = image_shape
     backbone.eval()
     try:
-        features = backbone(torch.zeros(1, n_channels, height, width))
-    except (RuntimeError, ValueError, AssertionError) as error:
+        return backbone(_blank(image_shape)).shape[1]
+    except _SHAPE_ERRORS as error:
+        height, width, _ = image_shape
+        least = _least_side(backbone, name, image_shape)
         raise ValueError(
-            f"backbone={name!r} does not take images of {height}x{width} px: {error} "
-            "Choose another image_size."
+            f"backbone={name!r} does not take images of {height}x{width} px: "
+            f"{str(error).rstrip('.')}. "
+            + (f"Set image_size={least} or more." if least else "Choose another image_size.")
         ) from error
-    return features.shape[1]
+
+
+def _least_side(backbone, name, image_shape):
+    """Return the smallest side that the backbone takes, up to what it was made for, or None."""
+
+    def takes(side):
+        try:
+            backbone(_blank((side, side, image_shape[2])))
+        except _SHAPE_ERRORS:
+            return False
+        return True
+
+    made_for = backbone_config(name).image_size or (0, 0)
+    sides = range(min(image_shape[:2]) + 1, min(made_for) + 1)
+    place = bisect_left(sides, True, key=takes)
+    return sides[place] if place < len(sides) else None
+
+
+def _blank(image_shape):
+    height, width, n_channels = image_shape
+    return torch.zeros(1, n_channels, height, width)

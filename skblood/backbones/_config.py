@@ -4,7 +4,6 @@ import difflib
 from dataclasses import dataclass
 from functools import cache
 
-OWN_BACKBONES = ("cellnet_s", "cellnet_t")
 TORCHVISION_PREFIX = "torchvision/"
 
 
@@ -29,6 +28,17 @@ class BackboneConfig:
     has_weights: bool = False
 
 
+# They take images of any size and any number of channels, and start at random.
+OWN_BACKBONES = {
+    "cellnet_s": BackboneConfig(),
+    "cellnet_t": BackboneConfig(),
+    "cnn_asghar": BackboneConfig(),
+    "cnn_batista": BackboneConfig(mean=(0.5,), std=(0.5,)),  # of each channel
+    "cnn_battu": BackboneConfig(),
+    "unet_classifier": BackboneConfig(),
+}
+
+
 @cache
 def backbone_config(name):
     """Look up the preprocessing of a backbone without building or downloading it.
@@ -48,7 +58,7 @@ def backbone_config(name):
         If there is no such backbone. The message names the nearest ones.
     """
     if name in OWN_BACKBONES:
-        return BackboneConfig()
+        return OWN_BACKBONES[name]
     if name.startswith(TORCHVISION_PREFIX):
         return _torchvision_config(name.removeprefix(TORCHVISION_PREFIX))
     return _timm_config(name)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from ._config import OWN_BACKBONES, TORCHVISION_PREFIX, backbone_config, resolve_weights
-from ._weights import default_weights_error, load_weights
+from ._weights import LATER, default_weights_error, load_weights, weights_wanted
 
 
 @dataclass
@@ -45,7 +45,7 @@ def build_body(name, weights, n_channels, image_size):
     -------
     body : Body
     """
-    weights = resolve_weights(name, weights)
+    weights = weights_wanted(resolve_weights(name, weights))
     published = weights == "default"
     if published and not backbone_config(name).has_weights:
         raise ValueError(
@@ -65,7 +65,7 @@ def build_body(name, weights, n_channels, image_size):
             f"backbone={name!r} cannot be built for images of {height}x{width} px: {error} "
             "Choose another image_size."
         ) from error
-    if weights is not None and not published:
+    if weights not in (None, "default", LATER):
         load_weights(body.module, weights, name, head_prefixes)
     return body
 

@@ -4,6 +4,8 @@ import os
 import pickle
 import re
 import warnings
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import torch
@@ -14,6 +16,28 @@ _WRAPPER_KEYS = ("state_dict", "model", "model_state_dict", "state_dict_ema")
 _WRAPPER_PREFIX = re.compile(r"^(module\.|_orig_mod\.|model\.)+")
 # torchvision's published DenseNets have names of a time when these could hold a dot.
 _LEGACY_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
+
+# In place of weights that are not loaded here: what is built is the network that would take them.
+LATER = object()
+_wanted = ContextVar("wanted", default=True)
+
+
+@contextmanager
+def without_weights():
+    """Build backbones as their `weights` ask for, but load none: the caller has those of a fit.
+
+    In this thread and block, nothing is read from the disk or the network.
+    """
+    token = _wanted.set(False)
+    try:
+        yield
+    finally:
+        _wanted.reset(token)
+
+
+def weights_wanted(weights):
+    """Return `weights`, or inside :func:`without_weights` what stands for any but None."""
+    return weights if weights is None or _wanted.get() else LATER
 
 
 def load_weights(body, path, name, head_prefixes):

@@ -7,7 +7,7 @@ import timm
 import torch
 
 from skblood.augment import CellAugment
-from skblood.training import as_nchw, seeded
+from skblood.training import as_nchw, hash_weights, seeded
 
 # To be raised when this package computes other features from the same settings.
 _VERSION = 1
@@ -25,8 +25,8 @@ def encode_images(images, keys, network, forward, *, store, settings, augment=No
         With frozen backbones.
     forward : callable
         Maps images to features ``(n, d)``, float32.
-    store : FeatureStore
-        Where features are kept.
+    store : FeatureStore or None
+        Where features are kept, if anywhere.
     settings : tuple
         What else the features depend on: preprocessing, precision, device.
     augment : callable or None
@@ -44,8 +44,9 @@ def encode_images(images, keys, network, forward, *, store, settings, augment=No
         chosen = images[rows]
         return forward(change(chosen, keys[rows], augment, view) if view else chosen)
 
-    if view and type(augment) is not CellAugment:
-        return compute(np.arange(len(images)))  # what another callable does, no key can tell
+    # What another callable does, no key can tell.
+    if store is None or (view and type(augment) is not CellAugment):
+        return compute(np.arange(len(images)))
     facts = (*settings, images.shape[1:], images.dtype.str, view, str(augment) if view else None)
     return store.fetch(network_key(network, facts), keys, compute)
 
@@ -57,9 +58,7 @@ def network_key(network, facts):
     """
     versions = _VERSION, torch.__version__, timm.__version__
     digest = hashlib.blake2b(repr((versions, facts, network.backbones)).encode(), digest_size=16)
-    for name, tensor in network.backbones.state_dict().items():
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    hash_weights(network.backbones, digest)
     return digest.digest()
 
 

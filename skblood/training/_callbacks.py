@@ -1,10 +1,11 @@
 """skorch callbacks of our own: schedule, score, best epoch, progress."""
 
 import copy
+import sys
 
 import numpy as np
 from sklearn.metrics import get_scorer
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, PassthroughScoring
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 from tqdm.auto import tqdm
 
@@ -57,6 +58,27 @@ class LearningRateSchedule(Callback):
     def on_train_end(self, net, **kwargs):
         """Let the optimizer go."""
         self.scheduler_ = None
+
+    def state_dict(self):
+        """Return how far the schedule has come."""
+        return self.scheduler_ and self.scheduler_.state_dict()
+
+    def load_state_dict(self, state):
+        """Go on from there."""
+        if self.scheduler_ is not None:
+            self.scheduler_.load_state_dict(state)
+
+
+class MeanLoss(PassthroughScoring):
+    """The mean loss of an epoch's batches; a state tells which was the lowest before."""
+
+    def state_dict(self):
+        """Return the lowest one so far."""
+        return float(self.best_score_)
+
+    def load_state_dict(self, state):
+        """Go on from there."""
+        self.best_score_ = state
 
 
 class ValidationScore(Callback):
@@ -134,7 +156,7 @@ class BestEpoch(Callback):
     def on_epoch_end(self, net, **kwargs):
         """Compare the epoch with the best one so far."""
         last = net.history[-1]
-        score, loss = last[self.score_name], last["valid_loss"]
+        score, loss = last[self.score_name], float(last["valid_loss"])
         if (score, -loss) > self.best_:
             self.best_, self.best_epoch_ = (score, -loss), len(net.history)
             self.best_state_ = copy.deepcopy(net.module_.state_dict())
@@ -154,6 +176,14 @@ class BestEpoch(Callback):
         """Leave out the weights: the network has them."""
         return {**vars(self), "best_state_": None}
 
+    def state_dict(self):
+        """Return what was learnt about the epochs so far."""
+        return {name: value for name, value in vars(self).items() if name.endswith("_")}
+
+    def load_state_dict(self, state):
+        """Go on from there."""
+        vars(self).update(state)
+
 
 class Progress(Callback):
     """A bar over all batches of the training, with the time left and the latest figures.
@@ -162,17 +192,25 @@ class Progress(Callback):
     ----------
     n_epochs : int
         Epochs at most.
+    n_done : int, default=0
+        Epochs that were trained before.
     """
 
-    def __init__(self, n_epochs):
+    def __init__(self, n_epochs, n_done=0):
         self.n_epochs = n_epochs
+        self.n_done = n_done
 
     def on_train_begin(self, net, X=None, **kwargs):
         """Open the bar."""
         train, _ = X
         n_batches = len(net.get_iterator(train, training=True))
-        self.epoch_ = 0
-        self.bar_ = tqdm(total=self.n_epochs * n_batches, unit="batch", dynamic_ncols=True)
+        self.epoch_ = self.n_done
+        self.bar_ = tqdm(
+            total=self.n_epochs * n_batches,
+            initial=self.n_done * n_batches,
+            unit="batch",
+            dynamic_ncols=True,
+        )
 
     def on_epoch_begin(self, net, **kwargs):
         """Name the epoch."""
@@ -186,11 +224,47 @@ class Progress(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         """Show the losses and the score."""
-        shown = {k: v for k, v in net.history[-1].items() if k.startswith(("train_", "valid_"))}
-        figures = {k: f"{v:.4g}" for k, v in shown.items() if isinstance(v, float)}
-        self.bar_.set_postfix(figures)
+        self.bar_.set_postfix(_figures(net.history[-1]))
 
     def on_train_end(self, net, **kwargs):
         """Close the bar."""
         self.bar_.close()
         del self.bar_  # it holds a stream, which cannot be pickled
+
+
+class EpochLines(Callback):
+    """A line on the standard error for each epoch, for logs, where a bar is litter.
+
+    Parameters
+    ----------
+    n_epochs, n_done : int
+        As in `Progress`.
+    """
+
+    def __init__(self, n_epochs, n_done=0):
+        self.n_epochs = n_epochs
+        self.n_done = n_done
+
+    def on_train_begin(self, net, **kwargs):
+        """Count anew, in each phase of the training."""
+        self.epoch_ = self.n_done
+
+    def on_epoch_end(self, net, **kwargs):
+        """Print the losses, the score and the seconds."""
+        self.epoch_ += 1
+        last = net.history[-1]
+        figures = ", ".join(f"{name} {value}" for name, value in _figures(last).items())
+        line = f"epoch {self.epoch_}/{self.n_epochs}: {figures} ({last['dur']:.1f} s)"
+        print(line, file=sys.stderr, flush=True)
+
+
+def show_progress(verbose, n_epochs, n_done):
+    """Return the callbacks that show the progress: none, a bar, or, above 1, lines."""
+    shown = [Progress, EpochLines][verbose > 1](n_epochs, n_done)
+    return [shown] if verbose else []
+
+
+def _figures(epoch):
+    """Return the losses and the score of an epoch, as they are shown."""
+    shown = {k: v for k, v in epoch.items() if k.startswith(("train_", "valid_"))}
+    return {k: f"{v:.4g}" for k, v in shown.items() if isinstance(v, float)}

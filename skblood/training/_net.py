@@ -1,12 +1,15 @@
 """The skorch net that trains a network on samples."""
 
+import math
 from contextlib import suppress
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import EarlyStopping, EpochTimer, PassthroughScoring
+from skorch.callbacks import EarlyStopping, EpochTimer
 
-from ._callbacks import StopTraining
+from skblood._exceptions import NonFiniteLossError
+
+from ._callbacks import MeanLoss, StopTraining, ValidationScore
 from ._device import autocast
 
 OPTIMIZERS = {
@@ -46,8 +49,8 @@ class TrainingNet(NeuralNet):
     def _default_callbacks(self):
         return [
             ("epoch_timer", EpochTimer()),
-            ("train_loss", PassthroughScoring("train_loss", on_train=True)),
-            ("valid_loss", PassthroughScoring("valid_loss")),
+            ("train_loss", MeanLoss("train_loss", on_train=True)),
+            ("valid_loss", MeanLoss("valid_loss")),
         ]
 
     def initialize_optimizer(self, *args, **kwargs):
@@ -68,8 +71,9 @@ class TrainingNet(NeuralNet):
     def train_for(self, train, valid, n_epochs):
         """Train for at most `n_epochs`.
 
-        Ctrl-C is not swallowed. A callback ends the training by StopTraining, or, being
-        skorch's own EarlyStopping, by the KeyboardInterrupt that skorch uses for it.
+        Ctrl-C is not swallowed, but the epoch that it breaks off leaves no row in the history. A
+        callback ends the training by StopTraining, or, being skorch's own EarlyStopping, by the
+        KeyboardInterrupt that skorch uses for it.
         """
         samples = (train, valid)
         self.notify("on_train_begin", X=samples, y=None)
@@ -78,10 +82,17 @@ class TrainingNet(NeuralNet):
                 self.fit_loop(samples, epochs=n_epochs)
         except KeyboardInterrupt:
             if not any(_has_stopped(callback) for _, callback in self.callbacks_):
+                self._drop_broken_epoch()
                 raise
         finally:
             self.notify("on_train_end", X=samples, y=None)
         return self
+
+    def _drop_broken_epoch(self):
+        names = [each.name for _, each in self.callbacks_ if isinstance(each, ValidationScore)]
+        last = names[-1] if names else "train_loss"  # what is recorded last of all
+        if self.history and last not in self.history[-1]:
+            self.history.pop()
 
     def get_split_datasets(self, X, y=None, **kwargs):
         """Return the training and the validation samples, which were split before."""
@@ -108,10 +119,29 @@ class TrainingNet(NeuralNet):
             losses.append(step["loss"].detach())
             sizes.append(len(batch[0]))
             self.notify("on_batch_end", batch=batch, training=training, **step)
+        losses = torch.stack(losses).tolist()
         rows = self.history[-1]["batches"][-len(losses) :]
-        for row, loss, size in zip(rows, torch.stack(losses).tolist(), sizes, strict=True):
+        for row, loss, size in zip(rows, losses, sizes, strict=True):
             row[f"{prefix}_loss"], row[f"{prefix}_batch_size"] = loss, size
         self.history.record(f"{prefix}_batch_count", len(losses))
+        odd = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), None)
+        if odd is not None:
+            raise self._non_finite(rows[odd], odd, iterator, prefix)
+
+    def _non_finite(self, row, number, batches, prefix):
+        """Return the error that a batch's loss, of which this is the row, is not finite."""
+        kind = {"train": "training", "valid": "validation"}[prefix]
+        rate = row.get("lr", self.optimizer_.param_groups[0]["lr"])
+        low = self.autocast_dtype != torch.float32
+        instead = ", or precision='float32'" if low else ""
+        return NonFiniteLossError(
+            f"The {kind} loss is {row[f'{prefix}_loss']} in epoch {len(self.history)}, batch "
+            f"{number + 1} of {len(batches)}, at a learning rate of {rate:.3g}. Set a lower lr "
+            f"(now {self.lr:g}){instead}. If that does not help, look at the images, class_weight "
+            "and sample_weight of that batch: the attribute `positions` of this error tells where "
+            "they stand.",
+            batches.samples.rows[batches.visits_[number]].tolist(),
+        )
 
     def train_step_single(self, batch, **kwargs):
         """Do the forward and the backward pass of a batch."""

@@ -92,3 +92,10 @@ def make_head(
     if not layers:
         layers = [nn.Dropout(dropout)]
     return nn.Sequential(*layers, OutputLayer(n_features, n_classes))
+
+
+def hash_weights(module, digest):
+    """Update a hashlib object with the names, the types and the values of a module's weights."""
+    for name, tensor in module.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())

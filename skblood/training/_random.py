@@ -1,5 +1,6 @@
 """Randomness that leaves the world as it was."""
 
+import threading
 from contextlib import contextmanager
 
 import numpy as np
@@ -18,16 +19,20 @@ def draw_seed(random_state):
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
+# A thread may be in the block twice: views are drawn while a head is trained.
+_drawing = threading.RLock()
+
+
 @contextmanager
 def seeded(seed, device):
     """Seed torch's generators inside the block and restore them behind it.
 
-    Only those of the CPU and of `device`: `torch.manual_seed` would seed every GPU, for good.
+    Only those of the CPU and of `device`: `torch.manual_seed` would seed every GPU, for good. All
+    threads draw from the same generators, and so they are in the block one after the other.
     """
     accelerator = [] if device.type == "cpu" else [device]
-    with torch.random.fork_rng(
-        devices=accelerator, device_type=device.type if accelerator else "cuda"
-    ):
+    kind = device.type if accelerator else "cuda"
+    with _drawing, torch.random.fork_rng(devices=accelerator, device_type=kind):
         torch.default_generator.manual_seed(seed)
         if device.type == "cuda":
             with torch.cuda.device(device):
@@ -35,3 +40,22 @@ def seeded(seed, device):
         elif device.type == "mps":
             torch.mps.manual_seed(seed)
         yield
+
+
+def generator_states(device):
+    """Return the states of the generators that a training on `device` draws from."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    elif device.type == "mps":
+        states["mps"] = torch.mps.get_rng_state()
+    return states
+
+
+def restore_generators(states, device):
+    """Bring the generators to states that `generator_states` returned."""
+    torch.set_rng_state(states["cpu"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"], device)
+    elif device.type == "mps":
+        torch.mps.set_rng_state(states["mps"])

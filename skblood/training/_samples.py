@@ -1,10 +1,11 @@
 """The images of a fit on the device, and the batches that an epoch takes from them."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+
+from skblood.images import quiet
 
 
 def to_tensor(images, device):
@@ -15,7 +16,10 @@ def to_tensor(images, device):
     # torch wants to write; nothing here does. Memory maps and arrays that joblib shares are
     # read-only, and a user's array stays so.
     images = np.asarray(images)
-    if not images.flags.writeable or any(stride < 0 for stride in images.strides):
+    if any(stride < 0 for stride in images.strides):
+        # A single image may run backwards and count as contiguous: only a copy is sure to help.
+        images = images.copy(order="C")
+    if not images.flags.writeable:
         tensor = _from_readonly(images)
     else:
         tensor = torch.from_numpy(images)
@@ -25,8 +29,7 @@ def to_tensor(images, device):
 
 
 def _from_readonly(images):
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+    with quiet():
         return torch.from_numpy(np.ascontiguousarray(images))
 
 
@@ -69,7 +72,13 @@ class Samples:
 
 @dataclass
 class Batches:
-    """One epoch of ``(images, (targets, weights))`` on `device`."""
+    """One epoch of ``(images, (targets, weights))`` on `device`.
+
+    Attributes
+    ----------
+    visits_ : sequence of torch.Tensor
+        The visits of each batch, once the epoch has begun.
+    """
 
     samples: Samples
     batch_size: int
@@ -86,7 +95,8 @@ class Batches:
         n = len(samples)
         order = torch.randperm(n) if self.shuffle else torch.arange(n)
         # Batches of nearly equal size: a small last one would count as much as the others.
-        for visits in torch.tensor_split(order, len(self)):
+        self.visits_ = torch.tensor_split(order, len(self))
+        for visits in self.visits_:
             images = as_nchw(samples.take(visits).to(self.device))
             targets = samples.targets[visits].to(self.device)
             yield images, (targets, samples.weights[visits].to(self.device))

@@ -20,7 +20,7 @@ def no_network_is_built(monkeypatch):
     backbone_config.cache_clear()
 
 
-@pytest.mark.parametrize("name", OWN_BACKBONES)
+@pytest.mark.parametrize("name", sorted({*OWN_BACKBONES} - {"cnn_batista"}))
 def test_our_own_leave_everything_to_the_training_images(name):
     assert backbone_config(name) == BackboneConfig(None, None, None, False)
 
@@ -58,8 +58,8 @@ def test_timm_name_without_published_weights():
 
 
 def test_our_own_are_in_timms_registry():
-    assert set(OWN_BACKBONES) <= set(timm.list_models("cellnet_*"))
-    assert not timm.list_models("cellnet_*", pretrained=True)
+    assert set(OWN_BACKBONES) <= set(timm.list_models())
+    assert not set(OWN_BACKBONES) & set(timm.list_models(pretrained=True))
 
 
 @pytest.mark.parametrize(

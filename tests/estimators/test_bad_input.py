@@ -195,6 +195,6 @@ class TestWidth:
     def test_image_size_too_small_for_a_backbone(self, make_transfer, small):
         clf = make_transfer(weights=None, image_size=16).set_params(backbone="torchvision/alexnet")
         with pytest.raises(
-            ValueError, match=r"(?s)'torchvision/alexnet' does not.*16x16 px.*Choose"
+            ValueError, match=r"(?s)'torchvision/alexnet' does not.*16x16 px.*Set image_size=63"
         ):
             clf.fit(*small)

@@ -8,6 +8,7 @@ from numpydoc.docscrape import NumpyDocString
 
 from skblood import (
     CellEmbedder,
+    ContrastiveCellClassifier,
     HybridFeatureClassifier,
     MLPCellClassifier,
     TransferCellClassifier,
@@ -15,6 +16,7 @@ from skblood import (
 
 ESTIMATORS = [
     CellEmbedder,
+    ContrastiveCellClassifier,
     HybridFeatureClassifier,
     MLPCellClassifier,
     TransferCellClassifier,

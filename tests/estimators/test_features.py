@@ -100,8 +100,8 @@ class TestNothingStale:
         make_head(**change).fit(X, y)
         assert store.n_computed == 2 * len(X)
 
-    def test_other_precision(self, make_head, store, small):
-        X, y = small
+    def test_other_precision(self, make_head, store, large):
+        X, y = large
         for precision in ("float32", "bfloat16"):
             make_head(precision=precision).fit(X, y)
         assert store.n_computed == 2 * len(X)

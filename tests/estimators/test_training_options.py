@@ -43,6 +43,7 @@ COMMON_BAD = {
     "scoring": "acc",
     "callbacks": EarlyStopping(),
     "warm_start": 2,
+    "checkpoint": 3,
     "compile": "yes",
     "precision": "float16",
     "verbose": -1,
@@ -656,6 +657,15 @@ class TestVerbose:
         assert "train_loss=" in shown
         assert "valid_f1_macro=" in shown
 
+    def test_lines_for_a_log(self, make, small, capsys):
+        make(verbose=2, max_epochs=3).fit(*small, X_val=255 - small[0], y_val=small[1])
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert "\r" not in err
+        first = err.splitlines()[:3]  # a second phase counts its own
+        assert [line.split(":")[0] for line in first] == [f"epoch {i}/3" for i in (1, 2, 3)]
+        assert all(": train_loss " in line and ", valid_f1_macro " in line for line in first)
+
     def test_each_phase_counts_its_own_epochs(self, make_hybrid, small, capsys):
         make_hybrid(verbose=1, max_epochs=4, refine_epochs=3).fit(*small)
         shown = capsys.readouterr().err
@@ -738,8 +748,8 @@ class TestTrainable:
 
 
 class TestDeviceAndPrecision:
-    def test_precision(self, make, small):
-        X, y = small
+    def test_precision(self, make, large):
+        X, y = large
         full, low = (make(precision=p).fit(X, y).predict_proba(X) for p in ("float32", "bfloat16"))
         assert not np.array_equal(full, low)
         assert_allclose(low, full, atol=0.2)

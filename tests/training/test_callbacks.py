@@ -14,10 +14,9 @@ from skblood.training import (
     OPTIMIZERS,
     BestEpoch,
     LearningRateSchedule,
-    Progress,
     ValidationScore,
 )
-from skblood.training._callbacks import StopTraining
+from skblood.training._callbacks import MeanLoss, Progress, StopTraining
 
 
 @pytest.fixture
@@ -206,6 +205,26 @@ class TestLearningRateSchedule:
         rates = [b["lr"] for epoch in second.history for b in epoch["batches"]]
         assert len(rates) == 12
         assert rates[:6] == rates[6:]
+
+
+class TestMeanLoss:
+    def test_best_so_far_goes_on(self):
+        """The history marks the epochs with the lowest loss, also behind a break."""
+        first, second = (MeanLoss("train_loss", on_train=True).initialize() for _ in range(2))
+        history = History()
+
+        def epoch(callback, loss):
+            history.new_epoch()
+            history.new_batch()
+            history.record_batch("train_loss", loss)
+            history.record_batch("train_batch_size", 8)
+            callback.on_epoch_end(SimpleNamespace(history=history))
+            return history[-1]["train_loss_best"]
+
+        assert epoch(first, 0.5)
+        second.load_state_dict(first.state_dict())
+        assert not epoch(second, 0.7)
+        assert epoch(second, 0.4)
 
 
 class TestProgress:

@@ -1,5 +1,7 @@
 """What a fit was given, planned, split and put on the device."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -166,3 +168,76 @@ def data_codes_once(samples):
     """Return the class code of each distinct image."""
     _, first = np.unique(samples.rows.numpy(), return_index=True)
     return samples.targets[first]
+
+
+class TestDescription:
+    """What a model says of its training data, and knows them again by."""
+
+    @pytest.fixture
+    def images(self, rng):
+        return rng.integers(0, 256, (6, 4, 4, 3), dtype=np.uint8)
+
+    @staticmethod
+    def describe(images, codes, weights=None, classes=CLASSES):
+        return TrainingSet.plan(images, np.array(codes), classes, weights, True).describe()
+
+    def test_counts(self, images):
+        described = self.describe(images, [0, 0, 1, 1, 1, 0])
+        assert described["n_images"] == 6
+        assert described["n_validation_images"] == 0
+        assert described["class_counts"] == {"blast": 3, "eosinophil": 3, "smear": 0}
+
+    def test_it_holds_python_objects_alone(self, images):
+        classes = np.array([1, 2, 3])
+        described = self.describe(images, [0, 0, 1, 1, 2, 2], classes=classes)
+        assert list(described["class_counts"].items()) == [(1, 2), (2, 2), (3, 2)]
+        assert {type(label) for label in described["class_counts"]} == {int}
+        assert json.loads(json.dumps(described))["fingerprint"] == described["fingerprint"]
+
+    def test_the_order_of_the_images_has_no_part(self, images):
+        codes = np.array([0, 1, 2, 0, 1, 2])
+        order = np.array([5, 0, 3, 1, 4, 2])
+        assert self.describe(images[order], codes[order]) == self.describe(images, codes)
+
+    def test_weights_and_visits_have_no_part_but_images_left_out_do(self, images):
+        codes = [0, 1, 2, 0, 1, 2]
+        plain = self.describe(images, codes)
+        assert self.describe(images, codes, np.array([3.0, 1, 1, 1, 0.5, 1])) == plain
+        without = self.describe(images, codes, np.array([0.0, 1, 1, 1, 1, 1]))
+        assert without == self.describe(images[1:], codes[1:])
+        assert without["fingerprint"] != plain["fingerprint"]
+
+    def test_a_pixel_or_a_label_changes_the_fingerprint(self, images):
+        codes = [0, 1, 2, 0, 1, 2]
+        changed = images.copy()
+        changed[0, 0, 0, 0] ^= 1
+        found = {
+            self.describe(images, codes)["fingerprint"],
+            self.describe(changed, codes)["fingerprint"],
+            self.describe(images, [1, 1, 2, 0, 1, 2])["fingerprint"],
+            self.describe(images, [1, 0, 2, 0, 1, 2])["fingerprint"],
+        }
+        assert len(found) == 4
+        assert all(len(each) == 64 for each in found)
+
+    def test_images_set_aside_are_counted_apart(self, plan):
+        data = plan().split(0.25, seed=0)
+        described = data.describe()
+        assert (described["n_images"], described["n_validation_images"]) == (18, 6)
+        assert sum(described["class_counts"].values()) == 18
+        assert described["fingerprint"] != plan().describe()["fingerprint"]
+
+    def test_images_to_validate_on_that_were_brought(self, plan, images):
+        described = plan().validated_on(images, np.zeros(6, dtype=int)).describe()
+        assert (described["n_images"], described["n_validation_images"]) == (24, 6)
+
+    def test_more_images_are_added_to_the_former(self, images):
+        first = TrainingSet.plan(images, np.zeros(6, dtype=int), CLASSES, None, True)
+        second = TrainingSet.plan(images[::-1], np.ones(6, dtype=int), CLASSES, None, True)
+        both = second.describe(first.describe())
+        assert both["n_images"] == 12
+        assert both["class_counts"] == {"blast": 6, "eosinophil": 6, "smear": 0}
+        assert (
+            len({each["fingerprint"] for each in (both, first.describe(), second.describe())}) == 3
+        )
+        assert second.describe(first.describe()) == both

@@ -1,0 +1,67 @@
+"""What training raises that a caller may want to catch by name."""
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """Ctrl-C ended a fit, and what it had learnt until then is kept.
+
+    It is a KeyboardInterrupt, so a script that does not catch it ends as ever. The estimator whose
+    fit it was is as it was before. It is raised when one epoch or more are complete; before that,
+    Ctrl-C is a plain KeyboardInterrupt.
+
+    Parameters
+    ----------
+    message : str
+        How far the training came, and how to go on.
+    estimator : estimator, default=None
+        A fitted copy of the estimator. It has the weights of the best epoch with
+        ``early_stopping=True``, else those of the moment; `history_` and `n_iter_` count the
+        complete epochs.
+
+    Examples
+    --------
+    >>> from skblood import MLPCellClassifier, TrainingInterrupted
+    >>> from skblood.datasets import make_blood_cells
+    >>> X, y = make_blood_cells(160, image_size=28, random_state=0)
+    >>> clf = MLPCellClassifier((64,), max_epochs=3, random_state=0)
+    >>> try:
+    ...     clf.fit(X, y)
+    ... except TrainingInterrupted as interrupted:
+    ...     clf = interrupted.estimator
+    MLPCellClassifier(hidden_layer_sizes=(64,), max_epochs=3, random_state=0)
+    """
+
+    def __init__(self, message, estimator=None):
+        super().__init__(message)
+        self.estimator = estimator
+
+
+class NonFiniteLossError(ValueError):
+    """The loss became infinite or not a number, so that nothing more can be learnt.
+
+    The estimator whose fit it was is as it was before.
+
+    Parameters
+    ----------
+    message : str
+        Epoch, batch, learning rate, and what to do.
+    positions : sequence of int, default=()
+        Where the images of that batch stand in `X`, or in `X_val` if that validates; images that
+        ``on_error="skip"`` left out are not counted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skblood import MLPCellClassifier, NonFiniteLossError
+    >>> X, y = np.full((6, 4), 1e30), np.arange(6) % 2
+    >>> X[:3] *= -1
+    >>> clf = MLPCellClassifier((8,), image_shape=(1, -1), lr=1e30, random_state=0)
+    >>> try:
+    ...     clf.fit(X, y)
+    ... except NonFiniteLossError as error:
+    ...     print(sorted(error.positions))
+    [0, 1, 2, 3, 4, 5]
+    """
+
+    def __init__(self, message, positions=()):
+        super().__init__(message)
+        self.positions = positions

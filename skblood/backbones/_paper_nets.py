@@ -1,0 +1,100 @@
+"""The convolutional networks of papers on blood cells, registered with timm."""
+
+from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+from torch import nn
+
+# timm finds this table by its name. There is no `url`: their weights were not published.
+default_cfgs = generate_default_cfgs({"cnn_asghar": {}, "cnn_batista": {}, "cnn_battu": {}})
+
+
+class PlainCNN(nn.Module):
+    """3x3 convolutions with ReLU and max-pooling, and the last map flattened, as in Keras.
+
+    Parameters
+    ----------
+    widths : tuple of tuple of int
+        Channels of each convolution; a max-pooling, which halves the map, ends each inner tuple.
+    in_chans : int, default=3
+        Channels of the input.
+    num_classes : int, default=0
+        Outputs of the classifier; 0 gives the flattened map.
+    img_size : tuple of (int, int), default=(64, 64)
+        Height and width of the input. The convolutions have the same shapes for all sizes; the
+        features grow with the size.
+
+    Raises
+    ------
+    ValueError
+        If nothing would be left of images of this size.
+    """
+
+    def __init__(self, widths, in_chans=3, num_classes=0, img_size=(64, 64)):
+        super().__init__()
+        least = 2 ** len(widths)
+        if min(img_size) < least:
+            raise ValueError(
+                f"it halves them {len(widths)} times, so that a side needs {least} px or more."
+            )
+        self.features = nn.Sequential()
+        for block in widths:
+            layers = nn.Sequential()
+            for width in block:
+                convolution = nn.Conv2d(in_chans, width, 3, padding=1)
+                # Without normalisation, torch's own start loses the image within seven layers.
+                nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+                layers.extend([convolution, nn.ReLU(inplace=True)])
+                in_chans = width
+            self.features.append(layers.append(nn.MaxPool2d(2)))
+        height, width = img_size
+        self.num_features = in_chans * (height // least) * (width // least)
+        self.reset_classifier(num_classes)
+
+    def get_classifier(self):
+        """Return the classifier layer."""
+        return self.head
+
+    def reset_classifier(self, num_classes):
+        """Replace the classifier by a fresh one of `num_classes` outputs."""
+        self.num_classes = num_classes
+        self.head = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
+
+    def forward(self, x):
+        """Map images ``(n, in_chans, h, w)`` to features or logits."""
+        return self.head(self.features(x).flatten(1))
+
+
+def _create(variant, pretrained, widths, **kwargs):
+    return build_model_with_cfg(PlainCNN, variant, pretrained, widths=widths, **kwargs)
+
+
+@register_model
+def cnn_batista(pretrained=False, **kwargs):
+    """CNN of Batista & Silva 2025, for 28 px: 32, 64 and 128 channels, each with a max-pooling.
+
+    Images come to it in [-1, 1]. The paper's dense layer and dropout are
+    ``hidden_layer_sizes=(128,), dropout=0.3`` of the classifier.
+    """
+    return _create("cnn_batista", pretrained, ((32,), (64,), (128,)), **kwargs)
+
+
+@register_model
+def cnn_asghar(pretrained=False, **kwargs):
+    """CNN of Asghar et al. 2023, for 100 px: convolutions of 32, 64, 64, 64, 128, 256, 256.
+
+    Where the max-poolings stand is not known to us. One behind each run of equal widths gives the
+    22 layers that the paper counts: 7 convolutions, 7 ReLU, 4 max-poolings, dropout, flattening, a
+    dense layer and the output. The dense layer and the dropout are
+    ``hidden_layer_sizes=(128,), dropout=0.25`` of the classifier.
+    """
+    return _create("cnn_asghar", pretrained, ((32,), (64, 64, 64), (128,), (256, 256)), **kwargs)
+
+
+@register_model
+def cnn_battu(pretrained=False, **kwargs):
+    """CNN in the place of that of Battu et al. 2024, whose layers are not known to us, for 128 px.
+
+    It is the textbook's network for images of that size: 32, 64, 128 and 128 channels, each with
+    a max-pooling (Chollet 2017, Deep Learning with Python, section 5.2). The textbook's dense
+    layer is ``hidden_layer_sizes=(512,)`` of the classifier.
+    """
+    return _create("cnn_battu", pretrained, ((32,), (64,), (128,), (128,)), **kwargs)

@@ -1,0 +1,82 @@
+"""Supervised contrastive learning: the two views of a batch, and the loss on their projections."""
+
+import torch
+from skorch.callbacks import Callback
+from torch import nn
+from torch.nn import functional as F
+
+
+class TwoViews:
+    """Two random changes of each image, the second ones behind the first.
+
+    Parameters
+    ----------
+    augment : callable or None
+        Changes a batch. None leaves the views alike.
+    """
+
+    def __init__(self, augment):
+        self.augment = augment
+
+    def __call__(self, images):
+        """Map ``(n, c, h, w)`` to ``(2 n, c, h, w)``."""
+        augment = self.augment or nn.Identity()
+        return torch.cat([augment(images), augment(images)])
+
+
+class SupervisedContrastiveLoss(nn.Module):
+    """Draw projections of one class together, and push those of the others away.
+
+    Of an anchor i among the projections z of a batch, which have length 1, the loss is the mean
+    over its positives p, the others of its class, of::
+
+        -log(exp(z_i z_p / temperature) / sum over all a but i of exp(z_i z_a / temperature))
+
+    which is "L_out" of Khosla et al. 2020.
+
+    Parameters
+    ----------
+    temperature : float
+        The smaller, the more the nearest of another class count.
+    """
+
+    def __init__(self, temperature):
+        super().__init__()
+        self.temperature = temperature
+
+    def forward(self, projections, target):
+        """Return the mean over the anchors of their loss times their weight.
+
+        Parameters
+        ----------
+        projections : torch.Tensor of shape (n_views * n, d)
+            Those of the first views, then those of the second ones; of any length.
+        target : tuple of (codes, weights), each of shape (n,)
+            Of an image, and so of all its views.
+        """
+        codes, weights = (each.repeat(len(projections) // len(each)) for each in target)
+        z = F.normalize(projections.float(), dim=1)
+        similarity = z @ z.T / self.temperature
+        itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
+        others = similarity.masked_fill(itself, -torch.inf).logsumexp(1, keepdim=True)
+        positive = (codes[:, None] == codes) & ~itself
+        # With two views, each anchor has a positive: its other view.
+        losses = ((others - similarity) * positive).sum(1) / positive.sum(1)
+        return (weights * losses).mean()
+
+
+class PhaseName(Callback):
+    """Write the name of a phase of training into the history.
+
+    Parameters
+    ----------
+    name : str
+        Recorded as ``phase``.
+    """
+
+    def __init__(self, name):
+        self.name = name
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Name the epoch."""
+        net.history.record("phase", self.name)
