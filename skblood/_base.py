@@ -8,10 +8,11 @@ from functools import partial
 from numbers import Integral
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import validate_data
 
 from skblood._sklearn import Interval, StrOptions
+from skblood._table import read_table
 from skblood.backbones import backbone_config
 from skblood.features import FeatureStore, encode_images
 from skblood.images import (
@@ -27,6 +28,10 @@ from skblood.training import autocast_dtype, forward_all, resolve_device
 # Images in one forward pass of a prediction, at most, and pixels on a CPU, whose cache is small.
 _PREDICT_BATCH = {"cpu": 64, "mps": 64, "cuda": 256}
 _PREDICT_PIXELS = 2**19
+
+# Images that are wider leave each stage but the last of a network, which halves their size five
+# times, with maps that are wider than one pixel.
+_NARROW = 16
 
 # What a backbone's settings may be; HybridFeatureClassifier takes several of each.
 BACKBONE_CONSTRAINTS = {
@@ -96,7 +101,7 @@ class CellModel(BaseEstimator):
         """
         self.image_size_ = self._resolve_image_size()
         if is_table(X):
-            rows = validate_data(self, X, ensure_min_samples=1)
+            rows = read_table(self, X, ensure_min_samples=1)
             self._fold_shape = resolve_fold(rows.shape[1], self.image_shape, self._odd_rows)
             if self._fold_shape[0] == 1:
                 self.image_size_ = None  # rows of numbers have no size to be brought to
@@ -116,7 +121,7 @@ class CellModel(BaseEstimator):
     def _read_to_predict(self, X, unreadable=None):
         """Read X as images like those of fit, or say what differs; see `_read_to_fit`."""
         if is_table(X):
-            rows = validate_data(self, X, reset=False)
+            rows = read_table(self, X, reset=False)
             images = self._shrink(fold_rows(rows, self._fold_shape))
         else:
             # A file is decoded as gray or colour, as fit had it; an array is one or the other.
@@ -163,12 +168,16 @@ class CellModel(BaseEstimator):
             interpolation=self.interpolation,
             # A store in memory would be a second copy of what the fit holds.
             store=None if store.location is None else store,
-            progress=self.verbose > 0,
+            progress=self.verbose == 1,
             **options,
         )
 
     def _store(self):
         return self.memory if isinstance(self.memory, FeatureStore) else FeatureStore(self.memory)
+
+    def _feature_store(self):
+        """Return where the features of frozen backbones are kept, or None for nowhere."""
+        return self._store()
 
     def _resolve_image_size(self):
         """Return the height and width that the network works at; None is the images' own."""
@@ -187,9 +196,19 @@ class CellModel(BaseEstimator):
     def _forward_all(self, network, step, images):
         """Apply a step of the network to all images."""
         device = resolve_device(self.device)
-        dtype = autocast_dtype(self.precision, device)
+        dtype = self._autocast_dtype(device)
         network.to(device)
         return forward_all(network, step, images, self._predict_batch(device), device, dtype)
+
+    def _autocast_dtype(self, device):
+        """Return the precision of passes over pixels."""
+        height, width, _ = self.image_shape_
+        # On CPUs with AMX, oneDNN's bfloat16 convolutions with a stride give what happens to be in
+        # memory (seen in torch 2.15): where the map that they make is one pixel wide and higher
+        # than that, and for the gradient where the map that they take is one pixel wide.
+        if device.type == "cpu" and (height > width or width <= _NARROW):
+            return torch.float32
+        return autocast_dtype(self.precision, device)
 
     def _predict_batch(self, device):
         """Return the images in one forward pass, always as many; see forward_all for why."""
@@ -207,12 +226,12 @@ class CellModel(BaseEstimator):
             keys,
             network,
             partial(self._forward_all, network, network.encode),
-            store=self._store(),
+            store=self._feature_store(),
             settings=(
                 tuple(self._backbone_names()),
                 self.image_size_,
                 self.interpolation,
-                autocast_dtype(self.precision, device),
+                self._autocast_dtype(device),
                 device.type,
             ),
             augment=self._augmentation() if view else None,

@@ -104,19 +104,29 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
             images = self._read_to_fit(X)
             device, seed = resolve_device(self.device), draw_seed(self.random_state)
             with seeded(seed, device):
-                backbone = create_backbone(
-                    self.backbone,
-                    weights=self.weights,
-                    trainable="head",
-                    image_shape=self.image_shape_,
-                    statistics=channel_statistics(images, np.arange(len(images))),
-                )
-            self._n_features_out = backbone.num_features
-            self.network_ = CellNetwork(
-                [backbone], nn.Identity(), self.image_size_, self.interpolation
-            ).to(device)
-            self.device_ = str(device)
+                statistics = channel_statistics(images, np.arange(len(images)))
+                self._adopt(self._make_network(statistics))
         return self
+
+    def _make_network(self, statistics):
+        backbone = create_backbone(
+            self.backbone,
+            weights=self.weights,
+            trainable="head",
+            image_shape=self.image_shape_,
+            statistics=statistics,
+        )
+        return CellNetwork([backbone], nn.Identity(), self.image_size_, self.interpolation)
+
+    def _blank_network(self):
+        """Build the network that a fitted embedder has, for weights that are loaded afterwards."""
+        n_channels = self.image_shape_[2]
+        return self._make_network((np.zeros(n_channels), np.ones(n_channels)))
+
+    def _adopt(self, network):
+        device = resolve_device(self.device)
+        self._n_features_out = network.backbones[0].num_features
+        self.network_, self.device_ = network.to(device), str(device)
 
     def transform(self, X):
         """Return the features of each image.

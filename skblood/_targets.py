@@ -1,8 +1,11 @@
 """Labels: what y may be, and how it becomes class codes."""
 
 import numpy as np
+import torch
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
+
+from skblood.images import to_numpy
 
 
 def read_targets(estimator, y, name="y"):
@@ -25,7 +28,14 @@ def read_targets(estimator, y, name="y"):
             f"{type(estimator).__name__} requires {name} to be passed, but the target {name} is "
             "None."
         )
-    y = column_or_1d(y, warn=True)
+    if isinstance(y, (torch.Tensor, np.ma.MaskedArray)):
+        y = to_numpy(y, name)
+    try:
+        y = column_or_1d(y, warn=True)
+    except ValueError as error:
+        raise ValueError(f"{error}\nPass as {name} a list or an array of labels.") from error
+    if y.dtype.kind == "T":
+        y = y.astype(object)  # scikit-learn does not know NumPy's StringDType
     missing = [i for i, label in enumerate(y) if _is_missing(label)] if y.dtype == object else []
     if missing:
         raise ValueError(
@@ -34,13 +44,32 @@ def read_targets(estimator, y, name="y"):
         )
     if y.dtype.kind == "f":
         assert_all_finite(y, input_name=name)
-    check_classification_targets(y)
+    try:
+        check_classification_targets(y)
+    except TypeError as error:
+        raise TypeError(_not_sortable(y, name)) from error
     return y
 
 
 def _is_missing(label):
     # pandas.NA equals nothing and cannot be asked; its type is known by its name.
     return label is None or type(label).__name__ in ("NAType", "NaTType") or label != label
+
+
+def sort_labels(labels, name="y"):
+    """Return the different labels, sorted."""
+    try:
+        return np.unique(labels)
+    except TypeError as error:
+        raise TypeError(_not_sortable(labels, name)) from error
+
+
+def _not_sortable(labels, name):
+    kinds = ", ".join(sorted({type(label).__name__ for label in labels}))
+    return (
+        f"{name} holds labels that cannot be sorted, of the types {kinds}. Make them all str or "
+        f"all int, e.g. [str(label) for label in {name}]."
+    )
 
 
 def code_targets(y, classes=None):
@@ -62,7 +91,7 @@ def code_targets(y, classes=None):
     ValueError
         If there are less than two classes, or a label is not among them.
     """
-    given = np.unique(y)
+    given = sort_labels(y)
     classes = given if classes is None else classes
     if len(classes) < 2:
         raise ValueError(

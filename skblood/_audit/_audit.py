@@ -4,12 +4,14 @@ from collections import Counter
 from numbers import Integral
 
 import numpy as np
+import torch
 from sklearn.utils import check_scalar, column_or_1d
 
 from skblood._audit._copies import BLANK_CONTRAST, find_copies, join
 from skblood._audit._finding import Finding
 from skblood._audit._intake import as_images, take_in
 from skblood._audit._report import AuditReport
+from skblood.images import to_numpy
 
 # A size is usual if this share of the images has it, and unusual if it differs from all usual ones
 # by more than this part: cameras and croppers vary by a few pixels.
@@ -95,7 +97,7 @@ def _check_column(column, name, n):
     """Return the column as a list, or None."""
     if column is None:
         return None
-    column = column_or_1d(column)
+    column = _as_column(column, name)
     if len(column) != n:
         raise ValueError(f"X holds {n} images and `{name}` {len(column)}: give one for each image.")
     values = column.tolist()
@@ -106,7 +108,35 @@ def _check_column(column, name, n):
             f"`{name}` lacks {len(missing)} entries (None or NaN), the first at position "
             f"{missing[0]}. Give these images a name of their own, or leave them out."
         )
+    _check_names(column, name)
     return values
+
+
+def _as_column(column, name):
+    if isinstance(column, (torch.Tensor, np.ma.MaskedArray)):
+        column = to_numpy(column, name)
+    try:
+        column = column_or_1d(column)
+    except ValueError as error:
+        raise _no_names(name, error) from error
+    return column
+
+
+def _check_names(column, name):
+    """Raise ValueError unless the entries can be sorted, as groups are, and counted."""
+    try:
+        if column.dtype.kind == "V":
+            raise TypeError("it is a structured array")
+        np.unique(column)
+        hash(tuple(column.tolist()))
+    except TypeError as error:
+        raise _no_names(name, error) from error
+
+
+def _no_names(name, error):
+    return ValueError(
+        f"`{name}` is no column of names: {error}. Pass one str or int for each image."
+    )
 
 
 def _is_na(value):

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
-from sklearn.utils import check_array
 
 from skblood._audit._near import SIDE
+from skblood._table import read_table
 from skblood.images import (
     content_keys,
     convert_channels,
@@ -47,7 +47,7 @@ class Intake:
 def as_images(X, image_shape=None):
     """Return X as an array (n, h, w, c), or, of files and the like, as a list that is not read."""
     if is_table(X):
-        return fold_rows(check_array(X, dtype=None, input_name="X"), image_shape)
+        return fold_rows(read_table(None, X, dtype=None, input_name="X"), image_shape)
     if getattr(X, "ndim", 0) >= 3 or isinstance(X, (str, os.PathLike, Image.Image)):
         return read_images(X)  # which refuses a single one
     return np.asarray(X, dtype=object).ravel().tolist() if hasattr(X, "__array__") else list(X)

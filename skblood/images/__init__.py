@@ -8,7 +8,8 @@ from ._channels import convert_channels
 from ._content import content_keys
 from ._files import file_key
 from ._forms import holds_arrays, is_table
-from ._pixels import as_uint8
+from ._pixels import as_uint8, to_numpy
+from ._quiet import quiet
 from ._read import list_unreadable, map_images, read_images
 from ._resize import INTERPOLATIONS, resize_batch, resize_images
 from ._rows import fold_rows, resolve_fold
@@ -24,8 +25,10 @@ __all__ = [
     "is_table",
     "list_unreadable",
     "map_images",
+    "quiet",
     "read_images",
     "resize_batch",
     "resize_images",
     "resolve_fold",
+    "to_numpy",
 ]

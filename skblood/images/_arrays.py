@@ -1,5 +1,7 @@
 """Numeric arrays, whole or in a list, to uint8 images with a channel axis."""
 
+import numpy as np
+
 from ._channels import convert_channels
 from ._pixels import as_uint8, to_numpy
 
@@ -9,13 +11,7 @@ CHANNELS = (1, 3, 4)
 
 def stack_to_images(X, channels=None):
     """Return a numeric array of three or more axes as uint8 images (n, h, w, c)."""
-    try:
-        X = to_numpy(X)
-    except ValueError as error:
-        raise ValueError(
-            "The nested lists do not form one array, as images of different sizes do not. "
-            "Pass a list of arrays: [np.asarray(image) for image in X]."
-        ) from error
+    X = _join(X) if isinstance(X, list) else to_numpy(X)
     _check_stack(X.shape)
     images = X if X.ndim == 4 else X[..., None]
     return convert_channels(as_uint8(images), channels)
@@ -30,6 +26,16 @@ def array_to_image(array, position, channels=None):
         return convert_channels(as_uint8(image[None]), channels)[0]
     except ValueError as error:
         raise ValueError(f"The image at position {position}: {error}") from error
+
+
+def _join(lists):
+    try:
+        return np.asarray(lists)
+    except (ValueError, TypeError, RuntimeError) as error:  # the last two of odd tensors in them
+        raise ValueError(
+            "The nested lists do not form one array, as images of different sizes do not. "
+            "Pass a list of arrays: [np.asarray(image) for image in X]."
+        ) from error
 
 
 def _check_stack(shape):

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ._channels import convert_channels
 from ._pixels import as_uint8
+from ._quiet import quiet
 
 # 16-bit gray, in Pillow's modes; "I" holds 32 bits, but its files hold 16.
 _DEEP_GRAY = ("I", "I;16", "I;16L", "I;16B", "I;16N")
@@ -89,7 +90,8 @@ def _try_all(convert, items, threads=None):
         except Exception as error:
             return None, _reason(error)
 
-    with ThreadPoolExecutor(threads or min(_MAX_THREADS, os.cpu_count() or 1)) as pool:
+    n_threads = threads or min(_MAX_THREADS, os.cpu_count() or 1)
+    with quiet(), ThreadPoolExecutor(n_threads) as pool:
         results = list(pool.map(attempt, items))
     reasons = {i: reason for i, (_, reason) in enumerate(results) if reason is not None}
     return [image for image, _ in results], reasons
@@ -143,6 +145,8 @@ def _to_array(image, channels):
     if 0 in image.size:
         raise ValueError("no pixels")
     image = ImageOps.exif_transpose(image)
+    if image.mode == "La":
+        image = image.convert("LA")  # the only mode that Pillow brings it to
     if image.mode in _DEEP_GRAY:
         pixels = _from_16_bits(np.asarray(image))[..., None]
     elif image.mode == "F":

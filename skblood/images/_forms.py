@@ -83,7 +83,7 @@ def classify(X):
             return SEQUENCE, items
         if _depth(items[0]) >= 2:
             return STACK, list(items)
-    elif getattr(X, "ndim", 0) >= 3 and hasattr(X, "__array__"):
+    elif _n_axes(X) >= 3 and hasattr(X, "__array__"):
         return STACK, X
     return TABLE, X
 
@@ -99,6 +99,11 @@ def _column(X):
         return None
     # Python objects, strings and NumPy's StringDType.
     return np.asarray(X, dtype=object) if getattr(X.dtype, "kind", "") in "OUT" else None
+
+
+def _n_axes(X):
+    n = getattr(X, "ndim", 0)
+    return n if isinstance(n, int) else 0  # of a class or a module it may be anything
 
 
 def _depth(item):

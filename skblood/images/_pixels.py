@@ -13,13 +13,39 @@ _ROUNDING = 0.01
 _MAX_12_BIT = 4095
 
 
-def to_numpy(array):
-    """Return a torch tensor or array-like as an ndarray, without a copy where possible."""
+def to_numpy(array, name="X"):
+    """Return a torch tensor or array-like as an ndarray, without a copy where possible.
+
+    Parameters
+    ----------
+    array : array-like or torch.Tensor
+    name : str
+        Name of the argument, for messages.
+
+    Raises
+    ------
+    ValueError
+        If values of a masked array are masked: NumPy would take what is under the mask.
+    TypeError
+        If it is a tensor of which NumPy can make no array.
+    """
+    if np.ma.is_masked(array):
+        raise ValueError(
+            f"{name} is a masked array with {np.ma.count_masked(array)} masked values. Leave out "
+            f"what they belong to, or say what they are, by {name}.filled(...)."
+        )
     if not isinstance(array, torch.Tensor):
         return np.asarray(array)
-    array = array.detach().cpu()
-    # NumPy has no bfloat16.
-    return (array.float() if array.dtype == torch.bfloat16 else array).numpy()
+    try:
+        array = array.detach().cpu().resolve_conj().resolve_neg()
+        # NumPy has no bfloat16.
+        return (array.float() if array.dtype == torch.bfloat16 else array).numpy()
+    except (RuntimeError, TypeError) as error:
+        raise TypeError(
+            f"{name} holds a tensor of {array.dtype}, layout {array.layout}, on the device "
+            f"{array.device.type!r}, of which NumPy can make no array. Pass a dense tensor with "
+            "data, e.g. x.to_dense(), of an ordinary dtype, e.g. x.float()."
+        ) from error
 
 
 def as_uint8(array):

@@ -140,7 +140,8 @@ def _read_sequence(items, size, channels, interpolation, store, progress):
     with tqdm(total=len(items), desc="reading", unit="image", delay=1, disable=not progress) as bar:
         start = 0
         while start < len(items):
-            some = items[start : start + stack.chunk]
+            # Not by a slice, which a deque has not.
+            some = [items[i] for i in range(start, min(start + stack.chunk, len(items)))]
             take(some, start)
             start += len(some)
             bar.update(len(some))

@@ -180,11 +180,10 @@ def test_colour_spaces_of_pil_images(mode, smooth):
     np.testing.assert_array_equal(read_images([image])[0], np.asarray(image.convert("RGB")))
 
 
-def test_pil_mode_without_a_way_to_rgb():
-    with pytest.raises(
-        ValueError, match=r"^1 of 2 PIL images .*\n  position 1: .*La.*not supported"
-    ):
-        read_images([Image.new("RGB", (4, 4)), Image.new("La", (4, 4))])
+def test_premultiplied_gray():
+    """Pillow turns "La" into "LA" only."""
+    image = Image.new("LA", (3, 2), (100, 0))
+    assert (read_images([image.convert("La")]) == 255).all()
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "webp", "bmp", "tif", "gif", "ppm"])
