@@ -2,26 +2,12 @@
 
 import copy
 import importlib.util
-import tempfile
-import warnings
-from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
-
-class FromPixels(nn.Module):
-    """uint8 images ``(n, h, w, c)`` to probabilities: all that ONNX Runtime can do itself."""
-
-    def __init__(self, network):
-        super().__init__()
-        self.network = network
-
-    def forward(self, images):
-        """Scale, bring the channels forward, classify."""
-        x = images.permute(0, 3, 1, 2).to(torch.float32) / 255
-        return self.network(x).softmax(1)
+from skblood._export._graph import Graph
+from skblood._export._proto import make_proto
 
 
 def why_not(device):
@@ -36,29 +22,26 @@ def why_not(device):
 
 
 def make_session(network, image_size, device):
-    """Export a network in evaluation mode and open it, with as many threads as torch has."""
+    """Write a network for images of its own size, so that no time goes by in resizing; open it."""
+    network = copy.deepcopy(network).cpu()
+    network.image_size = None
+    shape = (image_size, image_size, 3)
+    graph = Graph(network, shape, is_pixels=True, classifies=True).eval()
+    example = torch.zeros((2, *shape), dtype=torch.uint8)
+    proto = make_proto(graph, example, {0: "n"}, ("images", "probabilities"))
+    return open_session(proto.SerializeToString(), device)
+
+
+def open_session(model, device):
+    """Open a model, its bytes or its file, with as many threads as torch has."""
     import onnxruntime
 
-    wrapped = FromPixels(copy.deepcopy(network).cpu().eval())
-    example = torch.zeros((2, image_size, image_size, 3), dtype=torch.uint8)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     providers = ["CPUExecutionProvider"]
     if device == "cuda":
         providers.insert(0, "CUDAExecutionProvider")
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's, about itself
-        path = Path(folder) / "network.onnx"
-        torch.onnx.export(
-            wrapped,
-            (example,),
-            path,
-            input_names=["images"],
-            dynamo=True,
-            dynamic_shapes={"images": {0: torch.export.Dim("n", min=1)}},
-            verbose=False,
-        )
-        return onnxruntime.InferenceSession(path, options, providers)
+    return onnxruntime.InferenceSession(model, options, providers)
 
 
 def predict(session, images, *, batch_size):

@@ -1,0 +1,130 @@
+"""A file answers as the model that it was made of, for whatever it may be given."""
+
+import json
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from skblood import MLPCellClassifier, TransferCellClassifier, export_onnx
+from skblood._export._check import _draw
+from skblood.datasets import load_image_folder
+from skblood.images import read_images
+
+SIZES = [(16, 16), (7, 5), (1, 1), (40, 9), (61, 83), (20, 14), (32, 32)]
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_any_number_of_images(exported, n):
+    X, _ = exported.case.data(max(n, 3))
+    X = X[:n]
+    out = exported.run(X)
+    assert out.dtype == np.float32
+    assert_allclose(out, exported.expected(X), atol=1e-5, rtol=1e-5)
+
+
+def test_any_size_where_the_model_has_one(exported):
+    if exported.model.image_size_ is None:
+        pytest.skip("works at the images' own size")
+    for size in SIZES:
+        X, _ = exported.case.data(3, size)
+        assert_allclose(exported.run(X), exported.expected(X), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["mlp", "own_size"])
+def test_only_the_fitted_size_where_it_has_none(export, name):
+    exported = export(name)
+    assert exported.model.image_size_ is None
+    X, _ = exported.case.data(3, (17, 16))
+    with pytest.raises(ValueError):
+        exported.expected(X)
+    with pytest.raises(Exception, match="invalid dimensions"):
+        exported.run(X)
+
+
+def test_probabilities_sum_to_one(exported):
+    if not hasattr(exported.model, "classes_"):
+        pytest.skip("no classifier")
+    X, _ = exported.case.data(9)
+    assert_allclose(exported.run(X).sum(1), 1, atol=1e-6)
+
+
+def test_labels_are_those_of_predict(exported):
+    if not hasattr(exported.model, "classes_"):
+        pytest.skip("no classifier")
+    X, _ = exported.case.data(9)
+    classes = json.loads(exported.meta.custom_metadata_map["classes"])
+    labels = [classes[code] for code in exported.run(X).argmax(1)]
+    assert labels == exported.model.set_params(precision="float32").predict(X).tolist()
+
+
+def test_company_in_a_batch_changes_nothing(export):
+    exported = export("resized")
+    X, _ = exported.case.data(9)
+    one_by_one = np.concatenate([exported.run(X[i : i + 1]) for i in range(9)])
+    assert_allclose(exported.run(X), one_by_one, atol=1e-6)
+
+
+def test_a_trained_model(tmp_path, cells, export):
+    """One that is sure of its answers, unlike those that have seen an epoch of 48 images."""
+    X, y = cells
+    clf = MLPCellClassifier((32,), image_size=28, label_smoothing=0.0, random_state=0)
+    clf.set_params(device="cpu", precision="float32").fit(X, y)
+    path = tmp_path / "m.onnx"
+    export_onnx(clf, path)
+    twin = type(export("resized"))(None, clf, path, None)
+    assert clf.predict_proba(X).max(1).mean() > 0.5
+    assert_allclose(twin.run(X), clf.predict_proba(X), atol=1e-5)
+
+
+class TestDrawnImages:
+    """What every export is checked with."""
+
+    def test_two_sizes_and_two_lengths(self, export):
+        model = export("resized").model
+        shapes = [X.shape for X in _draw(model, model.net_.module_)]
+        assert shapes == [(1, 20, 14, 3), (3, 31, 7, 3)]
+
+    def test_the_own_size_where_no_other_is_taken(self, export):
+        model = export("own_size").model
+        shapes = [X.shape for X in _draw(model, model.net_.module_)]
+        assert shapes == [(1, 16, 16, 3), (3, 16, 16, 3)]
+
+    def test_rows_are_like_those_of_fit(self, export):
+        exported = export("mlp_on_rows")
+        rows = _draw(exported.model, exported.model.net_.module_)[1]
+        assert rows.dtype == np.float32
+        X, _ = exported.case.data(48)
+        assert np.abs(rows.mean() - X.mean()) < X.std()
+
+    def test_the_same_each_time_and_unlike_one_another(self, export):
+        model = export("resized").model
+        first, again = (_draw(model, model.net_.module_)[1] for _ in range(2))
+        assert (first == again).all()
+        assert np.abs(first[0].astype(int) - first[1]).mean() > 20
+        assert first.std() > 40
+
+
+@pytest.mark.real
+def test_real_cells_on_imagenet_features(real_data, tmp_path, export):
+    weights = real_data.parent / "weights" / "squeezenet1_0_imagenet.safetensors"
+    if not weights.is_file():
+        pytest.skip(f"no ImageNet weights of SqueezeNet in {weights.parent.name}/{weights.name}")
+    paths, y = load_image_folder(real_data / "pbc" / "128px", split="val", return_X_y=True)
+    paths, y = paths[::25], y[::25]
+    clf = TransferCellClassifier(
+        "torchvision/squeezenet1_0",
+        weights=weights,
+        trainable="head",
+        image_size=64,
+        max_epochs=3,
+        random_state=0,
+        device="cpu",
+        precision="float32",
+    ).fit(paths, y)
+    difference = export_onnx(clf, tmp_path / "m.onnx")
+    twin = type(export("resized"))(None, clf, tmp_path / "m.onnx", difference)
+    assert difference < 1e-4
+    expected = clf.predict_proba(paths)
+    assert expected.max(1).mean() > 0.3
+    assert np.abs(twin.run(read_images(paths)) - expected).max() < 1e-4
