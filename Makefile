@@ -15,7 +15,7 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed
 	$(PY) -m pytest $(ARGS)
 
-bench: $(VENV)/.installed-bench
+bench: $(VENV)/.installed
 	$(PY) -m benchmarks --quick $(ARGS)
 
 lint: $(VENV)/.installed-dev
@@ -42,11 +42,7 @@ $(VENV)/.created:
 
 $(VENV)/.installed: $(VENV)/.created pyproject.toml
 	@echo "Installing skblood and its dependencies (the first time takes some minutes)"
-	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[test,plot]"
-	@touch $@
-
-$(VENV)/.installed-bench: $(VENV)/.installed
-	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[bench]"
+	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[test]"
 	@touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed

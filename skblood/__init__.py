@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from skblood import augment, datasets, evaluation
     from skblood._audit import AuditReport, audit
+    from skblood._card import model_card
+    from skblood._contrastive import ContrastiveCellClassifier
     from skblood._embedder import CellEmbedder
+    from skblood._exceptions import NonFiniteLossError, TrainingInterrupted
+    from skblood._export import export_onnx
     from skblood._hybrid import HybridFeatureClassifier
     from skblood._mlp import MLPCellClassifier
+    from skblood._persistence import ModelFileError, load, load_info, save
     from skblood._transfer import TransferCellClassifier
     from skblood.features import FeatureStore
 
@@ -21,25 +26,43 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "AuditReport",
     "CellEmbedder",
+    "ContrastiveCellClassifier",
     "FeatureStore",
     "HybridFeatureClassifier",
     "MLPCellClassifier",
+    "ModelFileError",
+    "NonFiniteLossError",
+    "TrainingInterrupted",
     "TransferCellClassifier",
     "__version__",
     "audit",
     "augment",
     "datasets",
     "evaluation",
+    "export_onnx",
+    "load",
+    "load_info",
+    "model_card",
+    "save",
 ]
 
 _MODULES = {
     "AuditReport": "skblood._audit",
     "CellEmbedder": "skblood._embedder",
+    "ContrastiveCellClassifier": "skblood._contrastive",
     "FeatureStore": "skblood.features",
     "HybridFeatureClassifier": "skblood._hybrid",
     "MLPCellClassifier": "skblood._mlp",
+    "ModelFileError": "skblood._persistence",
+    "NonFiniteLossError": "skblood._exceptions",
+    "TrainingInterrupted": "skblood._exceptions",
     "TransferCellClassifier": "skblood._transfer",
     "audit": "skblood._audit",
+    "export_onnx": "skblood._export",
+    "load": "skblood._persistence",
+    "load_info": "skblood._persistence",
+    "model_card": "skblood._card",
+    "save": "skblood._persistence",
 }
 _SUBPACKAGES = ("augment", "datasets", "evaluation")
 

@@ -15,11 +15,20 @@ ROOT = Path(__file__).resolve().parents[1]
 NAMES = [
     "AuditReport",
     "CellEmbedder",
+    "ContrastiveCellClassifier",
     "FeatureStore",
     "HybridFeatureClassifier",
     "MLPCellClassifier",
+    "ModelFileError",
+    "NonFiniteLossError",
+    "TrainingInterrupted",
     "TransferCellClassifier",
     "audit",
+    "export_onnx",
+    "load",
+    "load_info",
+    "model_card",
+    "save",
 ]
 SUBPACKAGES = ["augment", "datasets", "evaluation"]
 HEAVY = ["matplotlib", "medmnist", "pandas", "sklearn", "skorch", "timm", "torch", "torchvision"]

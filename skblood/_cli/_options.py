@@ -1,0 +1,73 @@
+"""The options that several commands share."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ErrorMode = StrEnum("ErrorMode", {"RAISE": "raise", "SKIP": "skip"})
+
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A folder with one sub-folder per class, maybe within train, val and test; a csv "
+        "file with the columns path, label and maybe split; an npz file in the MedMNIST format; "
+        "or a name: bloodmnist and pbc (which are fetched), or synthetic (drawn cells, to try "
+        "things out).",
+    ),
+]
+Model = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A file that `skblood train` or skblood.save wrote.")
+]
+Images = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="IMAGES",
+        help="Image files, folders (with all below them), patterns such as 'new/**/*.png', or one "
+        "npz file in the MedMNIST format.",
+    ),
+]
+Device = Annotated[
+    str, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1, mps; auto takes what there is.")
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document, and nothing else, as the result.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
+
+OnError = Annotated[
+    ErrorMode,
+    typer.Option(help="raise: name what cannot be read, and fail. skip: leave its row empty."),
+]
+
+Crop = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="PIXELS",
+        help="Take this much of the centre of each file. Cells must fill the picture as they did "
+        "in training: the 200 px of PBC's originals, where that was on BloodMNIST.",
+    ),
+]
+
+_PANEL = "Columns of a csv file"
+PathColumn = Annotated[
+    str, typer.Option(metavar="NAME", rich_help_panel=_PANEL, help="The image files.")
+]
+LabelColumn = Annotated[
+    str, typer.Option(metavar="NAME", rich_help_panel=_PANEL, help="The labels.")
+]
+SplitColumn = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", rich_help_panel=_PANEL, help="The part of each image, if there is one."
+    ),
+]
+GroupColumn = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", rich_help_panel=_PANEL, help="The slide or patient of each image."
+    ),
+]
