@@ -29,13 +29,15 @@ matplotlib.use("Agg")  # the pictures go to files, on machines without a display
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from skblood.datasets import load_image_folder, load_npz, make_blood_cells
+from skblood.datasets import load_cells, make_blood_cells
 from skblood.evaluation import CellSampleDisplay, ClassDistributionDisplay
 
 parser = argparse.ArgumentParser(
     description=__doc__.split("\n\n")[1], formatter_class=argparse.ArgumentDefaultsHelpFormatter
 )
-parser.add_argument("--data", default="synthetic", help="synthetic, a folder or an .npz file")
+parser.add_argument(
+    "--data", default="synthetic", help="synthetic, a folder, a table or an .npz file"
+)
 parser.add_argument("--output", type=Path, default=Path("demo_output"), help="folder for pictures")
 parser.add_argument("--n-per-class", type=int, default=6, help="cells to draw of each class")
 parser.add_argument("--seed", type=int, default=0, help="repeats the choice of cells")
@@ -45,29 +47,15 @@ args = parser.parse_args()
 # Cells, labels and splits
 # ------------------------
 # Of a folder only the paths are read here: the pictures open the few files that they show.
-SPLITS = ("train", "val", "test")
-
-
-def load_cells(data):
-    """Return the images, their labels and their splits, or None where there are no splits."""
-    if data == "synthetic":
-        weights = {"neutrophil": 4, "lymphocyte": 3, "platelet": 2, "monocyte": 1, "basophil": 0.5}
-        X, y = make_blood_cells(400, class_weights=weights, random_state=args.seed)
-        rows = train_test_split(np.arange(len(y)), stratify=y, random_state=args.seed)
-        split = np.repeat(["train", "test"], [len(each) for each in rows])
-        return X[np.concatenate(rows)], y[np.concatenate(rows)], split
-    if data.endswith(".npz"):
-        load, splits = load_npz, SPLITS
-    else:
-        load, splits = load_image_folder, [name for name in SPLITS if Path(data, name).is_dir()]
-    if not splits:
-        return *load(data, return_X_y=True), None
-    parts = [load(data, split=name, return_X_y=True) for name in splits]
-    X, y = (np.concatenate(each) for each in zip(*parts, strict=True))
-    return X, y, np.repeat(splits, [len(labels) for _, labels in parts])
-
-
-X, y, split = load_cells(args.data)
+if args.data == "synthetic":
+    weights = {"neutrophil": 4, "lymphocyte": 3, "platelet": 2, "monocyte": 1, "basophil": 0.5}
+    X, y = make_blood_cells(400, class_weights=weights, random_state=args.seed)
+    rows = train_test_split(np.arange(len(y)), stratify=y, random_state=args.seed)
+    X, y = X[np.concatenate(rows)], y[np.concatenate(rows)]
+    split = np.repeat(["train", "test"], [len(each) for each in rows])
+else:
+    cells = load_cells(args.data)
+    X, y, split = cells.data, cells.target, cells.frame.get("split")
 print(f"{len(y):,} images of {len(np.unique(y))} classes: {args.data}")
 
 # %%

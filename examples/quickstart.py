@@ -41,7 +41,7 @@ from sklearn.model_selection import (
 )
 
 from skblood import MLPCellClassifier, TransferCellClassifier
-from skblood.datasets import fetch_bloodmnist, load_image_folder, load_npz, make_blood_cells
+from skblood.datasets import fetch_bloodmnist, load_cells, make_blood_cells
 from skblood.evaluation import CellGridDisplay, HistoryDisplay
 from skblood.images import read_images, resize_images
 
@@ -49,7 +49,7 @@ parser = argparse.ArgumentParser(
     description=__doc__.split("\n\n")[1], formatter_class=argparse.ArgumentDefaultsHelpFormatter
 )
 parser.add_argument(
-    "--data", default="synthetic", help="synthetic, bloodmnist, a folder of classes or an .npz file"
+    "--data", default="synthetic", help="synthetic, bloodmnist, a folder, a table or an .npz file"
 )
 parser.add_argument("--output", type=Path, default=Path("demo_output"), help="folder for pictures")
 parser.add_argument("--epochs", type=int, default=15, help="passes over the training images")
@@ -81,7 +81,7 @@ def step(number, what):
 # neutrophils are common, basophils are rare.
 
 
-def load_cells(data):
+def get_cells(data):
     """Return X and y of what `--data` names."""
     if data == "synthetic":
         common = {"neutrophil": 4, "lymphocyte": 3, "platelet": 2, "eosinophil": 2}
@@ -91,13 +91,11 @@ def load_cells(data):
         )
     if data == "bloodmnist":
         return fetch_bloodmnist(size=64, return_X_y=True)
-    if data.endswith(".npz"):
-        return load_npz(data, return_X_y=True)
-    return load_image_folder(data, return_X_y=True)
+    return load_cells(data, return_X_y=True)
 
 
 step(1, f"Loading cells: {args.data}")
-X, y = load_cells(args.data)
+X, y = get_cells(args.data)
 for label, count in zip(*np.unique(y, return_counts=True), strict=True):
     print(f"    {label!s:<14} {count:>6}")
 

@@ -83,3 +83,48 @@ def test_pictures_of_a_dataset(parts, counts, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(counts)
     check_pictures(tmp_path / "pictures", ["class_distribution.png", "cell_sample.png"])
+
+
+NAMES = ["cells", "confusion_matrix", "learning_curves"]
+
+
+@pytest.mark.parametrize(
+    "script, groups, others",
+    [
+        ("class_weights", ["unweighted", "balanced"], ["recall"]),
+        ("fine_tuning", ["head_alone", "from_scratch"], ["ways"]),
+        ("merged", ["first_on_second", "both_on_first"], ["first", "second", "table"]),
+        ("search_backbones", [""], ["scores"]),
+        ("search_mlp", [""], ["grid", "complexity"]),
+        ("shuffle", ["True", "False"], ["curves"]),
+        ("smote", [""], ["scores", "drawn"]),
+    ],
+)
+def test_every_script_runs_and_draws(script, groups, others, tmp_path):
+    done = run("--quick", f"--output={tmp_path}", script=f"plot_{script}.py")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.strip() == "" or script.startswith("search"), done.stderr
+    of_each = [f"{group}_{name}" if group else name for group in groups for name in NAMES]
+    check_pictures(tmp_path, [f"{script}_{name}.png" for name in [*of_each, *others]])
+
+
+def test_a_script_takes_cells_of_the_user(tmp_path):
+    write_folder(tmp_path / "cells", 96)
+    paths = [f"--data={tmp_path / 'cells'}", f"--output={tmp_path / 'pictures'}"]
+    done = run("--quick", *paths, "--n-cells=64", script="plot_shuffle.py")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("64 cells:")
+
+
+def test_two_laboratories_of_the_user(tmp_path):
+    write_folder(tmp_path / "ours", 64)
+    write_folder(tmp_path / "theirs", 64)
+    (tmp_path / "theirs" / "ig").rename(tmp_path / "theirs" / "granulocyte")
+    sources = ["--sources", str(tmp_path / "ours"), str(tmp_path / "theirs")]
+    renamed = ["--rename", "granulocyte=ig", f"--output={tmp_path / 'pictures'}"]
+    done = run("--quick", *sources, *renamed, script="plot_merged.py")
+
+    assert done.returncode == 0, done.stderr
+    assert "ig 16" in done.stdout

@@ -1,0 +1,83 @@
+"""What the scripts of this folder share: their options, their cells, and saving their pictures."""
+
+import argparse
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")  # the pictures go to files, on machines without a display as well
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from sklearn.metrics import ConfusionMatrixDisplay
+from sklearn.model_selection import train_test_split
+
+from skblood.datasets import load_cells, make_blood_cells
+from skblood.evaluation import CellGridDisplay, HistoryDisplay
+
+
+def make_parser(doc, n_cells=800):
+    """Return a parser with the options that all scripts have."""
+    parser = argparse.ArgumentParser(
+        description=doc.split("\n\n")[1], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument(
+        "--data", default="synthetic", help="synthetic, a folder of classes, a table or an .npz"
+    )
+    parser.add_argument(
+        "--n-cells", type=int, default=n_cells, help="cells to work on; of more, a part is drawn"
+    )
+    parser.add_argument("--output", type=Path, default=Path("demo_output"), help="for pictures")
+    parser.add_argument("--quick", action="store_true", help="a smoke test: hardly any training")
+    parser.add_argument("--seed", type=int, default=0, help="repeats the run")
+    # For networks as small as these a second thread is more waiting than work.
+    torch.set_num_threads(1)
+    return parser
+
+
+def get_cells(args, class_weights=None):
+    """Return the images, or their paths, and the labels that the options ask for."""
+    n_cells = min(args.n_cells, 160) if args.quick else args.n_cells
+    if args.data == "synthetic":
+        return make_blood_cells(
+            n_cells, image_size=32, class_weights=class_weights, random_state=args.seed
+        )
+    X, y = load_cells(args.data, return_X_y=True)
+    if len(y) > n_cells:
+        X, _, y, _ = train_test_split(X, y, train_size=n_cells, stratify=y, random_state=args.seed)
+    return X, y
+
+
+def draw_results(args, name, classifier, X_test, y_test):
+    """Save the confusion matrix, the learning curves and a sample of cells, and return them."""
+    y_pred = classifier.predict(X_test)
+    confusion = ConfusionMatrixDisplay.from_predictions(
+        y_test, y_pred, xticks_rotation="vertical", colorbar=False
+    )
+    confusion.figure_.set_layout_engine("constrained")
+    figures = {
+        "confusion_matrix": confusion.figure_,
+        "learning_curves": HistoryDisplay.from_estimator(classifier).figure_,
+        "cells": CellGridDisplay.from_predictions(
+            X_test, y_test, y_pred, random_state=args.seed
+        ).figure_,
+    }
+    for what, figure in figures.items():
+        save_figure(args, f"{name}_{what}", figure)
+    return y_pred
+
+
+def save_figure(args, name, figure):
+    """Save one picture and say where it is."""
+    args.output.mkdir(parents=True, exist_ok=True)
+    path = args.output / f"{name}.png"
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+    print(f"    {path}")
+
+
+def print_counts(y):
+    """Say how many cells there are of each class."""
+    classes, counts = np.unique(y, return_counts=True)
+    print(f"{len(y):,} cells:", ", ".join(map("{} {}".format, classes, counts)))

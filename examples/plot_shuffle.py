@@ -1,0 +1,75 @@
+"""
+What the order of the files does to training
+============================================
+
+A folder is read class by class. Trained on in that order, a network sees nothing but basophils,
+then nothing but eosinophils, and has forgotten the first class when it meets the last.
+
+It runs on synthetic cells, without a download, in less than a minute on one core::
+
+    python examples/plot_shuffle.py
+
+and on your own cells::
+
+    python examples/plot_shuffle.py --data cells/ --n-cells 4000
+"""
+
+# %%
+# Cells in the order of their classes
+# -----------------------------------
+import matplotlib.pyplot as plt
+import numpy as np
+from _script import draw_results, get_cells, make_parser, print_counts, save_figure
+from sklearn.model_selection import train_test_split
+
+from skblood import TransferCellClassifier
+
+parser = make_parser(__doc__)
+parser.add_argument("--epochs", type=int, default=10, help="passes over the training cells")
+args = parser.parse_args()
+
+X, y = get_cells(args)
+print_counts(y)
+X_train, X_test, y_train, y_test = train_test_split(
+    X, y, test_size=0.4, stratify=y, random_state=args.seed
+)
+by_class = np.argsort(y_train, kind="stable")
+X_train, y_train = X_train[by_class], y_train[by_class]
+
+# %%
+# The same training twice
+# -----------------------
+# `shuffle=False` takes the cells as they stand, epoch after epoch. The test cells score each epoch
+# here, to be looked at; nothing is chosen by them.
+figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
+for name, shuffle in {"shuffled": True, "in the order of the classes": False}.items():
+    classifier = TransferCellClassifier(
+        "cellnet_t",
+        image_size=32,
+        shuffle=shuffle,
+        lr_schedule=None,
+        lr=2e-3,
+        batch_size=16,
+        max_epochs=2 if args.quick else args.epochs,
+        scoring="accuracy",
+        random_state=args.seed,
+    ).fit(X_train, y_train, X_val=X_test, y_val=y_test)
+    accuracy = classifier.history_[:, "valid_accuracy"]
+    print(f"{name}: accuracy {accuracy[-1]:.3f}")
+    ax.plot(range(1, len(accuracy) + 1), accuracy, "o-", label=name)
+    draw_results(args, f"shuffle_{shuffle}", classifier, X_test, y_test)
+
+# %%
+# The curves
+# ----------
+ax.axhline(np.unique(y_test, return_counts=True)[1].max() / len(y_test), ls=":", color="gray")
+ax.set(xlabel="epoch", ylabel="test accuracy", ylim=(0, 1))
+ax.legend(title="training cells")
+save_figure(args, "shuffle_curves", figure)
+
+# %%
+# What is learned
+# ---------------
+# A network that is trained class by class knows the last class only: of 2,000 cells of PBC,
+# accuracy is 0.82 shuffled and 0.20 in the order of the classes (one seed). A published gain from
+# "not shuffling" is therefore a sign to look for what else has changed.
