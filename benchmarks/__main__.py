@@ -18,6 +18,7 @@ NAMES = (
     "throughput",
     "prediction",
     "precision",
+    "onnx_agreement",
     "search",
     "memory",
     "scaling",
@@ -25,6 +26,8 @@ NAMES = (
     "larger_than_memory",
     "audit",
     "leak",
+    "load",
+    "reliability",
 )
 
 

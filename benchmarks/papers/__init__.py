@@ -1,0 +1,1 @@
+"""The systems of the papers, each as a recipe that runs from one command."""

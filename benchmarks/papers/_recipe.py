@@ -1,0 +1,139 @@
+"""What a recipe says: a system of a paper, in the parameters of an estimator."""
+
+import math
+from dataclasses import asdict, dataclass, field, replace
+
+# What our estimators do unless told otherwise and the papers did not, or do not say that they did.
+AS_PUBLISHED = {
+    "interpolation": "bilinear",
+    "augment": None,
+    "weight_decay": 0.0,
+    "momentum": 0.0,
+    "lr_schedule": None,
+    "shuffle": True,
+    "loss": "cross_entropy",
+    "label_smoothing": 0.0,
+    "class_weight": None,
+    "early_stopping": False,
+}
+_EPOCHS = ("max_epochs", "refine_epochs", "pretrain_epochs")
+
+
+@dataclass(frozen=True)
+class Split:
+    """How images are divided into those to train on, to validate on and to test on.
+
+    Attributes
+    ----------
+    kind : {"shares", "folds", "given"}
+        At random by shares; cross-validation, each fold tested once; or as the data set has it.
+    val, test : float
+        Shares of all images.
+    stratified : bool
+        Whether each part has the classes in the same proportions.
+    n_folds : int
+    """
+
+    kind: str
+    val: float = 0.0
+    test: float = 0.0
+    stratified: bool = True
+    n_folds: int = 0
+
+    def __str__(self):
+        if self.kind == "given":
+            return "the data set's own split"
+        if self.kind == "folds":
+            return f"{self.n_folds}-fold cross-validation"
+        shares = [f"{100 * part:.0f}" for part in (1 - self.val - self.test, self.val, self.test)]
+        return f"{'/'.join(shares)}, {'stratified' if self.stratified else 'not stratified'}"
+
+
+@dataclass(frozen=True)
+class Quick:
+    """What the short form is cut down to: pixels of a side, images in all, and epochs."""
+
+    image_size: int = 64
+    n_images: int = 2_000
+    max_epochs: int = 5
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A row of a paper's table.
+
+    Attributes
+    ----------
+    name : str
+        What the command line calls it.
+    paper : str
+    system : str
+        What is trained, for a reader.
+    estimator : str
+        A class of skblood.
+    parameters : dict
+        All that the paper says, and what our defaults do otherwise.
+    published : dict of str to float
+        Score by name; empty if the paper gives none.
+    place : str
+        Where the number stands, and what it was measured on, as far as that is known.
+    difference : str
+        The difference between the paper's protocol and ours that matters most.
+    split : Split
+    resampling : {"smote"} or None
+        SMOTE on the pixels of the training images.
+    pretrained : bool
+        Whether the network starts from weights trained on ImageNet.
+    merged : bool
+        Whether the paper adds the images of Raabin-WBC.
+    on_all : bool
+        Whether the paper measured on all images, those of training included.
+    assumed : str
+        Settings that are not known to us, and were chosen.
+    quick : Quick
+    """
+
+    name: str
+    paper: str
+    system: str
+    estimator: str
+    parameters: dict
+    published: dict
+    place: str
+    difference: str
+    split: Split
+    resampling: str | None = None
+    pretrained: bool = False
+    merged: bool = False
+    on_all: bool = False
+    assumed: str = ""
+    quick: Quick = field(default_factory=Quick)
+
+    def without_shuffling(self, published, place):
+        """Return the same recipe, trained in the order in which a folder is read."""
+        return replace(
+            self,
+            name=f"{self.name}-unshuffled",
+            system=f"{self.system}, without shuffling",
+            parameters={**self.parameters, "shuffle": False},
+            published=published,
+            place=place,
+        )
+
+    def scaled(self, scale):
+        """Return the recipe at a scale, and what was cut down for it as text."""
+        if scale == "full":
+            return self, ""
+        given, quick = self.parameters, self.quick
+        shrunk = {"image_size": min(given["image_size"], quick.image_size)}
+        share = min(1, quick.max_epochs / given["max_epochs"])
+        shrunk |= {key: math.ceil(given[key] * share) for key in _EPOCHS if given.get(key)}
+        changed = {key: value for key, value in shrunk.items() if value != given[key]}
+        cuts = [f"{key} {value} instead of {given[key]}" for key, value in changed.items()]
+        cuts.append(f"{quick.n_images} images at most")
+        return replace(self, parameters={**given, **changed}), "; ".join(cuts)
+
+    def to_dict(self):
+        """Return what decides the result, as JSON has it."""
+        keys = ("estimator", "parameters", "split", "resampling", "pretrained", "merged", "on_all")
+        return {key: value for key, value in asdict(self).items() if key in keys}

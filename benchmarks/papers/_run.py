@@ -1,0 +1,146 @@
+"""A run: a recipe, a scale and a seed become a file of results."""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks._report import RESULTS, provenance
+from skblood._replace import replace_file
+from skblood.evaluation import EvaluationReport
+
+from ._data import cut_down, divide, load
+from ._fit import fit_fold, make_estimator
+from ._weights import choose_weights
+
+FOLDER = RESULTS / "papers"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How recipes are run.
+
+    Attributes
+    ----------
+    data, raabin : Path or None
+    scale : {"quick", "full"}
+    weights : {"auto", "published", "stand-in", "none"}
+    stand_in : path-like or None
+    again : bool
+        Run also what has its results.
+    out : Path
+        Folder of the results.
+    """
+
+    data: Path | None
+    raabin: Path | None = None
+    scale: str = "quick"
+    weights: str = "auto"
+    stand_in: Path | None = None
+    again: bool = False
+    out: Path = FOLDER
+
+
+def run(recipe, setting, seed):
+    """Run a recipe, unless its results are there.
+
+    What is done of a run that is broken off is kept in the folder for temporary files, and the same
+    run goes on from it.
+
+    Returns
+    -------
+    result : dict
+    is_new : bool
+    """
+    scaled, cuts = recipe.scaled(setting.scale)
+    parameters, weights = choose_weights(scaled, setting.weights, setting.stand_in)
+    cells = load(setting.data, scaled, setting.raabin)
+    if setting.scale == "quick":
+        # The same images for each seed, whose spread is then that of training and of the split.
+        cells = cut_down(cells, recipe.quick.n_images, seed=0)
+    folds = divide(cells, scaled.split, seed)
+    identity = _as_json(
+        {
+            "name": recipe.name,
+            "scale": setting.scale,
+            "seed": seed,
+            "recipe": scaled.to_dict(),
+            "weights": weights,
+            "data": cells.describe(folds),
+        }
+    )
+    file = setting.out / f"{recipe.name}-{setting.scale}-seed{seed}.json"
+    if not setting.again and file.is_file():
+        result = json.loads(file.read_text(encoding="utf-8"))
+        if {key: result.get(key) for key in identity} == identity:
+            return result, False
+    work = _work_folder(identity)
+    outcomes = _outcomes(scaled, parameters, cells, folds, seed, work)
+    result = identity | {"cuts": cuts} | _score(outcomes, cells, folds, seed)
+    result = _as_json(result | provenance("cuda" if "cuda" in outcomes[0]["device"] else "cpu"))
+    setting.out.mkdir(parents=True, exist_ok=True)
+    replace_file(file, (json.dumps(result, indent=1, ensure_ascii=False) + "\n").encode())
+    shutil.rmtree(work)
+    return result, True
+
+
+def _as_json(value):
+    """Return a value as it is read back from JSON."""
+    return json.loads(json.dumps(value))
+
+
+def _work_folder(identity):
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+    folder = Path(tempfile.gettempdir(), "skblood-papers", f"{identity['name']}-{digest}")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _outcomes(recipe, parameters, cells, folds, seed, work):
+    """Return the outcome of each fold, and train only what no earlier process has trained."""
+    outcomes = []
+    for number, fold in enumerate(folds):
+        file = work / f"fold{number}.json"
+        if not file.is_file():
+            estimator = make_estimator(recipe, parameters, seed, checkpoint=work)
+            outcome = fit_fold(estimator, cells, fold, recipe.on_all)
+            replace_file(file, json.dumps(outcome).encode())
+        outcomes.append(json.loads(file.read_bytes()))
+    return outcomes
+
+
+def _score(outcomes, cells, folds, seed):
+    """Score the test images of all folds together, and all images where they were predicted."""
+    classes = outcomes[0]["classes"]
+    rows = np.concatenate([each["rows"] for each in outcomes])
+    probabilities = np.concatenate([each["probabilities"] for each in outcomes])
+    tested = np.isin(rows, np.concatenate([test for *_, test in folds]))
+
+    def report(where):
+        true = cells.y[rows[where]]
+        predicted = np.array(classes)[probabilities[where].argmax(axis=1)]
+        return EvaluationReport.from_predictions(
+            true, predicted, probabilities[where], classes=classes, random_state=seed
+        ).to_dict()
+
+    true = np.searchsorted(classes, cells.y[rows[tested]])
+    return {
+        "scores": report(tested),
+        "scores_on_all": None if tested.all() else report(np.ones_like(tested)),
+        "predictions": {
+            "true": " ".join(map(str, true)),
+            "predicted": " ".join(map(str, probabilities[tested].argmax(axis=1))),
+        },
+        "history": [each["history"] for each in outcomes],
+        "fit_seconds": sum(each["fit_seconds"] for each in outcomes),
+        "device": outcomes[0]["device"],
+    }
+
+
+def read_results(folder=FOLDER):
+    """Return all results that are there, as a list of dict."""
+    return [json.loads(file.read_text("utf-8")) for file in sorted(folder.glob("*-seed*.json"))]

@@ -1,0 +1,179 @@
+"""The page of results: each row's published number, ours, and what lies between them."""
+
+import re
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks._command import REPOSITORY
+from benchmarks._report import origins, table
+from skblood._replace import replace_file
+
+from ._catalogue import OF_PAPERS, RECIPES, REFERENCES
+from .comparisons import GROUP, PAIRS, differences
+
+PAGE = REPOSITORY / "docs" / "papers.md"
+_BEGIN, _END = "<!-- table: begin -->", "<!-- table: end -->"
+_SHORT = {"accuracy": "accuracy", "f1_macro": "macro-F1"}
+_SCALES = ("quick", "full")
+
+
+def render(results):
+    """Return the tables of all results as Markdown."""
+    found = {}
+    for result in results:
+        found.setdefault((result["name"], result["scale"]), {})[result["seed"]] = result
+    lines = []
+    for paper, recipes in groupby(OF_PAPERS.values(), key=lambda recipe: recipe.paper):
+        lines += [f"### {paper}", "", *_paper(list(recipes), found), ""]
+    lines += ["### Higher references of the field", "", "Not run here.", ""]
+    lines += [*table(["system", "published", "measured on"], REFERENCES), ""]
+    if compared := _comparisons(found):
+        lines += [f"### {GROUP}", "", *compared, ""]
+    lines += _provenance(results)
+    return "\n".join(lines)
+
+
+def _paper(recipes, found):
+    header = ["row", "system", "published", "ours, quick", "ours, full", "weights of ours"]
+    rows = [
+        [f"`{r.name}`", r.system, _published(r), *_ours(r, found), _weights(r, found)]
+        for r in recipes
+    ]
+    notes = {}
+    for recipe in recipes:
+        facts = [f"Number: {recipe.place}.", recipe.difference, f"Split: {recipe.split}."]
+        facts += [f"Assumed, as not known to us: {recipe.assumed}."] if recipe.assumed else []
+        facts += [f"Quick: {cuts}." for cuts in _cuts(recipe, found)]
+        notes.setdefault(" ".join(facts), []).append(f"`{recipe.name}`")
+    listed = [f"- {', '.join(names)}: {note}" for note, names in notes.items()]
+    return [*table(header, rows), "", *listed]
+
+
+def _published(recipe):
+    return ", ".join(f"{_SHORT[k]} {100 * v:.5g}" for k, v in recipe.published.items()) or "-"
+
+
+def _ours(recipe, found):
+    for scale in _SCALES:
+        yield _scores(list(found.get((recipe.name, scale), {}).values()))
+
+
+def _scores(runs):
+    """Return accuracy and macro-F1 in percent: of one run with the interval, of several spread."""
+    if not runs:
+        return "not run"
+    cells = []
+    for key, name in _SHORT.items():
+        each = [run["scores"]["scores"][key] for run in runs]
+        values = [100 * score["value"] for score in each]
+        if len(runs) == 1:
+            low, high = 100 * each[0]["low"], 100 * each[0]["high"]
+            cells.append(f"{name} {values[0]:.1f} [{low:.1f}, {high:.1f}]")
+        else:
+            cells.append(f"{name} {np.mean(values):.1f} ({min(values):.1f}..{max(values):.1f})")
+    on_all = [
+        run["scores_on_all"]["scores"]["accuracy"]["value"] for run in runs if run["scores_on_all"]
+    ]
+    if on_all:
+        cells.append(f"accuracy on all images {100 * np.mean(on_all):.2f}")
+    return ", ".join(cells) + (f"; {len(runs)} seeds" if len(runs) > 1 else "")
+
+
+def _runs(recipe, found):
+    return [run for scale in _SCALES for run in found.get((recipe.name, scale), {}).values()]
+
+
+def _weights(recipe, found):
+    used = dict.fromkeys(run["weights"] for run in _runs(recipe, found))
+    return "; ".join(used) or ("pretrained, not run" if recipe.pretrained else "random")
+
+
+def _cuts(recipe, found):
+    return dict.fromkeys(run["cuts"] for run in _runs(recipe, found) if run["cuts"])
+
+
+def _comparisons(found):
+    lines = []
+    for scale in _SCALES:
+        runs = {name: found[name, scale] for name in RECIPES if (name, scale) in found}
+        runs = {name: each for name, each in runs.items() if name not in OF_PAPERS}
+        if not runs:
+            continue
+        lines += [f"Scale: {scale}.", ""]
+        rows = [
+            [
+                f"`{name}`",
+                RECIPES[name].system,
+                _scores(list(each.values())),
+                _weights(RECIPES[name], found),
+                f"{_minutes(each):.1f}",
+            ]
+            for name, each in runs.items()
+        ]
+        lines += [*table(["row", "system", "ours", "weights", "minutes to fit"], rows), ""]
+        found_pairs = {
+            (a, b): differences(runs[a], runs[b]) for a, b in PAIRS if a in runs and b in runs
+        }
+        rows = [
+            [f"`{a}` - `{b}`", *map(_difference, scores.values())]
+            for (a, b), scores in found_pairs.items()
+            if scores
+        ]
+        lines += table(["difference, in percentage points", *_SHORT.values()], rows)
+        lines += ["", "In brackets, the 95% interval over test images; then the seeds' spread.", ""]
+    return lines[:-1]
+
+
+def _difference(d):
+    mean, low, high, least, most = (100 * d[k] for k in ("mean", "low", "high", "least", "most"))
+    return f"{mean:+.2f} [{low:+.2f}, {high:+.2f}], {least:+.2f}..{most:+.2f}, {d['n_seeds']} seeds"
+
+
+def _minutes(runs):
+    return np.mean([run["fit_seconds"] for run in runs.values()]) / 60
+
+
+def _provenance(results):
+    if not results:
+        return ["Nothing was run yet."]
+    sources = dict.fromkeys(
+        "{source} ({} x {} px)".format(*r["data"]["image_shape"], source=r["data"]["source"])
+        for r in results
+    )
+    return [
+        f"Images: {', '.join(sources)}. PBC is that of Acevedo et al. 2020, Data in Brief "
+        "30:105474, CC BY 4.0.",
+        "",
+        *origins({f"{r['name']}-{r['scale']}-seed{r['seed']}": r for r in results}),
+    ]
+
+
+def write_tables(results, folder, page=None):
+    """Write the tables into ``papers.md`` beside the folder of results, and into a page.
+
+    Parameters
+    ----------
+    results : list of dict
+    folder : path-like
+    page : Path, default=None
+        Has two marks, and the tables between them.
+
+    Raises
+    ------
+    ValueError
+        If the page has lost the marks between which the tables stand.
+    """
+    text = render(results)
+    file = Path(folder).parent / "papers.md"
+    replace_file(file, f"# The systems of the papers\n\n{text}\n".encode())
+    if page is None:
+        return file
+    before = page.read_text("utf-8")
+    if not re.search(f"{_BEGIN}.*{_END}", before, re.DOTALL):
+        raise ValueError(f"{page.name} must hold {_BEGIN} and {_END}, in this order.")
+    between = f"{_BEGIN}\n\n{text}\n\n{_END}"
+    after = re.sub(f"{_BEGIN}.*{_END}", lambda _: between, before, flags=re.DOTALL)
+    replace_file(page, after.encode())
+    return file

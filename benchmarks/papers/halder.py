@@ -1,0 +1,30 @@
+"""Halder et al. 2024: a vision transformer."""
+
+from ._recipe import AS_PUBLISHED, Recipe, Split
+
+RECIPES = (
+    Recipe(
+        name="halder-vit",
+        paper="Halder et al. 2024",
+        system="vision transformer",
+        estimator="TransferCellClassifier",
+        parameters={
+            **AS_PUBLISHED,
+            "backbone": "vit_base_patch16_224",
+            "hidden_layer_sizes": (),
+            "dropout": 0.0,
+            "image_size": 224,
+            "optimizer": "adamw",
+            "weight_decay": 0.01,
+            "lr": 5e-5,
+            "batch_size": 32,
+            "max_epochs": 10,
+        },
+        published={"accuracy": 0.979},
+        place="accuracy; table not known",
+        difference="Neither the split nor the size of the transformer is known to us.",
+        split=Split("shares", val=0.1, test=0.2),
+        pretrained=True,
+        assumed="ViT-B/16 at 224 px, 70/10/20 split, weight decay 0.01 (torch's default)",
+    ),
+)
