@@ -63,7 +63,7 @@ def export_onnx(model, path):
     The input is ``images``, uint8 of shape (n, height, width, channels), with 1 channel for gray
     and 3 for RGB. Any n from 1 is taken, and any height and width if the model brings images to one
     size (its ``image_size_`` is not None); else those that it was fitted with. A model of rows of
-    floats has the input ``rows``, float32 of shape (n, n_features_in_).
+    floats has the input ``rows``, float32 of shape (n, number of features).
 
     The output of a classifier is ``probabilities``, float32 of shape (n, n_classes), in the order
     of ``classes_``; that of an embedder is ``features``, float32 of shape (n, n_features).

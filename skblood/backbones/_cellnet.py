@@ -4,6 +4,8 @@ import torch
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
+from ._headed import HeadedNetwork
+
 # timm finds this table by its name. There is no `url`: these networks have no published weights.
 default_cfgs = generate_default_cfgs({"cellnet_t": {}, "cellnet_s": {}})
 
@@ -40,7 +42,7 @@ class ResidualBlock(nn.Module):
         return self.act(out + self.shortcut(x))
 
 
-class CellNet(nn.Module):
+class CellNet(HeadedNetwork):
     """A residual network that works at the native resolution of cell images.
 
     Parameters
@@ -61,7 +63,6 @@ class CellNet(nn.Module):
 
     def __init__(self, widths, depths, in_chans=3, num_classes=0, img_size=(64, 64)):
         super().__init__()
-        self.num_classes = num_classes
         self.num_features = self.head_hidden_size = widths[-1]
         stride = 1 if min(img_size) < 48 else 2
         self.stem = nn.Sequential(
@@ -79,20 +80,11 @@ class CellNet(nn.Module):
                 in_channels = width
             self.stages.append(blocks)
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Linear(in_channels, num_classes) if num_classes else nn.Identity()
+        self.reset_classifier(num_classes)
 
     def group_matcher(self, coarse=False):
         """Tell timm which parameters belong to the stem and to each stage."""
         return {"stem": r"^stem", "blocks": r"^stages\.(\d+)"}
-
-    def get_classifier(self):
-        """Return the classifier layer."""
-        return self.head
-
-    def reset_classifier(self, num_classes):
-        """Replace the classifier by a fresh one of `num_classes` outputs."""
-        self.num_classes = num_classes
-        self.head = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
 
     def forward_features(self, x):
         """Return the last feature map, ``(n, c, h, w)``."""

@@ -3,11 +3,13 @@
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
+from ._headed import HeadedNetwork
+
 # timm finds this table by its name. There is no `url`: their weights were not published.
 default_cfgs = generate_default_cfgs({"cnn_asghar": {}, "cnn_batista": {}, "cnn_battu": {}})
 
 
-class PlainCNN(nn.Module):
+class PlainCNN(HeadedNetwork):
     """3x3 convolutions with ReLU and max-pooling, and the last map flattened, as in Keras.
 
     Parameters
@@ -48,15 +50,6 @@ class PlainCNN(nn.Module):
         height, width = img_size
         self.num_features = in_chans * (height // least) * (width // least)
         self.reset_classifier(num_classes)
-
-    def get_classifier(self):
-        """Return the classifier layer."""
-        return self.head
-
-    def reset_classifier(self, num_classes):
-        """Replace the classifier by a fresh one of `num_classes` outputs."""
-        self.num_classes = num_classes
-        self.head = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
 
     def forward(self, x):
         """Map images ``(n, in_chans, h, w)`` to features or logits."""

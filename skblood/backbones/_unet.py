@@ -5,11 +5,13 @@ from timm.models import build_model_with_cfg, generate_default_cfgs, register_mo
 from torch import nn
 from torch.nn import functional as F
 
+from ._headed import HeadedNetwork
+
 # timm finds this table by its name.
 default_cfgs = generate_default_cfgs({"unet_classifier": {}})
 
 
-class UNet(nn.Module):
+class UNet(HeadedNetwork):
     """An encoder, and a decoder that is given the encoder's maps (Ronneberger et al. 2015).
 
     Unlike the original, the convolutions are padded and normalised by batch, and the map is
@@ -38,15 +40,6 @@ class UNet(nn.Module):
             in_chans = width
         self.decoder = nn.ModuleList(_Level(width) for width in widths[-2::-1])
         self.reset_classifier(num_classes)
-
-    def get_classifier(self):
-        """Return the classifier layer."""
-        return self.head
-
-    def reset_classifier(self, num_classes):
-        """Replace the classifier by a fresh one of `num_classes` outputs."""
-        self.num_classes = num_classes
-        self.head = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
 
     def forward_features(self, x):
         """Return the last feature map, ``(n, c, h, w)``, of the size of the images."""
