@@ -2,7 +2,6 @@
 
 import glob
 import os
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 
 # Other names of a part.
 _PARTS = {"valid": "val", "validation": "val", "dev": "val"}
-_TABLES = (".csv", ".tsv", ".txt")
+_FILES = (".csv", ".npz", ".tsv", ".txt")
 
 
 @dataclass(frozen=True)
@@ -82,14 +81,18 @@ def read_cells(source, columns=None):
     FileNotFoundError, ValueError
         If it is none of these, or holds no images with labels.
     """
+    from skblood.datasets import load_cells
+
     columns = columns or Columns()
     path = Path(source).expanduser()
-    if path.is_dir():
-        bunch = _read_folder(path)
-    elif path.suffix.lower() == ".npz":
-        bunch = _read_npz(path)
-    elif path.suffix.lower() in _TABLES:
-        bunch = _read_table(path, columns)
+    if path.is_dir() or path.suffix.lower() in _FILES:
+        bunch = load_cells(
+            path,
+            path_column=columns.path,
+            label_column=columns.label,
+            split_column=columns.split,
+            group_column=columns.group,
+        )
     elif not path.exists() and source in _BY_NAME:
         bunch = _BY_NAME[source]()
     elif path.exists():
@@ -116,50 +119,6 @@ def _checked(split, source):
             f"{int(split.isna().argmax())}. Name one for each, or none at all."
         )
     return split.astype(str).str.strip().str.lower()
-
-
-def _read_folder(path):
-    from skblood.datasets import load_image_folder
-    from skblood.datasets._folders import ALL_SPLITS, SPLIT_NAMES, visible_folders
-
-    # As there: a class may be called "test" as well.
-    found = [f for f in visible_folders(path) if f.name.lower() in SPLIT_NAMES]
-    has_parts = any(visible_folders(folder) for folder in found)
-    return load_image_folder(path, split=ALL_SPLITS if has_parts else None)
-
-
-def _read_npz(path):
-    from skblood.datasets import load_npz
-    from skblood.datasets._bunch import as_dataset
-    from skblood.datasets._medmnist import SPLITS
-
-    members = zipfile.ZipFile(path).namelist() if zipfile.is_zipfile(path) else []
-    parts = [name for name in SPLITS if f"{name}_images.npy" in members]
-    if len(parts) in (0, len(SPLITS)):
-        return load_npz(path)  # or its complaint
-    import pandas as pd
-
-    read = [load_npz(path, part) for part in parts]
-    return as_dataset(
-        np.concatenate([each.data for each in read]),
-        np.concatenate([each.target for each in read]),
-        description="",
-        return_X_y=False,
-        frame=pd.concat([each.frame for each in read], ignore_index=True),
-    )
-
-
-def _read_table(path, columns):
-    from skblood.datasets import load_csv
-
-    bunch = load_csv(
-        path,
-        path_column=columns.path,
-        label_column=columns.label,
-        group_column=columns.group,
-    )
-    bunch.frame = bunch.frame.rename(columns={columns.split: "split"})
-    return bunch
 
 
 def _draw():
@@ -211,7 +170,9 @@ def find_images(arguments):
     if any(name.lower().endswith(".npz") for name in arguments):
         if len(arguments) > 1:
             raise ValueError("An npz file holds images in memory: name it alone, without others.")
-        X = _read_npz(Path(arguments[0]).expanduser()).data
+        from skblood.datasets import load_npz
+
+        X = load_npz(arguments[0]).data
         return _names(X, arguments[0]), X
     paths = [path for argument in arguments for path in _expand(argument)]
     return paths, paths

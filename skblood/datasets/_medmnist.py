@@ -50,7 +50,7 @@ def load_npz(path, split=None, *, return_X_y=False):
     path : str or path-like
         The ``.npz`` file.
     split : {"train", "val", "test"}, default=None
-        Split to read; None reads the three of them, in this order.
+        Split to read; None reads those that the file holds, in this order.
     return_X_y : bool, default=False
         Return ``(data, target)`` only.
 
@@ -218,14 +218,15 @@ def _read_npz(path, split):
     path = Path(path).expanduser()
     if not path.exists():
         raise FileNotFoundError(f"There is no file {str(path)!r} (in {os.getcwd()!r}).")
-    names = SPLITS if split is None else (split,)
     # Opened here, since numpy leaves the file of a broken archive open.
     with open(path, "rb") as file:
         archive = _open_archive(file, path)
+        held = [name for name in SPLITS if f"{name}_images" in archive]
+        names = [split] if split else held or SPLITS  # of none, the first is found missing
         X, y = zip(*(_read_split(archive, name, path) for name in names), strict=True)
     splits = np.repeat(names, [len(labels) for labels in y])
     # A single split is not copied.
-    return (X[0] if split else np.concatenate(X)), np.concatenate(y), splits
+    return (X[0] if len(X) == 1 else np.concatenate(X)), np.concatenate(y), splits
 
 
 def _frame(y, splits):

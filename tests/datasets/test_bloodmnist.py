@@ -102,8 +102,14 @@ class TestNpz:
     def test_split_that_the_file_lacks(self, tmp_path, arrays):
         path = tmp_path / "train_only.npz"
         np.savez(path, **{k: v for k, v in arrays.items() if k.startswith("train")})
-        assert len(load_npz(path, "train").data) == 16
+        assert len(load_npz(path, "train").data) == len(load_npz(path).data) == 16
         with pytest.raises(ValueError, match=r"lacks \['val_images', 'val_labels'\] and holds \["):
+            load_npz(path, "val")
+
+    def test_file_without_any_split(self, tmp_path):
+        path = tmp_path / "other.npz"
+        np.savez(path, x=np.zeros(3))
+        with pytest.raises(ValueError, match=r"lacks \['train_images', .* holds \['x'\]"):
             load_npz(path)
 
     @pytest.mark.parametrize(

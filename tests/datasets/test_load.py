@@ -110,3 +110,20 @@ def test_file_of_another_kind(tmp_path):
 def test_nothing_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         load_cells(tmp_path / "nowhere")
+
+
+def test_groups_and_another_column_of_splits(table):
+    frame = pd.read_csv(table).rename(columns={"split": "part"}).assign(slide=["s1", "s2", "s3"])
+    frame.to_csv(table, index=False)
+    cells = load_cells(table, split="test", split_column="part", group_column="slide")
+    assert cells.groups.tolist() == ["s3"]
+    assert cells.paths.tolist() == cells.data.tolist()
+    assert cells.frame["split"].tolist() == ["test"]
+
+
+def test_npz_with_some_of_the_splits(npz, tmp_path):
+    arrays = dict(np.load(npz))
+    held = {name: each for name, each in arrays.items() if not name.startswith("val")}
+    np.savez(tmp_path / "two.npz", **held)
+    cells = load_cells(tmp_path / "two.npz")
+    assert cells.frame["split"].tolist() == ["train"] * 4 + ["test"] * 3
