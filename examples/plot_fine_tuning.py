@@ -100,3 +100,11 @@ bars.set(xlabel="seconds of training", ylabel="macro-F1 on the test cells")
 bars.margins(x=0.35, y=0.15)
 save_figure(args, "fine_tuning_ways", figure)
 folder.cleanup()
+
+# %%
+# What is learned
+# ---------------
+# The head alone is most of the way for a twentieth of the price: on 600 cells of PBC at 64 px,
+# with a SqueezeNet of ImageNet, macro-F1 is 0.778 after 4 s, 0.792 with the last stage trained,
+# and 0.810 with everything after 73 s (one seed, 1,400 test cells). From scratch the same network
+# learns nothing in these epochs (0.04): so few cells are what pretrained weights are for.

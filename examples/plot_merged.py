@@ -114,3 +114,11 @@ ax.set_xticks(range(2), ["first", "second"])
 ax.set_yticks(range(3), trained_on)
 ax.set(xlabel="tested on", ylabel="trained on", title="balanced accuracy")
 save_figure(args, "merged_table", figure)
+
+# %%
+# What is learned
+# ---------------
+# A network knows the laboratory that it has seen: trained on 1,700 cells of PBC its balanced
+# accuracy is 0.94 there and 0.29 on the cells of wbc_tecom (Zheng et al. 2018), and trained on 255
+# of these 0.77 there and 0.40 on PBC (one seed). Trained on both it is 0.94 and 0.79: a second
+# laboratory costs the first nothing, and what is missing for a third is not known from these two.

@@ -12,6 +12,7 @@ from skblood._cli._output import check_new, print_json
 def export(
     model: Model,
     out: Annotated[Path, typer.Argument(metavar="OUT.onnx", help="The file to write.")],
+    as_json: AsJson = False,
     overwrite: Overwrite = False,
 ):
     """Write a model as ONNX: uint8 pixels in, probabilities out, preprocessing within.
@@ -28,7 +29,10 @@ def export(
     fitted = skblood.load(model, device="cpu")
     out.expanduser().parent.mkdir(parents=True, exist_ok=True)
     difference = skblood.export_onnx(fitted, out)
-    print(f"{out}: differs from the model by {difference:.1e} at most.")
+    if as_json:
+        print_json({"path": str(out), "largest_difference": difference})
+    else:
+        print(f"{out}: differs from the model by {difference:.1e} at most.")
 
 
 def info(

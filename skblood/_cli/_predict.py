@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from skblood._cli._data import find_images
-from skblood._cli._options import Crop, Device, ErrorMode, Images, Model, OnError, Overwrite
-from skblood._cli._output import check_new, check_table, say, write_table
+from skblood._cli._options import AsJson, Crop, Device, ErrorMode, Images, Model, OnError, Overwrite
+from skblood._cli._output import check_new, check_table, print_json, say, write_table
 
 # Images that are read and predicted at a time.
 _CHUNK = 1024
@@ -24,6 +24,7 @@ def predict(
     crop: Crop = None,
     on_error: OnError = ErrorMode.RAISE,
     device: Device = "auto",
+    as_json: AsJson = False,
     overwrite: Overwrite = False,
 ):
     """Predict the class of each image.
@@ -47,9 +48,13 @@ def predict(
         frame["error"] = [errors.get(i, "") for i in range(len(names))]
         if errors:
             say(f"skblood: {len(errors)} of {len(names)} images cannot be read; see their error.")
-    write_table(out, frame)
+    if out is not None or not as_json:
+        write_table(out, frame)
     if out is not None:
         say(f"{out}: {len(names) - len(errors)} images predicted.")
+    if as_json:
+        rows = frame.to_dict("records")
+        print_json({"n_images": len(names), "n_unreadable": len(errors), "predictions": rows})
 
 
 def load_classifier(path, device):

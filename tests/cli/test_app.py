@@ -158,6 +158,9 @@ class TestExport:
 
         out = tmp_path / "new" / "cells.onnx"
         assert "differs from the model by" in shell("export", model_file, out).stdout
+        document = json.loads(shell("export", model_file, out, "--json", "--overwrite").stdout)
+        assert document["path"] == str(out)
+        assert 0 <= document["largest_difference"] < 1e-4
         cells = skblood.datasets.load_image_folder(cell_folder, split="test")
         images = skblood.images.read_images(cells.data)
         (found,) = onnxruntime.InferenceSession(out).run(None, {"images": images})

@@ -1,6 +1,7 @@
 """`skblood predict` and `skblood embed`: every form of images in, every form of table out."""
 
 import io
+import json
 import sys
 from pathlib import Path
 
@@ -45,6 +46,17 @@ class TestTable:
         np.testing.assert_allclose(frame.iloc[:, 3:], expected, rtol=1e-12)
         np.testing.assert_allclose(frame["probability"], expected.max(axis=1), rtol=1e-12)
         assert frame["label"].tolist() == model.predict(frame["path"].tolist()).tolist()
+
+    @pytest.mark.parametrize("with_file", [False, True])
+    def test_json(self, shell, model_file, damaged, tmp_path, with_file):
+        more = ["--out", tmp_path / "a.csv"] if with_file else []
+        result = shell("predict", model_file, damaged, "--json", "--on-error", "skip", *more)
+        document = json.loads(result.stdout)
+        assert (document["n_images"], document["n_unreadable"]) == (5, 2)
+        rows = document["predictions"]
+        assert rows[0]["label"] in CLASSES and rows[0]["probability"] <= 1
+        assert rows[1]["probability"] is None and "not an image" in rows[1]["error"]
+        assert (tmp_path / "a.csv").exists() == with_file
 
     @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
     def test_file(self, shell, model_file, cell_folder, tmp_path, suffix):
