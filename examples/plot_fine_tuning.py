@@ -98,6 +98,7 @@ curves.set(xlabel="epoch", ylabel="macro-F1 on the test cells", ylim=(0, 1))
 curves.legend(loc="lower right")
 bars.set(xlabel="seconds of training", ylabel="macro-F1 on the test cells")
 bars.margins(x=0.35, y=0.15)
+bars.set_xlim(left=0)
 save_figure(args, "fine_tuning_ways", figure)
 folder.cleanup()
 
