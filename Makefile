@@ -12,8 +12,9 @@ ARGS ?=
 demo: $(VENV)/.installed
 	$(PY) examples/quickstart.py $(ARGS)
 
+# Side by side; a file's tests stay together, since they share what is costly to make.
 test: $(VENV)/.installed
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 bench: $(VENV)/.installed
 	$(PY) -m benchmarks --quick $(ARGS)

@@ -14,6 +14,7 @@ GROUP = "Comparisons at 64 px"
 # Epochs of an encoder. One of cellnet_s takes about twenty seconds on one core; a comparison is of
 # many runs, so there are few.
 _EPOCHS = 5
+_AS_LONG_AS_SMOTE = 8  # SMOTE makes 1.6 images of one, and so more steps of an epoch
 _BASE = Recipe(
     name="cellnet-64",
     paper=GROUP,
@@ -30,6 +31,12 @@ _SQUEEZENET = "torchvision/squeezenet1_0"
 
 RECIPES = (
     _BASE,
+    replace(
+        _BASE,
+        name="cellnet-64-longer",
+        system="cellnet_s, cross-entropy, as many steps as with SMOTE",
+        parameters={**_BASE.parameters, "max_epochs": _AS_LONG_AS_SMOTE},
+    ),
     replace(
         _BASE,
         name="contrastive-64",
@@ -71,6 +78,8 @@ RECIPES = (
 PAIRS = (
     ("contrastive-64", "cellnet-64"),
     ("smote-64", "cellnet-64"),
+    ("smote-64", "cellnet-64-longer"),
+    ("contrastive-64", "cellnet-64-longer"),
     ("balanced-64", "cellnet-64"),
     ("smote-64", "balanced-64"),
     ("hybrid-64", "squeezenet-64"),
