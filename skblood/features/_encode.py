@@ -6,7 +6,7 @@ import numpy as np
 import timm
 import torch
 
-from skblood.augment import CellAugment
+from skblood.augment._policies import is_own
 from skblood.training import as_nchw, hash_weights, seeded
 
 # To be raised when this package computes other features from the same settings.
@@ -45,7 +45,7 @@ def encode_images(images, keys, network, forward, *, store, settings, augment=No
         return forward(change(chosen, keys[rows], augment, view) if view else chosen)
 
     # What another callable does, no key can tell.
-    if store is None or (view and type(augment) is not CellAugment):
+    if store is None or (view and not is_own(augment)):
         return compute(np.arange(len(images)))
     facts = (*settings, images.shape[1:], images.dtype.str, view, str(augment) if view else None)
     return store.fetch(network_key(network, facts), keys, compute)

@@ -1,13 +1,12 @@
-"""Augmentation of a whole batch of cell images, on its device."""
+"""The augmentation that suits cells of one laboratory."""
 
 import torch
-from torch import nn
-from torch.nn import functional as F
 
-__all__ = ["CellAugment"]
+from ._augment import Augment, symmetric
+from ._frame import resample
 
 
-class CellAugment(nn.Module):
+class CellAugment(Augment):
     """Random changes that leave a cell's class as it is, drawn for each image.
 
     A smear has no up and no left, so flips and quarter turns come first; shifts by whole pixels
@@ -49,11 +48,6 @@ class CellAugment(nn.Module):
         self.scale = scale
         self.colour = colour
 
-    def extra_repr(self):
-        """Return the parameters, for `repr`."""
-        names = ("flip", "shift", "rotation", "scale", "colour")
-        return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
-
     def forward(self, images):
         """Change each image of a batch.
 
@@ -92,7 +86,7 @@ class CellAugment(nn.Module):
         """Return the position along an axis, for each image, that each pixel comes from."""
         positions = torch.arange(side, device=device).expand(n, side)
         if self.shift:
-            shift = (self.shift * side * _symmetric(n, 1, device=device)).round().long()
+            shift = (self.shift * side * symmetric(n, 1, device=device)).round().long()
             positions = _mirrored(positions - shift, side)
         if self.flip:
             flipped = torch.rand(n, 1, device=device) < 0.5
@@ -101,33 +95,20 @@ class CellAugment(nn.Module):
 
     def _turn_and_scale(self, images):
         n, device = len(images), images.device
-        height, width = images.shape[2:]
-        angle = torch.deg2rad(self.rotation * _symmetric(n, device=device))
-        size = 1 + self.scale * _symmetric(n, device=device)
-        cos, sin, zero = angle.cos() / size, angle.sin() / size, torch.zeros_like(angle)
-        # affine_grid counts in half sides, which differ between the axes.
-        rows = [
-            torch.stack([cos, -sin * height / width, zero], 1),
-            torch.stack([sin * width / height, cos, zero], 1),
-        ]
-        grid = F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
-        return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+        angle = torch.deg2rad(self.rotation * symmetric(n, device=device))
+        size = 1 + self.scale * symmetric(n, device=device)
+        return resample(images, angle, size, size)
 
     def _stain(self, images):
         n, c = images.shape[:2]
         device = images.device
         mean = images.mean((2, 3), keepdim=True)
-        gain = 1 + self.colour * _symmetric(n, c, 1, 1, device=device)
-        contrast = 1 + self.colour * _symmetric(n, 1, 1, 1, device=device)
-        brightness = self.colour / 2 * _symmetric(n, 1, 1, 1, device=device)
+        gain = 1 + self.colour * symmetric(n, c, 1, 1, device=device)
+        contrast = 1 + self.colour * symmetric(n, 1, 1, 1, device=device)
+        brightness = self.colour / 2 * symmetric(n, 1, 1, 1, device=device)
         # (images - mean) * contrast + mean * gain + brightness, without a copy at each step.
         changed = images * contrast
         return changed.add_(mean * (gain - contrast) + brightness).clamp_(0, 1)
-
-
-def _symmetric(*shape, device):
-    """Draw from -1..1."""
-    return 2 * torch.rand(shape, device=device) - 1
 
 
 def _mirrored(positions, side):

@@ -1,0 +1,20 @@
+"""Augmentation of a whole batch of cell images, on its device."""
+
+from ._background import BackgroundAugment
+from ._cells import CellAugment
+from ._frame import FrameAugment
+from ._light import LightAugment
+from ._optics import OpticsAugment
+from ._policies import POLICIES, make_augment
+from ._stain import StainAugment
+
+__all__ = [
+    "POLICIES",
+    "BackgroundAugment",
+    "CellAugment",
+    "FrameAugment",
+    "LightAugment",
+    "OpticsAugment",
+    "StainAugment",
+    "make_augment",
+]
