@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from numbers import Integral
 
-from skblood._base import BACKBONE_CONSTRAINTS
+from skblood._base import BACKBONE_CONSTRAINTS, STANDARDIZE_CONSTRAINT
 from skblood._classifier import CellClassifier
 from skblood._sklearn import Interval
 from skblood.backbones import create_backbone, fine_tunes
@@ -15,12 +15,14 @@ class BackboneClassifier(CellClassifier):
 
     weights: object = "default"
     trainable: object = "all"
+    standardize: str = "auto"
     n_views: int = 1
 
     _parameter_constraints = {
         **CellClassifier._parameter_constraints,
         "weights": BACKBONE_CONSTRAINTS["weights"],
         "trainable": BACKBONE_CONSTRAINTS["trainable"],
+        "standardize": STANDARDIZE_CONSTRAINT,
         "n_views": [Interval(Integral, 1, None, closed="left")],
     }
 
@@ -42,6 +44,7 @@ class BackboneClassifier(CellClassifier):
                 trainable=trainable,
                 image_shape=image_shape,
                 statistics=statistics,
+                standardize=self.standardize,
             )
             for name, weights, trainable in self._each_backbone()
         ]

@@ -5,7 +5,7 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -16,7 +16,9 @@ from skblood._table import read_table
 from skblood.backbones import backbone_config
 from skblood.features import FeatureStore, encode_images
 from skblood.images import (
+    CROP_RANGE,
     INTERPOLATIONS,
+    check_crop,
     fold_rows,
     holds_arrays,
     is_table,
@@ -40,6 +42,9 @@ BACKBONE_CONSTRAINTS = {
     "trainable": [StrOptions({"all", "head"}), Interval(Integral, 1, None, closed="left")],
 }
 
+# What pixels are standardised by, which all backbones of a model share.
+STANDARDIZE_CONSTRAINT = [StrOptions({"auto", "image"})]
+
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class CellModel(BaseEstimator):
@@ -51,6 +56,7 @@ class CellModel(BaseEstimator):
     """
 
     image_shape: tuple | None = None
+    crop: float = 1.0
     image_size: int | tuple | None = None
     interpolation: str = "bilinear"
     device: str = "auto"
@@ -61,6 +67,7 @@ class CellModel(BaseEstimator):
 
     _parameter_constraints = {
         "image_shape": ["array-like", None],
+        "crop": [Interval(Real, *CROP_RANGE, closed="both")],
         "image_size": [Interval(Integral, 1, None, closed="left"), "array-like", None],
         "interpolation": [StrOptions(set(INTERPOLATIONS))],
         "device": [str],
@@ -85,6 +92,11 @@ class CellModel(BaseEstimator):
         """Return the names of the backbones, whose configuration decides the image size."""
         raise NotImplementedError
 
+    @property
+    def _network(self):
+        """The fitted network, preprocessing included."""
+        return self.net_.module_ if hasattr(self, "net_") else self.network_
+
     def _read_to_fit(self, X, unreadable=None):
         """Read X, and set what later calls are held to.
 
@@ -97,14 +109,16 @@ class CellModel(BaseEstimator):
         Returns
         -------
         images : ndarray of shape (n, h, w, c), dtype uint8 or float32
-            No larger than the network's image size; smaller ones are resized batch by batch.
+            Cropped, and no larger than the network's image size; smaller ones are resized batch
+            by batch.
         """
-        self.image_size_ = self._resolve_image_size()
+        self.image_size_, self.crop_ = self._resolve_image_size(), float(self.crop)
         if is_table(X):
             rows = read_table(self, X, ensure_min_samples=1)
             self._fold_shape = resolve_fold(rows.shape[1], self.image_shape, self._odd_rows)
             if self._fold_shape[0] == 1:
-                self.image_size_ = None  # rows of numbers have no size to be brought to
+                # Rows of numbers have no size to be brought to, and no frame.
+                self.image_size_, self.crop_ = None, 1.0
             images = self._shrink(fold_rows(rows, self._fold_shape))
         else:
             images = self._read(X, unreadable=unreadable)
@@ -113,6 +127,7 @@ class CellModel(BaseEstimator):
             self.n_features_in_ = math.prod(self._fold_shape)
             if hasattr(self, "feature_names_in_"):
                 del self.feature_names_in_
+        images = self._crop_own_size(images)
         self._is_pixels = images.dtype == np.uint8
         size = images.shape[1:3] if self.image_size_ is None else self.image_size_
         self.image_shape_ = (*size, images.shape[3])
@@ -128,10 +143,10 @@ class CellModel(BaseEstimator):
             channels = None if holds_arrays(X) else self.image_shape_[2]
             images = self._read(X, channels=channels, unreadable=unreadable)
         self._check_like_fitted(images)
-        return images
+        return self._crop_own_size(images)
 
     def _check_like_fitted(self, images):
-        given, fitted = images.shape[1:], self.image_shape_
+        given, fitted = images.shape[1:], self._given_shape
         same_size = self.image_size_ is not None or given[:2] == fitted[:2]
         if not same_size or given[2] != fitted[2]:
             raise ValueError(
@@ -145,6 +160,34 @@ class CellModel(BaseEstimator):
                 f"X holds {kinds[not self._is_pixels]}, but {type(self).__name__} was fitted "
                 f"with {kinds[self._is_pixels]}. Give X in the form that fit was given."
             )
+
+    @property
+    def _given_shape(self):
+        """The shape that images must be given in; where there is a size, what they become."""
+        if self.image_size_ is not None:
+            return self.image_shape_
+        return (*self._fold_shape[:2], self.image_shape_[2])
+
+    def _reframe(self, crop):
+        """Let a fitted model look at another share of images; its network stays as it is.
+
+        A network that worked at the images' own size goes on at the size that it was fitted at.
+
+        Parameters
+        ----------
+        crop : float
+            Replaces the parameter, and what `fit` made of it.
+        """
+        check_crop(crop)
+        if self._fold_shape[0] == 1:
+            raise ValueError(
+                f"{type(self).__name__} was fitted with rows of numbers, which cannot be cropped. "
+                "Leave the crop out, or fit with images."
+            )
+        self.crop, self.crop_ = crop, float(crop)
+        if self.image_size_ is None:
+            size = self.image_shape_[:2]
+            self.image_size = self.image_size_ = self._network.image_size = size
 
     @contextmanager
     def _all_or_nothing(self):
@@ -160,10 +203,18 @@ class CellModel(BaseEstimator):
     def _shrink(self, images):
         return images if self.image_size_ is None else self._read(images)
 
-    def _read(self, X, **options):
+    def _crop_own_size(self, images):
+        """Crop images that are not resized: when it is known that their size is the right one."""
+        if self.image_size_ is not None or self.crop_ == 1:
+            return images
+        return self._read(images, crop=self.crop_)
+
+    def _read(self, X, *, crop=None, **options):
+        """Read X, resized and cropped if there is a size; `crop` is for where there is none."""
         store = self._store()
         return read_images(
             X,
+            crop=crop or (1.0 if self.image_size_ is None else self.crop_),
             size=self.image_size_,
             interpolation=self.interpolation,
             # A store in memory would be a second copy of what the fit holds.

@@ -9,7 +9,7 @@ import re
 from sklearn.pipeline import Pipeline
 
 from skblood._markdown import as_text, bullets, table
-from skblood.backbones import resolve_weights
+from skblood.backbones import ImageStandardize, resolve_weights
 
 # Parameters that say where and how a fit ran, not what the model is, and are the user's own paths;
 # and the weights, which are told with the backbones.
@@ -33,7 +33,7 @@ def describe_steps(model, steps):
 
 def describe_model(ours):
     """Say what an estimator is made of."""
-    size = sum(each.numel() for each in _network(ours).parameters())
+    size = sum(each.numel() for each in ours._network.parameters())
     rows = [("estimator", type(ours).__name__)]
     rows += [("backbone", text) for text in _backbones(ours)]
     rows += [("parameters of the network", f"{size:,}")]
@@ -88,26 +88,30 @@ def describe_evaluation(reports, trained):
 
 def describe_preprocessing(ours):
     """Say what is done with images before the network sees them."""
-    height, width, n_channels = ours.image_shape_
+    height, width, n_channels = ours._given_shape
     if ours._is_pixels:
         colour = {1: "gray", 3: "RGB"}.get(n_channels, f"{n_channels} channels")
         items = [f"Pixels in 0..255 (uint8), or in 0..1 (float); {colour}."]
+        cropped = [] if ours.crop_ == 1 else [_describe_crop(ours.crop_)]
         if ours.image_size_ is None:
-            items += [f"Size: {height} x {width} px (height x width), as they come."]
+            items += [f"Size: {height} x {width} px (height x width), as they come.", *cropped]
         else:
             items += [
+                *cropped,
                 f"Resized to {height} x {width} px (height x width), {ours.interpolation} with "
-                "antialiasing."
+                "antialiasing.",
             ]
         items += ["Divided by 255."]
     else:
         items = [f"Rows of {n_channels} numbers."]
-    items += [_standardisation(backbone.standardize) for backbone in _network(ours).backbones]
+    items += [_standardisation(backbone.standardize) for backbone in ours._network.backbones]
     yield bullets(dict.fromkeys(items))
 
 
-def _network(ours):
-    return ours.net_.module_ if hasattr(ours, "net_") else ours.network_
+def _describe_crop(crop):
+    if crop < 1:
+        return f"Cropped to {crop:.4g} of each side, around the centre."
+    return f"Continued by its mirror images to {crop:.4g} times each side, around the centre."
 
 
 def _backbones(ours):
@@ -201,6 +205,8 @@ def _cells(estimate):
 
 
 def _standardisation(standardize):
+    if isinstance(standardize, ImageStandardize):
+        return "Each image standardised by its own darkest and brightest spot, per channel."
     n_channels = len(standardize.mean)
     if n_channels > _MAX_CHANNELS:
         return f"Each of the {n_channels} standardised by its mean and deviation in training."

@@ -5,6 +5,11 @@ _PARAMETERS = {
         What rows of flattened pixels fold to: (height, width, channels) or (height, width), by
         numpy's reshape rules, one -1 included. None: square RGB, then square gray. A fold of
         height 1 is no image but a row of numbers, which may have any value.""",
+    "crop": """float in [0.01, 4], default=1.0
+        The share of each side of an image that is kept, around the centre, before it is resized;
+        to a thousandth. Above 1, the image is continued by its mirror images, so that the cell
+        gets smaller. Another laboratory may need another one; what `fit` was given is used until
+        the next `fit`. Rows of numbers are never cropped.""",
     "image_size": """int or (int, int), default=None
         Height and width that the network works at; images of any size are brought to it. None:
         the size that the backbone was made for; where it was made for any, the images' own,
@@ -16,10 +21,17 @@ _PARAMETERS = {
         Units of each hidden layer (ReLU) between the features and the output; () for none.""",
     "dropout": """float in [0, 1), default=0.3
         Share of units dropped after each hidden layer; without one, of the features.""",
-    "augment": """"cells", callable or None, default="cells"
-        Random changes of the training images, drawn anew in each epoch. "cells" is
-        `skblood.augment.CellAugment()`; a callable maps a float batch (n, c, h, w) in 0..1 to one
-        of the same shape. Rows of numbers are never changed by "cells".""",
+    "standardize": """{"auto", "image"}, default="auto"
+        What the pixels are standardised by: "auto", the mean and the standard deviation of each
+        channel that the weights were made with, or, where they are random, those of the training
+        images; "image", the darkest and the brightest spot of each image, so that a
+        laboratory's lamp, white balance, exposure and amount of stain hardly count.""",
+    "augment": """"cells", "stain", "laboratory", callable or None, default="cells"
+        Random changes of the training images, drawn anew in each epoch: moves and mild colours
+        ("cells"), other stains and other light as well ("stain"), or all that differs from one
+        laboratory to the next ("laboratory"); see `skblood.augment`. A callable maps a float batch
+        (n, c, h, w) in 0..1 to one of the same shape. Rows of numbers are changed by callables
+        only.""",
     "optimizer": """{"adam", "adamw", "sgd", "rmsprop"}, default="adamw"
         The optimizer, torch's.""",
     "lr": """float or "auto", default="auto"

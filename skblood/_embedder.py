@@ -7,7 +7,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from skblood._base import BACKBONE_CONSTRAINTS, CellModel
+from skblood._base import BACKBONE_CONSTRAINTS, STANDARDIZE_CONSTRAINT, CellModel
 from skblood._docs import document
 from skblood._sklearn import fit_context
 from skblood._training_set import channel_statistics
@@ -61,11 +61,13 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
 
     backbone: str = field(default="efficientnet_b0", kw_only=False)
     weights: object = "default"
+    standardize: str = "auto"
 
     _parameter_constraints = {
         **CellModel._parameter_constraints,
         "backbone": BACKBONE_CONSTRAINTS["backbone"],
         "weights": BACKBONE_CONSTRAINTS["weights"],
+        "standardize": STANDARDIZE_CONSTRAINT,
     }
 
     def __sklearn_tags__(self):
@@ -115,6 +117,7 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
             trainable="head",
             image_shape=self.image_shape_,
             statistics=statistics,
+            standardize=self.standardize,
         )
         return CellNetwork([backbone], nn.Identity(), self.image_size_, self.interpolation)
 

@@ -12,12 +12,14 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+from sklearn.utils.validation import _num_samples as num_samples
 
 __all__ = [
     "Interval",
     "StrOptions",
     "check_sample_weight",
     "fit_context",
+    "num_samples",
     "safe_indexing",
     "validate_parameter_constraints",
 ]

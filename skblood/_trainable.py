@@ -15,7 +15,8 @@ from skblood._base import CellModel
 from skblood._exceptions import TrainingInterrupted
 from skblood._identity import checkpoint_file
 from skblood._sklearn import Interval, StrOptions
-from skblood.augment import CellAugment
+from skblood.augment import make_augment
+from skblood.augment._policies import POLICIES
 from skblood.backbones import Standardize
 from skblood.training import (
     OPTIMIZERS,
@@ -96,7 +97,7 @@ class TrainableModel(CellModel):
         **CellModel._parameter_constraints,
         "hidden_layer_sizes": ["array-like"],
         "dropout": [Interval(Real, 0, 1, closed="left")],
-        "augment": [StrOptions({"cells"}), callable, None],
+        "augment": [StrOptions(set(POLICIES)), callable, None],
         "optimizer": [StrOptions(set(OPTIMIZERS))],
         "lr": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
@@ -290,6 +291,7 @@ class TrainableModel(CellModel):
         return self.lr
 
     def _augmentation(self):
-        if self.augment == "cells":
-            return CellAugment() if self._is_pixels and min(self.image_shape_[:2]) > 1 else None
-        return self.augment
+        if not isinstance(self.augment, str):
+            return self.augment
+        takes = self._is_pixels and min(self.image_shape_[:2]) > 1
+        return make_augment(self.augment) if takes else None

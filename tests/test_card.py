@@ -140,6 +140,27 @@ class TestOfAClassifier:
         mean = transfer.net_.module_.backbones[0].standardize.mean.tolist()
         assert any(", ".join(f"{value:.4g}" for value in mean) in line for line in lines)
 
+    @pytest.mark.parametrize(
+        ("crop", "line"),
+        [
+            (0.5, "- Cropped to 0.5 of each side, around the centre."),
+            (1.25, "- Continued by its mirror images to 1.25 times each side, around the centre."),
+        ],
+    )
+    def test_crop(self, crop, line):
+        X, _ = make_blood_cells(40, image_size=16, random_state=0)
+        lines = {}
+        for size in (None, 12):
+            clf = MLPCellClassifier((8,), crop=crop, image_size=size, **{**QUICK, "max_epochs": 1})
+            lines[size] = section(model_card(clf.fit(X, np.arange(40) % 2)), "Preprocessing")
+        given = lines[None].index("- Size: 16 x 16 px (height x width), as they come.")
+        assert lines[None][given + 1] == line
+        resized = "- Resized to 12 x 12 px (height x width), bilinear with antialiasing."
+        assert lines[12][lines[12].index(line) + 1] == resized
+
+    def test_no_crop(self, transfer):
+        assert "each side" not in model_card(transfer)
+
     def test_limits(self, transfer):
         card = model_card(transfer)
         assert "For research use" in card and "not a medical device" in card

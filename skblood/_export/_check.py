@@ -58,7 +58,7 @@ def _in_float32(model, network, folder):
 def _draw(model, network):
     """Return batches like those that the model was fitted on, the same ones each time."""
     rng = np.random.default_rng(0)
-    height, width, n_channels = model.image_shape_
+    height, width, n_channels = model._given_shape
     if not model._is_pixels:
         scale = network.backbones[0].standardize
         rows = rng.standard_normal((5, height, width, n_channels))

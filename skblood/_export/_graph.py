@@ -1,8 +1,10 @@
 """The whole way from what X holds to what a model answers, as one module."""
 
+import torch
 from torch import nn
 
 from skblood._export._resize import resize
+from skblood.images import crop_places
 
 
 class Graph(nn.Module):
@@ -17,14 +19,17 @@ class Graph(nn.Module):
         Whether it takes images; else rows of float32.
     classifies : bool
         Whether its outputs are logits, to be turned into probabilities.
+    crop : float
+        The share of each side of an image that is kept.
     """
 
-    def __init__(self, network, image_shape, is_pixels, classifies):
+    def __init__(self, network, image_shape, is_pixels, classifies, crop):
         super().__init__()
         self.network = network
         self.image_shape = image_shape
         self.is_pixels = is_pixels
         self.classifies = classifies
+        self.crop = crop
 
     def forward(self, x):
         """Map images ``(n, h, w, c)``, or rows ``(n, d)``, to ``(n, n_classes)`` or features."""
@@ -37,8 +42,11 @@ class Graph(nn.Module):
         return out.softmax(1) if self.classifies else out
 
     def _scaled(self, images):
-        """Do what `CellNetwork.prepare` does, for any size."""
+        """Crop as reading does, and do what `CellNetwork.prepare` does, for any size."""
         network = self.network
+        for axis in (2, 3) if self.crop != 1 else ():
+            places = crop_places(images.shape[axis], self.crop, torch.arange)
+            images = images.index_select(axis, places)
         if network.image_size is not None:
             images = resize(images, network.image_size, network.interpolation)
         return images.float() / 255

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 from importlib import import_module
 
 import torch
@@ -21,10 +22,10 @@ _USE = "research use; not a medical device"
 def export_onnx(model, path):
     """Write a fitted model as an ONNX file, which answers without Python, skblood or PyTorch.
 
-    The preprocessing is inside: images go in as they are, as uint8, and are resized, scaled and
-    standardised by the graph, each pixel to the bit as `skblood` does it. Before anything is
-    written, ONNX Runtime has to give the answers of the model for drawn images of two sizes and
-    in batches of two lengths, within 1e-4.
+    The preprocessing is inside: images go in as they are, as uint8, and are cropped, resized,
+    scaled and standardised by the graph, each pixel to the bit as `skblood` does it. Before
+    anything is written, ONNX Runtime has to give the answers of the model for drawn images of two
+    sizes and in batches of two lengths, within 1e-4.
 
     Parameters
     ----------
@@ -96,9 +97,9 @@ def export_onnx(model, path):
     """
     _check_packages()
     _check_model(model)
-    network = copy.deepcopy(model.net_.module_ if hasattr(model, "net_") else model.network_)
+    network = copy.deepcopy(model._network).cpu()
     classifies = hasattr(model, "classes_")
-    graph = Graph(network.cpu(), model.image_shape_, model._is_pixels, classifies).eval()
+    graph = Graph(network, model.image_shape_, model._is_pixels, classifies, model.crop_).eval()
     contract = _contract(model)
     names = contract["name"], "probabilities" if classifies else "features"
     proto = make_proto(graph, _example(model), _free_axes(contract), names)
@@ -153,7 +154,7 @@ def _contract(model):
             "axes": ["n", "columns"],
             "shape": [None, model.n_features_in_],
         }
-    height, width, n_channels = model.image_shape_
+    height, width, n_channels = model._given_shape
     size = [height, width] if model.image_size_ is None else [None, None]
     return {
         "name": "images",
@@ -174,9 +175,11 @@ def _example(model):
     """Return two images, or rows, for the exporter to follow through the network."""
     if not model._is_pixels:
         return torch.zeros(2, model.n_features_in_)
-    height, width, n_channels = model.image_shape_
+    height, width, n_channels = model._given_shape
     if model.image_size_ is not None:
-        height, width = height + 3, width + 5  # no size that could be taken for a fixed one
+        # No size that could be taken for a fixed one, as a single pixel that is left would be.
+        least = math.ceil(2 / model.crop_)
+        height, width = max(height, least) + 3, max(width, least) + 5
     return torch.zeros(2, height, width, n_channels, dtype=torch.uint8)
 
 

@@ -9,10 +9,12 @@ from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 from skorch.history import History
 
+from skblood._adapt._report import Adaptation
 from skblood._base import CellModel
 from skblood._persistence._container import layout_of
 from skblood._persistence._values import decode, encode, short
-from skblood.backbones import without_weights
+from skblood.backbones import ImageStandardize, without_weights
+from skblood.images import CROP_RANGE
 from skblood.training import resolve_device, seeded
 
 # Folders of the computer that the model was trained on. They are left out: a file from somebody
@@ -56,12 +58,12 @@ def describe(model):
     """
     check_is_fitted(model)
     parameters, left_out = _encode_parameters(model)
-    network = model.net_.module_ if hasattr(model, "net_") else model.network_
+    network = model._network
     document = {
         "class": type(model).__name__,
         "parameters": parameters,
         "attributes": _encode_attributes(model),
-        "preprocessing": _preprocessing(network),
+        "preprocessing": _preprocessing(network, model.crop_),
     }
     tensors = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
@@ -106,19 +108,23 @@ def _encode_attributes(model):
     return attributes
 
 
-def _preprocessing(network):
+def _preprocessing(network, crop):
     """Say what is done with pixels in 0..1, in words of the network: to be read by people."""
-    backbones = [
-        {"mean": each.standardize.mean.tolist(), "std": each.standardize.std.tolist()}
-        for each in network.backbones
-    ]
+    backbones = [_standardisation(each.standardize) for each in network.backbones]
     size = None if network.image_size is None else list(network.image_size)
     return {
+        "crop": crop,
         "image_size": size,
         "interpolation": network.interpolation,
         "range": [0, 1],
         "backbones": backbones,
     }
+
+
+def _standardisation(standardize):
+    if isinstance(standardize, ImageStandardize):
+        return {"by": "the darkest and the brightest spot of each image"}
+    return {"mean": standardize.mean.tolist(), "std": standardize.std.tolist()}
 
 
 def restore(document, layout, tensors, device):
@@ -196,7 +202,7 @@ def _decode_parameters(cls, stored, layout):
 
 
 def _decode_attributes(model, stored):
-    attributes = {name: decode(value) for name, value in stored.items()}
+    attributes = {name: decode(value) for name, value in (_SINCE_THEN | stored).items()}
     needed = set(_ATTRIBUTES) - _OPTIONAL - (set() if is_classifier(model) else _OF_CLASSIFIERS)
     if not needed <= set(attributes) <= needed | _OPTIONAL:
         odd = sorted((needed ^ set(attributes)) - _OPTIONAL)
@@ -239,7 +245,16 @@ def _is_output_config(value):
     return value in [{"transform": kind} for kind in (None, "default", "pandas", "polars")]
 
 
-_OPTIONAL = {"feature_names_in_", "_sklearn_output_config"}
+def _is_adaptation(value):
+    kinds = {"steps": tuple, "reason": str, "scores": dict, "n_labelled": dict, "n_unlabelled": int}
+    return isinstance(value, Adaptation) and all(
+        isinstance(getattr(value, name), kind) for name, kind in kinds.items()
+    )
+
+
+# What older files do not have, as it would stand there.
+_SINCE_THEN = {"crop_": 1.0}
+_OPTIONAL = {"feature_names_in_", "_sklearn_output_config", "adaptation_"}
 _OF_CLASSIFIERS = {"classes_", "history_", "n_iter_", "best_epoch_", "training_data_"}
 _ATTRIBUTES = {
     "classes_": _is_classes,
@@ -248,6 +263,7 @@ _ATTRIBUTES = {
     "best_epoch_": _is_count,
     "training_data_": _is_training_data,
     "image_shape_": lambda value: _is_shape(value, 3),
+    "crop_": lambda value: isinstance(value, float) and CROP_RANGE[0] <= value <= CROP_RANGE[1],
     "image_size_": lambda value: value is None or _is_shape(value, 2),
     "_fold_shape": lambda value: _is_shape(value, 3),
     "_is_pixels": lambda value: isinstance(value, bool),
@@ -255,6 +271,7 @@ _ATTRIBUTES = {
     "feature_names_in_": lambda value: isinstance(value, np.ndarray) and value.dtype == object,
     "_sklearn_output_config": _is_output_config,
     "device_": lambda value: isinstance(value, str),
+    "adaptation_": _is_adaptation,
 }
 
 

@@ -5,15 +5,17 @@ What JSON has is written as it is; of the rest, each is an object of one key, wh
 
 import math
 import os
+from functools import partial
 
 import numpy as np
 from skorch.history import History
 
-from skblood.augment import CellAugment
+from skblood._adapt._report import Adaptation
+from skblood._persistence._augments import NAMES, decode_augment, encode_augment
+from skblood.augment._policies import is_own
 
 # Bytes of an array, at most: its dtype alone could ask for any number.
 _MAX_ARRAY = 2**26
-_AUGMENT = ("flip", "shift", "rotation", "scale", "colour")
 
 
 def encode(value):
@@ -42,8 +44,10 @@ def encode(value):
         return {"tuple": [encode(item) for item in value]}
     if isinstance(value, dict):
         return {"dict": [[encode(key), encode(item)] for key, item in value.items()]}
-    if type(value) is CellAugment:
-        return {"CellAugment": {name: encode(getattr(value, name)) for name in _AUGMENT}}
+    if is_own(value):
+        return encode_augment(value)
+    if type(value) is Adaptation:
+        return {"Adaptation": {name: encode(part) for name, part in vars(value).items()}}
     if hasattr(value, "__array__"):
         return {"array": _encode_array(np.asarray(value))}
     raise TypeError(f"a {type(value).__name__} cannot be written as JSON")
@@ -77,7 +81,7 @@ def plain(value):
         return [plain(item) for item in value]
     if isinstance(value, np.ndarray):
         return value.tolist()
-    return str(value) if isinstance(value, CellAugment) else value
+    return str(value) if is_own(value) else value
 
 
 def _encode_epoch(epoch):
@@ -124,15 +128,6 @@ def _decode_float(text):
     return float(text)
 
 
-def _decode_augment(stored):
-    wrong = {
-        name: value for name, value in stored.items() if not isinstance(value, bool | float | int)
-    }
-    if wrong or set(stored) != set(_AUGMENT):
-        raise ValueError(f"its parameters must be the numbers {', '.join(_AUGMENT)}")
-    return CellAugment(**stored)
-
-
 def _decode_history(stored):
     history = History()
     for epoch in stored:
@@ -155,7 +150,8 @@ _DECODERS = {
     "history": _decode_history,
     "tuple": lambda stored: tuple(decode(item) for item in stored),
     "dict": _decode_dict,
-    "CellAugment": _decode_augment,
+    **{name: partial(decode_augment, name) for name in NAMES},
+    "Adaptation": lambda stored: Adaptation(**{name: decode(v) for name, v in stored.items()}),
     "array": _decode_array,
 }
 

@@ -6,6 +6,7 @@ and folded by :func:`fold_rows`; all else is read by :func:`read_images`.
 
 from ._channels import convert_channels
 from ._content import content_keys
+from ._crop import CROP_RANGE, check_crop, crop_places
 from ._files import file_key
 from ._forms import holds_arrays, is_table
 from ._pixels import as_uint8, to_numpy
@@ -15,10 +16,13 @@ from ._resize import INTERPOLATIONS, resize_batch, resize_images
 from ._rows import fold_rows, resolve_fold
 
 __all__ = [
+    "CROP_RANGE",
     "INTERPOLATIONS",
     "as_uint8",
+    "check_crop",
     "content_keys",
     "convert_channels",
+    "crop_places",
     "file_key",
     "fold_rows",
     "holds_arrays",

@@ -5,6 +5,7 @@ from tqdm.auto import tqdm
 
 from ._arrays import array_to_image, stack_to_images
 from ._channels import check_channels
+from ._crop import check_crop, crop_image
 from ._files import read_files, read_pil_images
 from ._forms import (
     PATH,
@@ -23,6 +24,7 @@ from ._stack import ImageStack
 def read_images(
     X,
     *,
+    crop=1.0,
     size=None,
     channels=None,
     interpolation="bilinear",
@@ -38,6 +40,9 @@ def read_images(
         Arrays are uint8 in 0..255 or floats in 0..1, with c = 1, 3 or 4 (RGBA, laid on white). A
         sequence holds paths (str or PathLike), PIL images, or arrays (h, w) or (h, w, c), all of
         one kind but maybe of different sizes. It is not changed.
+    crop : float in [0.01, 4], default=1.0
+        The share of each side that is kept, around the centre, before anything is resized. Above 1
+        an image is continued by its mirror images.
     size : tuple of (int, int), default=None
         Height and width. Images with a larger side are resized to it, and all are if they differ
         in size otherwise; a common smaller size is kept, as resizing it later, by
@@ -88,6 +93,7 @@ def read_images(
     >>> read_images(cells, size=(64, 64)).shape
     (2, 64, 64, 3)
     """
+    check_crop(crop)
     size = None if size is None else check_size(size)
     check_channels(channels)
     check_interpolation(interpolation)
@@ -97,8 +103,11 @@ def read_images(
     if form == SINGLE:
         raise ValueError(single_message(X))
     if form == STACK:
-        return _shrink(stack_to_images(images, channels), size, interpolation)
-    stack, found = _read_sequence(images, size, channels, interpolation, store, progress)
+        images = stack_to_images(images, channels)
+        if crop == 1:
+            return _shrink(images, size, interpolation)
+        # Image by image from here on, so that no second copy of all of them is made.
+    stack, found = _read_sequence(images, crop, size, channels, interpolation, store, progress)
     if unreadable is not None:
         unreadable.update(found)
     if found and (unreadable is None or len(found) == len(images)):
@@ -110,7 +119,7 @@ def read_images(
     return stack.complete()
 
 
-def _read_sequence(items, size, channels, interpolation, store, progress):
+def _read_sequence(items, crop, size, channels, interpolation, store, progress):
     """Read chunk by chunk: beside the result, no more than a chunk is ever in memory.
 
     Returns
@@ -120,10 +129,12 @@ def _read_sequence(items, size, channels, interpolation, store, progress):
         Position -> the item and why it cannot be read.
     """
     settings = (size, interpolation, channels or 3)
+    if crop != 1:
+        settings += (crop,)  # without, they are those of stores that knew no crop
 
     # Run on each image as soon as it is read: large images are never all in memory.
     def finish(image):
-        return _shrink(image[None], size, interpolation)[0]
+        return _shrink(crop_image(image, crop)[None], size, interpolation)[0]
 
     read = _reader(common_form(items), finish, channels, store, settings)
     stack, unreadable = ImageStack(len(items), size, interpolation, store), {}

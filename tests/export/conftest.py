@@ -69,6 +69,16 @@ CASES = {
     "nearest_mlp_two_names": Case(
         _mlp, classes=("Zelle", "Ärger"), options={"image_size": 9, "interpolation": "nearest"}
     ),
+    "cropped": Case(
+        _transfer, options={"backbone": "cellnet_t", "image_size": (20, 14), "crop": 0.56}
+    ),
+    "cropped_mlp_of_own_size": Case(_mlp, options={"crop": 0.5}),
+    "cropped_to_a_pixel": Case(_mlp, options={"image_size": 9, "crop": 0.03}),
+    "mirrored_gray_bicubic": Case(
+        _mlp,
+        form="gray",
+        options={"image_size": 11, "interpolation": "bicubic", "crop": 1.25},
+    ),
     "hybrid": Case(_hybrid, options={"backbones": ("cellnet_t", "cellnet_t")}),
     "contrastive": Case(
         partial(ContrastiveCellClassifier, "cellnet_t", pretrain_epochs=1, **QUICK)

@@ -31,7 +31,7 @@ def test_any_size_where_the_model_has_one(exported):
         assert_allclose(exported.run(X), exported.expected(X), atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["mlp", "own_size"])
+@pytest.mark.parametrize("name", ["mlp", "own_size", "cropped_mlp_of_own_size"])
 def test_only_the_fitted_size_where_it_has_none(export, name):
     exported = export(name)
     assert exported.model.image_size_ is None
@@ -89,6 +89,11 @@ class TestDrawnImages:
         model = export("own_size").model
         shapes = [X.shape for X in _draw(model, model.net_.module_)]
         assert shapes == [(1, 16, 16, 3), (3, 16, 16, 3)]
+
+    def test_as_they_are_before_they_are_cropped(self, export):
+        model = export("cropped_mlp_of_own_size").model
+        assert model.image_shape_ == (8, 8, 3)
+        assert [X.shape[1:] for X in _draw(model, model.net_.module_)] == [(16, 16, 3)] * 2
 
     def test_rows_are_like_those_of_fit(self, export):
         exported = export("mlp_on_rows")

@@ -13,7 +13,7 @@ QUICK = {"max_epochs": 1, "batch_size": 16, "random_state": 0, "device": "cpu"}
 MAKERS = {
     "transfer": lambda **more: skblood.TransferCellClassifier("cellnet_t", **QUICK | more),
     "frozen": lambda **more: skblood.TransferCellClassifier(
-        "cellnet_t", trainable="head", image_size=24, n_views=2, **QUICK | more
+        "cellnet_t", trainable="head", image_size=24, crop=0.75, n_views=2, **QUICK | more
     ),
     "mlp": lambda **more: skblood.MLPCellClassifier((8,), **QUICK | more),
     "hybrid": lambda **more: skblood.HybridFeatureClassifier(

@@ -40,6 +40,7 @@ def test_preprocessing(model, path):
     assert len(said) == len(network.backbones)
     np.testing.assert_allclose(said[0]["mean"], network.backbones[0].standardize.mean)
     np.testing.assert_allclose(said[0]["std"], network.backbones[0].standardize.std)
+    assert info["preprocessing"]["crop"] == model.crop_
     assert info["preprocessing"]["image_size"] in (
         None,
         list(info["attributes"]["image_shape_"][:2]),

@@ -37,6 +37,7 @@ def test_parameters_and_attributes():
     model = skblood.load(FIXTURES / "format_1.skblood")
     assert model.backbone == "cellnet_t"
     assert model.hidden_layer_sizes == (16,)
+    assert model.crop == model.crop_ == 1  # of which the file says nothing
     assert model.class_weight == {"lymphocyte": 1.5, "neutrophil": 1.0, "platelet": 1.0}
     assert repr(model.augment) == repr(CellAugment(shift=0.1))
     assert model.classes_.tolist() == ["lymphocyte", "neutrophil", "platelet"]

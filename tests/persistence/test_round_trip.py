@@ -87,6 +87,14 @@ for kind in sys.argv[1:]:
         np.testing.assert_allclose(np.load(tmp_path / f"{kind}.npy"), ask(cells[0]), atol=1e-5)
 
 
+def test_the_crop_is_that_of_fit(fitted, cells, path):
+    """A parameter that was set since says what the next fit will do."""
+    model = pickle.loads(pickle.dumps(fitted["frozen"])).set_params(crop=1.25)
+    again = skblood.load(skblood.save(model, path))
+    assert (again.crop, again.crop_) == (1.25, 0.75)
+    assert_same_answers(fitted["frozen"], again, cells[0])
+
+
 @pytest.mark.parametrize("kind", CLASSIFIERS)
 class TestClassifiers:
     @pytest.fixture
