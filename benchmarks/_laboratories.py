@@ -64,6 +64,11 @@ def _painted(images, colours, kept):
     return (painted + kept * (images - luma)).clamp(0, 1)
 
 
+def _overexposed(images, gain, background):
+    """Expose until red cells are gone, as where they were lysed, before a lit screen."""
+    return (images * gain).clamp(0, 1) * _per_channel(background)
+
+
 def _coarse(images, factor, noise, generator):
     """Show the images by a camera of fewer pixels, which has noise."""
     size = images.shape[2:]
@@ -90,6 +95,7 @@ SIMULATED = {
     "blue": lambda x, g: _restained(x, [0.45, 0.40, 0.25], [0.30, 0.22, 0.12]),
     "film": lambda x, g: _toned(x, [6.0, 3.0, 7.0], [0.60, 0.50, 0.45]),
     "palette": lambda x, g: _painted(x, _PALETTE, 0.4),
+    "lysed": lambda x, g: _overexposed(_turned(x, 20, 1.3), 1.5, [1.0, 0.97, 0.60]),
     "camera": lambda x, g: _coarse(_toned(x, [2.0] * 3, [0.4, 0.5, 0.6]), 2.0, 0.03, g),
     "tight_dark": lambda x, g: _framed(x * _per_channel([0.75, 0.72, 0.60]), 1.35),
     "wide_gray": lambda x, g: _framed(_turned(x, 15, 0.35), 0.62),

@@ -3,16 +3,17 @@
 from ._background import BackgroundAugment
 from ._cells import CellAugment
 from ._frame import FrameAugment
+from ._laboratory import LaboratoryAugment
 from ._light import LightAugment
 from ._optics import OpticsAugment
-from ._policies import POLICIES, make_augment
+from ._policies import make_augment
 from ._stain import StainAugment
 
 __all__ = [
-    "POLICIES",
     "BackgroundAugment",
     "CellAugment",
     "FrameAugment",
+    "LaboratoryAugment",
     "LightAugment",
     "OpticsAugment",
     "StainAugment",

@@ -16,7 +16,7 @@ class FrameAugment(Augment):
 
     Parameters
     ----------
-    scale : (float, float), default=(0.6, 1.5)
+    scale : (float, float), default=(0.55, 1.5)
         The smallest and the largest factor that the cell's size is multiplied by.
     stretch : float, default=0.08
         Stretch one axis, and shrink the other, by up to this share.
@@ -29,7 +29,7 @@ class FrameAugment(Augment):
     torch.Size([4, 3, 32, 32])
     """
 
-    def __init__(self, *, scale=(0.6, 1.5), stretch=0.08):
+    def __init__(self, *, scale=(0.55, 1.5), stretch=0.08):
         super().__init__()
         self.scale = scale
         self.stretch = stretch

@@ -10,15 +10,15 @@ class LightAugment(Augment):
 
     Parameters
     ----------
-    gamma : float, default=0.6
+    gamma : float, default=0.8
         Raise to a power between ``exp(-gamma)`` and ``exp(gamma)``; a third of it is drawn for
         each channel apart.
-    balance : float, default=0.3
+    balance : float, default=0.4
         Multiply each channel's mean by a factor between ``exp(-balance)`` and ``exp(balance)``.
-    contrast : float, default=0.4
+    contrast : float, default=0.6
         Multiply the distances from the mean by a factor between ``exp(-contrast)`` and
         ``exp(contrast)``.
-    brightness : float, default=0.1
+    brightness : float, default=0.25
         Add up to this.
     slope : float, default=0.2
         Let the light fall off across the image by up to this share to either side.
@@ -32,7 +32,7 @@ class LightAugment(Augment):
     True
     """
 
-    def __init__(self, *, gamma=0.6, balance=0.3, contrast=0.4, brightness=0.1, slope=0.2):
+    def __init__(self, *, gamma=0.8, balance=0.4, contrast=0.6, brightness=0.25, slope=0.2):
         super().__init__()
         self.gamma = gamma
         self.balance = balance

@@ -33,7 +33,7 @@ class OpticsAugment(Augment):
         Standard deviation of the noise, at most.
     compression : float, default=0.5
         Quantise the 8x8 blocks of a JPEG by up to this multiple of the table for quality 50.
-    share : float, default=0.3
+    share : float, default=0.5
         Share of the images that each of the four is done to.
 
     Examples
@@ -44,7 +44,7 @@ class OpticsAugment(Augment):
     torch.Size([4, 3, 32, 32])
     """
 
-    def __init__(self, *, blur=1.2, sharpen=1.0, noise=0.04, compression=0.5, share=0.3):
+    def __init__(self, *, blur=1.2, sharpen=1.0, noise=0.04, compression=0.5, share=0.5):
         super().__init__()
         self.blur = blur
         self.sharpen = sharpen

@@ -15,11 +15,11 @@ class StainAugment(Augment):
 
     Parameters
     ----------
-    mix : float, default=0.35
+    mix : float, default=0.5
         Standard deviation of the weights that mix the channels, around the identity.
-    density : float, default=0.35
+    density : float, default=0.5
         The same for the optical densities.
-    pale : float, default=0.5
+    pale : float, default=1.0
         Take away up to this share of the colour, towards gray.
 
     Notes
@@ -37,7 +37,7 @@ class StainAugment(Augment):
     True
     """
 
-    def __init__(self, *, mix=0.35, density=0.35, pale=0.5):
+    def __init__(self, *, mix=0.5, density=0.5, pale=1.0):
         super().__init__()
         self.mix = mix
         self.density = density

@@ -4,12 +4,18 @@ from bisect import bisect_left
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from ._config import backbone_config, resolve_weights
 from ._sources import build_body
 
 # What networks raise on images of a shape that they do not take.
 _SHAPE_ERRORS = (RuntimeError, ValueError, AssertionError)
+
+# Spots along a side of an image, of which one is the darkest and one the brightest.
+_SPOTS = 16
+# Added to what lies between them, in 0..1, so that noise does not become a picture.
+_LEAST_RANGE = 0.05
 
 
 class Standardize(nn.Module):
@@ -32,6 +38,29 @@ class Standardize(nn.Module):
         """Standardise axis 1 of ``(n, c)`` or ``(n, c, h, w)``."""
         shape = (1, -1) + (1,) * (x.ndim - 2)
         return (x - self.mean.view(shape)) / self.std.view(shape)
+
+
+class ImageStandardize(Standardize):
+    """Bring each image's darkest and brightest spot to -2 and 2, in each channel.
+
+    These are the nucleus and the empty background, whatever lamp, camera and amount of stain make
+    of them, and however much of the image either of them takes, which would move a mean.
+
+    Parameters
+    ----------
+    n_channels : int
+    """
+
+    def __init__(self, n_channels):
+        super().__init__([0.0] * n_channels, [1.0] * n_channels)
+
+    def forward(self, x):
+        """Standardise ``(n, c, h, w)``."""
+        # Spots, since single pixels are noise.
+        spot = [max(1, side // _SPOTS) for side in x.shape[2:]]
+        spots = F.avg_pool2d(x, spot)
+        low, high = spots.amin((2, 3), keepdim=True), spots.amax((2, 3), keepdim=True)
+        return 4 * (x - low) / (high - low + _LEAST_RANGE) - 2
 
 
 class Backbone(nn.Module):
@@ -101,7 +130,13 @@ def _is_frozen(module):
 
 
 def create_backbone(
-    name, *, weights="default", trainable="all", image_shape=(224, 224, 3), statistics=None
+    name,
+    *,
+    weights="default",
+    trainable="all",
+    image_shape=(224, 224, 3),
+    statistics=None,
+    standardize="auto",
 ):
     """Build a backbone.
 
@@ -109,9 +144,9 @@ def create_backbone(
     ----------
     name : str
         A name of timm, ``"torchvision/<name>"``, or one of our own.
-    weights : "default", None or path-like, default="default"
-        Published weights (our own networks have none and start at random), random weights,
-        or those of a ``.safetensors`` or ``.pth`` file.
+    weights : "default", "pbc", None or path-like, default="default"
+        Published weights (our own networks have none and start at random), for "cellnet_s" those
+        of the ready model, random weights, or those of a ``.safetensors`` or ``.pth`` file.
     trainable : "all", "head" or int, default="all"
         Train all of it, nothing of it, or its last `trainable` stages.
     image_shape : tuple of (int, int, int), default=(224, 224, 3)
@@ -119,6 +154,8 @@ def create_backbone(
     statistics : tuple of (array-like, array-like), default=None
         Mean and standard deviation per channel of the training images in 0..1, for a backbone
         that brings none. Given for a backbone that does bring some, they are not used.
+    standardize : {"auto", "image"}, default="auto"
+        By these means and deviations, or each image by its own.
 
     Returns
     -------
@@ -145,13 +182,15 @@ def create_backbone(
             f"trainable={trainable}, but backbone {name!r} has {len(body.stages)} stages. "
             "Use a smaller number, or 'all'."
         )
-    if config.mean is not None:
+    if body.statistics is not None:
+        statistics = body.statistics
+    elif config.mean is not None:
         statistics = (config.mean, config.std)
     elif statistics is None:
         statistics = ([0.5] * n_channels, [0.25] * n_channels)
-    backbone = Backbone(
-        body.module, Standardize(*statistics), body.in_channels, body.stages, trainable
-    )
+    by_image = "image" in (standardize, body.standardize)
+    scale = ImageStandardize(n_channels) if by_image else Standardize(*statistics)
+    backbone = Backbone(body.module, scale, body.in_channels, body.stages, trainable)
     backbone.num_features = _feature_width(backbone, name, image_shape)
     return backbone
 

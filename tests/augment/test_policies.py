@@ -6,7 +6,6 @@ from torch import nn
 
 from skblood import TransferCellClassifier
 from skblood.augment import (
-    POLICIES,
     BackgroundAugment,
     FrameAugment,
     LightAugment,
@@ -14,6 +13,7 @@ from skblood.augment import (
     StainAugment,
     make_augment,
 )
+from skblood.augment._policies import POLICIES
 from skblood.datasets import make_blood_cells
 
 EACH = [BackgroundAugment, FrameAugment, LightAugment, OpticsAugment, StainAugment]

@@ -1,0 +1,72 @@
+"""Train the ready model: ``python -m benchmarks.pretrain --out FOLDER [--seeds 0 1 2]``.
+
+It is trained on PBC's `train` images and on nothing else; `val` chose the recipe, together with the
+simulated laboratories of `benchmarks.robust`, and `test` is looked at here, in the end. Each seed
+gives ``pbc8-SEED.safetensors``, as `skblood.save` writes it, and a line of figures. A training that
+was broken off goes on from where it was.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from benchmarks._command import find_cells
+from skblood import TransferCellClassifier, save
+from skblood.augment import LaboratoryAugment
+from skblood.datasets import load_image_folder
+
+IMAGE_SIZE = 64
+EPOCHS, REFINING_EPOCHS = 45, 15
+
+
+def make(**options):
+    """Return the estimator of the recipe, not fitted."""
+    recipe = {
+        "image_size": IMAGE_SIZE,
+        "standardize": "image",
+        "augment": "laboratory",
+        "hidden_layer_sizes": (),
+        "dropout": 0.0,
+        "max_epochs": EPOCHS,
+    }
+    return TransferCellClassifier("cellnet_s", **recipe | options)
+
+
+def refine(model, X, y, **options):
+    """Train on with most of the cells as they are: home gains, and nothing away is lost."""
+    settings = {
+        "augment": LaboratoryAugment(share=0.35),
+        "lr": 1e-3,
+        "max_epochs": REFINING_EPOCHS,
+        "warm_start": True,
+    }
+    recipe = {name: model.get_params()[name] for name in settings}
+    # What starts from the model afterwards, starts by the recipe.
+    return model.set_params(**settings | options).fit(X, y).set_params(**recipe)
+
+
+def main(argv=None):
+    """Train a model for each seed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pretrain", description=__doc__)
+    parser.add_argument("--data", type=Path, help="train and test folders")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the models")
+    options = parser.parse_args(argv)
+    options.data = options.data or find_cells()
+    if options.data is None:
+        parser.error("--data: the folder that holds train and test is needed")
+    X, y = load_image_folder(options.data / "train", return_X_y=True)
+    X_test, y_test = load_image_folder(options.data / "test", return_X_y=True)
+    options.out.mkdir(parents=True, exist_ok=True)
+    for seed in options.seeds:
+        checkpoint = str(options.out / "checkpoints")
+        model = make(max_epochs=options.epochs, random_state=seed, checkpoint=checkpoint, verbose=2)
+        model = refine(model.fit(X, y), X, y)
+        path = save(model, options.out / f"pbc8-{seed}.safetensors")
+        figures = {"seed": seed, "epochs": options.epochs, "test": model.score(X_test, y_test)}
+        print(json.dumps({"file": str(path), **figures}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
