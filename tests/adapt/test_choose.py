@@ -1,0 +1,231 @@
+"""The choice among the candidates, with labels and without."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from skblood._adapt import _choose, _unlabelled
+from skblood._adapt._cells import Cells
+from skblood._adapt._choose import LabelledChoice, deal_folds, is_better
+from skblood._adapt._report import Adaptation
+from skblood._adapt._unlabelled import State, adapt_unlabelled
+from skblood.augment import CellAugment
+
+from .conftest import n_per_class, same
+
+SHARES = torch.full((8,), 1 / 8)
+
+
+def as_cells(skilled, X, y=None):
+    codes = torch.full((len(X),), -1)
+    if y is not None:
+        codes = torch.from_numpy(np.searchsorted(skilled.classes_, y))
+    return Cells(torch.from_numpy(X), codes, CellAugment(), torch.device("cpu"))
+
+
+class TestFolds:
+    def test_each_cell_is_held_out_once_and_no_class_is_missed(self):
+        codes = torch.tensor([0] * 10 + [1] * 7 + [4] * 2 + [6])
+        folds = deal_folds(codes)
+        assert folds[-1] == -1  # the only one of its class
+        assert set(folds[:-1].tolist()) == set(range(4))
+        for fold in range(4):
+            assert set(codes[folds != fold].tolist()) == {0, 1, 4, 6}
+
+    def test_classes_are_dealt_evenly(self):
+        codes = torch.arange(32) % 8
+        folds = deal_folds(codes)
+        for code in range(8):
+            assert sorted(folds[codes == code].tolist()) == [0, 1, 2, 3]
+
+    def test_two_cells_a_class_make_two_folds(self):
+        assert deal_folds(torch.tensor([0, 0, 1, 1])).max() == 1
+
+    def test_one_cell_a_class_makes_none(self):
+        assert (deal_folds(torch.tensor([0, 3, 5])) == -1).all()
+
+
+class TestIsBetter:
+    weights = torch.full((20,), 1 / 20)
+
+    def test_equal_is_not_better(self):
+        assert not is_better(torch.ones(20), torch.ones(20), self.weights)
+
+    def test_one_cell_of_twenty_is_noise(self):
+        old = torch.ones(20)
+        old[3] = 0
+        assert not is_better(torch.ones(20), old, self.weights)
+
+    def test_two_cells_are_not(self):
+        old = torch.ones(20)
+        old[3:5] = 0
+        assert is_better(torch.ones(20), old, self.weights)
+
+    def test_ten_cells_are_not(self):
+        old = torch.ones(20)
+        old[:10] = 0
+        assert is_better(torch.ones(20), old, self.weights)
+        assert not is_better(old, torch.ones(20), self.weights)
+
+
+class TestWithLabels:
+    def scored(self, monkeypatch, **scores):
+        """Replace the validation by hits that are given for each candidate."""
+
+        def validate(self, steps):
+            share = scores.get("_".join(steps).replace("-", "_") or "unchanged", 0.0)
+            hits = torch.zeros(len(self.tested))
+            hits[: round(share * len(hits))] = 1
+            return hits
+
+        monkeypatch.setattr(LabelledChoice, "_validate", validate)
+
+    @pytest.fixture
+    def choice(self, skilled, abroad):
+        known = n_per_class(abroad[1], 3)
+        cells = as_cells(skilled, abroad[0][known], abroad[1][known])
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return LabelledChoice(skilled.net_.module_, cells, SHARES)
+
+    def test_the_best_is_taken(self, choice, monkeypatch):
+        self.scored(monkeypatch, unchanged=0.2, statistics=0.4, output=0.9, statistics_output=0.6)
+        _, steps, reason, scores = choice.choose()
+        assert steps == ("output",)
+        assert "best in cross-validation" in reason
+        assert list(scores) == ["unchanged", "output", "statistics", "statistics + output"]
+
+    def test_among_equals_the_simplest(self, choice, monkeypatch):
+        self.scored(monkeypatch, unchanged=0.2, statistics=0.9, output=0.9, statistics_output=0.9)
+        assert choice.choose()[1] == ("output",)
+
+    def test_ties_go_to_the_old_model(self, choice, skilled, monkeypatch):
+        self.scored(monkeypatch, unchanged=0.8, statistics=0.8, output=0.8, statistics_output=0.8)
+        network, steps, reason, _ = choice.choose()
+        assert steps == ()
+        assert "no candidate clearly beats" in reason
+        assert same(network.state_dict(), skilled.net_.module_.state_dict())
+
+    def test_noise_goes_to_the_old_model(self, choice, monkeypatch):
+        self.scored(monkeypatch, unchanged=23 / 24, output=1.0)
+        assert choice.choose()[1] == ()
+
+    def test_a_model_without_a_mistake_is_left(self, choice, monkeypatch):
+        self.scored(monkeypatch, unchanged=1.0, output=1.0)
+        assert "classifies all labelled cells right" in choice.choose()[2]
+
+    @pytest.mark.parametrize(("score", "taken"), [(1.0, True), (0.9, False), (0.1, False)])
+    def test_the_network_is_tried_from_enough_cells(self, choice, monkeypatch, score, taken):
+        self.scored(monkeypatch, unchanged=0.2, output=0.9, output_network=score)
+        monkeypatch.setattr(_choose, "_ENOUGH_TO_TUNE", 3)
+        tuned = []
+        monkeypatch.setattr(_choose, "tune_network", lambda *given: tuned.append(given))
+        _, steps, _, scores = choice.choose()
+        assert scores["output + network"] == pytest.approx(score, abs=0.03)
+        assert (steps == ("output", "network")) is taken
+        assert bool(tuned) is taken
+
+    def test_it_is_not_tried_with_fewer(self, choice, monkeypatch):
+        self.scored(monkeypatch, unchanged=0.2, output=0.9)
+        assert not any("network" in name for name in choice.choose()[3])
+
+    def test_it_is_not_tried_where_a_class_is_missing(self, skilled, abroad, monkeypatch):
+        self.scored(monkeypatch, unchanged=0.2, output=0.9, output_network=1.0)
+        known = n_per_class(abroad[1], 8)
+        known = known[abroad[1][known] != "platelet"]
+        cells = as_cells(skilled, abroad[0][known], abroad[1][known])
+        with torch.random.fork_rng():
+            choice = LabelledChoice(skilled.net_.module_, cells, SHARES)
+            assert not any("network" in name for name in choice.choose()[3])
+
+    def test_held_out_cells_are_not_trained_on(self, choice, monkeypatch):
+        seen = []
+        fit = LabelledChoice._fit
+        monkeypatch.setattr(
+            LabelledChoice,
+            "_fit",
+            lambda self, steps, train: seen.append(train) or fit(self, steps, train),
+        )
+        choice._validate(("output",))
+        held_out = [set(range(24)) - set(train.tolist()) for train in seen]
+        assert len(held_out) == 3
+        assert set.union(*held_out) == set(range(24)) and sum(map(len, held_out)) == 24
+
+    def test_the_scores_of_the_old_model_are_its_own(self, choice, skilled, abroad):
+        known = n_per_class(abroad[1], 3)
+        X, y = abroad[0][known], abroad[1][known]
+        alone = as_cells(skilled, X, y)
+        object.__setattr__(alone, "augment", None)
+        hits = LabelledChoice(skilled.net_.module_, alone, SHARES)._validate(())
+        right = skilled.predict(X) == y
+        assert abs(float(hits.mean()) - right.mean()) <= 1 / 24  # it predicts in bfloat16
+
+
+class TestWithoutLabels:
+    def test_few_cells_say_too_little(self, skilled, abroad):
+        network = skilled.net_.module_
+        result, steps, reason, scores = adapt_unlabelled(
+            network, as_cells(skilled, abroad[0][:5]), SHARES
+        )
+        assert result is network and steps == () and scores == {}
+        assert "5 cells" in reason
+
+    def test_the_old_network_is_left(self, skilled, abroad):
+        network = skilled.net_.module_
+        before = copy.deepcopy(network.state_dict())
+        with torch.random.fork_rng():
+            adapt_unlabelled(network, as_cells(skilled, abroad[0]), SHARES)
+        assert same(before, network.state_dict())
+
+    def state(self, agreement, spread):
+        return State("network", torch.zeros(40, 2, 3), torch.full((40,), agreement), spread)
+
+    @pytest.mark.parametrize(
+        ("agreement", "spread", "why"),
+        [
+            (0.9, 6.0, ""),
+            (0.8, 5.5, ""),
+            (0.6, 6.0, "views of a cell would agree in 60.0%, not 80.0%"),
+            (0.9, 2.0, "predictions would spread over 2.0 classes, not 6.0"),
+        ],
+    )
+    def test_what_is_refused(self, agreement, spread, why):
+        after = self.state(agreement, spread)
+        assert _unlabelled._why_not(self.state(0.8, 6.0), after) == why
+
+    def test_refused_steps_are_not_taken(self, skilled, abroad, monkeypatch):
+        monkeypatch.setattr(_unlabelled, "_why_not", lambda before, after: "of a test")
+        network = skilled.net_.module_
+        with torch.random.fork_rng():
+            result, steps, reason, _ = adapt_unlabelled(
+                network, as_cells(skilled, abroad[0][:40]), SHARES
+            )
+        assert result is network and steps == ()
+        assert "statistics refused: of a test" in reason
+
+
+class TestReport:
+    def test_it_reads_well(self):
+        adaptation = Adaptation(
+            ("statistics", "output"),
+            "best in cross-validation, +0.250 against the model as it was",
+            {"unchanged": 0.5, "statistics + output": 0.75},
+            {"monocyte": 10, "platelet": 0},
+            7,
+        )
+        assert repr(adaptation).splitlines() == [
+            "Adaptation: statistics + output",
+            "  why: best in cross-validation, +0.250 against the model as it was",
+            "  labelled cells: monocyte 10; unlabelled: 7",
+            "  balanced accuracy in cross-validation:",
+            "    0.500  unchanged",
+            "    0.750  statistics + output",
+        ]
+
+    def test_without_scores(self):
+        text = repr(Adaptation((), "nothing to do", {}, {"monocyte": 0}, 3))
+        assert text.startswith("Adaptation: unchanged\n")
+        assert "labelled cells: none; unlabelled: 3" in text
+        assert "cross-validation" not in text
