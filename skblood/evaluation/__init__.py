@@ -3,6 +3,8 @@
 from skblood.evaluation._cell_grid import CellGridDisplay
 from skblood.evaluation._cell_sample import CellSampleDisplay
 from skblood.evaluation._class_distribution import ClassDistributionDisplay
+from skblood.evaluation._compare import DifferentialComparison, compare_differentials
+from skblood.evaluation._differential import DifferentialCount, differential_count
 from skblood.evaluation._evaluate import evaluate
 from skblood.evaluation._history import HistoryDisplay
 from skblood.evaluation._report import EvaluationReport
@@ -11,7 +13,11 @@ __all__ = [
     "CellGridDisplay",
     "CellSampleDisplay",
     "ClassDistributionDisplay",
+    "DifferentialComparison",
+    "DifferentialCount",
     "EvaluationReport",
     "HistoryDisplay",
+    "compare_differentials",
+    "differential_count",
     "evaluate",
 ]

@@ -1,0 +1,263 @@
+"""Comparisons of differential counts: matched rightly, and shown."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from skblood.evaluation import (
+    DifferentialComparison,
+    DifferentialCount,
+    compare_differentials,
+    differential_count,
+)
+from skblood.evaluation._agreement import bland_altman, count_limits
+from skblood.evaluation._regression import deming, passing_bablok
+
+CLASSES = ["basophil", "lymphocyte", "monocyte", "neutrophil"]
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def make_counts(n_slides=30, n_a=200, n_b=200, seed=0):
+    """Return the counts of two readers of the same slides, who both only err by chance."""
+    rng = np.random.default_rng(seed)
+    shares = rng.dirichlet([0.5, 15, 3, 30], size=n_slides)
+    return (
+        DifferentialCount.from_counts(rng.multinomial(n, shares), classes=CLASSES)
+        for n in (n_a, n_b)
+    )
+
+
+class TestNumbers:
+    @pytest.mark.parametrize("method", ["passing-bablok", "deming"])
+    def test_are_those_of_each_class(self, method):
+        a, b = make_counts(n_a=100, n_b=400)
+        comparison = compare_differentials(a, b, method=method, confidence_level=0.9)
+        for i in range(4):
+            x, y = a.shares[:, i], b.shares[:, i]
+            line = passing_bablok(x, y, 0.9) if method != "deming" else deming(x, y, 0.25, 0.9)
+            assert comparison.slope[i] == line.slope
+            assert comparison.intercept[i] == line.intercept
+            found = comparison.bias[i], comparison.lower_limit[i], comparison.upper_limit[i]
+            assert found == bland_altman(y - x, 0.9)
+
+    def test_bias_is_of_b_over_a(self):
+        a = DifferentialCount.from_counts([[50, 50]] * 4, classes=["x", "y"])
+        b = DifferentialCount.from_counts([[60, 40]] * 4, classes=["x", "y"])
+        comparison = compare_differentials(a, b)
+        assert comparison.bias[0].value == pytest.approx(0.1)
+        assert comparison.bias[1].value == pytest.approx(-0.1)
+
+    @pytest.mark.parametrize("method", ["passing-bablok", "deming"])
+    def test_a_count_agrees_with_itself(self, method):
+        a, _ = make_counts()
+        comparison = compare_differentials(a, a, method=method)
+        np.testing.assert_allclose([each.value for each in comparison.slope], 1)
+        np.testing.assert_allclose([each.value for each in comparison.intercept], 0, atol=1e-12)
+        assert [each.value for each in comparison.bias] == [0] * 4
+        assert comparison.within_limits.tolist() == [1] * 4
+        assert comparison.kappa is None
+
+    def test_a_class_that_is_on_no_slide(self):
+        counts = np.array([[0, 30, 70], [0, 40, 60], [0, 55, 45], [0, 20, 80]])
+        a = DifferentialCount.from_counts(counts, classes=["x", "y", "z"])
+        comparison = compare_differentials(a, a)
+        assert np.isnan(comparison.slope[0].value)
+        assert comparison.slope[1].value == 1
+        assert comparison.bias[0].value == 0
+        assert "nan" in str(comparison)
+        comparison.plot().draw_without_rendering()
+        comparison.plot("bland-altman").draw_without_rendering()
+
+    def test_limits_of_the_reference(self):
+        """Those of a's count: 10 of 100 is 4.9 to 17.6 %."""
+        a = DifferentialCount.from_counts([[10, 90]] * 4, classes=["x", "y"])
+        b = DifferentialCount.from_counts(
+            [[40, 960], [60, 940], [170, 830], [180, 820]], classes=["x", "y"]
+        )
+        assert compare_differentials(a, b).within_limits.tolist() == [0.5, 0.5]
+
+    @pytest.mark.parametrize(("n_b", "expected"), [(200, 0.83), (100_000, 0.95)])
+    def test_how_many_slides_are_within_them(self, n_b, expected):
+        """As the notes have it: they know only of the error of a."""
+        a, b = make_counts(600, 200, n_b)
+        found = compare_differentials(a, b, method="deming").within_limits[[1, 3]]
+        np.testing.assert_allclose(found, expected, atol=0.05)
+
+    def test_a_model_that_takes_monocytes_for_lymphocytes(self):
+        """The correction mends what the comparison finds."""
+        rng = np.random.default_rng(0)
+        rates = np.eye(4)
+        rates[2] = 0, 0.5, 0.5, 0
+        shares = rng.dirichlet([0.5, 15, 6, 30], size=40)
+        reader = DifferentialCount.from_counts(rng.multinomial(400, shares), classes=CLASSES)
+        counts = rng.multinomial(400, shares @ rates)
+        confusion = np.round(300 * rates).astype(int)
+        as_counted, corrected = (
+            compare_differentials(
+                reader, DifferentialCount.from_counts(counts, classes=CLASSES, confusion=given)
+            )
+            for given in (None, confusion)
+        )
+        assert as_counted.bias[1].low > 0 > as_counted.bias[2].high
+        assert as_counted.slope[2].high < 0.8
+        for i in (1, 2):
+            assert abs(corrected.bias[i].value) < 0.02
+            assert corrected.slope[i].low < 1 < corrected.slope[i].high
+
+
+class TestMatching:
+    def test_slides_and_classes_may_come_in_any_order(self):
+        a, b = make_counts()
+        order, columns = np.random.default_rng(1).permutation(30), [2, 0, 3, 1]
+        mixed = DifferentialCount.from_counts(
+            b.counts[order][:, columns],
+            classes=[CLASSES[i] for i in columns],
+            groups=order,
+            n_rejected=order,
+        )
+        comparison, straight = compare_differentials(a, mixed), compare_differentials(a, b)
+        assert comparison.to_frame().equals(straight.to_frame())
+        assert comparison.b.groups == a.groups
+        assert comparison.b.n_rejected.tolist() == list(range(30))
+        np.testing.assert_array_equal(comparison.b.counts, b.counts)
+        np.testing.assert_array_equal(comparison.b.low, b.low)
+
+    def test_slides_that_only_one_has(self):
+        a, b = make_counts(5)
+        fewer = DifferentialCount.from_counts(b.counts[:4], classes=CLASSES)
+        with pytest.raises(ValueError, match=r"same groups; in one of them only: \[4\]"):
+            compare_differentials(a, fewer)
+
+    def test_classes_that_only_one_has(self):
+        a, b = make_counts(5)
+        other = DifferentialCount.from_counts(b.counts, classes=[*CLASSES[:3], "blast"])
+        with pytest.raises(ValueError, match=r"same classes.*\['neutrophil', 'blast'\]"):
+            compare_differentials(a, other)
+
+    def test_slides_without_cells(self):
+        a, b = make_counts(5)
+        counts = b.counts.copy()
+        counts[3] = 0
+        with pytest.raises(ValueError, match=r"`b` has slides without cells: \[3\]"):
+            compare_differentials(a, DifferentialCount.from_counts(counts, classes=CLASSES))
+
+    def test_too_few_slides(self):
+        with pytest.raises(ValueError, match="at least 3 slides, got 2"):
+            compare_differentials(*make_counts(2))
+
+    def test_no_count(self):
+        a, b = make_counts(5)
+        with pytest.raises(TypeError, match="`b` must be a DifferentialCount, not ndarray"):
+            compare_differentials(a, b.shares)
+
+    def test_unknown_method(self):
+        with pytest.raises(ValueError, match=r"\['passing-bablok', 'deming'\], not 'ols'"):
+            compare_differentials(*make_counts(5), method="ols")
+
+    def test_level(self):
+        with pytest.raises(ValueError, match="between 0 and 1, not 95"):
+            compare_differentials(*make_counts(5), confidence_level=95)
+
+
+class TestKappa:
+    def make(self):
+        slides = np.repeat(["A", "B", "C"], 20)
+        y_a = np.random.default_rng(0).choice(["x", "y"], size=60)
+        y_b = np.where(np.arange(60) % 10 == 0, "x", y_a)
+        return (y_a, y_b), [differential_count(y, groups=slides) for y in (y_a, y_b)]
+
+    def test_of_the_same_cells(self):
+        from sklearn.metrics import cohen_kappa_score
+
+        cells, counts = self.make()
+        comparison = compare_differentials(*counts, cells=cells)
+        assert comparison.kappa.value == pytest.approx(cohen_kappa_score(*cells))
+        assert comparison.kappa.low < comparison.kappa.value < comparison.kappa.high
+        assert str(comparison).endswith(f"kappa of the same cells: {comparison.kappa}")
+
+    def test_lengths(self):
+        cells, counts = self.make()
+        with pytest.raises(ValueError, match=r"`cells\[0\]` 60, `cells\[1\]` 59"):
+            compare_differentials(*counts, cells=(cells[0], cells[1][:-1]))
+
+
+class TestShown:
+    def test_text(self):
+        comparison = compare_differentials(*make_counts())
+        assert isinstance(comparison, DifferentialComparison)
+        assert repr(comparison) == (
+            "DifferentialComparison(n_slides=30, n_classes=4, method='passing-bablok')"
+        )
+        lines = str(comparison).splitlines()
+        assert lines[0].startswith("30 slides, 4 classes, passing-bablok regression; intervals of")
+        assert [line.split()[0] for line in lines[3:]] == CLASSES
+        assert str(comparison.slope[3]) in lines[-1]
+        assert lines[-1].endswith(f"{comparison.within_limits[3]:.1%}")
+
+    def test_frame(self):
+        comparison = compare_differentials(*make_counts())
+        frame = comparison.to_frame()
+        assert frame.index.tolist() == CLASSES
+        assert frame.shape == (4, 16)
+        row = frame.loc["monocyte"]
+        assert (row.slope, row.slope_low, row.slope_high) == comparison.slope[2]
+        assert row.upper_limit_high == comparison.upper_limit[2].high
+
+    def test_regression(self):
+        a, b = make_counts()
+        comparison = compare_differentials(a, b)
+        figure = comparison.plot()
+        assert len(figure.axes) == 4
+        for i, ax in enumerate(figure.axes):
+            assert ax.get_title().startswith(CLASSES[i])
+            points = ax.collections[-1].get_offsets()
+            np.testing.assert_allclose(points, 100 * np.stack([a.shares, b.shares], axis=2)[:, i])
+            identity, line = ax.get_lines()
+            np.testing.assert_array_equal(identity.get_xdata(), identity.get_ydata())
+            x, y = line.get_data()
+            slope, intercept = comparison.lines[i]
+            np.testing.assert_allclose(y, 100 * intercept.value + slope.value * x)
+            assert ax.get_xlim() == ax.get_ylim()
+            assert (points.max(axis=0) < ax.get_xlim()[1]).all()
+
+    def test_the_grey_band_is_that_of_the_table(self):
+        a, b = make_counts(n_a=100)
+        ax = compare_differentials(a, b).plot().axes[3]
+        vertices = ax.collections[0].get_paths()[0].vertices
+        x = vertices[1:-1, 0]
+        inner = (x > 1) & (x < 99)
+        low, high = count_limits(x[inner] / 100, 100)
+        y = vertices[1:-1][inner, 1] / 100
+        assert (np.isclose(y, low, atol=1e-6) | np.isclose(y, high, atol=1e-6)).all()
+
+    def test_bland_altman(self):
+        a, b = make_counts()
+        comparison = compare_differentials(a, b)
+        figure = comparison.plot("bland-altman")
+        for i, ax in enumerate(figure.axes):
+            heights = [line.get_ydata()[0] for line in ax.get_lines()]
+            expected = [0, *(100 * each.value for each in comparison.agreement[i])]
+            np.testing.assert_allclose(heights, expected)
+            points = ax.collections[-1].get_offsets()
+            np.testing.assert_allclose(points[:, 1], 100 * (b.shares - a.shares)[:, i])
+            np.testing.assert_allclose(points[:, 0], 50 * (a.shares + b.shares)[:, i])
+
+    @pytest.mark.parametrize("kind", ["regression", "bland-altman"])
+    def test_one_legend_and_nothing_is_cut_off(self, kind):
+        figure = compare_differentials(*make_counts(), method="deming").plot(kind)
+        figure.draw_without_rendering()
+        (legend,) = figure.legends
+        texts = [text.get_text() for text in legend.get_texts()]
+        assert len(texts) == len(set(texts)) >= 4
+        box = legend.get_window_extent()
+        assert box.x0 >= 0 and box.x1 <= figure.bbox.x1
+        assert all(box.y1 <= ax.get_tightbbox().y0 + 1 for ax in figure.axes[3:])
+
+    def test_unknown_picture(self):
+        with pytest.raises(ValueError, match=r"\['regression', 'bland-altman'\], not 'scatter'"):
+            compare_differentials(*make_counts(5)).plot("scatter")
