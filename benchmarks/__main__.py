@@ -28,6 +28,10 @@ NAMES = (
     "leak",
     "load",
     "reliability",
+    "differential",
+    "robust",
+    "uncertainty",
+    "ready_model",
 )
 
 

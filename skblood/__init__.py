@@ -8,7 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from skblood import augment, datasets, evaluation
+    from skblood import augment, datasets, evaluation, explain, uncertainty
+    from skblood._adapt._adapt import adapt
     from skblood._audit import AuditReport, audit
     from skblood._card import model_card
     from skblood._contrastive import ContrastiveCellClassifier
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from skblood._persistence import ModelFileError, load, load_info, save
     from skblood._transfer import TransferCellClassifier
     from skblood.features import FeatureStore
+    from skblood.pretrained import SeenImagesWarning, load_pretrained
 
 __version__ = "0.1.0.dev0"
 
@@ -32,18 +34,23 @@ __all__ = [
     "MLPCellClassifier",
     "ModelFileError",
     "NonFiniteLossError",
+    "SeenImagesWarning",
     "TrainingInterrupted",
     "TransferCellClassifier",
     "__version__",
+    "adapt",
     "audit",
     "augment",
     "datasets",
     "evaluation",
+    "explain",
     "export_onnx",
     "load",
     "load_info",
+    "load_pretrained",
     "model_card",
     "save",
+    "uncertainty",
 ]
 
 _MODULES = {
@@ -55,16 +62,19 @@ _MODULES = {
     "MLPCellClassifier": "skblood._mlp",
     "ModelFileError": "skblood._persistence",
     "NonFiniteLossError": "skblood._exceptions",
+    "SeenImagesWarning": "skblood.pretrained",
     "TrainingInterrupted": "skblood._exceptions",
     "TransferCellClassifier": "skblood._transfer",
+    "adapt": "skblood._adapt._adapt",
     "audit": "skblood._audit",
     "export_onnx": "skblood._export",
     "load": "skblood._persistence",
     "load_info": "skblood._persistence",
+    "load_pretrained": "skblood.pretrained",
     "model_card": "skblood._card",
     "save": "skblood._persistence",
 }
-_SUBPACKAGES = ("augment", "datasets", "evaluation")
+_SUBPACKAGES = ("augment", "datasets", "evaluation", "explain", "uncertainty")
 
 
 def __getattr__(name):

@@ -9,10 +9,12 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skblood._sklearn import StrOptions, check_sample_weight, fit_context
+from skblood._table import read_table
 from skblood._targets import code_targets, read_targets, sort_labels
 from skblood._trainable import TrainableModel
 from skblood._training_set import TrainingSet, check_classes_left, leave_out
-from skblood.images import content_keys
+from skblood.images import content_keys, fold_rows, is_table
+from skblood.pretrained._seen import starts_from_ready, warn_before_fit, warn_of_score
 from skblood.training import (
     MemoryAdvice,
     decision_values,
@@ -75,6 +77,8 @@ class CellClassifier(ClassifierMixin, TrainableModel):
         UserWarning
             If images are left out (``on_error="skip"``), `X_val` holds images of `X`, or a
             checkpoint is damaged or cannot be written.
+        SeenImagesWarning
+            If ``weights="pbc"``, and these weights were trained on some of the images.
         """
         with self._all_or_nothing():
             former = self.net_.module_ if self.warm_start and hasattr(self, "net_") else None
@@ -86,6 +90,9 @@ class CellClassifier(ClassifierMixin, TrainableModel):
                     f"classes and image shape {before}; now they are {self._contract()}. Give "
                     "the same ones, or set warm_start=False."
                 )
+            if self._may_have_seen():
+                valid = None if X_val is None else self._uncropped(X_val, data.valid_images)
+                warn_before_fit(self._uncropped(X, data.images), valid)
             self._train(data, copy.deepcopy(former))
         return self
 
@@ -129,6 +136,31 @@ class CellClassifier(ClassifierMixin, TrainableModel):
                     )
             self._train_online(X, y, sample_weight, self.classes_ if fitted else classes)
         return self
+
+    def score(self, X, y, sample_weight=None):
+        """Return the accuracy.
+
+        Parameters
+        ----------
+        X : array-like or sequence
+            Images, in any form that `fit` takes.
+        y : array-like of shape (n,)
+            Their labels.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the images.
+
+        Returns
+        -------
+        score : float
+            The share of the images whose label is predicted.
+
+        Warns
+        -----
+        SeenImagesWarning
+            If the model started from the weights "pbc", and these were trained on some of the
+            images.
+        """
+        return super().score(self._read_to_score(X), y, sample_weight)
 
     def decision_function(self, X):
         """Return the logits.
@@ -192,6 +224,27 @@ class CellClassifier(ClassifierMixin, TrainableModel):
                 "trained on, or the last batch of the training broke it: then fit with a lower lr."
             )
         return logits.astype(np.float64)
+
+    def _read_to_score(self, X):
+        """Return X, and warn of images that the weights were trained on, if they are known."""
+        check_is_fitted(self)
+        if not self._may_have_seen():
+            return X
+        if self.crop_ == 1:
+            X = self._read_to_predict(X)  # once for both; what is cropped would be cropped again
+        warn_of_score(self._uncropped(X, X))
+        return X
+
+    def _uncropped(self, X, images):
+        """Return the images of X in the frame that they were given in; `images` may be cropped."""
+        if self.crop_ == 1:
+            return images
+        if is_table(X):
+            X = fold_rows(read_table(self, X, reset=False), self._fold_shape)
+        return self._read(X, crop=1.0, channels=self.image_shape_[2], unreadable={})
+
+    def _may_have_seen(self):
+        return self._is_pixels and starts_from_ready(self)
 
     def _contract(self):
         return self.classes_.tolist(), self.image_shape_

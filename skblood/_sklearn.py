@@ -8,6 +8,7 @@ from sklearn.base import _fit_context as fit_context
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     Interval,
+    Options,
     StrOptions,
     validate_parameter_constraints,
 )
@@ -16,6 +17,7 @@ from sklearn.utils.validation import _num_samples as num_samples
 
 __all__ = [
     "Interval",
+    "Options",
     "StrOptions",
     "check_sample_weight",
     "fit_context",

@@ -36,7 +36,7 @@ def read_targets(estimator, y, name="y"):
         raise ValueError(f"{error}\nPass as {name} a list or an array of labels.") from error
     if y.dtype.kind == "T":
         y = y.astype(object)  # scikit-learn does not know NumPy's StringDType
-    missing = [i for i, label in enumerate(y) if _is_missing(label)] if y.dtype == object else []
+    missing = [i for i, label in enumerate(y) if is_missing(label)] if y.dtype == object else []
     if missing:
         raise ValueError(
             f"{name} holds {len(missing)} missing labels (None or NaN), the first at position "
@@ -51,7 +51,7 @@ def read_targets(estimator, y, name="y"):
     return y
 
 
-def _is_missing(label):
+def is_missing(label):
     # pandas.NA equals nothing and cannot be asked; its type is known by its name.
     return label is None or type(label).__name__ in ("NAType", "NaTType") or label != label
 

@@ -213,6 +213,7 @@ class TrainableModel(CellModel):
         net.optimizer_.state.clear()  # twice the size of the network, and of no more use
         self._keep(net, device)
         self.training_data_ = data.describe()
+        vars(self).pop("adaptation_", None)  # it spoke of the network before
         if getattr(best, "best_epoch_", 0):
             self.best_epoch_ = best.best_epoch_
         self._online = False

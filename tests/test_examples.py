@@ -91,6 +91,7 @@ NAMES = ["cells", "confusion_matrix", "learning_curves"]
 @pytest.mark.parametrize(
     "script, groups, others",
     [
+        ("adaptation", [], ["accuracy"]),
         ("class_weights", ["unweighted", "balanced"], ["recall"]),
         ("fine_tuning", ["head_alone", "from_scratch"], ["ways"]),
         ("merged", ["first_on_second", "both_on_first"], ["first", "second", "table"]),
@@ -98,6 +99,20 @@ NAMES = ["cells", "confusion_matrix", "learning_curves"]
         ("search_mlp", [""], ["grid", "complexity"]),
         ("shuffle", ["True", "False"], ["curves"]),
         ("smote", [""], ["scores", "drawn"]),
+        (
+            "differential",
+            [""],
+            [
+                "slides",
+                "regression_counted",
+                "regression_corrected",
+                "bland_altman_counted",
+                "bland_altman_corrected",
+            ],
+        ),
+        ("explain", [""], ["unsure", "fair", "fooled"]),
+        ("pretrained", ["pbc", "scratch"], ["accuracy"]),
+        ("uncertainty", [""], ["curves", "sets"]),
     ],
 )
 def test_every_script_runs_and_draws(script, groups, others, tmp_path):

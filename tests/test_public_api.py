@@ -21,16 +21,19 @@ NAMES = [
     "MLPCellClassifier",
     "ModelFileError",
     "NonFiniteLossError",
+    "SeenImagesWarning",
     "TrainingInterrupted",
     "TransferCellClassifier",
+    "adapt",
     "audit",
     "export_onnx",
     "load",
     "load_info",
+    "load_pretrained",
     "model_card",
     "save",
 ]
-SUBPACKAGES = ["augment", "datasets", "evaluation"]
+SUBPACKAGES = ["augment", "datasets", "evaluation", "explain", "uncertainty"]
 HEAVY = ["matplotlib", "medmnist", "pandas", "sklearn", "skorch", "timm", "torch", "torchvision"]
 
 

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from benchmarks.next_lab._figures import LABELLED, OFTEN, Reading
 from benchmarks.next_lab._labs import draw_each
-from skblood._adapt._adapt import adapt
+from skblood import adapt
 from skblood.uncertainty import PredictionSets
 
 LEVEL = 0.9

@@ -71,8 +71,8 @@ def adapt(model, X, y=None, *, random_state=None):
     4. "self-training": cells without a label on whose views the network agrees and is sure count as
        labelled, limited class by class.
     5. "network": from 5 cells a class on average, a short training of all that the model's fit
-       trained, each weight drawn back to where it started. Not where a class has no labelled cell:
-       it would be forgotten.
+       trained, each weight drawn back to where it started, and what is said of classes without a
+       labelled cell to what was said of them before [3]_.
 
     With labels, each candidate is cross-validated on the labelled cells. The best one is taken if
     its balanced accuracy beats that of the unchanged model by more than 1.25 standard errors of the
@@ -88,6 +88,7 @@ def adapt(model, X, y=None, *, random_state=None):
        domain adaptation", ICLR workshop, 2017.
     .. [2] S. Schneider, E. Rusak, L. Eck, O. Bringmann, W. Brendel and M. Bethge, "Improving
        robustness against common corruptions by covariate shift adaptation", NeurIPS 33, 2020.
+    .. [3] Z. Li and D. Hoiem, "Learning without forgetting", ECCV, 2016.
 
     Examples
     --------

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from sklearn.utils import column_or_1d
 
-from skblood._targets import _is_missing, code_targets
+from skblood._targets import code_targets, is_missing
 from skblood.images import to_numpy
 from skblood.training import as_nchw
 
@@ -93,7 +93,7 @@ def read_labels(y, classes):
     y = column_or_1d(np.asarray(y, dtype=object), warn=True)
     own_minus_one = -1 in classes.tolist()
     known = np.array(
-        [not (_is_missing(label) or (label == -1 and not own_minus_one)) for label in y], bool
+        [not (is_missing(label) or (label == -1 and not own_minus_one)) for label in y], bool
     )
     codes = np.full(len(y), -1)
     if known.any():

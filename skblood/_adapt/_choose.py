@@ -77,13 +77,8 @@ class LabelledChoice:
         return Base(network, features(network, self.rows, N_VIEWS), unlabelled)
 
     def _may_tune(self):
-        """Say whether the whole network may be trained.
-
-        Not where a class has no cell: the features move away from its weights, and it is forgotten.
-        """
-        n_classes = split_head(self.bases[False].network)[1].out_features
-        every_class = len(self.codes.unique()) == n_classes
-        return every_class and len(self.rows) >= _ENOUGH_TO_TUNE * n_classes
+        """Say whether there are cells enough for the whole network."""
+        return len(self.rows) >= _ENOUGH_TO_TUNE * len(self.codes.unique())
 
     def _candidates(self):
         """Return the candidates without the whole network, the simplest first."""

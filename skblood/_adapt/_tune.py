@@ -1,21 +1,28 @@
 """The whole network, trained on with small steps on labelled cells."""
 
+import copy
+
 import torch
 from torch.nn import functional as F
+
+from ._output import split_head
 
 _N_STEPS = 40
 _BATCH = 32
 _LR = 5e-4
 # How strongly each weight is drawn back to where it started, at each step.
 _PULL = 1e-2
+# What keeping the logits of classes without a cell counts for, beside the cross entropy.
+_KEEP = 0.1
 
 
 def tune_network(network, cells, rows, weights):
     """Train what the model's fit trained, with random views of the cells.
 
     The statistics of batch normalisation stay as they are, and all weights are held to their old
-    values: the few cells say little about what else the network knows. They must show all classes:
-    one that is missing would be forgotten.
+    values: the few cells say little about what else the network knows. A class that they do not
+    show would be forgotten: it takes no part in the cross entropy, and its logits are drawn to what
+    they were (learning without forgetting, Li & Hoiem 2016).
 
     Parameters
     ----------
@@ -28,6 +35,12 @@ def tune_network(network, cells, rows, weights):
         How often each is drawn.
     """
     network.eval()
+    # The random views are enough.
+    predict_views, network.predict_views = network.predict_views, 1
+    old = copy.deepcopy(network)
+    absent = torch.ones(split_head(network)[1].out_features, dtype=torch.bool)
+    absent[cells.codes[rows]] = False
+    absent = absent.to(cells.device)
     moving = [p for p in network.parameters() if p.requires_grad]
     start = [p.detach().clone() for p in moving]
     optimizer = torch.optim.Adam(moving, lr=_LR)
@@ -37,10 +50,17 @@ def tune_network(network, cells, rows, weights):
         codes = cells.codes[batch].to(cells.device)
         optimizer.zero_grad()
         with torch.enable_grad():
-            logits = network(cells.prepare(network, batch, changed=True))
-            F.cross_entropy(logits, codes).backward()
+            x = cells.prepare(network, batch, changed=True)
+            logits = network(x)
+            loss = F.cross_entropy(logits.masked_fill(absent, -torch.inf), codes)
+            if absent.any():
+                with torch.no_grad():
+                    before = old(x)
+                loss = loss + _KEEP * F.mse_loss(logits[:, absent], before[:, absent])
+            loss.backward()
         optimizer.step()
         schedule.step()
         with torch.no_grad():
             for parameter, origin in zip(moving, start, strict=True):
                 parameter.lerp_(origin, _PULL)
+    network.predict_views = predict_views

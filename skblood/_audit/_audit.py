@@ -12,6 +12,7 @@ from skblood._audit._finding import Finding
 from skblood._audit._intake import as_images, take_in
 from skblood._audit._report import AuditReport
 from skblood.images import to_numpy
+from skblood.pretrained._seen import seen
 
 # A size is usual if this share of the images has it, and unusual if it differs from all usual ones
 # by more than this part: cameras and croppers vary by a few pixels.
@@ -58,6 +59,9 @@ def audit(X, y=None, *, split=None, groups=None, n_splits=5, image_shape=None):
     compressed again, resized, shifted by a few pixels or made brighter, or several of these. A
     small part cut out of an image is not found. Neither are images compared in colour.
 
+    Seen are images that the ready model, `skblood.load_pretrained`, was trained on: its scores on
+    them, and those of models that start from its weights, are too good.
+
     The nearest eight of each image are compared, by Fourier magnitudes in a tree, so that the time
     grows about as the number of images does.
 
@@ -85,7 +89,7 @@ def audit(X, y=None, *, split=None, groups=None, n_splits=5, image_shape=None):
     )
     copies = find_copies(intake, images)
     joined = join(n, copies, groups)
-    findings = copies + _find_bad_images(intake)
+    findings = copies + _find_seen(intake) + _find_bad_images(intake)
     if groups is not None and split is not None:
         findings += _find_crossing_groups(groups, split)
     if y is not None:
@@ -141,6 +145,12 @@ def _no_names(name, error):
 
 def _is_na(value):
     return type(value).__name__ in ("NAType", "NaTType") or value != value
+
+
+def _find_seen(intake):
+    readable = np.flatnonzero(intake.contents >= 0)
+    positions = readable[seen(intake.pictures[readable][..., None])].tolist()
+    return [Finding("seen", (i,), detail="in the train part of PBC") for i in positions]
 
 
 def _find_bad_images(intake):

@@ -42,6 +42,8 @@ class AuditReport:
         Those pairs of copies that are in two parts of the split, or have two labels.
     crossing_groups : list of Finding
         Groups in two parts of the split.
+    seen : list of Finding
+        Images that the ready model, `skblood.load_pretrained`, was trained on.
     unreadable, blank, odd_size : list of Finding
         Images that cannot be read, show hardly anything, or have another size than most.
     rare_classes, similar_labels : list of Finding

@@ -9,11 +9,10 @@ from skblood._cli._data import Columns, read_cells
 from skblood._cli._options import (
     AsJson,
     Crop,
-    Data,
     Device,
     GroupColumn,
     LabelColumn,
-    Model,
+    ModelAndData,
     Overwrite,
     PathColumn,
     SplitColumn,
@@ -41,8 +40,7 @@ _WRONG = "wrong_cells.png"
 
 
 def evaluate(
-    model: Model,
-    data: Data,
+    words: ModelAndData,
     split: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="The part to evaluate on, or all; by default, test."),
@@ -64,20 +62,23 @@ def evaluate(
 
     If DATA has the parts train, val and test, the test part is taken. With --out, the folder gets
     metrics.json, classes.csv, confusion_matrix.csv and .png, predictions.csv, and wrong_cells.png
-    if there are any.
+    if there are any. Without a model file, the ready model is scored, which comes with skblood.
 
     Examples
     --------
     skblood evaluate cells.skblood cells/
+    skblood evaluate cells/
     skblood evaluate cells.skblood other-lab.csv --group-column patient --out evaluation/
     """
+    if len(words) > 2:
+        raise typer.BadParameter(f"name a model file, if any, and DATA, not {len(words)} things.")
     if out is not None:
         check_new([out / name for name in (*_FILES, _WRONG)], overwrite)
         check_pictures(out)
-    classifier = load_classifier(model, device)
-    cells = read_cells(data, Columns(path_column, label_column, split_column, group_column))
+    classifier = load_classifier(words[0] if len(words) == 2 else None, device, crop)
+    cells = read_cells(words[-1], Columns(path_column, label_column, split_column, group_column))
     cells = choose(cells, split)
-    report, probabilities = score(classifier, cells, crop)
+    report, probabilities = score(classifier, cells)
     if out is not None:
         write_evaluation(out, cells, report, classifier.classes_, probabilities)
         say(f"{out}: tables and pictures are written.")
@@ -93,15 +94,18 @@ def choose(cells, split=None):
     return cells.part(split or "test")
 
 
-def score(classifier, cells, crop=None):
+def score(classifier, cells):
     """Return the report on labelled images, and the probabilities that it is of."""
+    from skblood._classifier import CellClassifier
     from skblood.evaluation import EvaluationReport
     from skblood.evaluation._report_input import code_labels
 
     classes = classifier.classes_
     # Before the prediction, which may take long.
     code_labels(cells.y, classes.tolist(), cells.source)
-    probabilities, _ = predict_all(classifier, cells.X, crop)
+    if isinstance(classifier, CellClassifier):
+        classifier._read_to_score(cells.X)  # which warns of images that it was trained on
+    probabilities, _ = predict_all(classifier, cells.X)
     report = EvaluationReport.from_predictions(
         cells.y,
         classes[probabilities.argmax(axis=1)],

@@ -8,25 +8,29 @@ import typer
 
 ErrorMode = StrEnum("ErrorMode", {"RAISE": "raise", "SKIP": "skip"})
 
-Data = Annotated[
-    str,
+_DATA = (
+    "A folder with one sub-folder per class, maybe within train, val and test; a csv file with the "
+    "columns path, label and maybe split; an npz file in the MedMNIST format; or a name: "
+    "bloodmnist and pbc (which are fetched), or synthetic (drawn cells, to try things out)."
+)
+Data = Annotated[str, typer.Argument(metavar="DATA", help=_DATA)]
+ModelAndData = Annotated[
+    list[str],
     typer.Argument(
-        metavar="DATA",
-        help="A folder with one sub-folder per class, maybe within train, val and test; a csv "
-        "file with the columns path, label and maybe split; an npz file in the MedMNIST format; "
-        "or a name: bloodmnist and pbc (which are fetched), or synthetic (drawn cells, to try "
-        "things out).",
+        metavar="[MODEL] DATA",
+        help=f"A model file, without which the ready model is taken; then the data. {_DATA}",
     ),
 ]
 Model = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A file that `skblood train` or skblood.save wrote.")
 ]
-Images = Annotated[
+ModelAndImages = Annotated[
     list[str],
     typer.Argument(
-        metavar="IMAGES",
-        help="Image files, folders (with all below them), patterns such as 'new/**/*.png', or one "
-        "npz file in the MedMNIST format.",
+        metavar="[MODEL] IMAGES",
+        help="A model file, without which the ready model is taken; then image files, folders "
+        "(with all below them), patterns such as 'new/**/*.png', or one npz file in the MedMNIST "
+        "format.",
     ),
 ]
 Device = Annotated[
@@ -43,12 +47,12 @@ OnError = Annotated[
 ]
 
 Crop = Annotated[
-    int | None,
+    float | None,
     typer.Option(
-        min=1,
-        metavar="PIXELS",
-        help="Take this much of the centre of each file. Cells must fill the picture as they did "
-        "in training: the 200 px of PBC's originals, where that was on BloodMNIST.",
+        metavar="SHARE",
+        help="Take this share of each side, around the centre (above 1: with mirror images beyond "
+        "the edges), not that of the model. Cells must fill the picture as they did in training: "
+        "0.556 of PBC's originals, where that was on BloodMNIST.",
     ),
 ]
 

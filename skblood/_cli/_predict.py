@@ -1,13 +1,21 @@
 """`skblood predict`."""
 
-from functools import partial
+import glob
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from skblood._cli._data import find_images
-from skblood._cli._options import AsJson, Crop, Device, ErrorMode, Images, Model, OnError, Overwrite
+from skblood._cli._options import (
+    AsJson,
+    Crop,
+    Device,
+    ErrorMode,
+    ModelAndImages,
+    OnError,
+    Overwrite,
+)
 from skblood._cli._output import check_new, check_table, print_json, say, write_table
 
 # Images that are read and predicted at a time.
@@ -15,8 +23,7 @@ _CHUNK = 1024
 
 
 def predict(
-    model: Model,
-    images: Images,
+    words: ModelAndImages,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="A .csv or .parquet file; without, csv is printed."),
@@ -33,16 +40,21 @@ def predict(
     the probability, as p_ and the name of the class, spelt as it is ("p_immature granulocyte").
     The rows are in the order of the images.
 
+    Without a model file, the ready model predicts, which comes with skblood and knows the eight
+    classes of PBC and BloodMNIST.
+
     Examples
     --------
+    skblood predict new/
     skblood predict cells.skblood cell.png
     skblood predict cells.skblood new/ 'old/**/*.tif' --out new.parquet --on-error skip
     """
     check_table(out)
     check_new([out], overwrite)
-    classifier = load_classifier(model, device)
+    model, images = _take_model(words)
+    classifier = load_classifier(model, device, crop)
     names, X = find_images(images)
-    probabilities, errors = predict_all(classifier, X, crop, skip=on_error == ErrorMode.SKIP)
+    probabilities, errors = predict_all(classifier, X, skip=on_error == ErrorMode.SKIP)
     frame = as_frame(names, classifier.classes_, probabilities)
     if on_error == ErrorMode.SKIP:
         frame["error"] = [errors.get(i, "") for i in range(len(names))]
@@ -57,28 +69,59 @@ def predict(
         print_json({"n_images": len(names), "n_unreadable": len(errors), "predictions": rows})
 
 
-def load_classifier(path, device):
-    """Load a model that predicts probabilities."""
-    import skblood
+def _take_model(words):
+    """Return the model file, or None if the first word names images, and the images."""
+    from skblood.datasets._folders import IMAGE_EXTENSIONS
 
-    model = skblood.load(path, device=device)
+    first = Path(words[0]).expanduser()
+    is_pattern = glob.has_magic(words[0]) and not first.exists()
+    is_images = first.suffix.lower() in (*IMAGE_EXTENSIONS, ".npz")
+    if first.is_dir() or is_pattern or is_images:
+        return None, words
+    if len(words) == 1:
+        raise typer.BadParameter(
+            f"{words[0]!r} is no image, folder or npz file. If it is a model, name images, too.",
+            param_hint="IMAGES",
+        )
+    return words[0], words[1:]
+
+
+def load_classifier(path, device, crop=None):
+    """Load a model that predicts probabilities; the ready one if there is no path.
+
+    It looks at `crop` of each side of an image, or at what it did, if that is None.
+    """
+    import skblood
+    from skblood.pretrained import load_pretrained
+
+    model = load_pretrained(device=device) if path is None else skblood.load(path, device=device)
     if not hasattr(model, "predict_proba"):
         raise TypeError(
             f"{str(path)!r} holds a {type(model).__name__}, which predicts no classes; "
             "`skblood embed` gives its features."
         )
+    if crop is not None:
+        _reads_images(model)._reframe(crop)
     return model
 
 
-def predict_all(model, X, crop=None, *, skip=False):
+def _reads_images(model):
+    """Return a model, or the step of a Pipeline, that reads the images."""
+    from skblood._base import CellModel
+
+    for _, step in getattr(model, "steps", [(None, model)]):
+        if isinstance(step, CellModel):
+            return step
+    raise TypeError(f"No step of the {type(model).__name__} reads images, so leave --crop out.")
+
+
+def predict_all(model, X, *, skip=False):
     """Return the probabilities of all images, with a bar on a terminal.
 
     Parameters
     ----------
     model : fitted classifier
     X : list of paths, or ndarray of images
-    crop : int, default=None
-        Height and width of the part in the centre of each file that is looked at.
     skip : bool, default=False
         Leave rows of NaN for what cannot be read, which else is an error.
 
@@ -91,51 +134,35 @@ def predict_all(model, X, crop=None, *, skip=False):
     import numpy as np
     from tqdm.auto import tqdm
 
-    if crop is not None and not _are_paths(X):
-        raise ValueError("--crop is for image files; those of an npz file are cropped already.")
     probabilities, errors = np.full((len(X), len(model.classes_)), np.nan), {}
     with tqdm(total=len(X), unit="image", disable=None, delay=1, leave=False) as bar:
         for start in range(0, len(X), _CHUNK):
             some, rows = (each[start : start + _CHUNK] for each in (X, probabilities))
             try:
-                rows[:] = _predict_some(model, some, crop)
+                rows[:] = model.predict_proba(some)
             except ValueError as error:
                 # Only now are they looked at one by one; whoever mends them needs them all.
-                found = _find_unreadable(some if skip else X, crop)
+                found = _find_unreadable(some if skip else X)
                 if not found:
                     raise  # it is something else
                 if not skip:
                     raise ValueError(_name_unreadable(found, X)) from error
                 left = [i for i in range(len(some)) if i not in found]
                 if left:
-                    rows[left] = _predict_some(model, [some[i] for i in left], crop)
+                    rows[left] = model.predict_proba([some[i] for i in left])
                 errors.update((start + i, why) for i, why in found.items())
             bar.update(len(some))
     return probabilities, errors
 
 
-def _are_paths(X):
-    return getattr(X, "ndim", 1) == 1
-
-
-def _predict_some(model, X, crop):
-    from skblood.images import map_images
-
-    if crop is not None:
-        X, errors = map_images(partial(_centre, crop=crop), X)
-        if errors:
-            raise ValueError("Some cannot be read.")  # see where it is caught
-    return model.predict_proba(X)
-
-
-def _find_unreadable(X, crop):
+def _find_unreadable(X):
     """Return position -> why an image file cannot be used."""
     import numpy as np
 
     from skblood.images import map_images
 
-    look = np.shape if crop is None else partial(_centre, crop=crop)
-    return map_images(look, X)[1] if _are_paths(X) else {}
+    are_paths = getattr(X, "ndim", 1) == 1
+    return map_images(np.shape, X)[1] if are_paths else {}
 
 
 def _name_unreadable(errors, X):
@@ -146,14 +173,6 @@ def _name_unreadable(errors, X):
         f"{len(errors)} of {len(X)} image files cannot be used:\n{named}\n"
         "Mend them or leave them out; `skblood predict --on-error skip` leaves their rows empty."
     )
-
-
-def _centre(image, crop):
-    height, width = image.shape[:2]
-    if min(height, width) < crop:
-        raise ValueError(f"has {height} x {width} px, less than --crop {crop}")
-    top, left = (height - crop) // 2, (width - crop) // 2
-    return image[top : top + crop, left : left + crop]
 
 
 def as_frame(names, classes, probabilities):

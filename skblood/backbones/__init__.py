@@ -1,6 +1,6 @@
 """Backbones: a name becomes a network, its feature width and its preprocessing."""
 
-from ._backbone import Backbone, Standardize, create_backbone, fine_tunes
+from ._backbone import Backbone, ImageStandardize, Standardize, create_backbone, fine_tunes
 from ._cellnet import CellNet
 from ._config import OWN_BACKBONES, BackboneConfig, backbone_config, resolve_weights
 from ._paper_nets import PlainCNN
@@ -12,6 +12,7 @@ __all__ = [
     "Backbone",
     "BackboneConfig",
     "CellNet",
+    "ImageStandardize",
     "PlainCNN",
     "Standardize",
     "UNet",

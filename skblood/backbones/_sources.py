@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from torch import nn
 
 from ._config import OWN_BACKBONES, TORCHVISION_PREFIX, backbone_config, resolve_weights
-from ._weights import LATER, default_weights_error, load_weights, weights_wanted
+from ._weights import (
+    LATER,
+    READY_BACKBONE,
+    READY_WEIGHTS,
+    default_weights_error,
+    load_ready_weights,
+    load_weights,
+    ready_preprocessing,
+    weights_wanted,
+)
 
 
 @dataclass
@@ -20,11 +29,17 @@ class Body:
         Channels that it takes.
     stages : list of list of str
         Parameter names, grouped into stages from the input to the output.
+    statistics : tuple of (array-like, array-like) or None
+        Mean and standard deviation per channel that came with the weights.
+    standardize : {"auto", "image"}
+        By which of the two ways of `create_backbone` they were trained.
     """
 
     module: nn.Module
     in_channels: int
     stages: list[list[str]]
+    statistics: tuple | None = None
+    standardize: str = "auto"
 
 
 def build_body(name, weights, n_channels, image_size):
@@ -34,10 +49,11 @@ def build_body(name, weights, n_channels, image_size):
     ----------
     name : str
         The backbone's name.
-    weights : "default", None or path-like
-        Published weights, random ones, or those of a file.
+    weights : "default", "pbc", None or path-like
+        Published weights, those of the ready model, random ones, or those of a file.
     n_channels : int
-        Channels of the images. Our own networks are built for them; the others take RGB.
+        Channels of the images. Our own networks are built for them, unless the weights are those
+        of the ready model; the others take RGB.
     image_size : tuple of (int, int)
         Height and width of the images.
 
@@ -45,6 +61,12 @@ def build_body(name, weights, n_channels, image_size):
     -------
     body : Body
     """
+    ready = weights == READY_WEIGHTS
+    if ready and name != READY_BACKBONE:
+        raise ValueError(
+            f"weights={READY_WEIGHTS!r} are those of backbone={READY_BACKBONE!r}, not of {name!r}. "
+            "Name that backbone, or use weights='default', None or the path of a file."
+        )
     weights = weights_wanted(resolve_weights(name, weights))
     published = weights == "default"
     if published and not backbone_config(name).has_weights:
@@ -54,7 +76,7 @@ def build_body(name, weights, n_channels, image_size):
         )
     build = _build_torchvision if name.startswith(TORCHVISION_PREFIX) else _build_timm
     try:
-        body, head_prefixes = build(name, weights, n_channels, image_size)
+        body, head_prefixes = build(name, weights, 3 if ready else n_channels, image_size)
     # Whatever a download or a constructor meets: hubs, http clients and hashes have errors of
     # their own, and none of them names the ways on.
     except Exception as error:
@@ -65,7 +87,11 @@ def build_body(name, weights, n_channels, image_size):
             f"backbone={name!r} cannot be built for images of {height}x{width} px: {error} "
             "Choose another image_size."
         ) from error
-    if weights not in (None, "default", LATER):
+    if ready:
+        body.statistics, body.standardize = ready_preprocessing()
+        if weights is not LATER:
+            load_ready_weights(body.module)
+    elif weights not in (None, "default", LATER):
         load_weights(body.module, weights, name, head_prefixes)
     return body
 

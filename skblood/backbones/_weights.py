@@ -1,14 +1,17 @@
 """Pretrained weights: from a file of the user's, or through timm and torchvision."""
 
+import json
 import os
 import pickle
 import re
 import warnings
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 # What trainers wrap a network in, and what the parameters are then called by.
@@ -16,6 +19,13 @@ _WRAPPER_KEYS = ("state_dict", "model", "model_state_dict", "state_dict_ema")
 _WRAPPER_PREFIX = re.compile(r"^(module\.|_orig_mod\.|model\.)+")
 # torchvision's published DenseNets have names of a time when these could hold a dot.
 _LEGACY_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
+
+# The weights of the model that comes with the package: their name, the backbone that they are of,
+# and the file, which `skblood.save` wrote.
+READY_WEIGHTS = "pbc"
+READY_BACKBONE = "cellnet_s"
+_READY_FILE = Path(__file__).parents[1] / "pretrained" / "pbc8.safetensors"
+_READY_BODY, _READY_STATISTICS = "backbones.0.body.", "backbones.0.standardize."
 
 # In place of weights that are not loaded here: what is built is the network that would take them.
 LATER = object()
@@ -97,6 +107,31 @@ def load_weights(body, path, name, head_prefixes):
     body.load_state_dict({k: given.get(k, wanted[k]) for k in wanted})
 
 
+def load_ready_weights(body):
+    """Load the weights of the ready model into its backbone, in place."""
+    state = load_file(_READY_FILE)
+    body.load_state_dict(
+        {k.removeprefix(_READY_BODY): v for k, v in state.items() if k.startswith(_READY_BODY)}
+    )
+
+
+@cache
+def ready_preprocessing():
+    """Return how the ready model normalises images.
+
+    Returns
+    -------
+    statistics : tuple of (torch.Tensor, torch.Tensor)
+        Mean and standard deviation per channel.
+    standardize : {"auto", "image"}
+        By these, or each image by its own; see `create_backbone`.
+    """
+    with safe_open(_READY_FILE, "pt") as file:
+        statistics = tuple(file.get_tensor(_READY_STATISTICS + name) for name in ("mean", "std"))
+        parameters = json.loads(file.metadata()["model"])["model"]["parameters"]
+    return statistics, parameters["standardize"]
+
+
 def _listed(what, keys):
     return f"  {what} ({len(keys)}): {', '.join(keys)}\n" if keys else ""
 
@@ -105,8 +140,8 @@ def _read_state(path):
     path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(
-            f"weights={os.fspath(path)!r} is no file. weights takes 'default', None, or the path "
-            "of a .safetensors, .pth, .pt or .bin file."
+            f"weights={os.fspath(path)!r} is no file. weights takes 'default', None, 'pbc' or the "
+            "path of a .safetensors, .pth, .pt or .bin file."
         )
     try:
         if path.suffix == ".safetensors":

@@ -120,6 +120,7 @@ def _map_all(estimator, images, codes):
     device = resolve_device(estimator.device)
     # A copy is given the hooks, and needs no gradients of its parameters.
     network = copy.deepcopy(estimator.net_.module_).to(device).eval().requires_grad_(False)
+    network.predict_views = 1  # the map is of the image as it lies
     stored, codes = to_tensor(images, device), torch.from_numpy(codes).to(device)
     first = network.prepare(as_nchw(stored[:1].to(device)))
     watched = [

@@ -23,6 +23,11 @@ class CellNetwork(nn.Module):
         Height and width that the backbones work at; None is the images' own.
     interpolation : str
         How images of another size are brought to it.
+
+    Attributes
+    ----------
+    predict_views : int
+        In evaluation mode, logits are the mean of those of so many views of an image; see `turned`.
     """
 
     def __init__(self, backbones, head, image_size=None, interpolation="bilinear"):
@@ -32,6 +37,7 @@ class CellNetwork(nn.Module):
         self.head = head
         self.image_size = image_size
         self.interpolation = interpolation
+        self.predict_views = 1
 
     @property
     def frozen(self):
@@ -58,7 +64,31 @@ class CellNetwork(nn.Module):
 
     def forward(self, x):
         """Map prepared images ``(n, c, h, w)``, or features ``(n, d)``, to logits."""
-        return self.head(self.scale(self.encode(x) if x.ndim == 4 else x))
+        if x.ndim != 4:
+            return self.head(self.scale(x))
+        if self.training or self.predict_views == 1:
+            return self.head(self.scale(self.encode(x)))
+        views = turned(x, self.predict_views)
+        return torch.stack([self.head(self.scale(self.encode(view))) for view in views]).mean(0)
+
+
+def turned(x, n_views):
+    """Return the first of the eight ways in which images can lie.
+
+    Parameters
+    ----------
+    x : torch.Tensor of shape (n, c, h, w)
+    n_views : {1, 2, 4, 8}
+        As they are; mirrored as well; upside down as well; and, for square ones, with their axes
+        exchanged as well.
+
+    Returns
+    -------
+    views : list of torch.Tensor
+    """
+    views = [x, x.flip(3), x.flip(2), x.flip((2, 3))]
+    views += [view.transpose(2, 3) for view in views] if n_views == 8 else []
+    return views[:n_views]
 
 
 class OutputLayer(nn.Linear):

@@ -16,7 +16,7 @@ from skblood import CellEmbedder, MLPCellClassifier, TransferCellClassifier
 from skblood._adapt import _tune
 from skblood._adapt._adapt import adapt
 
-from .conftest import n_per_class, other_laboratory, same, state
+from .conftest import MAKERS, n_per_class, other_laboratory, same, state
 
 
 @pytest.fixture(scope="module")
@@ -250,3 +250,11 @@ class TestErrors:
     def test_images_of_another_shape(self, skilled, abroad):
         with pytest.raises(ValueError, match="image_size"):
             adapt(skilled, abroad[0][:, :20], abroad[1])
+
+
+def test_another_fit_forgets_the_adaptation(small):
+    X, y = small
+    clf = MAKERS["mlp"]().fit(X, y)
+    adapted = adapt(clf, other_laboratory(X), y, random_state=0)
+    assert hasattr(adapted, "adaptation_")
+    assert not hasattr(adapted.fit(X, y), "adaptation_")

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from skblood._adapt import _choose, _unlabelled
-from skblood._adapt._cells import Cells
+from skblood._adapt import _choose, _tune, _unlabelled
+from skblood._adapt._cells import Cells, balance
 from skblood._adapt._choose import LabelledChoice, deal_folds, is_better
 from skblood._adapt._report import Adaptation
+from skblood._adapt._tune import tune_network
 from skblood._adapt._unlabelled import State, adapt_unlabelled
 from skblood.augment import CellAugment
 
@@ -131,15 +132,6 @@ class TestWithLabels:
         self.scored(monkeypatch, unchanged=0.2, output=0.9)
         assert not any("network" in name for name in choice.choose()[3])
 
-    def test_it_is_not_tried_where_a_class_is_missing(self, skilled, abroad, monkeypatch):
-        self.scored(monkeypatch, unchanged=0.2, output=0.9, output_network=1.0)
-        known = n_per_class(abroad[1], 8)
-        known = known[abroad[1][known] != "platelet"]
-        cells = as_cells(skilled, abroad[0][known], abroad[1][known])
-        with torch.random.fork_rng():
-            choice = LabelledChoice(skilled.net_.module_, cells, SHARES)
-            assert not any("network" in name for name in choice.choose()[3])
-
     def test_held_out_cells_are_not_trained_on(self, choice, monkeypatch):
         seen = []
         fit = LabelledChoice._fit
@@ -229,3 +221,23 @@ class TestReport:
         assert text.startswith("Adaptation: unchanged\n")
         assert "labelled cells: none; unlabelled: 3" in text
         assert "cross-validation" not in text
+
+
+def test_the_network_does_not_forget_a_class_without_a_cell(skilled, abroad, monkeypatch):
+    X, y = abroad
+    rows = np.flatnonzero(y != "platelet")[:40]
+    of_platelets = skilled.classes_.tolist().index("platelet")
+    cells = as_cells(skilled, X[rows], y[rows])
+    before = skilled.decision_function(X)[:, of_platelets]
+
+    def drift(keep):
+        monkeypatch.setattr(_tune, "_KEEP", keep)
+        network = copy.deepcopy(skilled.net_.module_)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            tune_network(network, cells, cells.labelled, balance(cells.codes))
+        other = copy.deepcopy(skilled)
+        other._adopt(network)
+        return np.abs(other.decision_function(X)[:, of_platelets] - before).mean()
+
+    assert drift(1.0) < 0.8 * drift(0.0)

@@ -57,14 +57,14 @@ def folder(tmp_path_factory):
 
 
 def test_pretrain_writes_a_model_and_its_figures(folder, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(pretrain, "REFINING_EPOCHS", 1)
+    monkeypatch.setattr(pretrain, "REFINEMENTS", ((1, 0.3),))
     out = tmp_path / "models"
     pretrain.main(["--data", str(folder), "--seeds", "3", "--epochs", "1", "--out", str(out)])
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert figures["seed"] == 3
     assert 0 <= figures["test"] <= 1
     model = skblood.load(out / "pbc8-3.safetensors")
-    assert (model.standardize, model.image_size) == ("image", 64)
+    assert (model.standardize, model.image_size, model.predict_views) == ("image", 64, 8)
     assert model.n_iter_ == 1
     assert model.training_data_["n_images"] == 16
     assert not list((out / "checkpoints").glob("*"))

@@ -9,6 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import skblood
 from skblood.datasets import load_image_folder, load_npz
@@ -172,8 +175,9 @@ class TestUnreadable:
 
 
 class TestModel:
-    def test_no_model(self, shell, cell_folder, test_cells):
-        assert "Traceback" not in shell("predict", test_cells.data[0], cell_folder, code=1).stderr
+    def test_no_model(self, shell, cell_folder, tmp_path):
+        (tmp_path / "a.csv").write_text("path,label")
+        assert "Traceback" not in shell("predict", tmp_path / "a.csv", cell_folder, code=1).stderr
 
     def test_embedder(self, shell, cell_folder, test_cells, tmp_path):
         embedder = skblood.CellEmbedder("cellnet_t", random_state=0).fit(test_cells.data)
@@ -227,12 +231,14 @@ class TestEmbed:
 
 
 class TestCrop:
+    """Cells within a frame that is twice as large, of which half of each side is looked at."""
+
     @pytest.fixture
     def framed(self, cell_folder, tmp_path):
         """The test cells, each within a frame of white."""
         for file in sorted((cell_folder / "test").glob("*/*.png")):
-            picture = Image.new("RGB", (61, 50), "white")
-            picture.paste(Image.open(file), ((61 - 28) // 2, (50 - 28) // 2))
+            picture = Image.new("RGB", (56, 56), "white")
+            picture.paste(Image.open(file), (14, 14))
             framed = tmp_path / "framed" / file.parent.name / file.name
             framed.parent.mkdir(parents=True, exist_ok=True)
             picture.save(framed)
@@ -240,22 +246,59 @@ class TestCrop:
 
     def test_what_is_in_the_frame(self, shell, model_file, cell_folder, framed):
         bare = read(shell("predict", model_file, cell_folder / "test").stdout)
-        cropped = read(shell("predict", model_file, framed, "--crop", 28).stdout)
+        cropped = read(shell("predict", model_file, framed, "--crop", 0.5).stdout)
         assert cropped.iloc[:, 1:].equals(bare.iloc[:, 1:])
-        report = shell("evaluate", model_file, framed, "--crop", 28).stdout
+        whole = read(shell("predict", model_file, framed, "--crop", 1).stdout)
+        assert not whole.iloc[:, 1:].equals(bare.iloc[:, 1:])
+        report = shell("evaluate", model_file, framed, "--crop", 0.5).stdout
         assert report == shell("evaluate", model_file, cell_folder).stdout
 
-    def test_skip(self, shell, model_file, framed):
-        Image.new("RGB", (20, 40)).save(framed / "a small one.png")
-        words = ("predict", model_file, framed, "--crop", 28)
-        assert "has 40 x 20 px, less than --crop 28" in shell(*words, code=1).stderr
-        (framed / "a small one.png").write_bytes(b"damaged")
-        assert "a small one.png" in shell(*words, code=1).stderr
-        Image.new("RGB", (20, 40)).save(framed / "z.png")
-        frame = read(shell(*words, "--on-error", "skip").stdout)
-        assert (frame["label"] == "").tolist() == [True, *[False] * 15, True]
-        assert frame["error"].tolist()[-1] == "has 40 x 20 px, less than --crop 28"
+    def test_in_place_of_the_one_of_the_model(self, shell, model_file, cell_folder, tmp_path):
+        model = skblood.load(model_file)
+        model._reframe(0.5)
+        narrow = skblood.save(model, tmp_path / "narrow.skblood")
+        words = (narrow, cell_folder / "test")
+        found = read(shell("predict", *words, "--crop", 1).stdout)
+        assert found.equals(read(shell("predict", model_file, cell_folder / "test").stdout))
+        assert not found.equals(read(shell("predict", *words).stdout))
 
-    def test_not_of_arrays(self, shell, model_file, npz_file):
-        result = shell("predict", model_file, npz_file, "--crop", 20, code=1)
-        assert "--crop is for image files" in result.stderr
+    def test_arrays(self, shell, model_file, npz_file):
+        found = read(shell("predict", model_file, npz_file, "--crop", 0.5).stdout)
+        X = load_npz(npz_file).data
+        model = skblood.load(model_file)
+        model._reframe(0.5)
+        np.testing.assert_allclose(found.iloc[:, 3:], model.predict_proba(X), rtol=1e-12)
+
+    def test_in_a_pipeline(self, shell, test_cells, cell_folder, framed, tmp_path):
+        X, y = test_cells.data, test_cells.target
+        embedder = skblood.CellEmbedder("cellnet_t", image_size=28, random_state=0)
+        pipeline = make_pipeline(embedder, LogisticRegression()).fit(X, y)
+        file = skblood.save(pipeline, tmp_path / "pipeline.skblood")
+        bare = read(shell("predict", file, cell_folder / "test").stdout)
+        cropped = read(shell("predict", file, framed, "--crop", 0.5).stdout)
+        assert cropped.iloc[:, 1:].equals(bare.iloc[:, 1:])
+
+    def test_nothing_to_be_cropped(self, shell, npz_file, tmp_path):
+        pipeline = make_pipeline(StandardScaler(), LogisticRegression()).fit([[0], [1]], [0, 1])
+        file = skblood.save(pipeline, tmp_path / "pipeline.skblood")
+        result = shell("predict", file, npz_file, "--crop", 0.5, code=1)
+        assert "No step of the Pipeline reads images, so leave --crop out" in result.stderr
+
+    def test_skip(self, shell, model_file, framed):
+        (framed / "z.png").write_bytes(b"damaged")
+        words = ("predict", model_file, framed, "--crop", 0.5)
+        assert "z.png" in shell(*words, code=1).stderr
+        frame = read(shell(*words, "--on-error", "skip").stdout)
+        assert (frame["label"] == "").tolist() == [*[False] * 15, True]
+
+    @pytest.mark.parametrize(
+        ("crop", "code", "message"),
+        [
+            (0, 1, "crop must be a number in 0.01..4"),
+            (200, 1, "the share of each side that is kept"),
+            ("half", 2, "Invalid value for '--crop'"),
+        ],
+    )
+    def test_no_crop(self, shell, model_file, cell_folder, crop, code, message):
+        words = ("predict", model_file, cell_folder / "test", "--crop", crop)
+        assert message in shell(*words, code=code).stderr

@@ -29,6 +29,7 @@ VALUES = {
     "hidden_layer_sizes": (5, 4),
     "image_shape": (16, 16, 3),
     "standardize": "image",
+    "predict_views": 4,
     "image_size": np.array([18, 20]),
     "interpolation": "bicubic",
     "label_smoothing": 0.05,
@@ -67,7 +68,7 @@ LEFT_OUT = {
 FOLDERS = {"checkpoint", "memory"}
 # Those that decide what the network is: set before the fit.
 OF_THE_NETWORK = {"activation", "backbone", "backbones", "hidden_layer_sizes", "image_size"}
-OF_THE_NETWORK |= {"trainable", "interpolation", "standardize"}
+OF_THE_NETWORK |= {"trainable", "interpolation", "standardize", "predict_views"}
 
 ESTIMATORS = [
     name
