@@ -35,7 +35,7 @@ class ContrastiveCellClassifier(BackboneClassifier):
     ----------
     backbone : str, default="cellnet_s"
         As in `TransferCellClassifier`. Battu et al. 2024 took ``"resnetv2_50"``.
-    weights : "default", None or path-like, default="default"
+    weights : "default", "pbc", None or path-like, default="default"
         What the backbone starts from, as in `TransferCellClassifier`.
     trainable : "all" or int, default="all"
         Train the whole backbone in the first phase, or its last `trainable` stages.

@@ -29,7 +29,7 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
     backbone : str, default="efficientnet_b0"
         As in `TransferCellClassifier`. Our own backbones have no published weights: without
         a file, their features are those of an untrained network.
-    weights : "default", None or path-like, default="default"
+    weights : "default", "pbc", None or path-like, default="default"
         As in `TransferCellClassifier`.
     {parameters}
 

@@ -117,6 +117,7 @@ class TestOfAClassifier:
         model = MLPCellClassifier()
         vars(model).update({k: v for k, v in vars(small_mlp).items() if k.endswith("_")})
         model._is_pixels, model._online = True, False
+        model._fold_shape = small_mlp._fold_shape
         assert "All settings are the defaults of this version." in model_card(model)
 
     def test_training_data(self, transfer, cells):

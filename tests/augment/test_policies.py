@@ -8,6 +8,7 @@ from skblood import TransferCellClassifier
 from skblood.augment import (
     BackgroundAugment,
     FrameAugment,
+    LaboratoryAugment,
     LightAugment,
     OpticsAugment,
     StainAugment,
@@ -18,7 +19,7 @@ from skblood.datasets import make_blood_cells
 
 EACH = [BackgroundAugment, FrameAugment, LightAugment, OpticsAugment, StainAugment]
 STILL = {
-    BackgroundAugment: {"colour": 0.0},
+    BackgroundAugment: {"fade": 0.0, "colour": 0.0},
     FrameAugment: {"scale": (1.0, 1.0), "stretch": 0.0},
     LightAugment: dict.fromkeys(["gamma", "balance", "contrast", "brightness", "slope"], 0.0),
     OpticsAugment: {"share": 0.0},
@@ -81,9 +82,19 @@ class TestBackground:
     def test_recolours_what_is_bright_alone(self):
         images = torch.full((50, 3, 16, 16), 0.9)
         images[:, :, 4:12, 4:12] = torch.tensor([0.5, 0.3, 0.6]).view(3, 1, 1)
-        change = (BackgroundAugment(colour=0.5)(images) - images).abs().amax(1)
+        change = (BackgroundAugment(fade=0.0, colour=0.5)(images) - images).abs().amax(1)
         assert change[:, 4:12, 4:12].max() < 0.01
         assert change[:, 0, 0].mean() > 0.05
+
+    def test_what_is_around_the_cell_fades(self):
+        images = torch.full((50, 3, 64, 64), 0.9)
+        nucleus, red_cell = (slice(24, 40), slice(24, 40)), (slice(2, 14), slice(2, 14))
+        images[:, :, *nucleus] = 0.2
+        images[:, :, *red_cell] = 0.6
+        changed = BackgroundAugment(fade=1.0, colour=0.0)(images)
+        assert (changed[:, :, 28:36, 28:36] - 0.2).abs().max() < 0.02
+        assert changed[:, :, *red_cell].mean((1, 2, 3)).max() > 0.85
+        assert changed[:, :, *red_cell].mean((1, 2, 3)).min() < 0.65
 
 
 class TestFrame:
@@ -194,6 +205,15 @@ class TestOptics:
         changed = OpticsAugment(noise=0.1, blur=0.3, sharpen=0.0, compression=0.0, share=0.25)(many)
         touched = ((changed - many).abs().amax((1, 2, 3)) > 0.01).float().mean()
         assert 0.1 < touched < 0.5
+
+
+class TestLaboratory:
+    @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+    def test_share(self, cells, share):
+        one = cells[:1].repeat(200, 1, 1, 1)
+        colours = LaboratoryAugment(share=share)(one).mean((2, 3))
+        moved = (colours - cells[:1].mean((2, 3))).abs().amax(1) > 0.02
+        assert abs(moved.float().mean() - share) < 0.2
 
 
 class TestPolicies:

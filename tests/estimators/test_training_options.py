@@ -18,6 +18,7 @@ from skblood.training import OPTIMIZERS, CellNetwork, TrainingNet
 
 COMMON_BAD = {
     "image_shape": 5,
+    "crop": 0,
     "image_size": 0,
     "interpolation": "lanczos",
     "device": 0,
@@ -52,12 +53,20 @@ COMMON_BAD = {
 }
 OWN_BAD = {
     "mlp": {"activation": "swish"},
-    "transfer": {"backbone": 18, "weights": 1, "trainable": 0, "n_views": 0},
+    "transfer": {
+        "backbone": 18,
+        "weights": 1,
+        "trainable": 0,
+        "n_views": 0,
+        "standardize": "batch",
+        "predict_views": 3,
+    },
     "hybrid": {
         "backbones": "cellnet_t",
         "weights": 1,
         "trainable": "tail",
         "n_views": 1.5,
+        "standardize": 1,
         "refine_epochs": -1,
     },
 }

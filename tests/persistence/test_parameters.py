@@ -21,6 +21,7 @@ VALUES = {
     "backbone": "cellnet_t",
     "backbones": ("cellnet_t", "cellnet_t"),
     "batch_size": np.int64(32),
+    "crop": 0.5,
     "class_weight": {"lymphocyte": 2, np.str_("neutrophil"): np.float64(1.5), "platelet": 1.0},
     "compile": True,
     "device": "cpu",
@@ -68,7 +69,7 @@ LEFT_OUT = {
 FOLDERS = {"checkpoint", "memory"}
 # Those that decide what the network is: set before the fit.
 OF_THE_NETWORK = {"activation", "backbone", "backbones", "hidden_layer_sizes", "image_size"}
-OF_THE_NETWORK |= {"trainable", "interpolation", "standardize", "predict_views"}
+OF_THE_NETWORK |= {"trainable", "interpolation", "standardize", "predict_views", "crop"}
 
 ESTIMATORS = [
     name
