@@ -12,6 +12,9 @@ from ._choose import is_better
 _CROPS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.15, 1.35, 1.6)
 # Standard errors by which a frame must be better: the best of eight is often better by chance.
 _MARGIN = 2.0
+# Without labels, the mean probability of the likeliest class at which a frame is believed: a model
+# that does not know the cells in any frame is a little surer in some wrong one.
+_SURE = 0.8
 
 
 def choose_frame(model, X, codes):
@@ -19,7 +22,7 @@ def choose_frame(model, X, codes):
 
     Laboratories cut out their cells more or less closely. With labels, the share is taken at which
     the right classes get the highest probability, all classes counting alike; without, that at
-    which the model is surest.
+    which the model is surest, if it is sure of most cells there.
 
     Parameters
     ----------
@@ -48,7 +51,8 @@ def choose_frame(model, X, codes):
     framed = [_reframed(model, model.crop_ * crop) for crop in _CROPS]
     after = [judge(candidate) for candidate in framed]
     best = max(range(len(_CROPS)), key=lambda i: float(weights @ after[i]))
-    if not is_better(after[best], before, weights, _MARGIN):
+    believed = len(rows) > 0 or float(weights @ after[best]) >= _SURE
+    if not believed or not is_better(after[best], before, weights, _MARGIN):
         return model, ""
     old, new = (float(weights @ values) for values in (before, after[best]))
     of_what = "the right classes" if len(rows) else "the likeliest classes"

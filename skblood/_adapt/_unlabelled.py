@@ -41,8 +41,9 @@ class State:
 def adapt_unlabelled(network, cells, shares):
     """Return the adapted network, the steps to it, the reason, and no scores.
 
-    A step is refused if views of a cell agree less often afterwards, or the predictions gather in
-    fewer classes, as they do where self-training goes wrong.
+    A step is refused if the predictions gather in fewer classes afterwards; self-training also if
+    views of a cell agree less often, as they do where it goes wrong. Not so the statistics: those
+    that fit make a model less sure of what it had wrong.
     """
     n_cells = len(cells.unlabelled)
     if n_cells < _ENOUGH:
@@ -52,7 +53,7 @@ def adapt_unlabelled(network, cells, shares):
     steps, notes = (), []
     for name, move in {"statistics": _move_statistics, "self-training": _train_itself}.items():
         moved = move(state, cells, shares)
-        refusal = "there is nothing to move" if moved is None else _why_not(state, moved)
+        refusal = "there is nothing to move" if moved is None else _why_not(name, state, moved)
         if refusal:
             notes.append(f"{name} refused: {refusal}")
         else:
@@ -86,10 +87,10 @@ def _judge(network, features):
     return State(network, features, agreement.cpu(), spread(mean))
 
 
-def _why_not(before, after):
+def _why_not(name, before, after):
     """Return why a step is refused, or an empty string."""
     weights = torch.full_like(before.agreement, 1 / len(before.agreement))
-    if is_better(before.agreement, after.agreement, weights):
+    if name == "self-training" and is_better(before.agreement, after.agreement, weights):
         old, new = (float(state.agreement.mean()) for state in (before, after))
         return f"views of a cell would agree in {new:.1%}, not {old:.1%}"
     if after.spread < (1 - _MAX_LOSS) * before.spread:

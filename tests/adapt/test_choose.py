@@ -185,10 +185,13 @@ class TestWithoutLabels:
     )
     def test_what_is_refused(self, agreement, spread, why):
         after = self.state(agreement, spread)
-        assert _unlabelled._why_not(self.state(0.8, 6.0), after) == why
+        before = self.state(0.8, 6.0)
+        assert _unlabelled._why_not("self-training", before, after) == why
+        of_statistics = why if "spread" in why else ""
+        assert _unlabelled._why_not("statistics", before, after) == of_statistics
 
     def test_refused_steps_are_not_taken(self, skilled, abroad, monkeypatch):
-        monkeypatch.setattr(_unlabelled, "_why_not", lambda before, after: "of a test")
+        monkeypatch.setattr(_unlabelled, "_why_not", lambda name, before, after: "of a test")
         network = skilled.net_.module_
         with torch.random.fork_rng():
             result, steps, reason, _ = adapt_unlabelled(

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from skblood import TransferCellClassifier, adapt, load, save
+from skblood._adapt import _frame
 from skblood._adapt._frame import choose_frame
 from skblood.datasets import make_blood_cells
 from skblood.images._crop import crop_image
@@ -48,12 +49,19 @@ def codes_of(model, y, n=None):
 
 class TestChooseFrame:
     @pytest.mark.parametrize("n_labelled", [0, 48])
-    def test_finds_the_cells(self, sized, far_away, n_labelled):
+    def test_finds_the_cells(self, sized, far_away, n_labelled, monkeypatch):
+        monkeypatch.setattr(_frame, "_SURE", 0.45)  # this model is sure of little
         X, y = far_away
         framed, note = choose_frame(sized, X, codes_of(sized, y, n_labelled))
         assert framed.crop_ in (0.5, 0.6)
         assert framed.score(X, y) > sized.score(X, y) + 0.1
         assert f"crop {framed.crop:g} gives" in note
+
+    def test_an_unsure_model_without_labels_changes_nothing(self, sized, far_away):
+        X, y = far_away
+        framed, note = choose_frame(sized, X, codes_of(sized, y, 0))
+        assert framed is sized
+        assert note == ""
 
     def test_leaves_what_is_right(self, sized):
         X, y = make_blood_cells(96, image_size=32, random_state=2)
