@@ -18,6 +18,9 @@ _ENOUGH_TO_TUNE = 5
 # Standard errors by which scores must differ: two cells more right and none less are enough, one
 # is not.
 _MARGIN = 1.25
+# Without labels, the mean probability of the likeliest class from which a model is believed: one
+# that does not know the cells becomes a little surer by wrong steps, too.
+SURE = 0.8
 
 
 @dataclass

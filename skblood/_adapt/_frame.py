@@ -6,15 +6,12 @@ import numpy as np
 import torch
 
 from ._cells import balance
-from ._choose import is_better
+from ._choose import SURE, is_better
 
 # Shares of each side that are tried, times the model's own.
 _CROPS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.15, 1.35, 1.6)
 # Standard errors by which a frame must be better: the best of eight is often better by chance.
 _MARGIN = 2.0
-# Without labels, the mean probability of the likeliest class at which a frame is believed: a model
-# that does not know the cells in any frame is a little surer in some wrong one.
-_SURE = 0.8
 
 
 def choose_frame(model, X, codes):
@@ -51,7 +48,7 @@ def choose_frame(model, X, codes):
     framed = [_reframed(model, model.crop_ * crop) for crop in _CROPS]
     after = [judge(candidate) for candidate in framed]
     best = max(range(len(_CROPS)), key=lambda i: float(weights @ after[i]))
-    believed = len(rows) > 0 or float(weights @ after[best]) >= _SURE
+    believed = len(rows) > 0 or float(weights @ after[best]) >= SURE
     if not believed or not is_better(after[best], before, weights, _MARGIN):
         return model, ""
     old, new = (float(weights @ values) for values in (before, after[best]))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ._choose import is_better
+from ._choose import SURE, is_better
 from ._norms import has_statistics
 from ._output import split_head
 from ._pseudo import spread
@@ -30,20 +30,24 @@ class State:
         Share of a cell's views that get the class that their mean gets.
     spread : float
         Number of classes that the predictions spread over.
+    sure : float
+        Mean probability of the likeliest class.
     """
 
     network: object
     features: torch.Tensor
     agreement: torch.Tensor
     spread: float
+    sure: float
 
 
 def adapt_unlabelled(network, cells, shares):
     """Return the adapted network, the steps to it, the reason, and no scores.
 
     A step is refused if the predictions gather in fewer classes afterwards; self-training also if
-    views of a cell agree less often, as they do where it goes wrong. Not so the statistics: those
-    that fit make a model less sure of what it had wrong.
+    views of a cell agree less often, as they do where it goes wrong, or the model is not even sure
+    of what it taught itself. Not so the statistics: those that fit make a model less sure of what
+    it had wrong.
     """
     n_cells = len(cells.unlabelled)
     if n_cells < _ENOUGH:
@@ -84,12 +88,14 @@ def _judge(network, features):
         probabilities = split_head(network)[1](features).softmax(2)
     mean = probabilities.mean(1)
     agreement = (probabilities.argmax(2) == mean.argmax(1)[:, None]).float().mean(1)
-    return State(network, features, agreement.cpu(), spread(mean))
+    return State(network, features, agreement.cpu(), spread(mean), float(mean.amax(1).mean()))
 
 
 def _why_not(name, before, after):
     """Return why a step is refused, or an empty string."""
     weights = torch.full_like(before.agreement, 1 / len(before.agreement))
+    if name == "self-training" and after.sure < SURE:
+        return f"the model would be sure of {after.sure:.1%} in the mean, less than {SURE:.0%}"
     if name == "self-training" and is_better(before.agreement, after.agreement, weights):
         old, new = (float(state.agreement.mean()) for state in (before, after))
         return f"views of a cell would agree in {new:.1%}, not {old:.1%}"

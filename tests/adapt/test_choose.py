@@ -171,8 +171,8 @@ class TestWithoutLabels:
             adapt_unlabelled(network, as_cells(skilled, abroad[0]), SHARES)
         assert same(before, network.state_dict())
 
-    def state(self, agreement, spread):
-        return State("network", torch.zeros(40, 2, 3), torch.full((40,), agreement), spread)
+    def state(self, agreement, spread, sure=0.9):
+        return State("network", torch.zeros(40, 2, 3), torch.full((40,), agreement), spread, sure)
 
     @pytest.mark.parametrize(
         ("agreement", "spread", "why"),
@@ -189,6 +189,12 @@ class TestWithoutLabels:
         assert _unlabelled._why_not("self-training", before, after) == why
         of_statistics = why if "spread" in why else ""
         assert _unlabelled._why_not("statistics", before, after) == of_statistics
+
+    def test_self_training_by_an_unsure_model_is_refused(self):
+        before, after = self.state(0.8, 6.0, 0.6), self.state(0.8, 6.0, 0.7)
+        why = _unlabelled._why_not("self-training", before, after)
+        assert why == "the model would be sure of 70.0% in the mean, less than 80%"
+        assert _unlabelled._why_not("statistics", before, after) == ""
 
     def test_refused_steps_are_not_taken(self, skilled, abroad, monkeypatch):
         monkeypatch.setattr(_unlabelled, "_why_not", lambda name, before, after: "of a test")

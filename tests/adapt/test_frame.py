@@ -50,7 +50,7 @@ def codes_of(model, y, n=None):
 class TestChooseFrame:
     @pytest.mark.parametrize("n_labelled", [0, 48])
     def test_finds_the_cells(self, sized, far_away, n_labelled, monkeypatch):
-        monkeypatch.setattr(_frame, "_SURE", 0.45)  # this model is sure of little
+        monkeypatch.setattr(_frame, "SURE", 0.45)  # this model is sure of little
         X, y = far_away
         framed, note = choose_frame(sized, X, codes_of(sized, y, n_labelled))
         assert framed.crop_ in (0.5, 0.6)
