@@ -10,8 +10,6 @@ from skblood._targets import code_targets, is_missing
 from skblood.images import to_numpy
 from skblood.training import as_nchw
 
-from ._output import split_head
-
 _BATCH = 64
 
 
@@ -57,11 +55,10 @@ class Cells:
         Cells that cannot be changed have one view.
         """
         network.eval()
-        before, _ = split_head(network)
         views = [
             torch.cat(
                 [
-                    before(network.scale(network.encode(self.prepare(network, batch, view > 0))))
+                    network.penultimate(self.prepare(network, batch, view > 0))
                     for batch in rows.split(_BATCH)
                 ]
             )

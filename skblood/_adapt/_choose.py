@@ -7,7 +7,6 @@ import torch
 
 from ._cells import balance
 from ._norms import has_statistics
-from ._output import split_head
 from ._report import join_steps
 from ._steps import N_VIEWS, self_train, with_output, with_statistics
 from ._tune import tune_network
@@ -123,7 +122,7 @@ class LabelledChoice:
             else:
                 features = base.labelled[test]
             with torch.no_grad():
-                found = split_head(network)[1](features).argmax(2).cpu()
+                found = network.head[-1](features).argmax(2).cpu()
             hits[test] = (found == self.codes[test][:, None]).float().mean(1)
         return hits[self.tested]
 

@@ -40,24 +40,20 @@ def choose_frame(model, X, codes):
     rows = torch.nonzero(codes >= 0).flatten()
     weights = balance(codes[rows]) if len(rows) else torch.full((len(codes),), 1 / len(codes))
 
-    def judge(candidate):
-        probabilities = torch.from_numpy(np.asarray(candidate.predict_proba(X), np.float32))
+    def judge(model):
+        probabilities = torch.from_numpy(np.asarray(model.predict_proba(X), np.float32))
         return probabilities[rows, codes[rows]] if len(rows) else probabilities.amax(1)
 
     before = judge(model)
-    framed = [_reframed(model, model.crop_ * crop) for crop in _CROPS]
-    after = [judge(candidate) for candidate in framed]
-    best = max(range(len(_CROPS)), key=lambda i: float(weights @ after[i]))
+    framed, after = copy.deepcopy(model), {}  # one copy for all: a backbone may be large
+    for crop in (round(model.crop_ * share, 3) for share in _CROPS):
+        framed._reframe(crop)
+        after[crop] = judge(framed)
+    best = max(after, key=lambda crop: float(weights @ after[crop]))
     believed = len(rows) > 0 or float(weights @ after[best]) >= SURE
     if not believed or not is_better(after[best], before, weights, _MARGIN):
         return model, ""
     old, new = (float(weights @ values) for values in (before, after[best]))
     of_what = "the right classes" if len(rows) else "the likeliest classes"
-    note = f"crop {framed[best].crop:g} gives {of_what} {new:.3f} in the mean, not {old:.3f}"
-    return framed[best], note
-
-
-def _reframed(model, crop):
-    model = copy.deepcopy(model)
-    model._reframe(round(crop, 3))
-    return model
+    framed._reframe(best)
+    return framed, f"crop {best:g} gives {of_what} {new:.3f} in the mean, not {old:.3f}"

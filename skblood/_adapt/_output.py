@@ -4,11 +4,6 @@ import torch
 from torch.nn import functional as F
 
 
-def split_head(network):
-    """Return what comes before the output layer of the head, and the output layer."""
-    return network.head[:-1], network.head[-1]
-
-
 def fit_output(layer, features, codes, weights, pull):
     """Fit the output layer by a logistic regression that is pulled to the old weights.
 

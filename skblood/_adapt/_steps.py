@@ -6,7 +6,7 @@ import torch
 
 from ._cells import balance
 from ._norms import mix_statistics
-from ._output import fit_output, split_head
+from ._output import fit_output
 from ._pseudo import choose_pseudo_labels
 
 N_VIEWS = 4
@@ -64,7 +64,7 @@ def with_output(network, features, codes, pseudo=None):
     -------
     layer : torch.nn.Linear
     """
-    layer = copy.deepcopy(split_head(network)[1])
+    layer = copy.deepcopy(network.head[-1])
     weights = balance(codes)
     if pseudo is not None:
         share = 1 / 3 if len(codes) else 1.0

@@ -5,8 +5,6 @@ import copy
 import torch
 from torch.nn import functional as F
 
-from ._output import split_head
-
 _N_STEPS = 40
 _BATCH = 32
 _LR = 5e-4
@@ -38,7 +36,7 @@ def tune_network(network, cells, rows, weights):
     # The random views are enough.
     predict_views, network.predict_views = network.predict_views, 1
     old = copy.deepcopy(network)
-    absent = torch.ones(split_head(network)[1].out_features, dtype=torch.bool)
+    absent = torch.ones(network.head[-1].out_features, dtype=torch.bool)
     absent[cells.codes[rows]] = False
     absent = absent.to(cells.device)
     moving = [p for p in network.parameters() if p.requires_grad]

@@ -7,7 +7,6 @@ import torch
 
 from ._choose import SURE, is_better
 from ._norms import has_statistics
-from ._output import split_head
 from ._pseudo import spread
 from ._steps import N_VIEWS, self_train, with_statistics
 
@@ -76,7 +75,7 @@ def _move_statistics(state, cells, shares):
 def _train_itself(state, cells, shares):
     network = copy.deepcopy(state.network)
     nothing = state.features[:0], torch.zeros(0, dtype=torch.int64)
-    layer = self_train(network, split_head(network)[1], *nothing, state.features)
+    layer = self_train(network, network.head[-1], *nothing, state.features)
     if layer is None:
         return None
     network.head[-1] = layer
@@ -85,7 +84,7 @@ def _train_itself(state, cells, shares):
 
 def _judge(network, features):
     with torch.no_grad():
-        probabilities = split_head(network)[1](features).softmax(2)
+        probabilities = network.head[-1](features).softmax(2)
     mean = probabilities.mean(1)
     agreement = (probabilities.argmax(2) == mean.argmax(1)[:, None]).float().mean(1)
     return State(network, features, agreement.cpu(), spread(mean), float(mean.amax(1).mean()))

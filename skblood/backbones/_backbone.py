@@ -155,7 +155,7 @@ def create_backbone(
         Mean and standard deviation per channel of the training images in 0..1, for a backbone
         that brings none. Given for a backbone that does bring some, they are not used.
     standardize : {"auto", "image"}, default="auto"
-        By these means and deviations, or each image by its own.
+        By these means and deviations, or each image by its own darkest and brightest spot.
 
     Returns
     -------

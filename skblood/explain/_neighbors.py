@@ -135,8 +135,4 @@ def penultimate_features(estimator, X):
     network = estimator.net_.module_
     if network.frozen:
         images = estimator._encode(network, images, content_keys(images))
-
-    def encode(x):
-        return network.head[:-1](network.scale(network.encode(x) if x.ndim == 4 else x))
-
-    return estimator._forward_all(network, encode, images)
+    return estimator._forward_all(network, network.penultimate, images)

@@ -64,12 +64,17 @@ class CellNetwork(nn.Module):
 
     def forward(self, x):
         """Map prepared images ``(n, c, h, w)``, or features ``(n, d)``, to logits."""
-        if x.ndim != 4:
-            return self.head(self.scale(x))
-        if self.training or self.predict_views == 1:
-            return self.head(self.scale(self.encode(x)))
+        if x.ndim != 4 or self.training or self.predict_views == 1:
+            return self.head(self._features(x))
         views = turned(x, self.predict_views)
-        return torch.stack([self.head(self.scale(self.encode(view))) for view in views]).mean(0)
+        return torch.stack([self.head(self._features(view)) for view in views]).mean(0)
+
+    def penultimate(self, x):
+        """Map prepared images, or features, to what the output layer is given."""
+        return self.head[:-1](self._features(x))
+
+    def _features(self, x):
+        return self.scale(self.encode(x) if x.ndim == 4 else x)
 
 
 def turned(x, n_views):

@@ -79,7 +79,7 @@ def _network_levels(model, images):
             handles.append(stage.register_forward_hook(keep))
 
     def step(x):
-        last = network.head[:-1](network.scale(network.encode(x)))
+        last = network.penultimate(x)
         levels = [*pooled.values(), last]
         widths[:] = [level.shape[1] for level in levels]
         return torch.cat([level.float() for level in levels], dim=1)

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from skblood._adapt._cells import Cells, balance, read_labels
-from skblood._adapt._output import split_head
 
 CLASSES = np.array(["lymphocyte", "monocyte", "neutrophil"])
 
@@ -75,7 +74,7 @@ class TestCells:
         features = cells.features(network, torch.arange(70), 3)  # more than one batch
         assert features.shape[:2] == (70, 3)
         with torch.no_grad():
-            logits = split_head(network)[1](features[:, 0])
+            logits = network.head[-1](features[:, 0])
         expected = skilled.predict_proba(home[0][:70])
         np.testing.assert_allclose(logits.softmax(1).numpy(), expected, atol=0.02)  # bfloat16 there
         assert not torch.allclose(features[:, 0], features[:, 1])

@@ -8,7 +8,7 @@ from torch import nn
 
 from skblood._adapt._cells import Cells
 from skblood._adapt._norms import has_statistics, mix_statistics
-from skblood._adapt._output import fit_output, split_head
+from skblood._adapt._output import fit_output
 from skblood._adapt._pseudo import choose_pseudo_labels, spread
 from skblood._adapt._steps import self_train, with_output, with_statistics
 from skblood._adapt._tune import tune_network
@@ -158,7 +158,7 @@ class TestOutput:
 
     def test_the_more_cells_the_weaker_the_pull(self, skilled):
         network = skilled.net_.module_
-        old = split_head(network)[1]
+        old = network.head[-1]
         features = seeded(8, 2, old.in_features)
         codes = torch.arange(8)
         few = with_output(network, features, codes)
@@ -195,7 +195,7 @@ class TestSelfTraining:
 
     def test_nothing_is_sure(self, skilled):
         network = skilled.net_.module_
-        _, layer = split_head(network)
+        layer = network.head[-1]
         features = torch.zeros(5, 2, layer.in_features)
         nothing = features[:0], torch.zeros(0, dtype=torch.int64)
         zero = copy.deepcopy(layer)
