@@ -11,7 +11,9 @@ see them (`benchmarks/_laboratories.py`). `model` is the model that is asked abo
 network trained with the library's defaults. *zero-shot* is the model as it is; *unlabelled* is
 adapted to the cells without their labels, and read on the same cells, or on *others*: each half of
 the cells is read by a model that has seen the other half. *k labelled* is adapted to k labelled
-cells of each class that has 20 cells at least (half of its cells at most), and read on the rest.
+cells of each class that has 20 cells at least (half of its cells at most), and read on the rest,
+which it has not seen, or has seen without labels (*rest unlabelled*), as a laboratory has them that
+labels a few of its cells.
 
 Predictions are of all classes, also where the laboratory has cells of some only; balanced accuracy
 is the mean recall of the classes that are there, of those with 20 cells at least, and of the

@@ -12,6 +12,8 @@ from skblood import adapt
 from skblood.uncertainty import PredictionSets
 
 LEVEL = 0.9
+# Whether the cells that are read have been seen without labels, and how the state is called.
+_WITH_REST = {False: "", True: ", rest unlabelled"}
 # With fewer cells for calibration, sets of that level hold all labels.
 _FEWEST = 9
 
@@ -80,27 +82,31 @@ def _read_labelled(model, X, codes, draws, n_jobs):
         for k in LABELLED
         if counts.max() >= max(2 * k, OFTEN)
     }
-    each_k = list(drawn.values())
-    readings = Parallel(n_jobs, max_nbytes=None)(
-        delayed(_read_draw)(model, X, codes, each_k, draw) for draw in range(draws)
-    )
-    states = zip(drawn, zip(*readings, strict=True), strict=True) if draws else ()
-    return {f"{k} labelled": list(each) for k, each in states}
+    each_k, states = list(drawn.values()), {}
+    for with_rest, beside in _WITH_REST.items() if draws else ():
+        readings = Parallel(n_jobs, max_nbytes=None)(
+            delayed(_read_draw)(model, X, codes, each_k, draw, with_rest) for draw in range(draws)
+        )
+        for k, *each in zip(drawn, *readings, strict=True):
+            states[f"{k} labelled{beside}"] = each
+    return states
 
 
-def _read_draw(model, X, codes, drawn, draw):
+def _read_draw(model, X, codes, drawn, draw, with_rest):
     """Return a reading for each number of labelled cells, all from one order of the cells."""
     labelled, proba, readings = np.array([], int), None, []
     for counts in drawn:
-        # Those of the smaller number are among them: what the model adapted to these has not seen
-        # calibrates its prediction sets.
+        # Those of the smaller number are among them: what the model adapted to these has not seen,
+        # or not with labels, calibrates its prediction sets.
         before, labelled = labelled, draw_each(codes, counts, np.random.default_rng(draw))
         fresh, rest = np.setdiff1d(labelled, before), np.setdiff1d(np.arange(len(X)), labelled)
         sets = None
         if proba is not None and len(fresh) >= _FEWEST:
             sets = prediction_sets(proba[fresh], codes[fresh], proba[rest])
-        y = model.classes_[codes[labelled]]
-        adapted, account = _adapt(model, X[labelled], y, seed=draw)
+        seen = np.concatenate([labelled, rest]) if with_rest else labelled
+        y = np.full(len(seen), None, object)
+        y[: len(labelled)] = model.classes_[codes[labelled]]
+        adapted, account = _adapt(model, X[seen], y, seed=draw)
         proba = adapted.predict_proba(X)
         readings.append(Reading(rest, proba[rest], sets, len(labelled), **account))
     return readings

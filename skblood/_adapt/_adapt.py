@@ -70,9 +70,10 @@ def adapt(model, X, y=None, *, random_state=None):
        each cell, pulled to the old weights; the fewer the cells, the more.
     4. "self-training": cells without a label on whose views the network agrees and is sure count as
        labelled, limited class by class.
-    5. "network": from 5 cells a class on average, a short training of all that the model's fit
-       trained, each weight drawn back to where it started, and what is said of classes without a
-       labelled cell to what was said of them before [3]_.
+    5. "network": from 5 labelled cells a class on average, a short training of all that the model's
+       fit trained, on the cells that have a label by now, each weight drawn back to where it
+       started, and what is said of classes without such a cell to what was said of them before
+       [3]_.
 
     With labels, each candidate is cross-validated on the labelled cells. The best one is taken if
     its balanced accuracy beats that of the unchanged model by more than 1.25 standard errors of the

@@ -7,6 +7,7 @@ import torch
 
 from ._cells import balance
 from ._norms import has_statistics
+from ._pseudo import add_pseudo_labels, choose_pseudo_labels
 from ._report import join_steps
 from ._steps import N_VIEWS, self_train, with_output, with_statistics
 from ._tune import tune_network
@@ -96,14 +97,20 @@ class LabelledChoice:
         """Return a new network after these steps with some of the labelled cells."""
         base = self.bases["statistics" in steps]
         network = copy.deepcopy(base.network)
+        rows, codes = self.rows[train], self.codes[train]
         if "output" in steps:
-            features, codes = base.labelled[train], self.codes[train]
+            features = base.labelled[train]
             layer = with_output(network, features, codes)
             if "self-training" in steps:
                 layer = self_train(network, layer, features, codes, base.unlabelled) or layer
             network.head[-1] = layer
         if "network" in steps:
-            tune_network(network, self.cells, self.rows[train], balance(self.codes[train]))
+            weights = balance(codes)
+            if "self-training" in steps:
+                sure, found = choose_pseudo_labels(network.head[-1], base.unlabelled)
+                rows = torch.cat([rows, self.cells.unlabelled[sure.cpu()]])
+                codes, weights = add_pseudo_labels(codes, found.cpu())
+            tune_network(network, self.cells, rows, codes, weights)
         return network
 
     def _validate(self, steps):

@@ -2,6 +2,8 @@
 
 import torch
 
+from ._cells import balance
+
 
 def choose_pseudo_labels(layer, features, sure=0.8):
     """Return the cells that may count as labelled, and the class of each.
@@ -35,6 +37,18 @@ def choose_pseudo_labels(layer, features, sure=0.8):
     kept = [taken[codes[taken] == code][:most] for code in codes[taken].unique()]
     rows = torch.cat(kept)
     return rows, codes[rows]
+
+
+def add_pseudo_labels(codes, found):
+    """Return known classes and then those found, and what each cell counts for; they sum to 1.
+
+    The found ones count half as much as the known ones, all together.
+    """
+    if not len(found):
+        return codes, balance(codes)
+    share = 1 / 3 if len(codes) else 1.0
+    weights = torch.cat([(1 - share) * balance(codes), share * balance(found)])
+    return torch.cat([codes, found]), weights
 
 
 def spread(probabilities):

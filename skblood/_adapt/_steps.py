@@ -7,7 +7,7 @@ import torch
 from ._cells import balance
 from ._norms import mix_statistics
 from ._output import fit_output
-from ._pseudo import choose_pseudo_labels
+from ._pseudo import add_pseudo_labels, choose_pseudo_labels
 
 N_VIEWS = 4
 
@@ -67,9 +67,8 @@ def with_output(network, features, codes, pseudo=None):
     layer = copy.deepcopy(network.head[-1])
     weights = balance(codes)
     if pseudo is not None:
-        share = 1 / 3 if len(codes) else 1.0
-        weights = torch.cat([(1 - share) * weights, share * balance(pseudo[1])])
-        features, codes = torch.cat([features, pseudo[0]]), torch.cat([codes, pseudo[1]])
+        features = torch.cat([features, pseudo[0]])
+        codes, weights = add_pseudo_labels(codes, pseudo[1])
     n_views = features.shape[1]
     fit_output(
         layer,

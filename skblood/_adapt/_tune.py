@@ -14,7 +14,7 @@ _PULL = 1e-2
 _KEEP = 0.1
 
 
-def tune_network(network, cells, rows, weights):
+def tune_network(network, cells, rows, codes, weights):
     """Train what the model's fit trained, with random views of the cells.
 
     The statistics of batch normalisation stay as they are, and all weights are held to their old
@@ -28,7 +28,9 @@ def tune_network(network, cells, rows, weights):
         Changed in place.
     cells : Cells
     rows : torch.Tensor of shape (n,)
-        The labelled cells to train on.
+        The cells to train on.
+    codes : torch.Tensor of shape (n,)
+        The class of each, known or believed.
     weights : torch.Tensor of shape (n,)
         How often each is drawn.
     """
@@ -37,20 +39,20 @@ def tune_network(network, cells, rows, weights):
     predict_views, network.predict_views = network.predict_views, 1
     old = copy.deepcopy(network)
     absent = torch.ones(network.head[-1].out_features, dtype=torch.bool)
-    absent[cells.codes[rows]] = False
+    absent[codes] = False
     absent = absent.to(cells.device)
     moving = [p for p in network.parameters() if p.requires_grad]
     start = [p.detach().clone() for p in moving]
     optimizer = torch.optim.Adam(moving, lr=_LR)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _N_STEPS)
     for _ in range(_N_STEPS):
-        batch = rows[torch.multinomial(weights, _BATCH, replacement=True)]
-        codes = cells.codes[batch].to(cells.device)
+        drawn = torch.multinomial(weights, _BATCH, replacement=True)
+        targets = codes[drawn].to(cells.device)
         optimizer.zero_grad()
         with torch.enable_grad():
-            x = cells.prepare(network, batch, changed=True)
+            x = cells.prepare(network, rows[drawn], changed=True)
             logits = network(x)
-            loss = F.cross_entropy(logits.masked_fill(absent, -torch.inf), codes)
+            loss = F.cross_entropy(logits.masked_fill(absent, -torch.inf), targets)
             if absent.any():
                 with torch.no_grad():
                     before = old(x)

@@ -128,6 +128,24 @@ class TestWithLabels:
         assert (steps == ("output", "network")) is taken
         assert bool(tuned) is taken
 
+    def test_the_network_learns_of_what_self_training_found(self, skilled, abroad, monkeypatch):
+        cells = as_cells(skilled, *abroad)
+        cells.codes[~np.isin(np.arange(len(cells.codes)), n_per_class(abroad[1], 3))] = -1
+        choice = LabelledChoice(skilled.net_.module_, cells, SHARES)
+        tuned = []
+        monkeypatch.setattr(_choose, "tune_network", lambda *given: tuned.append(given))
+        sure, found = torch.tensor([3, 0, 7]), torch.tensor([1, 1, 2])
+        monkeypatch.setattr(_choose, "choose_pseudo_labels", lambda *given: (sure, found))
+        train = torch.arange(20)
+        choice._fit(("output", "network"), train)
+        choice._fit(("output", "self-training", "network"), train)
+        (_, _, alone, known, _), (_, cells, rows, codes, weights) = tuned
+        assert alone.tolist() == choice.rows[train].tolist()
+        assert rows.tolist() == [*alone.tolist(), *cells.unlabelled[sure].tolist()]
+        assert codes.tolist() == [*known.tolist(), 1, 1, 2]
+        assert weights[:20].sum() == pytest.approx(2 / 3)
+        assert weights.sum() == pytest.approx(1)
+
     def test_it_is_not_tried_with_fewer(self, choice, monkeypatch):
         self.scored(monkeypatch, unchanged=0.2, output=0.9)
         assert not any("network" in name for name in choice.choose()[3])
@@ -244,7 +262,7 @@ def test_the_network_does_not_forget_a_class_without_a_cell(skilled, abroad, mon
         network = copy.deepcopy(skilled.net_.module_)
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            tune_network(network, cells, cells.labelled, balance(cells.codes))
+            tune_network(network, cells, cells.labelled, cells.codes, balance(cells.codes))
         other = copy.deepcopy(skilled)
         other._adopt(network)
         return np.abs(other.decision_function(X)[:, of_platelets] - before).mean()

@@ -208,6 +208,11 @@ class TestSelfTraining:
         assert spread(torch.tensor([[1.0, 0.0], [1.0, 0.0]])) == pytest.approx(1)
 
 
+def tune(network, cells):
+    rows = cells.labelled
+    tune_network(network, cells, rows, cells.codes[rows], uniform(len(rows)))
+
+
 class TestTuning:
     @pytest.fixture
     def cells(self, home):
@@ -227,7 +232,7 @@ class TestTuning:
         network = copy.deepcopy(skilled.net_.module_)
         before = copy.deepcopy(network)
         torch.manual_seed(0)
-        tune_network(network, cells, cells.labelled, uniform(len(cells.labelled)))
+        tune(network, cells)
 
         assert self.loss(network, cells) < self.loss(before, cells)
         for (name, was), now in zip(
@@ -237,7 +242,7 @@ class TestTuning:
 
     def test_it_stays_near_what_it_was(self, skilled, cells):
         network = copy.deepcopy(skilled.net_.module_)
-        tune_network(network, cells, cells.labelled, uniform(len(cells.labelled)))
+        tune(network, cells)
         for old, new in zip(skilled.net_.module_.parameters(), network.parameters(), strict=True):
             assert (old - new).abs().max() < 0.02
 
@@ -245,5 +250,5 @@ class TestTuning:
         network = copy.deepcopy(skilled.net_.module_)
         network.backbones[0].train_only("head")
         before = copy.deepcopy(network.backbones.state_dict())
-        tune_network(network, cells, cells.labelled, uniform(len(cells.labelled)))
+        tune(network, cells)
         assert all(torch.equal(before[k], v) for k, v in network.backbones.state_dict().items())

@@ -160,6 +160,7 @@ class TestReadings:
         assert list(states) == [
             *("zero-shot", "unlabelled", "unlabelled, others"),
             *(f"{k} labelled" for k in (1, 5, 10, 20)),
+            *(f"{k} labelled, rest unlabelled" for k in (1, 5, 10, 20)),
         ]
         right = {
             state: [(each.proba.argmax(axis=1) == codes[each.rows]).mean() for each in readings]
@@ -182,7 +183,7 @@ class TestReadings:
 
     def test_labelled_cells_are_not_read(self, adapted):
         states, codes = self.read([45, 20, 4])
-        labelled = {k: adapted[3 + i :: 4] for i, k in enumerate((1, 5, 10, 20))}
+        labelled = {k: adapted[3 + i : 11 : 4] for i, k in enumerate((1, 5, 10, 20))}
         # Class 2 has too few cells; of class 1 half are labelled at most.
         expected = {1: [1, 1, 0], 5: [5, 5, 0], 10: [10, 10, 0], 20: [20, 10, 0]}
         for k, draws in labelled.items():
@@ -206,14 +207,26 @@ class TestReadings:
         monkeypatch.setattr(_readings, "prediction_sets", sets_of)
         states, _ = self.read([45, 20, 4], draws=1)
         # With home's 30 cells until there are labels; then with 20 - 10 and 30 - 20.
-        assert sorted(calibrated) == [10, 10, 30, 30, 30, 30]
+        assert sorted(calibrated) == [10, 10, 10, 10, 30, 30, 30, 30]
         assert states["1 labelled"][0].sets is None
         assert states["5 labelled"][0].sets is None  # 10 - 2 are too few
         assert states["10 labelled"][0].sets.shape == (49, 3)
 
+    def test_the_rest_is_seen_without_labels(self, adapted):
+        states, _ = self.read([45, 20, 4], draws=1)
+        for (alone, known), (cells, y), k in zip(
+            adapted[3:7], adapted[7:11], (1, 5, 10, 20), strict=True
+        ):
+            (reading,) = states[f"{k} labelled, rest unlabelled"]
+            assert cells[: len(alone)].tolist() == alone.tolist()
+            assert y[: len(alone)].tolist() == known.tolist()
+            assert cells[len(alone) :].tolist() == reading.rows.tolist()
+            assert set(y[len(alone) :]) == {None}
+            assert reading.labelled == len(alone)
+
     def test_no_more_labels_than_half_a_class(self, adapted):
         states, _ = self.read([25, 25, 25], draws=1)
-        assert [state for state in states if "labelled" in state][-1] == "10 labelled"
+        assert list(states)[-1] == "10 labelled, rest unlabelled"
 
     def test_without_draws_no_cell_is_labelled(self, adapted):
         states, _ = self.read([45, 20, 4], draws=0)
@@ -275,7 +288,7 @@ class TestCommand:
         assert results["there"]["notes"] == ["there: no class of home, left out: unknown."]
         states = results["there"]["figures"]
         assert list(states) == ["model", "plain"]
-        assert list(states["model"])[3:] == ["1 labelled"]
+        assert list(states["model"])[3:] == ["1 labelled", "1 labelled, rest unlabelled"]
         # Of one cell of each of two classes more is learned than by a network of 23 cells.
         assert states["model"]["1 labelled"]["balanced_accuracy"]["value"] > 0.6
         assert 0 <= states["plain"]["unlabelled"]["balanced_accuracy"]["value"] <= 1
