@@ -1,9 +1,9 @@
 """Simulated laboratories: the same cells as another stain, lamp, camera and frame would show them.
 
 They are for choosing how to train, so none of their changes is one of `skblood.augment`'s: hue is
-turned in YIQ, densities are brought to fixed statistics, tones go through S-curves or a palette,
-frames through the resolution of another camera. Each is one laboratory: all of its images are
-changed alike.
+turned in YIQ, densities are brought to fixed statistics, tones go through S-curves or a palette or
+take up a dye, frames through the resolution of another camera. Each is one laboratory: all of its
+images are changed alike.
 """
 
 import math
@@ -84,6 +84,21 @@ def _framed(images, factor):
     return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
 
+def _dyed(images, colour, nuclei=(0.5, 0.1, 0.3), share=0.0):
+    """Let what is of a middle tone, as cytoplasm and red cells are, take up another dye.
+
+    A share of the nuclei's colour gives way to another one.
+    """
+    luma = (images * _per_channel(_LUMA)).sum(1, keepdim=True)
+    smooth = F.avg_pool2d(F.pad(luma, (2, 2, 2, 2), mode="reflect"), 5, stride=1)
+    low, high = smooth.amin((2, 3), keepdim=True), smooth.amax((2, 3), keepdim=True)
+    tone = (smooth - low) / (high - low + 1e-3)
+    dark = share * torch.exp(-(((tone - 0.1) / 0.2) ** 2) / 2)
+    images = torch.lerp(images, luma / 2 + 0.8 * _per_channel(nuclei), dark)
+    middle = 0.8 * torch.exp(-(((tone - 0.55) / 0.2) ** 2) / 2)
+    return torch.lerp(images, images * _per_channel(colour), middle).clamp(0, 1)
+
+
 _PALETTE = [[0.15, 0.08, 0.35], [0.55, 0.35, 0.55], [0.80, 0.72, 0.62], [0.95, 0.92, 0.80]]
 
 # Name -> what maps float32 images (n, 3, h, w) in 0..1 and a generator to those that the
@@ -95,6 +110,8 @@ SIMULATED = {
     "blue": lambda x, g: _restained(x, [0.45, 0.40, 0.25], [0.30, 0.22, 0.12]),
     "film": lambda x, g: _toned(x, [6.0, 3.0, 7.0], [0.60, 0.50, 0.45]),
     "palette": lambda x, g: _painted(x, _PALETTE, 0.4),
+    "eosin": lambda x, g: _dyed(x, [1.0, 0.60, 0.62]),
+    "rapid": lambda x, g: _dyed(x * _per_channel([1.0, 0.98, 0.75]), [0.95, 0.60, 0.45], share=0.6),
     "lysed": lambda x, g: _overexposed(_turned(x, 20, 1.3), 1.5, [1.0, 0.97, 0.60]),
     "camera": lambda x, g: _coarse(_toned(x, [2.0] * 3, [0.4, 0.5, 0.6]), 2.0, 0.03, g),
     "tight_dark": lambda x, g: _framed(x * _per_channel([0.75, 0.72, 0.60]), 1.35),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import skblood
-from benchmarks.pretrain import IMAGE_SIZE, make
+from benchmarks.pretrain import IMAGE_SIZE, make, refine
 from skblood import TransferCellClassifier
 
 
@@ -61,6 +61,7 @@ def _train(name, home, quick):
     if not file.is_file():
         print(f"{name}: is trained on {len(X)} cells", flush=True)
         file.parent.mkdir(exist_ok=True)
-        skblood.save(model.fit(X, y), file)
+        model.fit(X, y)
+        skblood.save(refine(model, X, y) if name == "model" and not quick else model, file)
     print(f"{name}: {file}", flush=True)
     return file
