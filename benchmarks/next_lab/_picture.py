@@ -3,6 +3,7 @@
 from benchmarks.next_lab._figures import CURVE, LABELLED
 
 _COLORS = {"zero-shot": "C0", "unlabelled": "C1", "10 labelled": "C2"}
+_LABELLED_COLORS = {"": "C2", ", rest unlabelled": "C3"}
 _STYLES = {"model": "-", "plain": ":"}
 _ROW, _WIDTH = 2.6, 9  # inches
 _FIGURE = "balanced_accuracy_often"
@@ -52,16 +53,19 @@ def _draw_curves(ax, group, states):
 
 
 def _draw_labelled(ax, group, states):
-    named = ["zero-shot", *(f"{k} labelled" for k in LABELLED)]
-    there = [(x, states[s]) for x, s in enumerate(named) if _FIGURE in states.get(s, {})]
-    if not there:  # a laboratory with less than 20 cells of each class
-        return
-    x = [each for each, _ in there]
-    spreads = [figures["spread"] for _, figures in there]
-    values, lows, highs = ([each[end] for each in spreads] for end in ("value", "low", "high"))
-    color = _COLORS["10 labelled"]
-    ax.plot(x, values, _STYLES[group], marker="o", color=color, label=f"{group}, labelled")
-    ax.fill_between(x, lows, highs, color=color, alpha=0.15, linewidth=0)
-    unlabelled = states["unlabelled"][_FIGURE]["value"]
-    color = _COLORS["unlabelled"]
-    ax.axhline(unlabelled, linestyle=_STYLES[group], color=color, label=f"{group}, unlabelled")
+    for beside, color in _LABELLED_COLORS.items():
+        named = ["zero-shot", *(f"{k} labelled{beside}" for k in LABELLED)]
+        there = [(x, states[s]) for x, s in enumerate(named) if _FIGURE in states.get(s, {})]
+        # Without 20 cells of a class there is none; without labelled cells, zero-shot alone is shown.
+        if len(there) < (2 if beside else 1):
+            continue
+        x = [each for each, _ in there]
+        spreads = [figures["spread"] for _, figures in there]
+        values, lows, highs = ([each[end] for each in spreads] for end in ("value", "low", "high"))
+        label = f"{group}, labelled{beside}"
+        ax.plot(x, values, _STYLES[group], marker="o", color=color, label=label)
+        ax.fill_between(x, lows, highs, color=color, alpha=0.15, linewidth=0)
+    if _FIGURE in states["unlabelled"]:
+        unlabelled = states["unlabelled"][_FIGURE]["value"]
+        color = _COLORS["unlabelled"]
+        ax.axhline(unlabelled, linestyle=_STYLES[group], color=color, label=f"{group}, unlabelled")

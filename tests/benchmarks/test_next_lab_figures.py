@@ -145,6 +145,12 @@ class TestPicture:
         with Image.open(path) as image:
             assert image.size == (900, 300)
 
+    def test_unlabelled_cells_beside_labelled_ones_are_a_line_more(self, tmp_path):
+        there = stored(ELSEWHERE | {"10 labelled, rest unlabelled": 0.97})
+        figure = draw_picture({"there": there}, tmp_path / "a.png")
+        lines = {line.get_label(): line for line in figure.axes[1].lines}
+        assert lines["model, labelled, rest unlabelled"].get_ydata() == pytest.approx([0.7, 0.97])
+
     def test_home_alone_has_none(self, tmp_path):
         assert draw_picture({"home": stored({"home": 0.99})}, tmp_path / "a.png") is None
         assert not list(tmp_path.iterdir())
