@@ -56,7 +56,7 @@ def _draw_labelled(ax, group, states):
     for beside, color in _LABELLED_COLORS.items():
         named = ["zero-shot", *(f"{k} labelled{beside}" for k in LABELLED)]
         there = [(x, states[s]) for x, s in enumerate(named) if _FIGURE in states.get(s, {})]
-        # Without 20 cells of a class there is none; without labelled cells, zero-shot alone is shown.
+        # None without 20 cells of a class; zero-shot alone where no cell is labelled.
         if len(there) < (2 if beside else 1):
             continue
         x = [each for each, _ in there]
