@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
@@ -111,6 +113,18 @@ def find_cells():
     home = os.environ.get("SKBLOOD_DATA_HOME") or REPOSITORY.parent / "shared" / "data"
     folder = Path(home) / "pbc" / "128px"
     return folder if folder.is_dir() else None
+
+
+def output_of(code, *arguments):
+    """Return what Python code prints in a fresh process."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stdout
 
 
 def parse(benchmark, argv=None):

@@ -165,6 +165,12 @@ def cell(figure, form, bar=None):
     return f"{text}, {'' if bar.holds(figure) else '**missed** '}bar {bar}"
 
 
+def lines_of(name, figures):
+    """Return the lines of a row: one for each of its parts, if it has any."""
+    lines = figures.get("lines")
+    return [(name, figures)] if lines is None else [(f"{name}, {k}", v) for k, v in lines.items()]
+
+
 def origins(results):
     """Return one line for each machine, set of versions and date, naming its rows."""
     rows = {}

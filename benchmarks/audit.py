@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks._command import Benchmark, Row, run
-from benchmarks._report import Bar
+from benchmarks._report import Bar, lines_of
 from skblood import audit
 from skblood.datasets import load_image_folder
 from skblood.images import read_images
@@ -140,12 +140,6 @@ def pairs_of(report):
     """Return the pairs of copies as a set of positions."""
     copies = report.identical_files + report.identical_pixels + report.near_identical
     return {each.positions for each in copies}
-
-
-def lines_of(name, figures):
-    """Return one line for each kind of copy."""
-    lines = figures.get("lines")
-    return [(name, figures)] if lines is None else [(f"{name}, {k}", v) for k, v in lines.items()]
 
 
 BENCHMARK = Benchmark(

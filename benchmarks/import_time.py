@@ -3,11 +3,10 @@
 Run by ``python -m benchmarks.import_time [--quick] [--only ROW ...]``.
 """
 
-import subprocess
 import sys
 from functools import partial
 
-from benchmarks._command import REPOSITORY, Benchmark, Row, run
+from benchmarks._command import Benchmark, Row, output_of, run
 from benchmarks._measure import summary
 from benchmarks._report import Bar
 
@@ -37,14 +36,7 @@ def measure(statement, options):
 
 def import_in_a_process(statement):
     """Return the seconds that torch and scikit-learn take, and those of the statement."""
-    done = subprocess.run(
-        [sys.executable, "-c", CODE.format(statement=statement)],
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    base, added = map(float, done.stdout.split())
+    base, added = map(float, output_of(CODE.format(statement=statement)).split())
     return base, added
 
 

@@ -3,7 +3,6 @@
 Run by ``python -m benchmarks.load [--quick] [--only ROW ...]``.
 """
 
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import torch
 
 import skblood
-from benchmarks._command import REPOSITORY, Benchmark, Row, run
+from benchmarks._command import Benchmark, Row, output_of, run
 from benchmarks._measure import alternate, ratio, summary
 from benchmarks._report import Bar
 from skblood.datasets import make_blood_cells
@@ -82,14 +81,7 @@ def measure(options):
 def load_in_a_process(code, folder):
     """Return the seconds of a fresh process, and those of its loading alone."""
     imports, load = code
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(imports=imports, load=load), folder],
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    total, alone = map(float, done.stdout.split())
+    total, alone = map(float, output_of(PROGRAM.format(imports=imports, load=load), folder).split())
     return total, alone
 
 

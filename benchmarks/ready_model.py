@@ -5,7 +5,6 @@
 `write_fingerprints` makes the file of fingerprints from the folder that the model is trained on.
 """
 
-import subprocess
 import sys
 import time
 import zlib
@@ -13,9 +12,9 @@ import zlib
 import numpy as np
 import torch
 
-from benchmarks._command import REPOSITORY, Benchmark, Row, run
+from benchmarks._command import Benchmark, Row, output_of, run
 from benchmarks._measure import alternate, rates, ratio, summary
-from benchmarks._report import Bar
+from benchmarks._report import Bar, lines_of
 from skblood.datasets import load_image_folder, load_npz, make_blood_cells
 from skblood.images import map_images, resize_images
 from skblood.pretrained import load_pretrained
@@ -87,14 +86,7 @@ def cold(options):
 
 
 def _start(how):
-    done = subprocess.run(
-        [sys.executable, "-c", _COLD.format(how=how)],
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return float(done.stdout)
+    return float(output_of(_COLD.format(how=how)))
 
 
 def speed(options):
@@ -190,12 +182,6 @@ def write_fingerprints(folder, path=_FILE):
     """
     codes = _codes_of(folder)[:, 0]  # in the framing that was trained on
     np.save(path, np.unique(codes, axis=0))
-
-
-def lines_of(name, figures):
-    """Return one line for each form of the images."""
-    lines = figures.get("lines")
-    return [(name, figures)] if lines is None else [(f"{name}, {k}", v) for k, v in lines.items()]
 
 
 BENCHMARK = Benchmark(
