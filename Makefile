@@ -12,9 +12,10 @@ ARGS ?=
 demo: $(VENV)/.installed
 	$(PY) examples/quickstart.py $(ARGS)
 
-# Side by side; a file's tests stay together, since they share what is costly to make.
+# Side by side, in their order (a long file at the end would leave one process idle); the tests of a
+# file stay together, since they share what is costly to make.
 test: $(VENV)/.installed
-	$(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: $(VENV)/.installed
 	$(PY) -m benchmarks --quick $(ARGS)

@@ -1,23 +1,40 @@
 """The examples run as a user runs them."""
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
 
 from skblood.datasets import make_blood_cells
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PICTURES = ["cells.png", "confusion_matrix.png", "learning_curves.png"]
 
 
 def run(*arguments, script="quickstart.py"):
+    """Run a script in a process of its own."""
     command = [sys.executable, EXAMPLES / script, *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+
+
+@pytest.fixture
+def run_here(monkeypatch, capfd):
+    """Return what runs a script in this process, where all is imported, and what it printed."""
+
+    def run_script(script, *arguments):
+        monkeypatch.setattr(sys, "argv", [script, *arguments])
+        monkeypatch.syspath_prepend(EXAMPLES)
+        runpy.run_path(str(EXAMPLES / script), run_name="__main__")
+        return capfd.readouterr()
+
+    yield run_script
+    plt.close("all")
 
 
 def write_file(path, n_cells):
@@ -72,16 +89,15 @@ def test_quickstart_names_a_folder_that_is_not_there(tmp_path):
     ],
     ids=["synthetic", "folder", "splits", "file"],
 )
-def test_pictures_of_a_dataset(parts, counts, tmp_path):
+def test_pictures_of_a_dataset(parts, counts, tmp_path, run_here):
     for name, n_cells in parts.items():
         write = write_file if name.endswith(".npz") else write_folder
         write(tmp_path / name, n_cells)
     data = [f"--data={tmp_path / next(iter(parts)).split('/')[0]}"] if parts else []
 
-    done = run(*data, f"--output={tmp_path / 'pictures'}", script="plot_datasets.py")
+    printed = run_here("plot_datasets.py", *data, f"--output={tmp_path / 'pictures'}")
 
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(counts)
+    assert printed.out.startswith(counts)
     check_pictures(tmp_path / "pictures", ["class_distribution.png", "cell_sample.png"])
 
 
@@ -115,11 +131,10 @@ NAMES = ["cells", "confusion_matrix", "learning_curves"]
         ("uncertainty", [""], ["curves", "sets"]),
     ],
 )
-def test_every_script_runs_and_draws(script, groups, others, tmp_path):
-    done = run("--quick", f"--output={tmp_path}", script=f"plot_{script}.py")
+def test_every_script_runs_and_draws(script, groups, others, tmp_path, run_here):
+    printed = run_here(f"plot_{script}.py", "--quick", f"--output={tmp_path}")
 
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.strip() == "" or script.startswith("search"), done.stderr
+    assert printed.err.strip() == "" or script.startswith("search"), printed.err
     of_each = [f"{group}_{name}" if group else name for group in groups for name in NAMES]
     check_pictures(tmp_path, [f"{script}_{name}.png" for name in [*of_each, *others]])
 
@@ -133,13 +148,10 @@ def test_a_script_takes_cells_of_the_user(tmp_path):
     assert done.stdout.startswith("64 cells:")
 
 
-def test_two_laboratories_of_the_user(tmp_path):
+def test_two_laboratories_of_the_user(tmp_path, run_here):
     write_folder(tmp_path / "ours", 64)
     write_folder(tmp_path / "theirs", 64)
     (tmp_path / "theirs" / "ig").rename(tmp_path / "theirs" / "granulocyte")
     sources = ["--sources", str(tmp_path / "ours"), str(tmp_path / "theirs")]
     renamed = ["--rename", "granulocyte=ig", f"--output={tmp_path / 'pictures'}"]
-    done = run("--quick", *sources, *renamed, script="plot_merged.py")
-
-    assert done.returncode == 0, done.stderr
-    assert "ig 16" in done.stdout
+    assert "ig 16" in run_here("plot_merged.py", "--quick", *sources, *renamed).out

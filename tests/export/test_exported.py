@@ -1,12 +1,14 @@
-"""A file answers as the model that it was made of, for whatever it may be given."""
+"""Each kind of model, exported once: what its file says, and that it answers as the model does."""
 
 import json
 
 import numpy as np
+import onnx
 import pytest
 from numpy.testing import assert_allclose
 
-from skblood import MLPCellClassifier, TransferCellClassifier, export_onnx
+import skblood
+from skblood import CellEmbedder, MLPCellClassifier, TransferCellClassifier, export_onnx
 from skblood._export._check import _draw
 from skblood.datasets import load_image_folder
 from skblood.images import read_images
@@ -75,6 +77,66 @@ def test_a_trained_model(tmp_path, cells, export):
     twin = type(export("resized"))(None, clf, path, None)
     assert clf.predict_proba(X).max(1).mean() > 0.5
     assert_allclose(twin.run(X), clf.predict_proba(X), atol=1e-5)
+
+
+class TestMetadata:
+    def test_every_entry(self, exported):
+        facts = exported.meta.custom_metadata_map
+        assert facts["estimator"] == type(exported.model).__name__
+        assert facts["skblood_version"] == skblood.__version__
+        assert facts["intended_use"] == "research use; not a medical device"
+        assert float(facts["largest_difference"]) == pytest.approx(exported.difference, rel=0.01)
+        assert 0 <= exported.difference <= 1e-4
+        assert exported.meta.producer_name == "skblood"
+        assert onnx.load(exported.path).producer_version == skblood.__version__
+
+    def test_classes_are_in_their_order_and_of_their_type(self, exported):
+        facts = exported.meta.custom_metadata_map
+        if isinstance(exported.model, CellEmbedder):
+            assert "classes" not in facts
+        else:
+            classes = json.loads(facts["classes"])
+            assert classes == exported.model.classes_.tolist() == sorted(exported.case.classes)
+
+    def test_input_is_as_the_metadata_say(self, exported):
+        given = json.loads(exported.meta.custom_metadata_map["input"])
+        (entry,) = exported.session.get_inputs()
+        assert entry.name == given["name"]
+        assert entry.type == {"uint8": "tensor(uint8)", "float32": "tensor(float)"}[given["dtype"]]
+        pairs = zip(given["axes"], given["shape"], strict=True)
+        assert entry.shape == [axis if length is None else length for axis, length in pairs]
+
+    def test_names_and_shapes(self, export):
+        def signature(name):
+            session = export(name).session
+            both = [*session.get_inputs(), *session.get_outputs()]
+            return [(entry.name, entry.shape) for entry in both]
+
+        probabilities = ("probabilities", ["n", 3])
+        assert signature("mlp") == [("images", ["n", 16, 16, 3]), probabilities]
+        assert signature("mlp_on_rows") == [("rows", ["n", 12]), probabilities]
+        assert signature("resized") == [("images", ["n", "height", "width", 3]), probabilities]
+        assert signature("frozen_gray")[0] == ("images", ["n", "height", "width", 1])
+        assert signature("embedder") == [
+            ("images", ["n", "height", "width", 3]),
+            ("features", ["n", 48]),
+        ]
+
+    def test_the_file_is_a_valid_one(self, exported):
+        onnx.checker.check_model(onnx.load(exported.path), full_check=True)
+
+    def test_nothing_tells_where_it_was_made(self, exported):
+        content = exported.path.read_bytes()
+        assert b".py" not in content
+        assert b"site-packages" not in content
+
+    def test_weights_are_float32(self, export):
+        weights = [w for w in onnx.load(export("resized").path).graph.initializer if len(w.dims)]
+        floats = [w for w in weights if w.data_type == onnx.TensorProto.FLOAT]
+        network = export("resized").model.net_.module_
+        n_parameters = sum(p.numel() for p in network.parameters())
+        # Batch normalisation may be folded into the convolutions, and nothing else go.
+        assert sum(np.prod(w.dims) for w in floats) > 0.9 * n_parameters
 
 
 class TestDrawnImages:
