@@ -30,6 +30,7 @@ COLUMNS = {
     "worst": ("away, worst", ".3f"),
     **{name: (f"`{name}`", ".3f") for name in SIMULATED},
 }
+IMAGE_SIZE = 64
 EPOCHS = 12
 PER_CLASS = 60
 
@@ -51,7 +52,7 @@ def measure(fit, options):
 def cells(options):
     """Return images and labels to train on, and those to be asked for."""
     if options.quick:
-        X, y = make_blood_cells(160, image_size=64, random_state=0)
+        X, y = make_blood_cells(160, image_size=IMAGE_SIZE, random_state=0)
         return X[:96], y[:96], X[96:], y[96:]
     if options.data is None:
         sys.exit("The full form needs real cells: --data or SKBLOOD_DATA_HOME; or take --quick.")
@@ -76,7 +77,8 @@ def laboratories(images):
 
 
 def recipe(X, y, n_epochs, **options):
-    return make(max_epochs=n_epochs, random_state=0, **options).fit(X, y)
+    shared = {"image_size": IMAGE_SIZE, "max_epochs": n_epochs, "random_state": 0}
+    return make(**shared | options).fit(X, y)
 
 
 def with_synthetic_cells(X, y, n_epochs):
@@ -87,7 +89,7 @@ def with_synthetic_cells(X, y, n_epochs):
 
 def contrastive(X, y, n_epochs):
     """Train the backbone by the supervised contrastive loss, then a head."""
-    options = make(max_epochs=n_epochs, random_state=0).get_params()
+    options = make(image_size=IMAGE_SIZE, max_epochs=n_epochs, random_state=0).get_params()
     wanted = ContrastiveCellClassifier().get_params()
     shared = {name: value for name, value in options.items() if name in wanted}
     return ContrastiveCellClassifier(**shared).fit(X, y)

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 import skblood
-from benchmarks.pretrain import IMAGE_SIZE, make, refine
+from benchmarks.pretrain import make, refine
 from skblood import TransferCellClassifier
 
 
 def make_plain(**options):
     """Return the baseline, not fitted: the same network with the library's defaults."""
-    return TransferCellClassifier(**{"image_size": IMAGE_SIZE} | options)
+    return TransferCellClassifier(**{"image_size": 64} | options)
 
 
 MAKERS = {"model": make, "plain": make_plain}

@@ -19,14 +19,18 @@ _QUANTA = [
     [72, 92, 95, 98, 112, 100, 103, 99],
 ]
 
+# Standard deviation in pixels of a Gaussian that leaves an image all but as it was.
+_SHARP = 0.3
+
 
 class OpticsAugment(Augment):
     """Blur, sharpen, compress and add noise, to a random part of the images each.
 
     Parameters
     ----------
-    blur : float, default=1.2
-        Standard deviation in pixels of the Gaussian that blurs, at most.
+    blur : float, default=0.026
+        Standard deviation of the Gaussian that blurs, at most, as a share of the smaller side of the
+        image. The default is a little more than what enlarging an image of 28 pixels does.
     sharpen : float, default=1.0
         Add up to this multiple of what the blur would take away.
     noise : float, default=0.04
@@ -44,7 +48,7 @@ class OpticsAugment(Augment):
     torch.Size([4, 3, 32, 32])
     """
 
-    def __init__(self, *, blur=1.2, sharpen=1.0, noise=0.04, compression=0.5, share=0.5):
+    def __init__(self, *, blur=0.026, sharpen=1.0, noise=0.04, compression=0.5, share=0.5):
         super().__init__()
         self.blur = blur
         self.sharpen = sharpen
@@ -68,7 +72,8 @@ class OpticsAugment(Augment):
     def _focus(self, images):
         """Blur one half of the images, sharpen the other."""
         n, device = len(images), images.device
-        deviation = 0.3 + (self.blur - 0.3) * torch.rand(n, device=device)
+        blur = self.blur * min(images.shape[2:])
+        deviation = _SHARP + max(blur - _SHARP, 0) * torch.rand(n, device=device)
         detail = images - _blurred(images, deviation)
         amount = self.sharpen * torch.rand(n, 1, 1, 1, device=device)
         blurred = torch.rand(n, 1, 1, 1, device=device) < 0.5

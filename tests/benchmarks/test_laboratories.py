@@ -1,5 +1,6 @@
 """The simulated laboratories, and what is trained for them."""
 
+import copy
 import json
 
 import numpy as np
@@ -11,6 +12,7 @@ import skblood
 from benchmarks import pretrain, robust
 from benchmarks._command import parse
 from benchmarks._laboratories import SIMULATED
+from skblood.augment import LaboratoryAugment
 from skblood.datasets import make_blood_cells
 
 
@@ -57,17 +59,33 @@ def folder(tmp_path_factory):
 
 
 def test_pretrain_writes_a_model_and_its_figures(folder, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(pretrain, "REFINEMENTS", ((1, 0.3),))
+    monkeypatch.setattr(pretrain, "REFINEMENT_EPOCHS", 1)
     out = tmp_path / "models"
     pretrain.main(["--data", str(folder), "--seeds", "3", "--epochs", "1", "--out", str(out)])
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert figures["seed"] == 3
     assert 0 <= figures["test"] <= 1
     model = skblood.load(out / "pbc8-3.safetensors")
-    assert (model.standardize, model.image_size, model.predict_views) == ("image", 64, 8)
+    assert (model.standardize, model.image_size, model.predict_views) == ("image", 96, 8)
     assert model.n_iter_ == 1
     assert model.training_data_["n_images"] == 16
     assert not list((out / "checkpoints").glob("*"))
+
+
+def test_refine_goes_half_of_the_way(monkeypatch):
+    monkeypatch.setattr(pretrain, "REFINEMENT_EPOCHS", 1)
+    X, y = make_blood_cells(48, image_size=16, random_state=0)
+    model = pretrain.make(image_size=16, max_epochs=1, random_state=0).fit(X, y)
+    given = model.get_params()
+    augment = LaboratoryAugment(share=pretrain.SHARE)
+    whole = copy.deepcopy(model).set_params(augment=augment, lr=1e-3, warm_start=True).fit(X, y)
+    before = copy.deepcopy(model.net_.module_.state_dict())
+    after = whole.net_.module_.state_dict()
+    refined = pretrain.refine(model, X, y)
+    for name, value in refined.net_.module_.state_dict().items():
+        if value.is_floating_point():
+            assert torch.allclose(value, (before[name] + after[name]) / 2, atol=1e-6), name
+    assert refined.get_params() == given
 
 
 def test_pretrain_needs_data(tmp_path, monkeypatch, capsys):
