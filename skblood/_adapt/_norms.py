@@ -37,14 +37,44 @@ def mix_statistics(network, x, share, weights):
         layer.running_var.add_(share * (1 - share) * distance.square())
         layer.running_mean.add_(share * distance)
 
+    _pass(network, x, mix)
+
+
+def distance_of_statistics(network, x):
+    """Return how far images are from those that the network's statistics are from.
+
+    Parameters
+    ----------
+    network : CellNetwork
+    x : torch.Tensor of shape (n, c, h, w) or (n, d)
+        Prepared images.
+
+    Returns
+    -------
+    distance : float
+        Squared distance between the means, in variances; the mean of all channels and layers.
+    """
+    distances = []
+
+    def measure(layer, inputs):
+        mean = inputs[0].detach().transpose(0, 1).flatten(1).mean(1)
+        squared = (mean - layer.running_mean).square() / (layer.running_var + layer.eps)
+        distances.append(float(squared.mean()))
+
+    _pass(network, x, measure)
+    return sum(distances) / len(distances)
+
+
+def _pass(network, x, hook):
+    """Pass images, with a hook before each layer that has statistics."""
     network.eval()
-    hooks = [layer.register_forward_pre_hook(mix) for layer in _layers(network)]
+    hooks = [layer.register_forward_pre_hook(hook) for layer in _layers(network)]
     try:
         with torch.no_grad():
             network(x)
     finally:
-        for hook in hooks:
-            hook.remove()
+        for each in hooks:
+            each.remove()
 
 
 def _layers(network):

@@ -13,7 +13,7 @@ N_VIEWS = 4
 
 # Images of the training that the old statistics count for (the N of Schneider et al. 2020).
 _PRIOR = 100
-# Pixels in the one pass that the new statistics come from.
+# Pixels in the one pass that statistics come from.
 _PIXELS = 2**22
 # How strongly the output layer is held to its old weights, for one cell a class; for k cells, k
 # times less.
@@ -36,8 +36,7 @@ def with_statistics(network, cells, shares):
     network : CellNetwork
     """
     network = copy.deepcopy(network)
-    most = max(16, _PIXELS // cells.images.shape[1:3].numel())
-    rows = torch.randperm(len(cells.images))[:most]
+    rows = some_rows(cells)
     x = cells.prepare(network, rows)
     with torch.no_grad():
         codes = network(x).argmax(1).cpu()
@@ -47,6 +46,12 @@ def with_statistics(network, cells, shares):
     weights = (shares / (counts + len(rows) / len(shares)))[codes].to(x)
     mix_statistics(network, x, len(rows) / (len(rows) + _PRIOR), weights / weights.sum())
     return network
+
+
+def some_rows(cells):
+    """Return random positions of as many cells as one pass takes."""
+    most = max(16, _PIXELS // cells.images.shape[1:3].numel())
+    return torch.randperm(len(cells.images))[:most]
 
 
 def with_output(network, features, codes, pseudo=None):

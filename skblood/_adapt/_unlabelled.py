@@ -6,14 +6,18 @@ from dataclasses import dataclass
 import torch
 
 from ._choose import SURE, is_better
-from ._norms import has_statistics
+from ._norms import distance_of_statistics, has_statistics
 from ._pseudo import spread
-from ._steps import N_VIEWS, self_train, with_statistics
+from ._steps import N_VIEWS, self_train, some_rows, with_statistics
 
 # Cells from which there is something to learn without labels.
 _ENOUGH = 20
 # Share of the classes that the predictions may lose.
 _MAX_LOSS = 0.1
+# Squared distance of the cells' statistics from the network's, in variances, from which the model
+# is a stranger to them. Between simulated laboratories that a model was trained for and those that
+# it was not: new statistics helped where they were farther, and nearer only where it became surer.
+_FAR = 0.1
 
 
 @dataclass
@@ -31,6 +35,8 @@ class State:
         Number of classes that the predictions spread over.
     sure : float
         Mean probability of the likeliest class.
+    distance : float, default=0.0
+        Of the cells' statistics from those of the network; see `distance_of_statistics`.
     """
 
     network: object
@@ -38,6 +44,7 @@ class State:
     agreement: torch.Tensor
     spread: float
     sure: float
+    distance: float = 0.0
 
 
 def adapt_unlabelled(network, cells, shares):
@@ -45,14 +52,17 @@ def adapt_unlabelled(network, cells, shares):
 
     A step is refused if the predictions gather in fewer classes afterwards; self-training also if
     views of a cell agree less often, as they do where it goes wrong, or the model is not even sure
-    of what it taught itself. Not so the statistics: those that fit make a model less sure of what
-    it had wrong.
+    of what it taught itself. New statistics make a model less sure of what it had wrong, but also
+    of what it had right: where it is no stranger, they are refused if they do.
     """
     n_cells = len(cells.unlabelled)
     if n_cells < _ENOUGH:
         reason = f"{n_cells} cells without labels say too little; give {_ENOUGH} or more"
         return network, (), reason, {}
     state = _judge(network, cells.features(network, cells.unlabelled, N_VIEWS))
+    if has_statistics(network):
+        x = cells.prepare(network, some_rows(cells))
+        state.distance = distance_of_statistics(network, x)
     steps, notes = (), []
     for name, move in {"statistics": _move_statistics, "self-training": _train_itself}.items():
         moved = move(state, cells, shares)
@@ -93,6 +103,11 @@ def _judge(network, features):
 def _why_not(name, before, after):
     """Return why a step is refused, or an empty string."""
     weights = torch.full_like(before.agreement, 1 / len(before.agreement))
+    if name == "statistics" and before.distance < _FAR and after.sure <= before.sure:
+        return (
+            f"the cells are no farther than {before.distance:.2f} variances from the training, and "
+            f"the model would be sure of {after.sure:.1%} in the mean, not {before.sure:.1%}"
+        )
     if name == "self-training" and after.sure < SURE:
         return f"the model would be sure of {after.sure:.1%} in the mean, less than {SURE:.0%}"
     if name == "self-training" and is_better(before.agreement, after.agreement, weights):

@@ -189,8 +189,9 @@ class TestWithoutLabels:
             adapt_unlabelled(network, as_cells(skilled, abroad[0]), SHARES)
         assert same(before, network.state_dict())
 
-    def state(self, agreement, spread, sure=0.9):
-        return State("network", torch.zeros(40, 2, 3), torch.full((40,), agreement), spread, sure)
+    def state(self, agreement, spread, sure=0.9, distance=1.0):
+        agreement = torch.full((40,), agreement)
+        return State("network", torch.zeros(40, 2, 3), agreement, spread, sure, distance)
 
     @pytest.mark.parametrize(
         ("agreement", "spread", "why"),
@@ -213,6 +214,31 @@ class TestWithoutLabels:
         why = _unlabelled._why_not("self-training", before, after)
         assert why == "the model would be sure of 70.0% in the mean, less than 80%"
         assert _unlabelled._why_not("statistics", before, after) == ""
+
+    @pytest.mark.parametrize(
+        ("distance", "sure", "refused"),
+        [(0.05, 0.7, True), (0.05, 0.8, True), (0.05, 0.81, False), (0.2, 0.5, False)],
+    )
+    def test_statistics_where_the_model_is_no_stranger(self, distance, sure, refused):
+        before = self.state(0.8, 6.0, 0.8, distance)
+        why = _unlabelled._why_not("statistics", before, self.state(0.8, 6.0, sure))
+        assert bool(why) == refused
+        if refused:
+            assert why.startswith("the cells are no farther than 0.05 variances from the training")
+            assert f"sure of {sure:.1%} in the mean, not 80.0%" in why
+
+    def test_abroad_is_farther_than_home(self, skilled, home, abroad, monkeypatch):
+        distances = []
+
+        def note(name, before, after):
+            distances.append(before.distance)
+            return "of a test"
+
+        monkeypatch.setattr(_unlabelled, "_why_not", note)
+        for X, _ in (home, abroad):
+            with torch.random.fork_rng():
+                adapt_unlabelled(skilled.net_.module_, as_cells(skilled, X), SHARES)
+        assert distances[0] < _unlabelled._FAR < distances[2]
 
     def test_refused_steps_are_not_taken(self, skilled, abroad, monkeypatch):
         monkeypatch.setattr(_unlabelled, "_why_not", lambda name, before, after: "of a test")

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from skblood._adapt._cells import Cells
-from skblood._adapt._norms import has_statistics, mix_statistics
+from skblood._adapt._norms import distance_of_statistics, has_statistics, mix_statistics
 from skblood._adapt._output import fit_output
 from skblood._adapt._pseudo import choose_pseudo_labels, spread
 from skblood._adapt._steps import self_train, with_output, with_statistics
@@ -74,6 +74,21 @@ class TestStatistics:
         with pytest.raises(RuntimeError):
             mix_statistics(network, seeded(20, 7, 8, 8), 0.5, uniform(20))
         assert not any(module._forward_pre_hooks for module in network.modules())
+
+    def test_distance(self):
+        x = seeded(40, 5)
+        layer = nn.BatchNorm1d(5, eps=0.0)
+        mix_statistics(layer, x, 1.0, uniform(40))
+        before = copy.deepcopy(layer.state_dict())
+        assert distance_of_statistics(layer, x) == pytest.approx(0, abs=1e-10)
+        deviation = x.std(0, correction=0)
+        assert distance_of_statistics(layer, x + 2 * deviation) == pytest.approx(4, rel=1e-4)
+        both = nn.Sequential(layer, copy.deepcopy(layer).train())  # of layers, the mean
+        both[1].running_mean.zero_()
+        both[1].running_var.fill_(1.0)
+        assert distance_of_statistics(both, x) == pytest.approx(0, abs=1e-10)
+        assert distance_of_statistics(both, x + 2 * deviation) == pytest.approx(4, rel=1e-4)
+        assert all(torch.equal(before[k], v) for k, v in layer.state_dict().items())
 
     def test_some_networks_have_none(self, network):
         assert has_statistics(network)
