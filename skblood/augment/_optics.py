@@ -29,8 +29,8 @@ class OpticsAugment(Augment):
     Parameters
     ----------
     blur : float, default=0.026
-        Standard deviation of the Gaussian that blurs, at most, as a share of the smaller side of the
-        image. The default is a little more than what enlarging an image of 28 pixels does.
+        Standard deviation of the Gaussian that blurs, at most, as a share of the image's smaller
+        side. The default is a little more than what enlarging an image of 28 pixels does.
     sharpen : float, default=1.0
         Add up to this multiple of what the blur would take away.
     noise : float, default=0.04
