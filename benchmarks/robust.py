@@ -23,7 +23,8 @@ CC BY 4.0; BloodMNIST recipe, own split) at 64 px, seed 0, 12 epochs, and asked 
 as they are, and as the simulated laboratories of `benchmarks/_laboratories.py` show them (60 cells
 of each class in each), none of which augmentation imitates. Balanced accuracy, eight classes; the
 mean of the laboratories, and the worst of them. The short form does all that with synthetic cells.
-One seed: differences of less than a point say little."""
+The recipe is that of `benchmarks.pretrain` without its refinement. One seed: differences of less
+than a point say little."""
 COLUMNS = {
     "home": ("accuracy at home", ".4f"),
     "away": ("away, mean", ".3f"),
