@@ -15,8 +15,8 @@ _ENOUGH = 20
 # Share of the classes that the predictions may lose.
 _MAX_LOSS = 0.1
 # Squared distance of the cells' statistics from the network's, in variances, from which the model
-# is a stranger to them. In simulated laboratories new statistics did no harm where they were farther;
-# nearer they helped or harmed, and did no harm where the model became surer.
+# is a stranger to them. In simulated laboratories new statistics did no harm where they were
+# farther; nearer they helped or harmed, and did no harm where the model became surer.
 _FAR = 0.1
 
 
