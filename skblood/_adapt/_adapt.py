@@ -72,17 +72,17 @@ def adapt(model, X, y=None, *, random_state=None):
        labelled, limited class by class.
     5. "network": from 5 labelled cells a class on average, a short training of all that the model's
        fit trained, on the cells that have a label by now, each weight drawn back to where it
-       started, and what is said of classes without such a cell to what was said of them before
-       [3]_.
+       started, and what is said of classes without such a cell, and of the others together, to what
+       was said of them before [3]_.
 
-    With labels, each candidate is cross-validated on the labelled cells. The best one is taken if
-    its balanced accuracy beats that of the unchanged model by more than 1.25 standard errors of the
-    difference. With one labelled cell a class that cannot be, and only the output layer is moved.
-    Without labels there is nothing to validate by. Frame and self-training are taken if the model
-    is sure of most cells then (0.8 in the mean); statistics if the cells are far from the training
-    (their means differ by 0.1 variances, squared, over all layers), or the model becomes surer;
-    both if the predictions do not gather in fewer classes and, of self-training, views of a cell
-    agree no less than before.
+    With labels, each candidate is cross-validated on the labelled cells. Taken is the best of those
+    whose balanced accuracy beats that of the unchanged model by more than 1.25 standard errors of
+    the difference. With one labelled cell a class that cannot be, and only the output layer is
+    moved. Without labels there is nothing to validate by. Frame and self-training are taken if the
+    model is sure of most cells then (0.8 in the mean); statistics if the cells are far from the
+    training (their means differ by 0.1 variances, squared, over all layers), or the model becomes
+    surer; both if the predictions do not gather in fewer classes and, of self-training, views of a
+    cell agree no less than before.
 
     Output weights of classes without a labelled cell keep their values.
 

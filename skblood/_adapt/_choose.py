@@ -137,15 +137,17 @@ class LabelledChoice:
         return balance(self.codes[self.tested])
 
     def _best(self, hits):
-        """Return the best candidate; what does not clearly beat the old model leaves it."""
+        """Return the best of what clearly beats the old model; none if nothing does."""
         weights = self._weights()
-        best = max(hits, key=lambda steps: round(float(weights @ hits[steps]), 6))
-        return best if is_better(hits[best], hits[()], weights) else ()
+        better = [steps for steps in hits if is_better(hits[steps], hits[()], weights)]
+        return max(better, key=lambda steps: round(float(weights @ hits[steps]), 6), default=())
 
     def _why(self, best, hits, scores):
         if best:
             gain = scores[join_steps(best)] - scores[join_steps(())]
-            return f"best in cross-validation, {gain:+.3f} against the model as it was"
+            return (
+                f"the best clear gain in cross-validation, {gain:+.3f} against the model as it was"
+            )
         if float(hits[()].min()) == 1:
             return "the model as it was classifies all labelled cells right"
         return "no candidate clearly beats the model as it was"

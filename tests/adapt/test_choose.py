@@ -96,8 +96,18 @@ class TestWithLabels:
         self.scored(monkeypatch, unchanged=0.2, statistics=0.4, output=0.9, statistics_output=0.6)
         _, steps, reason, scores = choice.choose()
         assert steps == ("output",)
-        assert "best in cross-validation" in reason
+        assert "the best clear gain in cross-validation" in reason
         assert list(scores) == ["unchanged", "output", "statistics", "statistics + output"]
+
+    def test_the_best_of_what_is_clearly_better(self, choice, monkeypatch):
+        hits = {steps: torch.zeros(24) for steps in choice._candidates()}
+        hits[()][:12] = 1
+        hits["statistics",][:16] = 1  # four more, and none less
+        hits["output",][7:] = 1  # twelve more, and seven less
+        monkeypatch.setattr(LabelledChoice, "_validate", lambda self, steps: hits[steps])
+        _, steps, _, scores = choice.choose()
+        assert scores["output"] > scores["statistics"] > scores["unchanged"]
+        assert steps == ("statistics",)
 
     def test_among_equals_the_simplest(self, choice, monkeypatch):
         self.scored(monkeypatch, unchanged=0.2, statistics=0.9, output=0.9, statistics_output=0.9)
@@ -256,14 +266,14 @@ class TestReport:
     def test_it_reads_well(self):
         adaptation = Adaptation(
             ("statistics", "output"),
-            "best in cross-validation, +0.250 against the model as it was",
+            "the best clear gain in cross-validation, +0.250 against the model as it was",
             {"unchanged": 0.5, "statistics + output": 0.75},
             {"monocyte": 10, "platelet": 0},
             7,
         )
         assert repr(adaptation).splitlines() == [
             "Adaptation: statistics + output",
-            "  why: best in cross-validation, +0.250 against the model as it was",
+            "  why: the best clear gain in cross-validation, +0.250 against the model as it was",
             "  labelled cells: monocyte 10; unlabelled: 7",
             "  balanced accuracy in cross-validation:",
             "    0.500  unchanged",
