@@ -77,12 +77,15 @@ def adapt(model, X, y=None, *, random_state=None):
 
     With labels, each candidate is cross-validated on the labelled cells. Taken is the best of those
     whose balanced accuracy beats that of the unchanged model by more than 1.25 standard errors of
-    the difference. With one labelled cell a class that cannot be, and only the output layer is
-    moved. Without labels there is nothing to validate by. Frame and self-training are taken if the
-    model is sure of most cells then (0.8 in the mean); statistics if the cells are far from the
-    training (their means differ by 0.1 variances, squared, over all layers), or the model becomes
-    surer; both if the predictions do not gather in fewer classes and, of self-training, views of a
-    cell agree no less than before.
+    the difference. The network, which held-out cells cost more than the others, is also taken where
+    it does so and none of these clearly beats it. With one labelled cell a class nothing can be
+    validated, and only the output layer is moved.
+
+    Without labels there is nothing to validate by. Frame and self-training are taken if the model
+    is sure of most cells then (0.8 in the mean); statistics if the cells are far from the training
+    (their means differ by 0.1 variances, squared, over all layers), or the model becomes surer;
+    both if the predictions do not gather in fewer classes and, of self-training, views of a cell
+    agree no less than before.
 
     Output weights of classes without a labelled cell keep their values.
 

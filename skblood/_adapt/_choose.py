@@ -67,9 +67,9 @@ class LabelledChoice:
         hits = {steps: self._validate(steps) for steps in self._candidates()}
         best = self._best(hits)
         if self._may_tune():
-            steps = (*best, "network")
-            hits[steps] = self._validate(steps)
-            best = self._best(hits)
+            deeper = (*best, "network")
+            hits[deeper] = self._validate(deeper)
+            best = self._deeper_or(best, hits)
         scores = {join_steps(steps): float(self._weights() @ hits[steps]) for steps in hits}
         return self._fit(best, all_rows), best, self._why(best, hits, scores), scores
 
@@ -142,12 +142,21 @@ class LabelledChoice:
         better = [steps for steps in hits if is_better(hits[steps], hits[()], weights)]
         return max(better, key=lambda steps: round(float(weights @ hits[steps]), 6), default=())
 
+    def _deeper_or(self, best, hits):
+        """Return the candidate with the network, unless validation speaks against it.
+
+        It must clearly beat the old model, but only not clearly lose to the best of the others: a
+        quarter of the cells held out, it falls shorter than they of what it does with all.
+        """
+        deeper, weights = (*best, "network"), self._weights()
+        beats_old = is_better(hits[deeper], hits[()], weights)
+        loses = bool(best) and is_better(hits[best], hits[deeper], weights)
+        return deeper if beats_old and not loses else best
+
     def _why(self, best, hits, scores):
         if best:
             gain = scores[join_steps(best)] - scores[join_steps(())]
-            return (
-                f"the best clear gain in cross-validation, {gain:+.3f} against the model as it was"
-            )
+            return f"a clear gain in cross-validation, {gain:+.3f} against the model as it was"
         if float(hits[()].min()) == 1:
             return "the model as it was classifies all labelled cells right"
         return "no candidate clearly beats the model as it was"
