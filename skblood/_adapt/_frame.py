@@ -4,14 +4,15 @@ import copy
 
 import numpy as np
 import torch
+from scipy.stats import t
 
 from ._cells import balance
 from ._choose import SURE, is_better
 
 # Shares of each side that are tried, times the model's own.
 _CROPS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.15, 1.35, 1.6)
-# Standard errors by which a frame must be better: the best of eight is often better by chance.
-_MARGIN = 2.0
+# How certain it must be that a frame is better: the best of eight is often better by chance.
+_CERTAINTY = 0.977
 
 
 def choose_frame(model, X, codes):
@@ -51,9 +52,18 @@ def choose_frame(model, X, codes):
         after[crop] = judge(framed)
     best = max(after, key=lambda crop: float(weights @ after[crop]))
     believed = len(rows) > 0 or float(weights @ after[best]) >= SURE
-    if not believed or not is_better(after[best], before, weights, _MARGIN):
+    if not believed or not is_better(after[best], before, weights, _margin(len(weights))):
         return model, ""
     old, new = (float(weights @ values) for values in (before, after[best]))
     of_what = "the right classes" if len(rows) else "the likeliest classes"
     framed._reframe(best)
     return framed, f"crop {best:g} gives {of_what} {new:.3f} in the mean, not {old:.3f}"
+
+
+def _margin(n):
+    """Return the standard errors by which n cells must speak for a frame: the fewer, the more.
+
+    By Student's distribution, 2 for many cells and 3.8 for four. `is_better` divides by n, not by
+    n - 1. One cell is never enough.
+    """
+    return float(t.ppf(_CERTAINTY, n - 1) * (n / (n - 1)) ** 0.5) if n > 1 else float("inf")

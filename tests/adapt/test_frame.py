@@ -63,6 +63,16 @@ class TestChooseFrame:
         assert framed is sized
         assert note == ""
 
+    def test_one_labelled_cell_changes_nothing(self, sized, far_away):
+        X, y = far_away
+        framed, note = choose_frame(sized, X, codes_of(sized, y, 1))
+        assert framed is sized
+        assert note == ""
+
+    @pytest.mark.parametrize(("n", "margin"), [(4, 3.8), (20, 2.19), (300, 2.01)])
+    def test_few_cells_must_agree_more(self, n, margin):
+        assert _frame._margin(n) == pytest.approx(margin, abs=0.01)
+
     def test_leaves_what_is_right(self, sized):
         X, y = make_blood_cells(96, image_size=32, random_state=2)
         framed, note = choose_frame(sized, X, codes_of(sized, y))
