@@ -69,7 +69,8 @@ class LabelledChoice:
         if self._may_tune():
             deeper = (*best, "network")
             hits[deeper] = self._validate(deeper)
-            best = self._deeper_or(best, hits)
+            if self._may_deepen(best, deeper, hits):
+                best = deeper
         scores = {join_steps(steps): float(self._weights() @ hits[steps]) for steps in hits}
         return self._fit(best, all_rows), best, self._why(best, hits, scores), scores
 
@@ -142,16 +143,15 @@ class LabelledChoice:
         better = [steps for steps in hits if is_better(hits[steps], hits[()], weights)]
         return max(better, key=lambda steps: round(float(weights @ hits[steps]), 6), default=())
 
-    def _deeper_or(self, best, hits):
-        """Return the candidate with the network, unless validation speaks against it.
+    def _may_deepen(self, best, deeper, hits):
+        """Say whether the candidate with the network is taken.
 
         It must clearly beat the old model, but only not clearly lose to the best of the others: a
         quarter of the cells held out, it falls shorter than they of what it does with all.
         """
-        deeper, weights = (*best, "network"), self._weights()
+        weights = self._weights()
         beats_old = is_better(hits[deeper], hits[()], weights)
-        loses = bool(best) and is_better(hits[best], hits[deeper], weights)
-        return deeper if beats_old and not loses else best
+        return beats_old and not is_better(hits[best], hits[deeper], weights)
 
     def _why(self, best, hits, scores):
         if best:

@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 import torch
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from ._cells import balance
 from ._choose import SURE, is_better
@@ -66,4 +66,4 @@ def _margin(n):
     By Student's distribution, 2 for many cells and 3.8 for four. `is_better` divides by n, not by
     n - 1. One cell is never enough.
     """
-    return float(t.ppf(_CERTAINTY, n - 1) * (n / (n - 1)) ** 0.5) if n > 1 else float("inf")
+    return float(stdtrit(n - 1, _CERTAINTY) * (n / (n - 1)) ** 0.5) if n > 1 else float("inf")

@@ -160,7 +160,7 @@ class TestWithLabels:
         assert weights.sum() == pytest.approx(1)
 
     def test_the_network_alone_must_clearly_beat_the_old_model(self, choice, monkeypatch):
-        self.scored(monkeypatch, unchanged=0.9, network=22.6 / 24)
+        self.scored(monkeypatch, unchanged=22 / 24, network=23 / 24)
         monkeypatch.setattr(_choose, "_ENOUGH_TO_TUNE", 3)
         monkeypatch.setattr(_choose, "tune_network", lambda *given: None)
         _, steps, _, scores = choice.choose()
