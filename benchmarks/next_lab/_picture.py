@@ -6,6 +6,7 @@ _COLORS = {"zero-shot": "C0", "unlabelled": "C1", "10 labelled": "C2"}
 _LABELLED_COLORS = {"": "C2", ", rest unlabelled": "C3"}
 _STYLES = {"model": "-", "plain": ":"}
 _ROW, _WIDTH = 2.6, 9  # inches
+_SHARES = (0, 1.03)  # one scale: so that laboratories can be compared
 _FIGURE = "balanced_accuracy_often"
 
 
@@ -34,8 +35,9 @@ def draw_picture(results, path):
         for group, states in groups.items():
             _draw_curves(left, group, states)
             _draw_labelled(right, group, states)
-        left.set(title=name, ylabel="accuracy", xlim=(1, 0))
-        right.set(title=name, ylabel="balanced accuracy", xticks=range(len(LABELLED) + 1))
+        left.set(title=name, ylabel="accuracy", xlim=(1, 0), ylim=_SHARES)
+        right.set(title=name, ylabel="balanced accuracy", ylim=_SHARES)
+        right.set_xticks(range(len(LABELLED) + 1))
         right.set_xticklabels([0, *LABELLED])
     axes[-1, 0].set_xlabel("share of the cells that is kept, the surest")
     axes[-1, 1].set_xlabel("labelled cells a class (band: draws)")
