@@ -37,8 +37,7 @@ def draw_picture(results, path):
             _draw_labelled(right, group, states)
         left.set(title=name, ylabel="accuracy", xlim=(1, 0), ylim=_SHARES)
         right.set(title=name, ylabel="balanced accuracy", ylim=_SHARES)
-        right.set_xticks(range(len(LABELLED) + 1))
-        right.set_xticklabels([0, *LABELLED])
+        right.set_xticks(range(len(LABELLED) + 1), [0, *LABELLED])
     axes[-1, 0].set_xlabel("share of the cells that is kept, the surest")
     axes[-1, 1].set_xlabel("labelled cells a class (band: draws)")
     for ax in axes[0]:
