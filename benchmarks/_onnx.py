@@ -6,8 +6,8 @@ import importlib.util
 import numpy as np
 import torch
 
-from skblood._export._graph import Graph
-from skblood._export._proto import make_proto
+from skblood.io._onnx_graph import Graph
+from skblood.io._onnx_proto import make_proto
 
 
 def why_not(device):

@@ -17,9 +17,10 @@ from benchmarks._measure import alternate, rates, ratio, summary
 from benchmarks._report import Bar, lines_of
 from skblood.datasets import load_image_folder, load_npz, make_blood_cells
 from skblood.images import map_images, resize_images
-from skblood.pretrained import load_pretrained
+from skblood.io import load_pretrained
+from skblood.pretrained import seen
 from skblood.pretrained._fingerprints import as_tree, fingerprints, known
-from skblood.pretrained._seen import _FILE, seen
+from skblood.pretrained._seen import _FILE
 
 TEXT = """\
 The model of `skblood.load_pretrained("pbc8")`. Bytes are those of its files, deflated as they are

@@ -23,7 +23,7 @@ from _script import draw_results, get_cells, make_parser, print_counts, save_fig
 from sklearn.model_selection import train_test_split
 
 from skblood import TransferCellClassifier
-from skblood.pretrained import load_pretrained
+from skblood.io import load_pretrained
 
 parser = make_parser(__doc__, n_cells=400)
 parser.add_argument("--epochs", type=int, default=8, help="passes over the training cells")

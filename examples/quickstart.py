@@ -44,7 +44,7 @@ from skblood import MLPCellClassifier, TransferCellClassifier
 from skblood.datasets import fetch_bloodmnist, load_cells, make_blood_cells
 from skblood.evaluation import CellGridDisplay, HistoryDisplay
 from skblood.images import read_images, resize_images
-from skblood.pretrained import load_pretrained
+from skblood.io import load_pretrained
 
 parser = argparse.ArgumentParser(
     description=__doc__.split("\n\n")[1], formatter_class=argparse.ArgumentDefaultsHelpFormatter

@@ -9,19 +9,27 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from skblood import augment, datasets, evaluation, explain, uncertainty
-    from skblood._adapt._adapt import adapt
-    from skblood._audit import AuditReport, audit
-    from skblood._card import model_card
-    from skblood._contrastive import ContrastiveCellClassifier
-    from skblood._embedder import CellEmbedder
-    from skblood._exceptions import NonFiniteLossError, TrainingInterrupted
-    from skblood._export import export_onnx
-    from skblood._hybrid import HybridFeatureClassifier
-    from skblood._mlp import MLPCellClassifier
-    from skblood._persistence import ModelFileError, load, load_info, save
-    from skblood._transfer import TransferCellClassifier
-    from skblood.features import FeatureStore
-    from skblood.pretrained import SeenImagesWarning, load_pretrained
+    from skblood.adaptation import adapt
+    from skblood.auditing import AuditReport, audit
+    from skblood.estimators import (
+        CellEmbedder,
+        ContrastiveCellClassifier,
+        HybridFeatureClassifier,
+        MLPCellClassifier,
+        TransferCellClassifier,
+    )
+    from skblood.inference import FeatureStore
+    from skblood.io import (
+        ModelFileError,
+        export_onnx,
+        load,
+        load_info,
+        load_pretrained,
+        model_card,
+        save,
+    )
+    from skblood.pretrained import SeenImagesWarning
+    from skblood.training import NonFiniteLossError, TrainingInterrupted
 
 __version__ = "0.1.0.dev0"
 
@@ -54,32 +62,32 @@ __all__ = [
 ]
 
 _MODULES = {
-    "AuditReport": "skblood._audit",
-    "CellEmbedder": "skblood._embedder",
-    "ContrastiveCellClassifier": "skblood._contrastive",
-    "FeatureStore": "skblood.features",
-    "HybridFeatureClassifier": "skblood._hybrid",
-    "MLPCellClassifier": "skblood._mlp",
-    "ModelFileError": "skblood._persistence",
-    "NonFiniteLossError": "skblood._exceptions",
-    "SeenImagesWarning": "skblood.pretrained",
-    "TrainingInterrupted": "skblood._exceptions",
-    "TransferCellClassifier": "skblood._transfer",
-    "adapt": "skblood._adapt._adapt",
-    "audit": "skblood._audit",
-    "export_onnx": "skblood._export",
-    "load": "skblood._persistence",
-    "load_info": "skblood._persistence",
-    "load_pretrained": "skblood.pretrained",
-    "model_card": "skblood._card",
-    "save": "skblood._persistence",
+    "AuditReport": "auditing",
+    "CellEmbedder": "estimators",
+    "ContrastiveCellClassifier": "estimators",
+    "FeatureStore": "inference",
+    "HybridFeatureClassifier": "estimators",
+    "MLPCellClassifier": "estimators",
+    "ModelFileError": "io",
+    "NonFiniteLossError": "training",
+    "SeenImagesWarning": "pretrained",
+    "TrainingInterrupted": "training",
+    "TransferCellClassifier": "estimators",
+    "adapt": "adaptation",
+    "audit": "auditing",
+    "export_onnx": "io",
+    "load": "io",
+    "load_info": "io",
+    "load_pretrained": "io",
+    "model_card": "io",
+    "save": "io",
 }
 _SUBPACKAGES = ("augment", "datasets", "evaluation", "explain", "uncertainty")
 
 
 def __getattr__(name):
     if name in _MODULES:
-        value = getattr(import_module(_MODULES[name]), name)
+        value = getattr(import_module(f"skblood.{_MODULES[name]}"), name)
         globals()[name] = value  # the next access does not come here
         return value
     if name in _SUBPACKAGES:

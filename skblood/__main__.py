@@ -1,6 +1,6 @@
 """``python -m skblood``: the command line."""
 
-from skblood._cli import main
+from skblood.cli import main
 
 if __name__ == "__main__":
     main()

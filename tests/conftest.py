@@ -61,7 +61,7 @@ def _forget_features():
 
 
 def _clear_features():
-    features = sys.modules.get("skblood.features")  # whoever did not import it filled nothing
+    features = sys.modules.get("skblood.inference")  # whoever did not import it filled nothing
     if features is not None:
         features.FeatureStore().clear()
 

@@ -6,7 +6,7 @@ from functools import cache
 import requests
 
 from benchmarks._command import REPOSITORY
-from skblood.backbones import OWN_BACKBONES, create_backbone
+from skblood.networks import OWN_BACKBONES, create_backbone
 
 STAND_IN = "torchvision/squeezenet1_0"
 CHOICES = ("auto", "published", "stand-in", "none")

@@ -6,10 +6,12 @@ from ._frame import FrameAugment
 from ._laboratory import LaboratoryAugment
 from ._light import LightAugment
 from ._optics import OpticsAugment
-from ._policies import make_augment
+from ._policies import AUGMENTS, POLICIES, is_own, make_augment
 from ._stain import StainAugment
 
 __all__ = [
+    "AUGMENTS",
+    "POLICIES",
     "BackgroundAugment",
     "CellAugment",
     "FrameAugment",
@@ -17,5 +19,6 @@ __all__ = [
     "LightAugment",
     "OpticsAugment",
     "StainAugment",
+    "is_own",
     "make_augment",
 ]

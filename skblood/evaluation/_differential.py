@@ -8,7 +8,7 @@ from skblood.evaluation._differential_plot import plot_shares
 from skblood.evaluation._intervals import wilson_interval
 from skblood.evaluation._labels import check_lengths
 from skblood.evaluation._report import EvaluationReport
-from skblood.training import draw_seed
+from skblood.inference import draw_seed
 
 # Slides that are printed.
 _MAX_PRINTED = 10

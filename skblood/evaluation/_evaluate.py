@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 
-from skblood._classifier import CellClassifier
+from skblood.estimators import CellClassifier
 from skblood.evaluation._report import EvaluationReport
 from skblood.evaluation._report_input import code_labels, resolve_classes
 

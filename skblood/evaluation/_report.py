@@ -14,7 +14,7 @@ from skblood.evaluation._report_input import (
 )
 from skblood.evaluation._report_plot import plot_confusions
 from skblood.evaluation._report_text import report_text
-from skblood.training import draw_seed
+from skblood.inference import draw_seed
 
 _IN_REPR = ("accuracy", "f1_macro")
 

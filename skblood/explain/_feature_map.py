@@ -9,7 +9,7 @@ class FeatureMap:
 
     Parameters
     ----------
-    backbone : skblood.backbones.Backbone
+    backbone : skblood.networks.Backbone
         A copy that may be given hooks, with no parameter that requires a gradient.
     name : str
         The backbone's name, for messages.

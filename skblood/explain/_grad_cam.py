@@ -7,9 +7,9 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional as F
 
-from skblood._backbone_classifier import BackboneClassifier
+from skblood.estimators import BackboneClassifier
 from skblood.explain._feature_map import FeatureMap
-from skblood.training import as_nchw, resolve_device, to_tensor
+from skblood.inference import as_nchw, resolve_device, to_tensor
 
 
 def grad_cam(estimator, X, *, target=None):

@@ -6,9 +6,8 @@ from sklearn.base import BaseEstimator
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_is_fitted
 
-from skblood._classifier import CellClassifier
-from skblood._embedder import CellEmbedder
 from skblood._sklearn import Interval, fit_context
+from skblood.estimators import CellClassifier, CellEmbedder
 from skblood.images import content_keys
 
 

@@ -4,6 +4,7 @@ X is a table of numbers or not, which :func:`is_table` says. Tables are validate
 and folded by :func:`fold_rows`; all else is read by :func:`read_images`.
 """
 
+from ._cell_images import CellImages
 from ._channels import convert_channels
 from ._content import content_keys
 from ._crop import CROP_RANGE, check_crop, crop_places
@@ -14,10 +15,12 @@ from ._quiet import quiet
 from ._read import list_unreadable, map_images, read_images
 from ._resize import INTERPOLATIONS, resize_batch, resize_images
 from ._rows import fold_rows, resolve_fold
+from ._table import read_table
 
 __all__ = [
     "CROP_RANGE",
     "INTERPOLATIONS",
+    "CellImages",
     "as_uint8",
     "check_crop",
     "content_keys",
@@ -31,6 +34,7 @@ __all__ = [
     "map_images",
     "quiet",
     "read_images",
+    "read_table",
     "resize_batch",
     "resize_images",
     "resolve_fold",

@@ -1,6 +1,5 @@
-"""The ready model, and the fingerprints of the images that it was trained on."""
+"""The images that the pretrained model was trained on, known again by fingerprints."""
 
-from ._models import load_pretrained
-from ._seen import SeenImagesWarning
+from ._seen import SeenImagesWarning, seen, starts_from_ready, warn_before_fit, warn_of_score
 
-__all__ = ["SeenImagesWarning", "load_pretrained"]
+__all__ = ["SeenImagesWarning", "seen", "starts_from_ready", "warn_before_fit", "warn_of_score"]

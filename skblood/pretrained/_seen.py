@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skblood.backbones._weights import READY_WEIGHTS
+from skblood.networks import READY_WEIGHTS
 from skblood.pretrained._fingerprints import as_tree, fingerprints, known
 
 _FILE = Path(__file__).with_name("pbc8_seen.npy")

@@ -11,9 +11,8 @@ from skorch.callbacks import Callback
 from skorch.history import History
 
 from skblood._replace import replace_file
-
-from ._network import hash_weights
-from ._random import generator_states, restore_generators
+from skblood.inference import generator_states, restore_generators
+from skblood.networks import hash_weights
 
 _DIGEST_SIZE = hashlib.sha256().digest_size
 

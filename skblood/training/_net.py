@@ -7,10 +7,10 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping, EpochTimer
 
-from skblood._exceptions import NonFiniteLossError
+from skblood.inference import autocast
 
 from ._callbacks import MeanLoss, StopTraining, ValidationScore
-from ._device import autocast
+from ._exceptions import NonFiniteLossError
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,

@@ -6,8 +6,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skblood._classifier import CellClassifier
-from skblood._table import read_table
+from skblood.estimators import CellClassifier
+from skblood.images import read_table
 
 
 def last_model(estimator, X):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.base import is_classifier
 
-from skblood.training import draw_seed
+from skblood.inference import draw_seed
 from skblood.uncertainty._features import last_model, read_features
 from skblood.uncertainty._gaussian import ClassGaussian
 

@@ -9,11 +9,10 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from skblood._sklearn import Interval, fit_context
-from skblood._table import read_table
 from skblood.augment import CellAugment
 from skblood.evaluation._labels import check_lengths
-from skblood.features._encode import change
-from skblood.images import content_keys
+from skblood.images import content_keys, read_table
+from skblood.inference import change
 from skblood.uncertainty._features import last_model, read_changed, read_features, sees_pixels
 from skblood.uncertainty._known import KnownCells, empty_images
 

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from skblood import TransferCellClassifier
 from skblood.augment import (
+    POLICIES,
     BackgroundAugment,
     FrameAugment,
     LaboratoryAugment,
@@ -15,7 +16,6 @@ from skblood.augment import (
     StainAugment,
     make_augment,
 )
-from skblood.augment._policies import POLICIES
 from skblood.datasets import make_blood_cells
 
 EACH = [BackgroundAugment, FrameAugment, LightAugment, OpticsAugment, StainAugment]

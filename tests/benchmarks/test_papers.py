@@ -14,8 +14,8 @@ from benchmarks.papers._data import Cells, cut_down, divide, find_home, load
 from benchmarks.papers._fit import make_estimator
 from benchmarks.papers._recipe import AS_PUBLISHED, Quick, Split
 from benchmarks.papers._weights import choose_weights
-from skblood.backbones import backbone_config
 from skblood.datasets import make_blood_cells
+from skblood.networks import backbone_config
 
 EVERY = pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
 # One row for each system and variant that the literature's table has.

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from skblood._cli._app import app
+from skblood.cli._app import app
 from skblood.datasets import make_blood_cells
 
 CLASSES = ("basophil", "monocyte", "platelet")

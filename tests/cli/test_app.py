@@ -11,10 +11,10 @@ from sklearn.utils import Bunch
 from typer.testing import CliRunner
 
 import skblood
-from skblood._cli import _predict, main
-from skblood._cli._app import app
-from skblood._cli._output import as_json
-from skblood._cli._settings import parse_value
+from skblood.cli import _predict, main
+from skblood.cli._app import app
+from skblood.cli._output import as_json
+from skblood.cli._settings import parse_value
 
 from .conftest import CLASSES
 
@@ -37,7 +37,7 @@ class TestHelp:
     @pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["datasets", "list"]])
     def test_nothing_heavy_is_imported(self, words):
         code = (
-            "import sys\nfrom skblood._cli._app import app\n"
+            "import sys\nfrom skblood.cli._app import app\n"
             f"try:\n    app({words!r})\nexcept SystemExit:\n    pass\n"
             "heavy = {'torch', 'timm', 'sklearn', 'pandas', 'matplotlib', 'PIL'}\n"
             "print('heavy:', sorted(heavy & set(sys.modules)))"

@@ -106,7 +106,7 @@ class TestImages:
         assert read(shell("predict", model_file, *paths).stdout)["path"].tolist() == paths
 
     def test_more_than_a_chunk(self, shell, model_file, test_cells, monkeypatch):
-        monkeypatch.setattr("skblood._cli._predict._CHUNK", 4)
+        monkeypatch.setattr("skblood.cli._predict._CHUNK", 4)
         frame = read(shell("predict", model_file, *test_cells.data).stdout)
         expected = skblood.load(model_file).predict(test_cells.data)
         assert frame["label"].tolist() == expected.tolist()
@@ -144,7 +144,7 @@ class TestImages:
 
 class TestUnreadable:
     def test_all_are_named(self, shell, model_file, damaged, monkeypatch):
-        monkeypatch.setattr("skblood._cli._predict._CHUNK", 2)
+        monkeypatch.setattr("skblood.cli._predict._CHUNK", 2)
         result = shell("predict", model_file, damaged, code=1)
         assert "2 of 5 image files cannot be used" in result.stderr
         assert "1.png" in result.stderr and "3.png" in result.stderr
@@ -152,7 +152,7 @@ class TestUnreadable:
 
     @pytest.mark.parametrize("chunk", [2, 1024])
     def test_rows_stay_empty(self, shell, model_file, damaged, monkeypatch, chunk):
-        monkeypatch.setattr("skblood._cli._predict._CHUNK", chunk)
+        monkeypatch.setattr("skblood.cli._predict._CHUNK", chunk)
         good = read(shell("predict", model_file, damaged / "0.png", damaged / "4.png").stdout)
         result = shell("predict", model_file, damaged, "--on-error", "skip")
         frame = read(result.stdout)

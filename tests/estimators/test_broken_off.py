@@ -323,7 +323,7 @@ class TestMemory:
         def full(*args, **kwargs):
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
-        monkeypatch.setattr("skblood.training._predict._forward", full)
+        monkeypatch.setattr("skblood.inference._predict._forward", full)
         with pytest.raises(MemoryError, match="no memory left for the network and one image"):
             make_transfer(trainable="head").fit(*small)
 

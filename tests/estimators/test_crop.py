@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils._param_validation import InvalidParameterError
 
 from skblood import CellEmbedder
-from skblood.features import FeatureStore
+from skblood.inference import FeatureStore
 
 
 def half(X):

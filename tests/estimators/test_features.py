@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 
 from skblood import CellEmbedder
 from skblood.augment import CellAugment
-from skblood.features import FeatureStore
+from skblood.inference import FeatureStore
 
 # timm's networks bring a normalisation of their own; ours are normalised by the training images,
 # which differ from fold to fold, and so do their features.

@@ -11,8 +11,8 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
 from skblood import CellEmbedder
-from skblood.features import FeatureStore
 from skblood.images import _files, _stack
+from skblood.inference import FeatureStore
 
 
 @pytest.fixture

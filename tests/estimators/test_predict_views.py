@@ -7,7 +7,7 @@ import torch
 import skblood
 from skblood import TransferCellClassifier
 from skblood.datasets import make_blood_cells
-from skblood.training._network import turned
+from skblood.networks._module import turned
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import torch
 
 import skblood
 from skblood import CellEmbedder, HybridFeatureClassifier, TransferCellClassifier
-from skblood.backbones import ImageStandardize
 from skblood.datasets import make_blood_cells
+from skblood.networks import ImageStandardize
 
 
 @pytest.fixture(scope="module")

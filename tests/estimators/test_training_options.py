@@ -13,8 +13,8 @@ from skorch.callbacks import Callback, EarlyStopping
 
 from skblood import _training_set
 from skblood.augment import CellAugment
-from skblood.backbones import Backbone
-from skblood.training import OPTIMIZERS, CellNetwork, TrainingNet
+from skblood.networks import Backbone, CellNetwork
+from skblood.training import OPTIMIZERS, TrainingNet
 
 COMMON_BAD = {
     "image_shape": 5,

@@ -9,9 +9,9 @@ from torch import nn
 from torchvision.models.vision_transformer import VisionTransformer as TorchvisionTransformer
 
 from skblood import TransferCellClassifier
-from skblood.backbones import Backbone, Standardize, create_backbone
 from skblood.explain import grad_cam
 from skblood.explain._feature_map import FeatureMap
+from skblood.networks import Backbone, Standardize, create_backbone
 
 SIDE = 32
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from skblood.features import FeatureStore
 from skblood.images import _files, _stack, check_crop, crop_places, read_images, resize_images
 from skblood.images._crop import crop_image
+from skblood.inference import FeatureStore
 
 CROPS = [0.01, 0.3, 0.5, 0.556, 0.9, 0.999, 1.001, 1.25, 2.5, 4]
 SIDES = [1, 2, 3, 7, 28, 29, 360, 363]

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skblood.features import FeatureStore
 from skblood.images import _files, _stack, read_images
+from skblood.inference import FeatureStore
 
 N = 40
 

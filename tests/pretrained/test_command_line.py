@@ -10,9 +10,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from skblood import save
-from skblood._cli._app import app
+from skblood.cli._app import app
 from skblood.images import read_images
-from skblood.pretrained import load_pretrained
+from skblood.io import load_pretrained
 
 
 @pytest.fixture

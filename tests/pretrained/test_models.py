@@ -14,9 +14,10 @@ from skblood import (
     HybridFeatureClassifier,
     TransferCellClassifier,
 )
-from skblood.backbones import ImageStandardize, Standardize, create_backbone, without_weights
 from skblood.datasets import load_image_folder
-from skblood.pretrained import _models, _seen, load_pretrained
+from skblood.io import load_pretrained
+from skblood.networks import ImageStandardize, Standardize, create_backbone, without_weights
+from skblood.pretrained import _models, _seen
 
 CLASSES = "basophil eosinophil erythroblast ig lymphocyte monocyte neutrophil platelet".split()
 
@@ -126,7 +127,7 @@ class TestWeights:
     def test_and_its_way_to_standardise(self, monkeypatch, way, expected):
         statistics = torch.zeros(3), torch.ones(3)
         monkeypatch.setattr(
-            "skblood.backbones._sources.ready_preprocessing", lambda: (statistics, way)
+            "skblood.networks._sources.ready_preprocessing", lambda: (statistics, way)
         )
         assert type(self.make().standardize) is expected
         with without_weights():
@@ -149,7 +150,7 @@ class TestWeights:
             create_backbone(name, weights="pbc", image_shape=(64, 64, 3))
 
     def test_nothing_is_read_where_no_weights_are_wanted(self, monkeypatch):
-        monkeypatch.setattr("skblood.backbones._sources.load_ready_weights", None)
+        monkeypatch.setattr("skblood.networks._sources.load_ready_weights", None)
         with without_weights():
             assert self.make((64, 64, 1)).in_channels == 3
 

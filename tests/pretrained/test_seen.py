@@ -10,7 +10,8 @@ from sklearn.model_selection import cross_val_score
 
 import skblood
 from skblood import MLPCellClassifier, TransferCellClassifier
-from skblood.pretrained import SeenImagesWarning, _seen, load_pretrained
+from skblood.io import load_pretrained
+from skblood.pretrained import SeenImagesWarning, _seen
 
 
 @pytest.fixture
@@ -153,8 +154,8 @@ class TestOtherModels:
     )
     def test_they_are_not_looked_for(self, model, drawn, monkeypatch):
         """Such a model pays nothing."""
-        monkeypatch.setattr("skblood._classifier.warn_of_score", None)
-        monkeypatch.setattr("skblood._classifier.warn_before_fit", None)
+        monkeypatch.setattr("skblood.estimators._classifier.warn_of_score", None)
+        monkeypatch.setattr("skblood.estimators._classifier.warn_before_fit", None)
         model.fit(*drawn).score(*drawn)
 
     @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from benchmarks._together import (
     processes_with_one_cache,
     threads_with_one_model,
 )
-from skblood.training import seeded
+from skblood.inference import seeded
 
 
 def check(outcomes, n):

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from skblood.training import OPTIMIZERS, CellNetwork, Samples, TrainingNet, WeightedLoss, make_head
+from skblood.networks import CellNetwork, make_head
+from skblood.training import OPTIMIZERS, Samples, TrainingNet, WeightedLoss
 
 CPU = torch.device("cpu")
 

@@ -9,18 +9,16 @@ import torch
 from skorch.callbacks import Callback
 from torch import nn
 
+from skblood.inference._random import generator_states, restore_generators
+from skblood.networks import CellNetwork, hash_weights, make_head
 from skblood.training import (
     OPTIMIZERS,
     BestEpoch,
-    CellNetwork,
     Checkpoint,
     LearningRateSchedule,
     ValidationScore,
-    hash_weights,
-    make_head,
 )
 from skblood.training._checkpoint import _read
-from skblood.training._random import generator_states, restore_generators
 
 CPU = torch.device("cpu")
 N_EPOCHS, N_STEPS = 5, 5 * 3

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from skblood.training import autocast_dtype, draw_seed, resolve_device, seeded
+from skblood.inference import autocast_dtype, draw_seed, resolve_device, seeded
 
 CPU = torch.device("cpu")
 

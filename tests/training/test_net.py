@@ -7,8 +7,8 @@ from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
 from skblood.augment import CellAugment
-from skblood.backbones import create_backbone
-from skblood.training import OPTIMIZERS, BestEpoch, CellNetwork, ValidationScore, make_head
+from skblood.networks import CellNetwork, create_backbone, make_head
+from skblood.training import OPTIMIZERS, BestEpoch, ValidationScore
 
 
 @pytest.fixture

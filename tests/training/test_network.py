@@ -6,10 +6,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from skblood.backbones import create_backbone
 from skblood.images import resize_batch
-from skblood.training import ACTIVATIONS, CellNetwork, WeightedLoss, forward_all, make_head
-from skblood.training._network import OutputLayer
+from skblood.inference import forward_all
+from skblood.networks import ACTIVATIONS, CellNetwork, create_backbone, make_head
+from skblood.networks._module import OutputLayer
+from skblood.training import WeightedLoss
 
 CPU = torch.device("cpu")
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from skblood.training import Samples, to_tensor
+from skblood.inference import to_tensor
+from skblood.training import Samples
 from skblood.training._samples import as_nchw
 
 CPU = torch.device("cpu")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from skblood._training_set import TrainingSet, channel_statistics
+from skblood.estimators._training_set import TrainingSet, channel_statistics
 from skblood.images import content_keys
 
 CPU = torch.device("cpu")

@@ -1,0 +1,44 @@
+"""matplotlib, an optional dependency, and single cell images on an axes."""
+
+import numpy as np
+
+from skblood.images import fold_rows, is_table, read_images
+
+
+def import_pyplot(what):
+    """Return `matplotlib.pyplot`, or raise an ImportError that says how to install it."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            f"{what} needs matplotlib, which is not installed. Run: pip install skblood[plot]"
+        ) from error
+    return plt
+
+
+def count_images(X):
+    """Return the number of images of X, in any form that the classifiers take."""
+    return X.shape[0] if hasattr(X, "shape") else len(X)
+
+
+def read_some(X, positions):
+    """Return the images at some positions as a list of uint8 arrays; no others are read."""
+    # One by one, since images of different sizes do not make one array.
+    read = (lambda x: fold_rows(np.asarray(x))) if is_table(X) else read_images
+    return [read(_take(X, [position]))[0] for position in positions]
+
+
+def show_cell(ax, image, **options):
+    """Draw an image (height, width, channels) with `ax.imshow`, gray if it has one channel."""
+    gray = image.shape[-1] == 1
+    pixels = image[..., 0] if gray else image
+    ax.imshow(pixels, cmap="gray" if gray else None, vmin=0, vmax=255, **options)
+
+
+def _take(X, positions):
+    """Return some rows of an array, a DataFrame or a list."""
+    if hasattr(X, "iloc"):
+        return X.iloc[positions]
+    if hasattr(X, "shape"):
+        return X[positions]
+    return [X[position] for position in positions]

@@ -1,0 +1,116 @@
+"""What a fitted network is: everything that is needed to build it again and to feed it."""
+
+from dataclasses import asdict, dataclass, replace
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """A backbone of a fitted network.
+
+    Attributes
+    ----------
+    name : str
+        Name of timm, ``"torchvision/<name>"``, one of skblood's, or "pixels" for the flattened
+        pixels themselves.
+    weights : str or None
+        What training started from: "default" (published weights), "pbc" (those of the pretrained
+        model), ``"file:<name>"``, or None (random).
+    trained : "all", "head" or int
+        What the fit trained: everything, nothing of the backbone, or its last stages.
+    standardize : {"channel", "image"}
+        By the mean and standard deviation of each channel, or each image by its own darkest and
+        brightest spot.
+    """
+
+    name: str
+    weights: str | None = None
+    trained: str | int = "all"
+    standardize: str = "channel"
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """The dense layers behind the backbones.
+
+    Attributes
+    ----------
+    hidden_layer_sizes : tuple of int
+    dropout : float
+    activation : {"relu", "gelu", "tanh", "silu"}
+    batch_norm : bool
+        Whether batch normalization follows each hidden layer.
+    """
+
+    hidden_layer_sizes: tuple = ()
+    dropout: float = 0.0
+    activation: str = "relu"
+    batch_norm: bool = False
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """What a fitted network is and what it takes; written by `fit`, read by all that follows.
+
+    Attributes
+    ----------
+    backbones : tuple of BackboneSpec
+        Their features are concatenated.
+    head : HeadSpec or None
+        None for an embedder, which returns the features.
+    classes : tuple or None
+        Labels in the order of the logits; None for an embedder.
+    input_shape : tuple of (int, int, int)
+        Height, width and channels of the images given to `fit`; rows are unflattened to it.
+    image_shape : tuple of (int, int, int)
+        Height, width and channels of the images that the network works on.
+    is_pixels : bool
+        Whether X holds uint8 images; otherwise rows of float features.
+    image_size : tuple of (int, int) or None
+        Height and width that images are resized to; None if they keep their own size.
+    crop : float
+        Share of each side of an image that is kept, around the center, before it is resized.
+    interpolation : {"bilinear", "bicubic", "nearest"}
+    dihedral_views : {1, 2, 4, 8}
+        Flips and quarter turns of each image whose logits are averaged in prediction.
+    precision : {"auto", "float32", "bfloat16"}
+        Precision of prediction; "auto" depends on the device.
+    """
+
+    backbones: tuple
+    head: HeadSpec | None
+    classes: tuple | None
+    input_shape: tuple
+    image_shape: tuple
+    is_pixels: bool = True
+    image_size: tuple | None = None
+    crop: float = 1.0
+    interpolation: str = "bilinear"
+    dihedral_views: int = 1
+    precision: str = "auto"
+
+    @property
+    def frozen(self):
+        """Whether only the head was trained, so that features can be stored."""
+        return all(backbone.trained == "head" for backbone in self.backbones)
+
+    def with_crop(self, crop):
+        """Return the spec of the same network looking at another share of each image.
+
+        A network that worked at the images' own size goes on at the size that it was fitted at.
+
+        Raises
+        ------
+        ValueError
+            If the network takes rows of numbers, which cannot be cropped.
+        """
+        if self.input_shape[0] == 1:
+            raise ValueError(
+                "The model was fitted with rows of numbers, which cannot be cropped. Leave the "
+                "crop out, or fit with images."
+            )
+        size = self.image_size or tuple(self.image_shape[:2])
+        return replace(self, crop=float(crop), image_size=size)
+
+    def to_dict(self):
+        """Return the spec as nested dicts, lists and numbers, as JSON has them."""
+        return asdict(self)

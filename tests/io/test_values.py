@@ -1,0 +1,116 @@
+"""Python values go to JSON and come back of the same type."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skorch.history import History
+
+from skblood.augment import CellAugment
+from skblood.io._values import decode, encode, plain
+
+plain_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner)
+        | st.lists(inner).map(tuple)
+        | st.dictionaries(st.text() | st.integers() | st.booleans(), inner)
+    ),
+    max_leaves=12,
+)
+
+
+def through_json(value):
+    return decode(json.loads(json.dumps(encode(value), allow_nan=False)))
+
+
+@settings(derandomize=True, max_examples=200, deadline=None)
+@given(plain_values)
+def test_plain_values_come_back(value):
+    assert repr(through_json(value)) == repr(value)  # repr tells types, and NaN is NaN
+
+
+@settings(derandomize=True, max_examples=100, deadline=None)
+@given(plain_values)
+def test_any_json_is_decoded_or_refused(value):
+    """Lists and dicts as JSON has them, with the names of our types among the keys."""
+    text = json.dumps(plain(value), default=repr)
+    try:
+        decode(json.loads(text))
+    except ValueError as error:
+        assert str(error)
+
+
+@pytest.mark.parametrize("kind", ["float", "history", "tuple", "dict", "CellAugment", "array"])
+@pytest.mark.parametrize("inner", [None, 1, "x", [1], ["x"], [["x"]], {"x": 1}, [{"x": 1}], [[]]])
+def test_a_type_with_another_content_is_refused(kind, inner):
+    try:
+        decoded = decode({kind: inner})
+    except ValueError as error:
+        assert "is no" in str(error)
+    else:
+        assert through_json(decoded) == decoded  # a tuple or history of such things
+
+
+class TestOtherTypes:
+    @pytest.mark.parametrize(
+        ("value", "kept"),
+        [
+            (np.int8(3), 3),
+            (np.float64(0.1), 0.1),
+            (np.float32(0.1), float(np.float32(0.1))),
+            (np.bool_(True), True),
+            (np.str_("a"), "a"),
+            (Path("a") / "b", str(Path("a") / "b")),
+        ],
+    )
+    def test_become_those_of_python(self, value, kept):
+        found = through_json(value)
+        assert found == kept
+        assert type(found) is type(kept)
+
+    @pytest.mark.parametrize("value", [1 + 1j, {1, 2}, b"x", object(), len, np.zeros((2, 2))])
+    def test_cannot_be_written(self, value):
+        with pytest.raises(TypeError, match="cannot be written"):
+            encode(value)
+
+    def test_augmentation(self):
+        value = CellAugment(flip=False, shift=0.5, rotation=90, scale=0.25, colour=0.0)
+        assert repr(through_json(value)) == repr(value)
+        assert isinstance(plain(value), str)
+
+    def test_history_without_its_batches(self):
+        history = History()
+        history.append({"batches": [{"train_loss": 1.0}], "train_loss": np.float64(0.5)})
+        history[-1].update(epoch=1, train_loss_best=True, valid_loss=float("nan"), odd=object())
+        found = through_json(history)
+        assert type(found) is History
+        assert found[:, ("epoch", "train_loss", "train_loss_best")] == [(1, 0.5, True)]
+        assert np.isnan(found[0, "valid_loss"])
+        assert "odd" not in found[0]
+        found.new_batch()  # a training goes on with it
+        assert plain(found)[0]["train_loss"] == 0.5
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array(["b", "ü", ""]),
+        np.array(["a", "longer"], dtype=object),
+        np.array([1, -(2**63)]),
+        np.array([2**64 - 1], dtype=np.uint64),
+        np.array([1.5, -0.0, np.inf]),
+        np.array([1.5], dtype=">f2"),
+        np.array([True]),
+        np.array([], dtype="<U3"),
+    ],
+    ids=lambda array: str(array.dtype),
+)
+def test_arrays_keep_their_dtype(array):
+    found = through_json(array)
+    np.testing.assert_array_equal(found, array, strict=True)
+    assert found.dtype.str == array.dtype.str
+    assert plain(array) == array.tolist()
