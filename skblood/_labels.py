@@ -2,6 +2,8 @@
 
 import numpy as np
 import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from sklearn.utils import column_or_1d
 
 from skblood.images import to_numpy
@@ -134,3 +136,28 @@ def encode_groups(groups, n_images, name="groups"):
 def plain_list(values):
     """Return the entries of a column as Python objects: NumPy scalars become numbers and str."""
     return [v.item() if isinstance(v, np.generic) else v for v in np.asarray(values).tolist()]
+
+
+def join_groups(n, pairs, groups=None):
+    """Return the group of each image when copies and images of one group belong together.
+
+    Parameters
+    ----------
+    n : int
+        Number of images.
+    pairs : array-like of shape (m, 2)
+        Positions of images that are copies of each other.
+    groups : array-like of shape (n,), default=None
+        Identifiers of patients, slides or photographed cells.
+
+    Returns
+    -------
+    joined : ndarray of shape (n,), dtype int
+        Numbers of the connected components, from 0.
+    """
+    pairs = np.asarray(pairs, dtype=int).reshape(-1, 2)
+    if groups is not None:
+        _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+        pairs = np.concatenate([pairs, np.stack([first[inverse], np.arange(n)], axis=1)])
+    links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
+    return connected_components(links, directed=False)[1].astype(int)
