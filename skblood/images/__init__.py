@@ -12,7 +12,7 @@ from ._files import file_key
 from ._forms import holds_arrays, is_table
 from ._pixels import as_uint8, to_numpy
 from ._quiet import quiet
-from ._read import list_unreadable, map_images, read_images
+from ._read import list_unreadable, map_images, read_crops, read_images
 from ._resize import INTERPOLATIONS, resize_batch, resize_images
 from ._rows import fold_rows, resolve_fold
 from ._table import read_table
@@ -33,6 +33,7 @@ __all__ = [
     "list_unreadable",
     "map_images",
     "quiet",
+    "read_crops",
     "read_images",
     "read_table",
     "resize_batch",
