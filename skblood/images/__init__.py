@@ -13,6 +13,7 @@ from ._forms import holds_arrays, is_table
 from ._pixels import as_uint8, to_numpy
 from ._quiet import quiet
 from ._read import list_unreadable, map_images, read_crops, read_images
+from ._reader import ImageReader, Layout
 from ._resize import INTERPOLATIONS, resize_batch, resize_images
 from ._rows import fold_rows, resolve_fold
 from ._table import read_table
@@ -21,6 +22,8 @@ __all__ = [
     "CROP_RANGE",
     "INTERPOLATIONS",
     "CellImages",
+    "ImageReader",
+    "Layout",
     "as_uint8",
     "check_crop",
     "content_keys",
