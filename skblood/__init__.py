@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         model_card,
         save,
     )
-    from skblood.pretrained import SeenImagesWarning
+    from skblood.pretrained import TrainingOverlapWarning
     from skblood.training import NonFiniteLossError, TrainingInterrupted
 
 __version__ = "0.1.0.dev0"
@@ -42,8 +42,8 @@ __all__ = [
     "MLPCellClassifier",
     "ModelFileError",
     "NonFiniteLossError",
-    "SeenImagesWarning",
     "TrainingInterrupted",
+    "TrainingOverlapWarning",
     "TransferCellClassifier",
     "__version__",
     "adapt",
@@ -70,8 +70,8 @@ _MODULES = {
     "MLPCellClassifier": "estimators",
     "ModelFileError": "io",
     "NonFiniteLossError": "training",
-    "SeenImagesWarning": "pretrained",
     "TrainingInterrupted": "training",
+    "TrainingOverlapWarning": "pretrained",
     "TransferCellClassifier": "estimators",
     "adapt": "adaptation",
     "audit": "auditing",

@@ -12,7 +12,7 @@ from skblood.auditing._finding import Finding
 from skblood.auditing._intake import as_images, take_in
 from skblood.auditing._report import AuditReport
 from skblood.images import to_numpy
-from skblood.pretrained import seen
+from skblood.pretrained import find_training_overlap
 
 # A size is usual if this share of the images has it, and unusual if it differs from all usual ones
 # by more than this part: cameras and croppers vary by a few pixels.
@@ -89,7 +89,7 @@ def audit(X, y=None, *, split=None, groups=None, n_splits=5, image_shape=None):
     )
     copies = find_copies(intake, images)
     joined = join(n, copies, groups)
-    findings = copies + _find_seen(intake) + _find_bad_images(intake)
+    findings = copies + _find_training_overlap(intake) + _find_bad_images(intake)
     if groups is not None and split is not None:
         findings += _find_crossing_groups(groups, split)
     if y is not None:
@@ -147,10 +147,10 @@ def _is_na(value):
     return type(value).__name__ in ("NAType", "NaTType") or value != value
 
 
-def _find_seen(intake):
+def _find_training_overlap(intake):
     readable = np.flatnonzero(intake.contents >= 0)
-    positions = readable[seen(intake.pictures[readable][..., None])].tolist()
-    return [Finding("seen", (i,), detail="in the train part of PBC") for i in positions]
+    positions = readable[find_training_overlap(intake.pictures[readable][..., None])].tolist()
+    return [Finding("training_overlap", (i,), detail="in the train part of PBC") for i in positions]
 
 
 def _find_bad_images(intake):

@@ -14,7 +14,10 @@ KINDS = {
         "pairs of other files or arrays with identical pixels",
     ),
     "near_identical": ("pair of nearly identical images", "pairs of nearly identical images"),
-    "seen": ("image that the ready model has seen", "images that the ready model has seen"),
+    "training_overlap": (
+        "training image of the pretrained model",
+        "training images of the pretrained model",
+    ),
     "blank": ("blank image", "blank images"),
     "odd_size": ("image of an unusual size", "images of an unusual size"),
     "rare_classes": ("class too rare for the folds", "classes too rare for the folds"),

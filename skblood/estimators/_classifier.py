@@ -1,7 +1,9 @@
 """The classifier's half of the contract: its parameters, fit, partial_fit, predict."""
 
 import copy
+import warnings
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 from scipy.special import softmax
@@ -14,7 +16,13 @@ from skblood.estimators._trainable import TrainableModel
 from skblood.estimators._training_set import TrainingSet, check_classes_left, leave_out
 from skblood.images import content_keys, fold_rows, is_table, read_table
 from skblood.inference import draw_seed, resolve_device, seeded
-from skblood.pretrained import starts_from_ready, warn_before_fit, warn_of_score
+from skblood.networks import BackboneSpec
+from skblood.pretrained import (
+    TrainingOverlapWarning,
+    fit_overlap_message,
+    score_overlap_message,
+    starts_from_pretrained,
+)
 from skblood.training import MemoryAdvice, decision_values
 
 
@@ -71,7 +79,7 @@ class CellClassifier(ClassifierMixin, TrainableModel):
         UserWarning
             If images are left out (``on_error="skip"``), `X_val` holds images of `X`, or a
             checkpoint is damaged or cannot be written.
-        SeenImagesWarning
+        TrainingOverlapWarning
             If ``weights="pbc"``, and these weights were trained on some of the images.
         """
         with self._all_or_nothing():
@@ -86,7 +94,10 @@ class CellClassifier(ClassifierMixin, TrainableModel):
                 )
             if self._may_have_seen():
                 valid = None if X_val is None else self._uncropped(X_val, data.valid_images)
-                warn_before_fit(self._uncropped(X, data.images), valid)
+                message = fit_overlap_message(self._uncropped(X, data.images), valid)
+                if message:
+                    # Who called fit: a wrapper of scikit-learn lies between.
+                    warnings.warn(message, TrainingOverlapWarning, stacklevel=3)
             self._train(data, copy.deepcopy(former))
         return self
 
@@ -150,7 +161,7 @@ class CellClassifier(ClassifierMixin, TrainableModel):
 
         Warns
         -----
-        SeenImagesWarning
+        TrainingOverlapWarning
             If the model started from the weights "pbc", and these were trained on some of the
             images.
         """
@@ -220,13 +231,15 @@ class CellClassifier(ClassifierMixin, TrainableModel):
         return logits.astype(np.float64)
 
     def _read_to_score(self, X):
-        """Return X, and warn of images that the weights were trained on, if they are known."""
+        """Return X, and warn of images that the weights were trained on."""
         check_is_fitted(self)
         if not self._may_have_seen():
             return X
         if self.crop_ == 1:
             X = self._read_to_predict(X)  # once for both; what is cropped would be cropped again
-        warn_of_score(self._uncropped(X, X))
+        message = score_overlap_message(self._uncropped(X, X))
+        if message:
+            warnings.warn(message, TrainingOverlapWarning, stacklevel=3)  # who called score
         return X
 
     def _uncropped(self, X, images):
@@ -238,7 +251,10 @@ class CellClassifier(ClassifierMixin, TrainableModel):
         return self._read(X, crop=1.0, channels=self.image_shape_[2], unreadable={})
 
     def _may_have_seen(self):
-        return self._is_pixels and starts_from_ready(self)
+        weights = getattr(self, "weights", None)
+        each = weights if isinstance(weights, list | tuple | np.ndarray) else [weights]
+        backbones = [BackboneSpec("", one if isinstance(one, str) else None) for one in each]
+        return self._is_pixels and starts_from_pretrained(SimpleNamespace(backbones=backbones))
 
     def _contract(self):
         return self.classes_.tolist(), self.image_shape_
