@@ -133,31 +133,33 @@ def encode_groups(groups, n_images, name="groups"):
     return list(places), np.array([places[value] for value in values], np.int64)
 
 
-def plain_list(values):
-    """Return the entries of a column as Python objects: NumPy scalars become numbers and str."""
-    return [v.item() if isinstance(v, np.generic) else v for v in np.asarray(values).tolist()]
-
-
 def join_groups(n, pairs, groups=None):
-    """Return the group of each image when copies and images of one group belong together.
+    """Return one id for all images that pairs or groups connect, directly or through others.
 
     Parameters
     ----------
     n : int
         Number of images.
-    pairs : array-like of shape (m, 2)
-        Positions of images that are copies of each other.
+    pairs : array-like of int of shape (m, 2)
+        Positions of images that belong together, such as copies.
     groups : array-like of shape (n,), default=None
-        Identifiers of patients, slides or photographed cells.
+        Identifiers of patients or slides.
 
     Returns
     -------
-    joined : ndarray of shape (n,), dtype int
-        Numbers of the connected components, from 0.
+    joined : ndarray of int of shape (n,)
+        Numbered from 0 in order of first appearance.
     """
     pairs = np.asarray(pairs, dtype=int).reshape(-1, 2)
     if groups is not None:
-        _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
-        pairs = np.concatenate([pairs, np.stack([first[inverse], np.arange(n)], axis=1)])
+        _, first, codes = np.unique(
+            encode_groups(groups, n)[1], return_index=True, return_inverse=True
+        )
+        pairs = np.concatenate([pairs, np.stack([first[codes], np.arange(n)], axis=1)])
     links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
     return connected_components(links, directed=False)[1].astype(int)
+
+
+def plain_list(values):
+    """Return the entries of a column as Python objects: NumPy scalars become numbers and str."""
+    return [v.item() if isinstance(v, np.generic) else v for v in np.asarray(values).tolist()]

@@ -211,5 +211,3 @@ def describe_settings(estimator):
         for name, value in estimator.get_params(deep=False).items()
         if name not in ("memory", "verbose", "weights")
     }
-
-

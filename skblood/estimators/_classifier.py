@@ -145,9 +145,7 @@ class CellClassifier(ClassifierMixin, CellModel):
         classes, codes = code_targets(labels)
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, images, dtype=np.float64)
-        data = TrainingSet.plan(
-            images, codes, classes, sample_weight=sample_weight, groups=groups
-        )
+        data = TrainingSet.plan(images, codes, classes, sample_weight=sample_weight, groups=groups)
         spec, network = self._make_spec(layout, classes, specs), None
         if self.warm_start and hasattr(self, "net_"):
             spec, network = continue_network(self.spec_, self.net_.module_, spec)
@@ -353,8 +351,9 @@ class CellClassifier(ClassifierMixin, CellModel):
     def _make_trainer(self, spec, classes, device, seed):
         patience = None
         if self.early_stopping:
-            is_number = isinstance(self.early_stopping, Integral) and self.early_stopping is not True
-            patience = int(self.early_stopping) if is_number else _PATIENCE
+            # True is an int, too.
+            named = not isinstance(self.early_stopping, bool | np.bool_)
+            patience = int(self.early_stopping) if named else _PATIENCE
         return Trainer(
             classes=classes,
             image_shape=spec.image_shape,
@@ -414,9 +413,7 @@ class CellClassifier(ClassifierMixin, CellModel):
         _, codes = code_targets(labels, classes)
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, images, dtype=np.float64)
-        data = TrainingSet.plan(
-            images, codes, classes, sample_weight=sample_weight, relative=False
-        )
+        data = TrainingSet.plan(images, codes, classes, sample_weight=sample_weight, relative=False)
         device, seed = resolve_device(self.device), draw_seed(self.random_state)
         trainer = self._make_trainer(spec, classes, device, seed)
 
@@ -473,12 +470,8 @@ class CellClassifier(ClassifierMixin, CellModel):
     def _keep_result(self, result, spec, classes, training_data, columns):
         """Set the fitted attributes."""
         net, network = result.net, result.net.module_
-        head = replace(
-            spec.head, standardize_features=isinstance(network.scale, Standardize)
-        )
-        spec = replace(
-            spec, backbones=with_standardization(spec.backbones, network), head=head
-        )
+        head = replace(spec.head, standardize_features=isinstance(network.scale, Standardize))
+        spec = replace(spec, backbones=with_standardization(spec.backbones, network), head=head)
         configure_network(network, spec)
         predictor = self._predictor(network, spec, torch.device(net.device))
         return self._set_fitted(

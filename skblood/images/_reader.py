@@ -121,7 +121,14 @@ class Layout:
         self.interpolation = interpolation
 
     def read(
-        self, X, *, rows=None, image_shape=None, odd_rows="error", whole=False, store=None,
+        self,
+        X,
+        *,
+        rows=None,
+        image_shape=None,
+        odd_rows="error",
+        whole=False,
+        store=None,
         progress=False,
     ):
         """Read the images of a fit, and note their layout.

@@ -11,7 +11,6 @@ from tqdm.auto import tqdm
 
 from ._outputs import PredictedClassifier
 
-
 # Steps of a training below which a schedule would not reach its highest rate.
 _SHORT = 10
 # Improvement of the validation score that counts.

@@ -184,8 +184,8 @@ class Trainer:
         net = interrupt = None
         try:
             for number, phase in enumerate(phases):
-                n_done = 0 if self.checkpoint is None else self.checkpoint.enter(
-                    number, phase.network
+                n_done = (
+                    0 if self.checkpoint is None else self.checkpoint.enter(number, phase.network)
                 )
                 if n_done > phase.n_epochs:
                     continue
@@ -214,5 +214,3 @@ class Trainer:
         if self.checkpoint is not None:
             callbacks.append(self.checkpoint)  # last, since it saves the state of the others
         return callbacks
-
-

@@ -233,9 +233,7 @@ class TrainingSet:
 
     def _class_weights(self, class_weight, codes):
         if class_weight != "balanced":
-            return compute_class_weight(
-                class_weight, classes=self.classes, y=self.classes[codes]
-            )
+            return compute_class_weight(class_weight, classes=self.classes, y=self.classes[codes])
         totals = np.bincount(codes, weights=self.weights, minlength=len(self.classes))
         # A class that sample_weight leaves out has no weight to balance.
         present = totals > 0
