@@ -10,12 +10,12 @@ from skblood.auditing._near import SIDE
 from skblood.images import (
     content_keys,
     convert_channels,
-    fold_rows,
     is_table,
     map_images,
     read_images,
     read_table,
     resize_images,
+    unflatten_rows,
 )
 
 
@@ -47,7 +47,7 @@ class Intake:
 def as_images(X, image_shape=None):
     """Return X as an array (n, h, w, c), or, of files and the like, as a list that is not read."""
     if is_table(X):
-        return fold_rows(read_table(None, X, dtype=None, input_name="X"), image_shape)
+        return unflatten_rows(read_table(None, X, dtype=None, input_name="X"), image_shape)
     if getattr(X, "ndim", 0) >= 3 or isinstance(X, (str, os.PathLike, Image.Image)):
         return read_images(X)  # which refuses a single one
     return np.asarray(X, dtype=object).ravel().tolist() if hasattr(X, "__array__") else list(X)

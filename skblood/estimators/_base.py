@@ -18,12 +18,12 @@ from skblood.images import (
     INTERPOLATIONS,
     CellImages,
     check_crop,
-    fold_rows,
     holds_arrays,
     is_table,
     read_images,
     read_table,
-    resolve_fold,
+    resolve_row_shape,
+    unflatten_rows,
 )
 from skblood.inference import (
     FeatureStore,
@@ -128,11 +128,11 @@ class CellModel(BaseEstimator):
         self.image_size_, self.crop_ = self._resolve_image_size(), float(self.crop)
         if is_table(X):
             rows = read_table(self, X, ensure_min_samples=1)
-            self._fold_shape = resolve_fold(rows.shape[1], self.image_shape, self._odd_rows)
+            self._fold_shape = resolve_row_shape(rows.shape[1], self.image_shape, self._odd_rows)
             if self._fold_shape[0] == 1:
                 # Rows of numbers have no size to be brought to, and no frame.
                 self.image_size_, self.crop_ = None, 1.0
-            images = self._shrink(fold_rows(rows, self._fold_shape))
+            images = self._shrink(unflatten_rows(rows, self._fold_shape))
         else:
             images = self._read(X, unreadable=unreadable)
             size = X.shape[1:3] if getattr(X, "ndim", 1) >= 3 else images.shape[1:3]
@@ -212,7 +212,7 @@ class CellModel(BaseEstimator):
             return X.pixels
         if is_table(X):
             rows = read_table(self, X, reset=False)
-            images = self._shrink(fold_rows(rows, self._fold_shape))
+            images = self._shrink(unflatten_rows(rows, self._fold_shape))
         else:
             # A file is decoded as gray or colour, as fit had it; an array is one or the other.
             channels = None if holds_arrays(X) else self.image_shape_[2]

@@ -12,7 +12,7 @@ from skblood._sklearn import StrOptions, check_sample_weight, fit_context
 from skblood.estimators._targets import code_targets, read_targets, sort_labels
 from skblood.estimators._trainable import TrainableModel
 from skblood.estimators._training_set import TrainingSet, check_classes_left, leave_out
-from skblood.images import content_keys, fold_rows, is_table, read_table
+from skblood.images import content_keys, is_table, read_table, unflatten_rows
 from skblood.inference import draw_seed, resolve_device, seeded
 from skblood.pretrained import starts_from_ready, warn_before_fit, warn_of_score
 from skblood.training import MemoryAdvice, decision_values
@@ -234,7 +234,7 @@ class CellClassifier(ClassifierMixin, TrainableModel):
         if self.crop_ == 1:
             return images
         if is_table(X):
-            X = fold_rows(read_table(self, X, reset=False), self._fold_shape)
+            X = unflatten_rows(read_table(self, X, reset=False), self._fold_shape)
         return self._read(X, crop=1.0, channels=self.image_shape_[2], unreadable={})
 
     def _may_have_seen(self):
