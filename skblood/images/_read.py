@@ -163,7 +163,7 @@ def read_crops(
     check_interpolation(interpolation)
     form, images = classify(X)
     if form == TABLE:
-        raise ValueError("X is no sequence of images. fold_rows takes tables of numbers.")
+        raise ValueError("X is no sequence of images. unflatten_rows takes tables of numbers.")
     if form == SINGLE:
         raise ValueError(single_message(X))
     read = partial(_read_sequence, size=size, channels=channels, interpolation=interpolation)

@@ -7,7 +7,7 @@ import numpy as np
 from ._cell_images import CellImages
 from ._forms import holds_arrays
 from ._read import read_crops
-from ._rows import fold_rows, resolve_fold
+from ._rows import resolve_row_shape, unflatten_rows
 
 
 class ImageReader:
@@ -62,7 +62,7 @@ class ImageReader:
         spec = self.spec
         crops = [spec.crop] if crops is None else list(crops)
         if rows is not None:
-            images = fold_rows(rows, spec.input_shape)
+            images = unflatten_rows(rows, spec.input_shape)
             arrays = _read_rows(spec, images, crops, self.store, progress)
         else:
             # A file is decoded as gray or color, as in the fit; an array is one or the other.
@@ -153,13 +153,15 @@ class Layout:
         whole : ndarray or None
         """
         if rows is not None:
-            self.input_shape = resolve_fold(rows.shape[1], image_shape, odd_rows)
+            self.input_shape = resolve_row_shape(rows.shape[1], image_shape, odd_rows)
             if self.input_shape[0] == 1:
                 # Rows of numbers have no size and are not cropped.
                 self.image_size, self.crop = None, 1.0
         crops = [self.crop, *([1.0] if whole else [])]
         if rows is not None:
-            arrays = _read_rows(self, fold_rows(rows, self.input_shape), crops, store, progress)
+            arrays = _read_rows(
+                self, unflatten_rows(rows, self.input_shape), crops, store, progress
+            )
         else:
             arrays = _read(self, X, crops, store, progress)
             size = X.shape[1:3] if getattr(X, "ndim", 1) >= 3 else arrays[0].shape[1:3]
