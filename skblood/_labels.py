@@ -2,6 +2,8 @@
 
 import numpy as np
 import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from sklearn.utils import column_or_1d
 
 from skblood.images import to_numpy
@@ -134,3 +136,29 @@ def encode_groups(groups, n_images, name="groups"):
 def plain_list(values):
     """Return the entries of a column as Python objects: NumPy scalars become numbers and str."""
     return [v.item() if isinstance(v, np.generic) else v for v in np.asarray(values).tolist()]
+
+
+def join_groups(n_images, *groups, pairs=()):
+    """Merge groups that share an image, and groups that a pair of images connects.
+
+    Parameters
+    ----------
+    n_images : int
+    *groups : array-like of shape (n_images,) or None
+        Identifiers or codes of groups, such as slides and copies. None is ignored.
+    pairs : sequence of (int, int), default=()
+        Positions of two images that belong together, such as near copies.
+
+    Returns
+    -------
+    codes : ndarray of shape (n_images,), dtype int64
+        Equal for images that are connected, directly or through others.
+    """
+    links = [np.asarray(pairs, dtype=np.int64).reshape(-1, 2)]
+    for column in groups:
+        if column is not None:
+            _, first, codes = np.unique(column, return_index=True, return_inverse=True)
+            links.append(np.stack([first[codes], np.arange(n_images)], axis=1))
+    left, right = np.concatenate(links).T
+    graph = coo_array((np.ones(len(left)), (left, right)), shape=(n_images, n_images))
+    return connected_components(graph, directed=False)[1].astype(np.int64)

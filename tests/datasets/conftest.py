@@ -49,7 +49,7 @@ def server(monkeypatch):
     are sent always. While `stall` is cleared, no connection is closed.
     """
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(_download, "_WAITS", (0, 0, 0))
+    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.content, server.asked, server.breaks, server.statuses = b"", [], [], []
         server.ranges = True

@@ -8,7 +8,6 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skblood.datasets import train_val_test_split
-from skblood.datasets._partition import _Placement, partition
 
 CASES = range(40)
 
@@ -118,15 +117,6 @@ class TestProperties:
         renamed = split_rows(y, groups=names, random_state=seed)
         assert list(map(list, first)) == list(map(list, renamed))
 
-    def test_as_good_as_trying_all(self, seed):
-        """Up to eight groups in every class: the search finds the best of all placements."""
-        rng = np.random.default_rng(seed)
-        n_groups, n_classes = rng.integers(4, 9), rng.integers(1, 4)
-        counts = 1.0 + rng.poisson(rng.gamma(1, 20, size=(n_groups, n_classes)))
-        placement = _Placement(counts, np.array([0.7, 0.15, 0.15]), np.zeros(n_classes, int))
-        every = product(range(3), repeat=n_groups)
-        best = min(placement._cost(np.array(part)) for part in every)
-        assert placement._cost(placement.search(rng)) == pytest.approx(best)
 
 
 def assert_allclose_share(actual, expected, tolerance):
@@ -290,11 +280,3 @@ class TestErrors:
             train_val_test_split(self.y, self.y, groups=groups)
 
 
-def test_more_groups_than_are_exchanged():
-    """Above a hundred groups there are moves only; the sizes still come out."""
-    rng = np.random.default_rng(0)
-    codes, groups = rng.choice(4, 6000), rng.choice(150, 6000)
-    part = partition(codes, groups, np.array([0.7, 0.15, 0.15]), rng)
-    counts = np.zeros((3, 4))
-    np.add.at(counts, (part, codes), 1)
-    assert_allclose_share(counts / counts.sum(0), np.c_[[0.7, 0.15, 0.15]], 0.01)
