@@ -162,3 +162,28 @@ def join_groups(n_images, *groups, pairs=()):
     left, right = np.concatenate(links).T
     graph = coo_array((np.ones(len(left)), (left, right)), shape=(n_images, n_images))
     return connected_components(graph, directed=False)[1].astype(np.int64)
+
+
+def encode_groups_or_images(groups, n_images, name="groups"):
+    """Return the code of the group of each image; without groups, each image is its own group.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_images,) or None
+    n_images : int
+    name : str, default="groups"
+        Name of the argument, for messages.
+
+    Returns
+    -------
+    codes : ndarray of shape (n_images,), dtype int64
+
+    Raises
+    ------
+    ValueError
+        If the length differs, or entries are missing.
+    """
+    if groups is None:
+        return np.arange(n_images)
+    # As objects: NumPy would turn NaN among strings into the string "nan".
+    return encode_groups(np.asarray(groups, dtype=object), n_images, name)[1]

@@ -70,8 +70,17 @@ def lock(path):
 
 
 def _download(url, output_file, source):
-    from pooch import HTTPDownloader
+    """Download a file, as a downloader of pooch; the connection is closed whatever happens."""
+    import requests
+    from tqdm.auto import tqdm
 
-    os.unlink(output_file)  # pooch's temporary file is readable by the user alone
-    fetch = HTTPDownloader(progressbar=True, chunk_size=2**16, timeout=_TIMEOUT)
-    fetch(url, output_file, source)
+    os.unlink(output_file)  # the temporary file of pooch is readable by the user alone
+    with (
+        requests.get(url, stream=True, timeout=_TIMEOUT) as response,
+        open(output_file, "wb") as file,
+        tqdm(desc="Downloading", unit="B", unit_scale=True, delay=1) as bar,
+    ):
+        response.raise_for_status()
+        bar.total = int(response.headers.get("Content-Length", 0)) or None
+        for chunk in response.iter_content(2**16):
+            bar.update(file.write(chunk))

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils import check_consistent_length
 
-from skblood._labels import as_column, check_complete, encode_groups, sort_labels
+from skblood._labels import as_column, check_complete, encode_groups_or_images, sort_labels
 from skblood._sklearn import safe_indexing
 from skblood.datasets._bunch import list_few
 from skblood.datasets._random import generators, round_shares
@@ -124,8 +124,7 @@ def assign_parts(labels, groups, shares, rng):
     check_complete(labels, "y", "Leave these images out.")
     classes = sort_labels(labels)
     codes = np.searchsorted(classes, labels)
-    given = range(len(labels)) if groups is None else np.asarray(groups, dtype=object)
-    group_codes = encode_groups(given, len(labels))[1]
+    group_codes = encode_groups_or_images(groups, len(labels))
     of_class = _count(group_codes, codes, (group_codes.max() + 1, len(classes)))
     n_groups = (of_class > 0).sum(axis=0)
     if n_groups.min() < len(PARTS):

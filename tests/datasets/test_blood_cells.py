@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from scipy import ndimage
 from scipy.spatial import ConvexHull
+from skblood.datasets._cell_types import BACKGROUND, CELL_TYPES, RED_CELL
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import RidgeClassifier
 from sklearn.model_selection import cross_val_predict, train_test_split
 
 from skblood.datasets import _cell_drawing, make_blood_cells
 from skblood.datasets._cell_sampling import sample_cells
-from skblood.datasets._cell_types import BACKGROUND, CELL_TYPES, RED_CELL
 
 CLASSES = [
     "basophil",

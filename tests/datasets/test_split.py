@@ -1,6 +1,5 @@
 """train_val_test_split: stratified, seeded, groups never crossing; over many random cases."""
 
-from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -116,7 +115,6 @@ class TestProperties:
         first = split_rows(y, groups=groups, random_state=seed)
         renamed = split_rows(y, groups=names, random_state=seed)
         assert list(map(list, first)) == list(map(list, renamed))
-
 
 
 def assert_allclose_share(actual, expected, tolerance):
@@ -278,5 +276,3 @@ class TestErrors:
         groups = [*map(str, range(38)), missing, missing]
         with pytest.raises(ValueError, match=r"2 of 40 groups are missing .* at position 38"):
             train_val_test_split(self.y, self.y, groups=groups)
-
-
