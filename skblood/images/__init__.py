@@ -14,8 +14,8 @@ from ._pixels import as_uint8, to_numpy
 from ._quiet import quiet
 from ._read import list_unreadable, map_images, read_crops, read_images
 from ._resize import INTERPOLATIONS, resize_batch, resize_images
-from ._rows import resolve_row_shape, unflatten_rows
 from ._table import read_table
+from ._unflatten import resolve_row_shape, unflatten_rows
 
 __all__ = [
     "CROP_RANGE",
