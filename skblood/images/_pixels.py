@@ -39,9 +39,8 @@ def to_numpy(array, name="X"):
         return (array.float() if array.dtype == torch.bfloat16 else array).numpy()
     except (RuntimeError, TypeError) as error:
         raise TypeError(
-            f"{name} holds a tensor of {array.dtype}, layout {array.layout}, on the device "
-            f"{array.device.type!r}, which NumPy cannot represent. Pass a dense tensor, e.g. "
-            "x.to_dense(), of an ordinary dtype, e.g. x.float()."
+            f"NumPy cannot represent the tensor {name} ({array.dtype}, {array.layout}, device "
+            f"{array.device.type!r}). Pass a dense one of an ordinary dtype: x.to_dense().float()."
         ) from error
 
 
@@ -75,8 +74,6 @@ def as_uint8(array):
         return array
     if array.dtype.kind != "f":
         raise ValueError(_describe(array))
-    if array.ndim == 0:
-        return as_uint8(array[None])[0]
     pixels = np.empty(array.shape, np.uint8)
     step = max(1, _CHUNK // max(1, array[:1].size))
     for start in range(0, len(array), step):

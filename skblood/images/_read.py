@@ -95,16 +95,8 @@ def read_images(
     >>> read_images(cells, size=(64, 64)).shape
     (2, 64, 64, 3)
     """
-    return read_crops(
-        X,
-        [crop],
-        size=size,
-        channels=channels,
-        interpolation=interpolation,
-        store=store,
-        unreadable=unreadable,
-        progress=progress,
-    )[0]
+    options = (size, channels, interpolation, store, unreadable, progress)
+    return _read_crops(X, [crop], *options)[0]
 
 
 def read_crops(
@@ -156,6 +148,10 @@ def read_crops(
     crops = list(crops)
     if not crops:
         raise ValueError("crops is empty. Pass one number or more, e.g. [1.0].")
+    return _read_crops(X, crops, size, channels, interpolation, store, unreadable, progress)
+
+
+def _read_crops(X, crops, size, channels, interpolation, store, unreadable, progress):
     for crop in crops:
         check_crop(crop)
     size = None if size is None else check_size(size)

@@ -1,7 +1,5 @@
 """Resizing of uint8 images, the same for arrays and tensors, alone and in batches."""
 
-from numbers import Integral
-
 import numpy as np
 import torch
 from torch.nn import functional
@@ -14,24 +12,18 @@ _CHUNK = 64
 
 def check_size(size):
     """Return ``size`` as a tuple of two positive ints, or raise ValueError."""
-    try:
-        height, width = size
-    except (TypeError, ValueError):
-        height = width = None
-    if not all(isinstance(side, Integral) and side >= 1 for side in (height, width)):
+    sides = np.ravel(size).tolist()
+    if len(sides) != 2 or any(type(side) is not int or side < 1 for side in sides):
         raise ValueError(
             f"The image size must be (height, width), two integers of at least 1, not {size!r}."
         )
-    return int(height), int(width)
+    return tuple(sides)
 
 
 def check_interpolation(interpolation):
     """Raise ValueError unless ``interpolation`` is one of INTERPOLATIONS."""
     if interpolation not in INTERPOLATIONS:
-        raise ValueError(
-            f"interpolation must be one of {', '.join(map(repr, INTERPOLATIONS))}, "
-            f"not {interpolation!r}."
-        )
+        raise ValueError(f"interpolation must be one of {INTERPOLATIONS}, not {interpolation!r}.")
 
 
 def resize_batch(images, size, interpolation="bilinear"):

@@ -1,7 +1,6 @@
 """Rows of a table as images: their shape, and the conversion."""
 
 from math import isqrt, prod
-from numbers import Integral
 
 import numpy as np
 
@@ -106,8 +105,7 @@ def unflatten_rows(rows, image_shape=None, *, features="error"):
         return _to_features(rows).reshape(len(rows), *shape)
     if shape[2] not in CHANNELS:
         raise ValueError(
-            f"image_shape={image_shape} makes images {shape} of {shape[2]} channels; images have "
-            "1, 3 or 4."
+            f"image_shape={image_shape} means {shape[2]} channels, but images have 1, 3 or 4."
         )
     return convert_channels(as_uint8(rows).reshape(len(rows), *shape))
 
@@ -123,17 +121,14 @@ def _square_shape(n_features):
 
 def _check_image_shape(image_shape):
     """Return (height, width, channels), one of them maybe -1."""
-    try:
-        sides = tuple(image_shape)
-    except TypeError:
-        sides = ()
-    integers = all(isinstance(side, Integral) and (side >= 1 or side == -1) for side in sides)
+    sides = np.ravel(image_shape).tolist()
+    integers = all(type(side) is int and (side >= 1 or side == -1) for side in sides)
     if len(sides) not in (2, 3) or not integers or sides.count(-1) > 1:
         raise ValueError(
             "image_shape must be (height, width, channels) or (height, width), integers of at "
             f"least 1, one of which may be -1; not {image_shape!r}."
         )
-    return (*map(int, sides), 1)[:3]
+    return (*sides, 1)[:3]
 
 
 def _nearest_squares(n_features):
