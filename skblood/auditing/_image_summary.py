@@ -19,7 +19,6 @@ from skblood.images import (
 
 from ._near import SIDE
 
-
 # Gray thumbnail, content (equal for identical pixels only), height and width, and the standard
 # deviation of the pixels in the channel where it is largest.
 _FIELDS = [
