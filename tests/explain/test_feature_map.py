@@ -1,4 +1,4 @@
-"""Which layer of a network has its last feature map, and how that is laid out."""
+"""The last feature map of a network: its layer and its layout."""
 
 import pytest
 import timm
@@ -42,7 +42,7 @@ def run(backbone, image):
     watched = FeatureMap(backbone, "some name", image)
     features = backbone(image)
     (gradient,) = torch.autograd.grad(features[0, 0], watched.output)
-    return watched.weigh(gradient)[0].detach()
+    return watched.weight(gradient)[0].detach()
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_patches_are_where_they_were_cut():
     with torch.no_grad():
         for each in (image, changed):
             backbone(each)
-            outputs.append(watched._as_map(watched.output))
+            outputs.append(watched._as_nchw(watched.output))
     difference = (outputs[1] - outputs[0]).abs().sum(1)[0]
     assert difference.argmax() == 1 * 4 + 3
 
@@ -158,7 +158,7 @@ def test_channels_last():
     assert watched_layer(backbone) == "norm"
     backbone(image)
     assert watched.output.shape == (1, 4, 4, 16)
-    assert watched._as_map(watched.output).shape == (1, 16, 4, 4)
+    assert watched._as_nchw(watched.output).shape == (1, 16, 4, 4)
 
 
 def test_a_square_of_as_many_channels_is_not_taken_for_channels_last():
@@ -174,7 +174,7 @@ def test_tokens_of_which_nobody_says_where_they_are():
     )
     body.heads = nn.Identity()
     backbone, image = wrap(body, 16)
-    message = r"'torchvision/vit_b_16' ends with values of shape \(17, 16\).*transformer of timm"
+    message = r"'torchvision/vit_b_16' have shape \(17, 16\).*transformer of timm"
     with pytest.raises(ValueError, match=message):
         FeatureMap(backbone, "torchvision/vit_b_16", image)
 
