@@ -86,12 +86,6 @@ class TestNeighbors:
         np.testing.assert_array_equal(indices[:, 0], np.arange(10))
         np.testing.assert_allclose(distances[:, 0], 0, atol=1e-5)
 
-    def test_most_are_of_the_same_class(self, nearest, cells):
-        X, y = cells
-        _, indices = nearest.kneighbors(X[160:])
-        same = np.mean(y[indices] == y[160:, None])
-        assert same > 2 * np.mean(y[:160] == y[160:, None])
-
     def test_images_that_were_read_before(self, nearest, fitted, cells):
         images = fitted.read_images(cells[0][160:170])
         expected = nearest.kneighbors(cells[0][160:170])
@@ -101,11 +95,6 @@ class TestNeighbors:
     def test_the_model_is_not_modified(self, fitted, cells, assert_unmodified):
         X = cells[0]
         assert_unmodified(fitted, lambda: NearestCells(fitted).fit(X[:8]).kneighbors(X[:9]))
-
-    def test_a_second_fit_replaces_the_first(self, fitted, cells):
-        nearest = NearestCells(fitted, n_neighbors=1).fit(cells[0][:8])
-        _, indices = nearest.fit(cells[0][8:12]).kneighbors(cells[0][8:12])
-        assert indices.ravel().tolist() == [0, 1, 2, 3]
 
 
 class TestErrors:
