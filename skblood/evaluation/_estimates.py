@@ -9,12 +9,12 @@ import pandas as pd
 
 from skblood.evaluation._intervals import bootstrap_intervals, f1_interval, wilson_interval
 from skblood.evaluation._scores import (
-    calibration_error,
     class_scores,
     divide,
     image_losses,
     overall_scores,
 )
+from skblood.uncertainty import expected_calibration_error
 
 
 class Estimate(NamedTuple):
@@ -110,7 +110,8 @@ def estimate_losses(true, probabilities, groups, **bootstrap):
     intervals = bootstrap_intervals(means, rows, np.ones(len(rows), int), **bootstrap)
     scores = {name: _add_interval(x.mean(), intervals[name])[0] for name, x in losses.items()}
     # Resampling raises this error, so that an interval would not contain the value itself.
-    error = Estimate(float(calibration_error(true, probabilities)))
+    labels = np.arange(probabilities.shape[1])
+    error = Estimate(expected_calibration_error(true, probabilities, labels=labels))
     return {**scores, "expected_calibration_error": error}
 
 

@@ -2,9 +2,6 @@
 
 import numpy as np
 
-# Bins of the calibration error, as in Guo et al. 2017.
-_N_BINS = 15
-
 
 def class_scores(sums, undefined=0.0):
     """Return precision, recall and F1 of each class.
@@ -78,18 +75,6 @@ def image_losses(codes, probabilities):
         "log_loss": -np.log(clipped),
         "brier_score_loss": distances / 2 if n_classes == 2 else distances,
     }
-
-
-def calibration_error(codes, probabilities):
-    """Return the expected calibration error (Guo et al. 2017).
-
-    Images are binned by the probability of their most probable class. The error is the mean
-    distance, weighted by the number of images, between this probability and the accuracy in a bin.
-    """
-    confidences = probabilities.max(axis=1)
-    gaps = confidences - (probabilities.argmax(axis=1) == codes)
-    bins = np.minimum((confidences * _N_BINS).astype(int), _N_BINS - 1)
-    return np.abs(np.bincount(bins, weights=gaps)).sum() / len(codes)
 
 
 def divide(a, b, undefined=0.0):
