@@ -94,9 +94,7 @@ class CellGridDisplay:
             raise ValueError(f"`n_cells` must be at least 1, got {n_cells}.")
         candidates = np.flatnonzero((y_true != y_pred) | (not only_errors))
         if len(candidates) == 0:
-            reason = (
-                "with only_errors=True, all predictions are correct" if len(y_true) else "empty X"
-            )
+            reason = "all predictions are correct" if len(y_true) else "X is empty"
             raise ValueError(f"There is no cell to draw: {reason}.")
         chosen = np.sort(check_random_state(random_state).permutation(candidates)[:n_cells])
         return cls(read_some(X, chosen), y_true[chosen], y_pred[chosen]).plot(figure=figure)
