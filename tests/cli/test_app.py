@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import skblood
 from skblood.cli import _predict, main
 from skblood.cli._app import app
-from skblood.cli._output import as_json
+from skblood.cli._output import to_json
 from skblood.cli._settings import parse_value
 
 from .conftest import CLASSES
@@ -242,4 +242,4 @@ def test_values(text, value):
 
 def test_json_has_no_nan():
     document = {"a": np.array([1, np.nan]), "b": (float("inf"), np.float32(2)), 3: None}
-    assert json.loads(as_json(document)) == {"a": [1, None], "b": [None, 2], "3": None}
+    assert json.loads(to_json(document)) == {"a": [1, None], "b": [None, 2], "3": None}
