@@ -1,13 +1,13 @@
 """The application: all commands, and how errors, warnings and Ctrl-C are reported."""
 
-import traceback as tracebacks
 import warnings
+from traceback import format_exc
 from typing import Annotated
 
 import typer
 from typer.core import TyperGroup
 
-from skblood.cli import _audit, _datasets, _embed, _evaluate, _model, _predict, _train
+from skblood.cli import _audit, _datasets, _embed, _evaluate, _model, _options, _predict, _train
 from skblood.cli._output import say
 
 # What the library raises on purpose. Anything else is a bug and keeps its traceback.
@@ -26,10 +26,8 @@ class _Group(TyperGroup):
         except BrokenPipeError:  # `skblood predict ... | head`, which typer handles
             raise
         except _EXPECTED as error:
-            if ctx.params["traceback"]:
-                tracebacks.print_exc()
-            else:
-                say(f"skblood: {str(error) or type(error).__name__}")
+            message = f"skblood: {str(error) or type(error).__name__}"
+            say(format_exc() if ctx.params["traceback"] else message)
             raise typer.Exit(1) from error
         except KeyboardInterrupt as error:
             say("skblood: interrupted by Ctrl-C.")
@@ -40,7 +38,8 @@ def _show_warning(message, category, filename, lineno, file=None, line=None):
     say(f"skblood: warning: {message}")
 
 
-def _print_version(wanted):
+def _version(wanted):
+    """Print the version, and exit."""
     if wanted:
         from skblood import __version__
 
@@ -49,15 +48,8 @@ def _print_version(wanted):
 
 
 def _root(
-    traceback: Annotated[
-        bool, typer.Option("--traceback", help="Print the Python traceback of an error.")
-    ] = False,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", help="Print the version.", is_eager=True, callback=_print_version
-        ),
-    ] = False,
+    traceback: _options.Traceback = False,
+    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_version)] = False,
 ):
     """Train, evaluate and use classifiers of single blood-cell images.
 

@@ -1,23 +1,21 @@
 """`skblood audit`."""
 
-from skblood.cli import _options as option
-from skblood.cli._data import read_cells
-from skblood.cli._output import check_new, check_table, print_json, say, write_table
+from skblood.cli import _data, _options, _output
 
 # Columns with several values in each row.
 _LISTS = ["positions", "names", "labels", "splits"]
 
 
 def audit(
-    data: option.Data,
-    out: option.Table = None,
-    fail: option.Fail = False,
-    as_json: option.AsJson = False,
-    overwrite: option.Overwrite = False,
-    path_column: option.PathColumn = "path",
-    label_column: option.LabelColumn = "label",
-    split_column: option.SplitColumn = "split",
-    group_column: option.GroupColumn = None,
+    data: _options.Data,
+    out: _options.Table = None,
+    fail: _options.Fail = False,
+    as_json: _options.AsJson = False,
+    overwrite: _options.Overwrite = False,
+    path_column: _options.PathColumn = "path",
+    label_column: _options.LabelColumn = "label",
+    split_column: _options.SplitColumn = "split",
+    group_column: _options.GroupColumn = None,
 ):
     """Find copies, leaks between parts, contradictory labels and bad images.
 
@@ -26,21 +24,20 @@ def audit(
       skblood audit cells/ --out findings.csv
       skblood audit cells.csv --group-column patient --fail
     """  # noqa: D301
-    import skblood
+    from skblood import auditing
 
-    check_table(out)
-    check_new([out], overwrite)
-    cells = read_cells(data, path_column, label_column, split_column, group_column)
+    _output.check_table(out, overwrite)
+    cells = _data.read_cells(data, path_column, label_column, split_column, group_column)
     if fail and cells.split is None:
         raise ValueError(f"{data} has no parts, so there is no split to check; leave --fail out.")
-    report = skblood.audit(cells.X, cells.y, split=cells.split, groups=cells.groups)
+    report = auditing.audit(cells.X, cells.y, split=cells.split, groups=cells.groups)
     frame = report.to_frame()
     if out is not None:
         joined = {name: ["; ".join(map(str, each)) for each in frame[name]] for name in _LISTS}
-        write_table(out, frame.assign(**joined))
-        say(f"{out}: {len(frame)} findings.")
+        _output.write_table(out, frame.assign(**joined))
+        _output.say(f"{out}: {len(frame)} findings.")
     if as_json:
-        print_json({"n_images": len(cells.y), "findings": frame.to_dict("records")})
+        _output.print_json({"n_images": len(cells.y), "findings": frame.to_dict("records")})
     else:
         print(report)
     if fail:

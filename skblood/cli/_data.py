@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+_COLUMNS = ("path_column", "label_column", "split_column", "group_column")
 _SPLIT_NAMES = {"valid": "val", "validation": "val", "dev": "val"}
-_FILES = (".csv", ".npz", ".tsv", ".txt")
-_NAMED = ("bloodmnist", "pbc", "synthetic")
 
 
 @dataclass(frozen=True)
@@ -44,25 +43,21 @@ class Cells:
         if self.split is None:
             return self
         if name not in self.parts:
-            raise ValueError(
-                f"{self.source} holds the parts {', '.join(self.parts)}, but not {name!r}."
-            )
+            raise ValueError(f"{self.source} has the parts {', '.join(self.parts)}, not {name!r}.")
         rows = self.split == name
         groups = None if self.groups is None else self.groups[rows]
         return replace(self, X=self.X[rows], y=self.y[rows], split=None, groups=groups)
 
 
-def read_cells(
-    source, path_column="path", label_column="label", split_column="split", group_column=None
-):
+def read_cells(source, *columns):
     """Read images, or their paths, with labels, parts and groups.
 
     Parameters
     ----------
     source : str
         A folder, a csv or npz file, or a name of a dataset.
-    path_column, label_column, split_column, group_column : str
-        Columns of a csv file.
+    *columns : str
+        Columns of a csv file: path, label, split and, optionally, group.
 
     Returns
     -------
@@ -76,43 +71,22 @@ def read_cells(
     from skblood import datasets
 
     path = Path(source).expanduser()
-    if path.is_dir() or path.suffix.lower() in _FILES:
-        bunch = datasets.load_cells(
-            path,
-            path_column=path_column,
-            label_column=label_column,
-            split_column=split_column,
-            group_column=group_column,
-        )
-    elif path.exists():
-        raise ValueError(
-            f"{source!r} holds no images with labels. Name a folder with one subfolder per class, "
-            "a csv file with the columns path and label, or an npz file in the MedMNIST format."
-        )
-    elif source == "synthetic":
+    if source == "synthetic" and not path.exists():
         X, y = datasets.make_blood_cells(800, image_size=64, random_state=0)
         return Cells(source, X, y, np.resize(["train"] * 14 + ["val"] * 3 + ["test"] * 3, len(y)))
-    elif source in _NAMED:
+    if source in ("bloodmnist", "pbc") and not path.exists():
         bunch = getattr(datasets, f"fetch_{source}")()
     else:
-        raise FileNotFoundError(
-            f"There is no {source!r} (in {os.getcwd()!r}), and no dataset of that name "
-            f"({', '.join(_NAMED)})."
-        )
-    return Cells(source, bunch.data, bunch.target, _split_of(bunch, source), bunch.get("groups"))
-
-
-def _split_of(bunch, source):
-    """Return the normalized part of each image, or None if there are no parts."""
-    if bunch.frame is None or "split" not in bunch.frame:
-        return None
-    split = bunch.frame["split"]
-    if split.isna().any():
+        bunch = datasets.load_cells(path, **dict(zip(_COLUMNS, columns, strict=False)))
+    split = None if bunch.frame is None else bunch.frame.get("split")
+    if split is not None and split.isna().any():
         raise ValueError(
             f"{source}: {split.isna().sum()} images have no split, the first at position "
             f"{int(split.isna().argmax())}. Give one for each image, or for none."
         )
-    return split.astype(str).str.strip().str.lower().replace(_SPLIT_NAMES).to_numpy(str)
+    if split is not None:
+        split = split.astype(str).str.strip().str.lower().replace(_SPLIT_NAMES).to_numpy(str)
+    return Cells(source, bunch.data, bunch.target, split, bunch.get("groups"))
 
 
 def find_images(arguments):
@@ -131,7 +105,7 @@ def find_images(arguments):
     Raises
     ------
     FileNotFoundError, ValueError
-        If a pattern matches nothing, a folder holds no image, or an npz file is not alone.
+        If a folder or pattern has no image, or an npz file is not alone.
     """
     if any(name.lower().endswith(".npz") for name in arguments):
         if len(arguments) > 1:
@@ -146,30 +120,17 @@ def find_images(arguments):
 
 def _expand(argument):
     """Return the image files that an argument names."""
+    from skblood.datasets import list_image_files
+
     path = os.path.expanduser(argument)
-    matches = [path]
     # An existing file may have brackets in its name. A missing one is reported when it is read.
-    if glob.has_magic(path) and not os.path.exists(path):
-        matches = sorted(glob.glob(path, recursive=True))
-        if not matches:
-            raise FileNotFoundError(f"No file matches {argument!r} (in {os.getcwd()!r}).")
-    found = [file for match in matches for file in _list_files(match)]
-    return list(dict.fromkeys(found))  # `**` matches a folder and what is in it
-
-
-def _list_files(path):
-    """Return the image files below a folder; of a file, itself."""
-    from skblood.datasets import IMAGE_EXTENSIONS, list_image_files
-
-    if not os.path.isdir(path):
-        return [path]
-    found = list_image_files(path)
-    if not found:
-        raise FileNotFoundError(
-            f"The folder {path!r} holds no image (a file that ends in "
-            f"{', '.join(IMAGE_EXTENSIONS)})."
-        )
-    return found
+    is_pattern = glob.has_magic(path) and not os.path.exists(path)
+    matches = sorted(glob.glob(path, recursive=True)) if is_pattern else [path]
+    found = [list_image_files(each) if os.path.isdir(each) else [each] for each in matches]
+    if not any(found):
+        raise FileNotFoundError(f"There is no image file in {argument!r} (in {os.getcwd()!r}).")
+    # `**` matches a folder and what is in it.
+    return list(dict.fromkeys(file for files in found for file in files))
 
 
 def name_images(X, source):

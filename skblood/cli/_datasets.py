@@ -1,14 +1,11 @@
 """`skblood datasets`."""
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from skblood.cli import _options as option
-from skblood.cli._data import read_cells
-from skblood.cli._output import print_json
+from skblood.cli import _data, _options, _output
 
 # Datasets that `fetch` knows.
 _HEADS = ("name", "images", "classes", "download", "licence", "remark")
@@ -22,13 +19,13 @@ app = typer.Typer(help="List, download and describe datasets.")
 
 
 @app.command("list")
-def list_datasets(as_json: option.AsJson = False):
+def list_datasets(as_json: _options.AsJson = False):
     """List the public datasets that can be downloaded.
 
     Other commands take the name of one as DATA, and download it.
     """
     if as_json:
-        print_json([dict(zip(_HEADS, row, strict=True)) for row in _DATASETS])
+        _output.print_json([dict(zip(_HEADS, row, strict=True)) for row in _DATASETS])
         return
     for row in (_HEADS, *_DATASETS):
         print("{:12}{:>6}{:>9}{:>10}  {:11}{}".format(*row))
@@ -37,10 +34,7 @@ def list_datasets(as_json: option.AsJson = False):
 @app.command()
 def fetch(
     name: Annotated[Name, typer.Argument(metavar="NAME", help="See `skblood datasets list`.")],
-    folder: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="By default, $SKBLOOD_DATA_HOME, or ~/skblood_data."),
-    ] = None,
+    folder: _options.DataHome = None,
 ):
     """Download a public dataset, unless it is there.
 
@@ -55,11 +49,11 @@ def fetch(
 
 @app.command()
 def describe(
-    data: option.Data,
-    as_json: option.AsJson = False,
-    path_column: option.PathColumn = "path",
-    label_column: option.LabelColumn = "label",
-    split_column: option.SplitColumn = "split",
+    data: _options.Data,
+    as_json: _options.AsJson = False,
+    path_column: _options.PathColumn = "path",
+    label_column: _options.LabelColumn = "label",
+    split_column: _options.SplitColumn = "split",
 ):
     """Count the images of each class, in each part.
 
@@ -69,11 +63,11 @@ def describe(
     """  # noqa: D301
     import pandas as pd
 
-    cells = read_cells(data, path_column, label_column, split_column)
+    cells = _data.read_cells(data, path_column, label_column, split_column)
     split = pd.Series("images" if cells.split is None else cells.split, range(len(cells.y)))
     counts = pd.crosstab(cells.y, split)[split.unique()]
     if as_json:
-        print_json({"n_images": len(cells.y), "counts": counts.T.to_dict("index")})
+        _output.print_json({"n_images": len(cells.y), "counts": counts.T.to_dict("index")})
         return
     counts.loc["total"] = counts.sum()
     print(counts.rename_axis(index=None, columns="class").map("{:,}".format).to_string())

@@ -4,19 +4,16 @@ import io
 
 import typer
 
-from skblood.cli import _options as option
-from skblood.cli._data import find_images
-from skblood.cli._output import check_new, check_table, say, write, write_table
-from skblood.cli._settings import check_parameters
+from skblood.cli import _data, _options, _output, _settings
 
 
 def embed(
-    words: option.EmbedImages,
-    out: option.Features,
-    backbone: option.Backbone = None,
-    image_size: option.ImageSize = None,
-    device: option.Device = "auto",
-    overwrite: option.Overwrite = False,
+    words: _options.EmbedImages,
+    out: _options.Features,
+    backbone: _options.Backbone = None,
+    image_size: _options.ImageSize = None,
+    device: _options.Device = "auto",
+    overwrite: _options.Overwrite = False,
 ):
     """Write the features of images from a model or a backbone.
 
@@ -29,48 +26,46 @@ def embed(
       skblood embed cells.skblood new/ --out features.npz
       skblood embed --backbone efficientnet_b0 new/ --out features.parquet
     """  # noqa: D301
-    import numpy as np
-    import pandas as pd
-
-    check_table(out, suffixes=(".csv", ".parquet", ".npz"))
-    check_new([out], overwrite)
-    embed_by = _embed_by_model if backbone is None else _embed_by_backbone
-    names, features = embed_by(words, backbone, image_size, device)
-    if out.suffix.lower() == ".npz":
-        buffer = io.BytesIO()
-        np.savez(buffer, features=features, path=np.array(names))
-        write(out, buffer.getvalue())
-    else:
-        frame = pd.DataFrame(features).add_prefix("feature_")
-        frame.insert(0, "path", names)
-        write_table(out, frame)
-    say(f"{out}: {features.shape[1]} features of {len(names)} images.")
+    _output.check_table(out, overwrite, suffixes=(".csv", ".parquet", ".npz"))
+    names, features = _embed(words, backbone, image_size, device)
+    _write(out, names, features)
+    _output.say(f"{out}: {features.shape[1]} features of {len(names)} images.")
 
 
-def _embed_by_backbone(images, backbone, image_size, device):
-    from skblood import CellEmbedder
+def _embed(words, backbone, image_size, device):
+    """Return the names of the images, and their features."""
+    from skblood.estimators import CellEmbedder
+    from skblood.io import load
 
-    embedder = CellEmbedder(backbone, image_size=image_size, device=device, random_state=0)
-    check_parameters(embedder)
-    names, X = find_images(images)
-    return names, embedder.fit_transform(X)
-
-
-def _embed_by_model(words, backbone, image_size, device):
-    import skblood
-
+    if backbone is not None:
+        model = CellEmbedder(backbone, image_size=image_size, device=device, random_state=0)
+        _settings.check_parameters(model)
+        names, X = _data.find_images(words)
+        return names, model.fit_transform(X)
     file, *images = words
     if not images:
-        raise typer.BadParameter(
-            "name a model file and images, or images and --backbone.", param_hint="IMAGES"
-        )
-    model = skblood.load(file, device=device)
-    names, X = find_images(images)
+        raise typer.BadParameter("name a model file and images, or images and --backbone.")
+    model = load(file, device=device)
+    names, X = _data.find_images(images)
     if hasattr(model, "transform"):
         return names, model.transform(X)
     if not hasattr(model, "predictor_"):
         raise TypeError(
-            f"{file!r} holds a {type(model).__name__}. `skblood embed` takes an embedder or a "
-            "classifier itself, not a Pipeline."
+            f"{file!r} holds a {type(model).__name__}: name an embedder or a classifier itself."
         )
     return names, model.predictor_.features(model.read_images(X))
+
+
+def _write(out, names, features):
+    """Write the features and the names of the images."""
+    import numpy as np
+    import pandas as pd
+
+    if out.suffix.lower() == ".npz":
+        buffer = io.BytesIO()
+        np.savez(buffer, features=features, path=np.array(names))
+        _output.write(out, buffer.getvalue())
+    else:
+        frame = pd.DataFrame(features).add_prefix("feature_")
+        frame.insert(0, "path", names)
+        _output.write_table(out, frame)

@@ -1,19 +1,15 @@
 """`skblood export` and `skblood info`."""
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
-from skblood.cli import _options as option
-from skblood.cli._output import check_new, print_json
+from skblood.cli import _options, _output
 
 
 def export(
-    model: option.Model,
-    out: Annotated[Path, typer.Argument(metavar="OUT.onnx", help="The file to write.")],
-    as_json: option.AsJson = False,
-    overwrite: option.Overwrite = False,
+    model: _options.Model,
+    out: _options.OnnxOut,
+    as_json: _options.AsJson = False,
+    overwrite: _options.Overwrite = False,
 ):
     """Write a model as ONNX: uint8 pixels in, probabilities out, preprocessing included.
 
@@ -23,19 +19,19 @@ def export(
     Examples:
       skblood export cells.skblood cells.onnx
     """  # noqa: D301
-    import skblood
+    from skblood.io import export_onnx, load
 
-    check_new([out], overwrite)
-    fitted = skblood.load(model, device="cpu")
+    _output.check_new([out], overwrite)
+    fitted = load(model, device="cpu")
     out.expanduser().parent.mkdir(parents=True, exist_ok=True)
-    difference = skblood.export_onnx(fitted, out)
+    difference = export_onnx(fitted, out)
     if as_json:
-        print_json({"path": str(out), "largest_difference": difference})
+        _output.print_json({"path": str(out), "largest_difference": difference})
     else:
         print(f"{out}: differs from the model by {difference:.1e} at most.")
 
 
-def info(model: option.Model, card: option.Card = False, as_json: option.AsJson = False):
+def info(model: _options.Model, card: _options.Card = False, as_json: _options.AsJson = False):
     """Describe a model: its class, images, training data and scores.
 
     \b
@@ -43,21 +39,21 @@ def info(model: option.Model, card: option.Card = False, as_json: option.AsJson 
       skblood info cells.skblood
       skblood info cells.skblood --card > MODEL_CARD.md
     """  # noqa: D301
-    import skblood
+    from skblood.io import load_info
 
     if card and as_json:
         raise typer.BadParameter("--card prints Markdown, --json JSON: leave one of the two out.")
-    about = skblood.load_info(model)
     if as_json:
-        print_json(about)
-    elif card:
-        print(about["card"])
+        _output.print_json(load_info(model))
     else:
-        print("\n".join(_describe(model, about)))
+        print(load_info(model)["card"] if card else "\n".join(describe_model(model)))
 
 
-def _describe(path, about):
+def describe_model(path):
     """Yield the lines that describe a model file."""
+    from skblood.io import load_info
+
+    about = load_info(path)
     size = path.expanduser().stat().st_size
     yield f"{path}: {about['class']}, {size / 1e6:.1f} MB, written by skblood {about['skblood']}"
     # Of a Pipeline, that of the step with attributes.

@@ -4,7 +4,6 @@ import io
 import json
 import sys
 from importlib.util import find_spec
-from pathlib import Path
 
 import typer
 
@@ -20,43 +19,27 @@ def print_json(document):
 
 
 def to_json(document):
-    """Return a document as JSON; NaN and infinity become null."""
-    return json.dumps(_to_plain(document), indent=2, ensure_ascii=False, allow_nan=False)
-
-
-def _to_plain(value):
-    if isinstance(value, dict):
-        return {str(key): _to_plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_to_plain(each) for each in value]
-    if hasattr(value, "tolist"):  # NumPy's
-        return _to_plain(value.tolist())
-    if isinstance(value, float) and not abs(value) < float("inf"):
-        return None
-    return str(value) if isinstance(value, Path) else value
+    """Return a document as JSON; arrays become lists, NaN and infinity null."""
+    text = json.dumps(document, default=lambda x: x.tolist() if hasattr(x, "tolist") else str(x))
+    finite = json.loads(text, parse_constant=lambda name: None)
+    return json.dumps(finite, indent=2, ensure_ascii=False)
 
 
 def check_new(paths, overwrite):
     """Raise FileExistsError if a file to be written exists and must not be replaced."""
     existing = [str(path) for path in paths if path is not None and path.expanduser().exists()]
     if existing and not overwrite:
-        raise FileExistsError(
-            f"Already there: {', '.join(existing)}. Pass --overwrite to replace, or name another "
-            "place."
-        )
+        raise FileExistsError(f"Pass --overwrite to replace, already there: {', '.join(existing)}.")
 
 
-def check_table(path, option="--out", suffixes=(".csv", ".parquet")):
+def check_table(path, overwrite, option="--out", suffixes=(".csv", ".parquet")):
     """Raise unless a table can be written to a file of this name; `path` may be None."""
     suffix = None if path is None else path.suffix.lower()
     if suffix not in (None, *suffixes):
-        raise typer.BadParameter(
-            f"{str(path)!r} must end in {' or '.join(suffixes)}.", param_hint=option
-        )
+        raise typer.BadParameter(f"{path} must end in {' or '.join(suffixes)}.", param_hint=option)
     if suffix == ".parquet" and find_spec("pyarrow") is None:
-        raise ImportError(
-            'Parquet files need pyarrow: pip install "skblood[parquet]", or write a .csv file.'
-        )
+        raise ImportError('Parquet needs pyarrow: pip install "skblood[parquet]", or write .csv.')
+    check_new([path], overwrite)
 
 
 def write(path, content):

@@ -5,22 +5,20 @@ from pathlib import Path
 
 import typer
 
-from skblood.cli import _options as option
-from skblood.cli._data import find_images
-from skblood.cli._output import check_new, check_table, print_json, say, write_table
+from skblood.cli import _data, _options, _output
 
 # Images that are read and predicted at a time.
 _CHUNK = 1024
 
 
 def predict(
-    words: option.ModelAndImages,
-    out: option.Table = None,
-    crop: option.Crop = None,
-    on_error: option.OnError = option.ErrorMode.RAISE,
-    device: option.Device = "auto",
-    as_json: option.AsJson = False,
-    overwrite: option.Overwrite = False,
+    words: _options.ModelAndImages,
+    out: _options.Table = None,
+    crop: _options.Crop = None,
+    on_error: _options.OnError = _options.ErrorMode.RAISE,
+    device: _options.Device = "auto",
+    as_json: _options.AsJson = False,
+    overwrite: _options.Overwrite = False,
 ):
     """Predict the class of each image, in the order of the images; print csv or write a table.
 
@@ -37,25 +35,24 @@ def predict(
       skblood predict cells.skblood cell.png
       skblood predict cells.skblood new/ 'old/**/*.tif' --out new.parquet --on-error skip
     """  # noqa: D301
-    check_table(out)
-    check_new([out], overwrite)
+    _output.check_table(out, overwrite)
     model, images = _split_words(words)
     classifier = load_classifier(model, device, crop)
-    names, X = find_images(images)
-    skip = on_error == option.ErrorMode.SKIP
-    probabilities, unreadable = predict_all(classifier, X, skip=skip)
+    names, X = _data.find_images(images)
+    skip = on_error == _options.ErrorMode.SKIP
+    probabilities, errors = predict_all(classifier, X, skip=skip)
     frame = prediction_table(names, classifier.classes_, probabilities)
     if skip:
-        frame["error"] = [unreadable.get(i, "") for i in range(len(names))]
-    if unreadable:
-        say(f"skblood: {len(unreadable)} of {len(names)} images cannot be read; see their error.")
+        frame["error"] = [errors.get(i, "") for i in range(len(names))]
+    if errors:
+        _output.say(f"skblood: {len(errors)} of {len(names)} images cannot be read: see `error`.")
     if out is not None or not as_json:
-        write_table(out, frame)
+        _output.write_table(out, frame)
     if out is not None:
-        say(f"{out}: {len(names) - len(unreadable)} images predicted.")
+        _output.say(f"{out}: {len(names) - len(errors)} images predicted.")
     if as_json:
-        rows = frame.to_dict("records")
-        print_json({"n_images": len(names), "n_unreadable": len(unreadable), "predictions": rows})
+        counts = {"n_images": len(names), "n_unreadable": len(errors)}
+        _output.print_json({**counts, "predictions": frame.to_dict("records")})
 
 
 def _split_words(words):
@@ -68,8 +65,7 @@ def _split_words(words):
         return None, words
     if len(words) == 1:
         raise typer.BadParameter(
-            f"{words[0]!r} is no image, folder or npz file. If it is a model, name images, too.",
-            param_hint="IMAGES",
+            f"{words[0]!r} is no image, folder or npz file. If it is a model, name images, too."
         )
     return words[0], words[1:]
 
@@ -85,35 +81,32 @@ def load_classifier(path, device, crop=None):
     crop : float, default=None
         Share of each side that the model looks at; None keeps that of the model.
     """
-    import skblood
+    from skblood.estimators import with_crop
+    from skblood.io import load, load_pretrained
 
-    load_pretrained = skblood.load_pretrained
-    model = load_pretrained(device=device) if path is None else skblood.load(path, device=device)
+    model = load_pretrained(device=device) if path is None else load(path, device=device)
     if not hasattr(model, "predict_proba"):
         raise TypeError(
-            f"{str(path)!r} holds a {type(model).__name__}, which predicts no classes; "
-            "`skblood embed` gives its features."
+            f"{path!r} holds a {type(model).__name__}, which predicts no classes; `skblood embed` "
+            "gives its features."
         )
-    return model if crop is None else _set_crop(model, crop)
+    if crop is None:
+        return model
+    name, reader = find_reader(model)
+    if reader is None:
+        raise TypeError(f"No step of the {type(model).__name__} reads images: omit --crop.")
+    cropped = with_crop(reader, crop)
+    return cropped if name is None else model.set_params(**{name: cropped})
 
 
-def _set_crop(model, crop):
-    """Return a model, or a Pipeline with a step, that looks at another share of each image."""
-    from skblood.estimators import CellModel, with_crop
-
-    if isinstance(model, CellModel):
-        return with_crop(model, crop)
-    for i, (name, step) in enumerate(getattr(model, "steps", [])):
-        if isinstance(step, CellModel):
-            model.steps[i] = (name, with_crop(step, crop))
-            return model
-    raise TypeError(f"No step of the {type(model).__name__} reads images, so leave --crop out.")
+def find_reader(model):
+    """Return name and estimator of the step of a Pipeline that reads images, or None and model."""
+    steps = getattr(model, "steps", [(None, model)])
+    return next((step for step in steps if hasattr(step[1], "read_images")), (None, None))
 
 
 def predict_all(model, X, *, skip=False):
-    """Return the probabilities of all images, with a progress bar on a terminal.
-
-    Each image is read once.
+    """Return the probabilities of all images, each read once, with a bar on a terminal.
 
     Parameters
     ----------
@@ -149,29 +142,24 @@ def predict_all(model, X, *, skip=False):
     if unreadable and not skip:
         named = "\n".join(f"  {X[i]}: {why}" for i, why in unreadable.items())
         raise ValueError(
-            f"{len(unreadable)} of {len(X)} image files cannot be read:\n{named}\n"
-            "Repair them or leave them out; `skblood predict --on-error skip` leaves their rows "
-            "empty."
+            f"{len(unreadable)} of {len(X)} image files cannot be read:\n{named}\nRepair them, "
+            "leave them out, or leave their rows empty by `skblood predict --on-error skip`."
         )
     return probabilities, unreadable
 
 
 def _read_chunk(model, chunk):
     """Return the images that can be read, and position -> reason of the others."""
-    from skblood.datasets import find_unreadable
-
-    reader, unreadable = getattr(model, "steps", [(None, model)])[0][1], {}
-    if hasattr(reader, "read_images"):
-        try:
-            images = reader.read_images(chunk, unreadable=unreadable)
-        except ValueError:
-            if len(unreadable) < len(chunk):
-                raise
-            images = []
-    else:  # a Pipeline that begins with another step
-        if isinstance(chunk, list):
-            unreadable = find_unreadable(chunk)
-        images = [x for i, x in enumerate(chunk) if i not in unreadable] if unreadable else chunk
+    _, reader = find_reader(model)
+    if reader is None:
+        return chunk, {}
+    unreadable = {}
+    try:
+        images = reader.read_images(chunk, unreadable=unreadable)
+    except ValueError:
+        if len(unreadable) < len(chunk):
+            raise
+        images = []
     return images, {i: why.removeprefix(f"{chunk[i]}: ") for i, why in unreadable.items()}
 
 

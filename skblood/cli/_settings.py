@@ -1,4 +1,4 @@
-"""The estimator that the options of `skblood train` describe, all names and values checked."""
+"""The estimator that options describe, all names and values checked."""
 
 import ast
 import tomllib
@@ -6,12 +6,6 @@ from contextlib import contextmanager, suppress
 
 import typer
 
-_CLASSES = {
-    "transfer": "TransferCellClassifier",
-    "mlp": "MLPCellClassifier",
-    "hybrid": "HybridFeatureClassifier",
-    "contrastive": "ContrastiveCellClassifier",
-}
 _WORDS = {"none": None, "null": None, "true": True, "false": False}
 
 
@@ -35,30 +29,15 @@ def parse_value(text):
     return text
 
 
-def parse_settings(settings):
-    """Return the parameters of ``--set name=value``, given several times."""
-    parameters = {}
-    for setting in settings or []:
-        name, sign, text = setting.partition("=")
-        if not sign or not name.strip():
-            raise typer.BadParameter(
-                f"{setting!r} must be name=value, such as lr=0.001.", param_hint="--set"
-            )
-        parameters[name.strip()] = parse_value(text)
-    return parameters
-
-
-def make_estimator(kind, backbones, settings, **options):
-    """Create the estimator.
+def make_estimator(kind, backbones, settings, options):
+    """Create the estimator of `skblood train`.
 
     Parameters
     ----------
-    kind : str
-        A key of the classes above.
-    backbones : list of str or None
-    settings : dict
-        Parameters by name; they take precedence over `options`.
-    **options
+    kind : Estimator
+    backbones, settings : list of str or None
+        Of --backbone and --set. Settings take precedence over `options`.
+    options : dict
         Parameters with an option of their own; None keeps the default.
 
     Raises
@@ -68,20 +47,25 @@ def make_estimator(kind, backbones, settings, **options):
     """
     from skblood import estimators
 
-    model = getattr(estimators, _CLASSES[kind])()
     given = {name: value for name, value in options.items() if value is not None}
     if backbones and kind == "hybrid":
         given["backbones"] = tuple(backbones)
-    elif backbones and len(backbones) > 1:
-        raise typer.BadParameter(
-            f"{len(backbones)} given, but --estimator {kind} takes one at most; hybrid takes "
-            "several.",
-            param_hint="--backbone",
-        )
     elif backbones:
-        given["backbone"] = backbones[0]
+        given["backbone"], *others = backbones
+        if others:
+            raise typer.BadParameter(
+                "only --estimator hybrid takes several.", param_hint="--backbone"
+            )
+    for setting in settings or []:
+        name, sign, text = setting.partition("=")
+        if not sign:
+            raise typer.BadParameter(
+                f"{setting!r} must be name=value, such as lr=0.001.", param_hint="--set"
+            )
+        given[name.strip()] = parse_value(text)
+    model = getattr(estimators, kind.name)()
     with _usage_errors():
-        model.set_params(**{"early_stopping": True} | given | settings)
+        model.set_params(**{"early_stopping": True} | given)
     return check_parameters(model)
 
 
