@@ -63,12 +63,10 @@ def evaluate(
 
 def _read_once(classifier, X):
     """Return the images read, and warn of those that pretrained weights were trained on."""
-    from skblood.pretrained import starts_from_ready, warn_of_score
-
     _, reader = _predict.find_reader(classifier)
     images = X if reader is None else reader.read_images(X)
-    if starts_from_ready(classifier):
-        warn_of_score(images.pixels)
+    if hasattr(classifier, "find_overlap") and (message := classifier.find_overlap(images)):
+        _output.say(f"skblood: warning: {message}")
     return images
 
 

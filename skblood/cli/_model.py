@@ -39,21 +39,24 @@ def info(model: _options.Model, card: _options.Card = False, as_json: _options.A
       skblood info cells.skblood
       skblood info cells.skblood --card > MODEL_CARD.md
     """  # noqa: D301
-    from skblood.io import load_info
-
     if card and as_json:
         raise typer.BadParameter("--card prints Markdown, --json JSON: leave one of the two out.")
-    if as_json:
-        _output.print_json(load_info(model))
-    else:
-        print(load_info(model)["card"] if card else "\n".join(describe_model(model)))
+    print_info(model, as_json, card)
 
 
-def describe_model(path):
-    """Yield the lines that describe a model file."""
+def print_info(path, as_json, card=False):
+    """Print what a model file says of itself: as JSON, its card, or a few lines."""
     from skblood.io import load_info
 
     about = load_info(path)
+    if as_json:
+        _output.print_json(about)
+    else:
+        print(about["card"] if card else "\n".join(_describe(path, about)))
+
+
+def _describe(path, about):
+    """Yield the lines that describe a model file."""
     size = path.expanduser().stat().st_size
     yield f"{path}: {about['class']}, {size / 1e6:.1f} MB, written by skblood {about['skblood']}"
     # Of a Pipeline, that of the step with attributes.

@@ -37,7 +37,7 @@ def train(
 
     If DATA has the parts train, val and test, val selects the best epoch and the score on test is
     written to the model file. Without val, some of the training images are set aside, groups
-    (--group-column) kept together.
+    (--group-column) kept together. --json prints what `skblood info --json` prints of the file.
 
     Ctrl-C writes the best model so far to MODEL.partial. The training state is kept in the folder
     MODEL.checkpoint until training is complete: after any interruption, the same command with
@@ -64,12 +64,9 @@ def train(
     shutil.rmtree(checkpoint, ignore_errors=True)
     report = _score_test(model, parts["test"], out) if "test" in parts else None
     _write_further(model, report, history, plots)
-    if as_json:
-        _output.print_json(_summarize(model, report, out))
-    else:
-        print("\n".join(_model.describe_model(out)))
-        if report is not None:
-            print(f"\nOn the test part, {report}")
+    _model.print_info(out, as_json)
+    if report is not None and not as_json:
+        print(f"\nOn the test part, {report}")
 
 
 def _check_outputs(out, history, plots, overwrite):
@@ -181,29 +178,10 @@ def _write_further(model, report, history, plots):
     from skblood.evaluation import HistoryDisplay
 
     if history is not None:
-        _output.write_table(history, pd.DataFrame(map(_scores, model.history_)))
+        internal = ("batches", "_best", "_batch_count")  # what skorch keeps for itself
+        names = [name for name in model.history_[-1] if not name.endswith(internal)]
+        _output.write_table(history, pd.DataFrame(list(model.history_))[names])
     if plots is not None:
         _output.write_picture(plots / "history.png", HistoryDisplay.from_estimator(model).figure_)
     if plots is not None and report is not None:
         _output.write_picture(plots / "confusion_matrix.png", report.plot().figure_)
-
-
-def _scores(epoch):
-    """Return what the history holds of an epoch, without what skorch keeps for itself."""
-    internal = ("batches", "_best", "_batch_count")
-    return {name: value for name, value in epoch.items() if not name.endswith(internal)}
-
-
-def _summarize(model, report, out):
-    """Return the result of a training as a dict."""
-    best = _scores(model.history_[model.best_epoch_ - 1])
-    return {
-        "model": out,
-        "estimator": type(model).__name__,
-        "classes": model.classes_,
-        "training_data": model.training_data_,
-        "n_iter": model.n_iter_,
-        "best_epoch": model.best_epoch_,
-        "best_epoch_scores": {k: v for k, v in best.items() if k.startswith(("train_", "valid_"))},
-        "test": None if report is None else report.to_dict(),
-    }
