@@ -76,7 +76,7 @@ class TestPredict:
 
     def test_the_help_tells_of_it(self, shell):
         text = " ".join(shell("predict", "--help").stdout.split())
-        assert "[MODEL] IMAGES" in text and "the ready model" in text
+        assert "[MODEL] IMAGES" in text and "pretrained model" in text
 
 
 class TestEvaluate:
