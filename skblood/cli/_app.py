@@ -21,7 +21,7 @@ class _Group(TyperGroup):
         """Run the command."""
         try:
             with warnings.catch_warnings():
-                warnings.showwarning = _show_warning
+                warnings.showwarning = lambda text, *_, **__: say(f"skblood: warning: {text}")
                 return super().invoke(ctx)
         except BrokenPipeError:  # `skblood predict ... | head`, which typer handles
             raise
@@ -32,10 +32,6 @@ class _Group(TyperGroup):
         except KeyboardInterrupt as error:
             say("skblood: interrupted by Ctrl-C.")
             raise typer.Exit(130) from error
-
-
-def _show_warning(message, category, filename, lineno, file=None, line=None):
-    say(f"skblood: warning: {message}")
 
 
 def _version(wanted):

@@ -38,8 +38,8 @@ def _embed(words, backbone, image_size, device):
     from skblood.io import load
 
     if backbone is not None:
-        model = CellEmbedder(backbone, image_size=image_size, device=device, random_state=0)
-        _settings.check_parameters(model)
+        options = {"backbone": backbone, "image_size": image_size, "device": device}
+        model = _settings.set_parameters(CellEmbedder(), random_state=0, **options)
         names, X = _data.find_images(words)
         return names, model.fit_transform(X)
     file, *images = words

@@ -2,7 +2,7 @@
 
 import ast
 import tomllib
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import typer
 
@@ -64,30 +64,21 @@ def make_estimator(kind, backbones, settings, options):
             )
         given[name.strip()] = parse_value(text)
     model = getattr(estimators, kind.name)()
-    with _usage_errors():
-        model.set_params(**{"early_stopping": True} | given)
-    return check_parameters(model)
+    return set_parameters(model, **{"early_stopping": True} | given)
 
 
-def check_parameters(model):
-    """Return a model if its parameters are valid, before any image is read."""
+def set_parameters(model, **parameters):
+    """Set parameters, and return the model if all are valid, before any image is read."""
     from skblood.inference import resolve_device
     from skblood.networks import backbone_config
 
-    parameters = model.get_params(deep=False)
-    names = parameters.get("backbones") or [parameters.get("backbone")]
-    with _usage_errors():
-        model._validate_params()  # scikit-learn's
-        for name in filter(None, names):
-            backbone_config(name)
-        resolve_device(model.device)
-    return model
-
-
-@contextmanager
-def _usage_errors():
-    """Turn a ValueError into an error of the command line."""
     try:
-        yield
+        parameters = model.set_params(**parameters).get_params(deep=False)
+        model._validate_params()  # scikit-learn's
+        for name in parameters.get("backbones") or [parameters.get("backbone")]:
+            if name is not None:
+                backbone_config(name)
+        resolve_device(model.device)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+    return model

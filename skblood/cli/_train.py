@@ -93,12 +93,9 @@ def _check_interrupted(checkpoint, partial, resume, overwrite):
             f"{str(checkpoint)!r} holds files that `skblood train` did not write, but needs the "
             "name. Move it away, or name another model."
         )
-    if resume and not checkpoint.exists():
-        _output.say(f"{checkpoint} is not there: training starts from the first epoch.")
-    elif resume:
-        _output.say(
-            f"{checkpoint}: training continues, or starts anew if data or parameters differ."
-        )
+    if resume:
+        state = f"continues from {checkpoint} if data and parameters are the same; otherwise it "
+        _output.say(f"Training {state if left else ''}starts from the first epoch.")
 
 
 def _read_parts(data, val, test, *columns):

@@ -198,22 +198,22 @@ class TestResume:
         assert 3 <= skblood.load(f"{out}.partial").n_iter_ < 10
 
         resumed = shell("train", cell_folder, "--out", out, *self.LONG, "--resume")
-        assert "training continues" in resumed.stderr and "epoch 1/10" not in resumed.stderr
+        assert "Training continues from" in resumed.stderr and "epoch 1/10" not in resumed.stderr
         assert [path.name for path in tmp_path.iterdir()] == ["a.skblood"]
         shell("train", cell_folder, "--out", whole, *self.LONG)
         X = test_cells.data
         assert np.array_equal(*(skblood.load(file).predict_proba(X) for file in (out, whole)))
 
-    def test_another_training(self, shell, cell_folder, tmp_path, monkeypatch):
+    def test_another_training(self, shell, cell_folder, tmp_path):
         """A state of other parameters is not used, and is removed in the end."""
         folder = tmp_path / "a.skblood.checkpoint"
         folder.mkdir()
         (folder / "other.checkpoint").write_text("state")
         result = train(shell, cell_folder, tmp_path / "a.skblood", "--resume")
-        assert "starts anew if data or parameters differ" in result.stderr
+        assert "if data and parameters are the same; otherwise it starts" in result.stderr
         assert "epoch 1/8" in result.stderr
         assert [path.name for path in tmp_path.iterdir()] == ["a.skblood"]
 
     def test_nothing_to_resume(self, shell, cell_folder, tmp_path):
         result = train(shell, cell_folder, tmp_path / "a.skblood", "--resume")
-        assert "is not there: training starts from the first epoch" in result.stderr
+        assert result.stderr.startswith("Training starts from the first epoch.")
