@@ -1,0 +1,228 @@
+"""Fitting the output layer or the whole network to labelled and pseudo-labelled cells."""
+
+import copy
+
+import torch
+from torch.nn import functional as F
+
+from ._target_cells import balanced_weights
+
+# Mean probability of the predicted class from which a prediction is trusted without labels. A model
+# that does not know the cells becomes a little more confident by wrong steps, too.
+MIN_CONFIDENCE = 0.8
+
+# L2-SP penalty of the output layer for one cell a class; for k cells a class, divided by k.
+_L2SP_OUTPUT = 0.1
+
+# Training of the network.
+_N_STEPS = 80
+_BATCH = 32
+_LR = 1e-3
+# Share of the way back to its starting value that each weight goes after each step (decoupled
+# L2-SP).
+_L2SP_NETWORK = 3e-3
+# Weight of the two distillation losses beside the cross entropy: logits of absent classes, and
+# log-sum-exp of the others.
+_DISTILL_ABSENT = 0.1
+_DISTILL_PRESENT = 0.005
+
+
+def refit_output_layer(network, features, codes, pseudo=None):
+    """Return the output layer fitted to labelled cells and, if given, to pseudo-labelled ones.
+
+    Parameters
+    ----------
+    network : CellNetwork
+        Not changed.
+    features : torch.Tensor of shape (n, n_views, d)
+    codes : torch.Tensor of shape (n,)
+    pseudo : tuple of (features, codes), default=None
+        Pseudo-labelled cells. Together they weigh half as much as the labelled cells.
+
+    Returns
+    -------
+    layer : torch.nn.Linear
+    """
+    layer = copy.deepcopy(network.head[-1])
+    weights = balanced_weights(codes)
+    if pseudo is not None:
+        features = torch.cat([features, pseudo[0]])
+        codes, weights = add_pseudo_labels(codes, pseudo[1])
+    n_views = features.shape[1]
+    fit_output_layer(
+        layer,
+        features.flatten(0, 1),
+        codes.repeat_interleave(n_views),
+        weights.repeat_interleave(n_views).to(features) / n_views,
+        _L2SP_OUTPUT * len(codes.unique()) / len(codes),
+    )
+    return layer
+
+
+def fit_output_layer(layer, features, codes, weights, penalty):
+    """Fit the output layer by logistic regression with an L2-SP penalty.
+
+    Parameters
+    ----------
+    layer : torch.nn.Linear
+        Changed in place. Rows of classes without a cell stay as they are.
+    features : torch.Tensor of shape (n, d)
+    codes : torch.Tensor of shape (n,)
+    weights : torch.Tensor of shape (n,)
+        Weight of each row; they sum to 1.
+    penalty : float
+        Penalty on the squared distance from the old weights, relative to the mean square of the
+        features, so that their unit does not matter.
+    """
+    features = features.double()
+    codes, weights = codes.to(features.device), weights.double()
+    old = torch.cat([layer.weight, layer.bias[:, None]], 1).detach().double()
+    size = (weights @ features.square().sum(1)).sqrt().clamp(min=1e-12)
+    rows = torch.cat([features / size, torch.ones_like(features[:, :1])], 1)
+    scale = torch.cat([size.expand(old.shape[1] - 1), torch.ones_like(size)[None]])
+    present = torch.zeros(len(old), 1, dtype=old.dtype, device=old.device)
+    present[codes.unique()] = 1
+    change = torch.zeros_like(old, requires_grad=True)
+    optimizer = torch.optim.LBFGS(
+        [change], max_iter=50, tolerance_grad=1e-6, line_search_fn="strong_wolfe"
+    )
+
+    def loss():
+        optimizer.zero_grad()
+        logits = rows @ (old * scale + change * present).T
+        value = weights @ F.cross_entropy(logits, codes, reduction="none")
+        value = value + penalty / 2 * change.square().sum()
+        value.backward()
+        return value
+
+    with torch.enable_grad():
+        optimizer.step(loss)
+    new = old + (change * present).detach() / scale
+    with torch.no_grad():
+        layer.weight.copy_(new[:, :-1])
+        layer.bias.copy_(new[:, -1])
+
+
+def self_train(network, layer, features, codes, unlabelled):
+    """Return the output layer fitted to labelled cells and to confident predictions of `layer`.
+
+    Parameters
+    ----------
+    network : CellNetwork
+        Not changed.
+    layer : torch.nn.Linear
+        Gives the pseudo-labels.
+    features : torch.Tensor of shape (n_labelled, n_views, d)
+    codes : torch.Tensor of shape (n_labelled,)
+    unlabelled : torch.Tensor of shape (n_unlabelled, n_views, d)
+        Features of the cells without a label.
+
+    Returns
+    -------
+    layer : torch.nn.Linear or None
+        None if no prediction is confident.
+    """
+    rows, found = choose_pseudo_labels(layer, unlabelled)
+    if not len(rows):
+        return None
+    return refit_output_layer(network, features, codes, (unlabelled[rows], found.to(codes)))
+
+
+def choose_pseudo_labels(layer, features, confidence=MIN_CONFIDENCE):
+    """Return the cells whose predictions are used as labels, and these labels.
+
+    A cell is taken if all its views get the same class with a mean probability of at least
+    `confidence`. Of each class the most confident cells are taken, at most twice the median number
+    of cells over the classes found, so that the most frequent class does not take over.
+
+    Parameters
+    ----------
+    layer : torch.nn.Linear
+        Output layer.
+    features : torch.Tensor of shape (n, n_views, d)
+    confidence : float
+
+    Returns
+    -------
+    rows : torch.Tensor of shape (m,)
+    codes : torch.Tensor of shape (m,)
+    """
+    with torch.no_grad():
+        probabilities = layer(features).softmax(2)
+    confidences, codes = probabilities.mean(1).max(1)
+    agreed = (probabilities.argmax(2) == codes[:, None]).all(1)
+    rows = torch.nonzero(agreed & (confidences >= confidence)).flatten()
+    rows = rows[confidences[rows].argsort(descending=True)]
+    if len(rows):
+        counts = torch.bincount(codes[rows])
+        most = 2 * int(counts[counts > 0].median())
+        rows = torch.cat([rows[codes[rows] == code][:most] for code in codes[rows].unique()])
+    return rows, codes[rows]
+
+
+def add_pseudo_labels(codes, found):
+    """Return known codes followed by pseudo-labels, and the weight of each; they sum to 1.
+
+    Together the pseudo-labels weigh half as much as the known labels.
+    """
+    if not len(found):
+        return codes, balanced_weights(codes)
+    share = 1 / 3 if len(codes) else 1.0
+    weights = torch.cat([(1 - share) * balanced_weights(codes), share * balanced_weights(found)])
+    return torch.cat([codes, found]), weights
+
+
+def fine_tune(network, cells, rows, codes, weights):
+    """Train the weights that the model's fit trained, on random views of the cells, in place.
+
+    The statistics of batch normalization are not updated, and all weights are drawn back to their
+    starting values (L2-SP). Classes without a cell would be forgotten: they take no part in the
+    cross entropy, and their logits are kept by distillation (learning without forgetting, Li &
+    Hoiem 2016). So is the log-sum-exp of the other logits: the cross entropy leaves it free, and if
+    it grew for all cells, the classes without a cell would never be predicted.
+
+    Parameters
+    ----------
+    network : CellNetwork
+    cells : TargetCells
+    rows : torch.Tensor of shape (n,)
+        Positions of the cells to train on.
+    codes : torch.Tensor of shape (n,)
+        Their labels or pseudo-labels.
+    weights : torch.Tensor of shape (n,)
+        Sampling weight of each cell.
+    """
+    network.eval()
+    old = copy.deepcopy(network)
+    absent = torch.ones(network.head[-1].out_features, dtype=torch.bool)
+    absent[codes] = False
+    absent = absent.to(cells.device)
+    trained = [p for p in network.parameters() if p.requires_grad]
+    start = [p.detach().clone() for p in trained]
+    optimizer = torch.optim.Adam(trained, lr=_LR)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _N_STEPS)
+    for _ in range(_N_STEPS):
+        drawn = torch.multinomial(weights, _BATCH, replacement=True)
+        optimizer.zero_grad()
+        with torch.enable_grad():
+            x = cells.prepare(network, rows[drawn], random_view=True)
+            loss = _distilled_loss(network, old, x, codes[drawn].to(cells.device), absent)
+            loss.backward()
+        optimizer.step()
+        schedule.step()
+        with torch.no_grad():
+            for parameter, origin in zip(trained, start, strict=True):
+                parameter.lerp_(origin, _L2SP_NETWORK)
+
+
+def _distilled_loss(network, old, x, codes, absent):
+    """Return the cross entropy over present classes, plus distillation if classes are absent."""
+    logits = network(x)
+    loss = F.cross_entropy(logits.masked_fill(absent, -torch.inf), codes)
+    if absent.any():
+        with torch.no_grad():
+            before = old(x)
+        loss = loss + _DISTILL_ABSENT * F.mse_loss(logits[:, absent], before[:, absent])
+        present, former = (z[:, ~absent].logsumexp(1) for z in (logits, before))
+        loss = loss + _DISTILL_PRESENT * F.mse_loss(present, former)
+    return loss
