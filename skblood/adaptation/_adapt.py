@@ -75,16 +75,16 @@ def adapt(model, X, y=None, *, random_state=None):
        labelled cell stay as they are.
     4. "self-training": the output layer is also fitted to unlabelled cells whose views all get the
        same class with high confidence, at most a limited number a class.
-    5. "network": with at least 5 labelled cells a class on average, 80 training steps of all weights
-       that the model's fit trained, with L2-SP towards their old values and distillation of the
-       logits of classes without a cell [4]_.
+    5. "network": with at least 5 labelled cells a class on average, 80 training steps of all
+       weights that the model's fit trained, with L2-SP towards their old values and distillation
+       of the logits of classes without a cell [4]_.
 
-    With labels, the candidates are compared by cross-validation on the labelled cells. The best of
-    those whose balanced accuracy exceeds that of the model, at its new crop if there is one, by more
-    than 1.25 standard errors of the difference is taken. Fine-tuning of the network suffers most
-    from held-out cells, so it need not beat the best of the other candidates: it is taken unless it
-    is clearly worse. With one labelled cell a class, nothing can be validated and only the output
-    layer is fitted.
+    With labels, the candidates are compared by cross-validation on the labelled cells. Taken is the
+    best of those whose balanced accuracy exceeds that of the model, at its new crop if there is
+    one, by more than 1.25 standard errors of the difference. Fine-tuning of the network suffers
+    most from held-out cells, so it need not beat the best of the other candidates: it is taken
+    unless it is clearly worse. With one labelled cell a class, nothing can be validated and only
+    the output layer is fitted.
 
     Without labels, nothing can be validated. A new crop and self-training are taken if the mean
     probability of the predicted class is at least 0.8 afterwards. New statistics are taken if those

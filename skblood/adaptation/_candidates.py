@@ -1,7 +1,7 @@
 """Choice of the steps: by cross-validation on labelled cells, or by safeguards without labels."""
 
 import copy
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -17,8 +17,7 @@ from ._fine_tuning import (
     add_pseudo_labels,
     choose_pseudo_labels,
     fine_tune,
-    refit_output_layer,
-    self_train,
+    fit_output_layer,
 )
 from ._target_cells import balanced_weights
 
@@ -57,8 +56,7 @@ def is_clearly_better(new, old, weights, margin=_MARGIN):
     return bool(mean > margin * error)
 
 
-@dataclass
-class _Base:
+class _Base(NamedTuple):
     """A network, and the inputs of its output layer for the labelled and unlabelled cells."""
 
     network: object
@@ -129,27 +127,27 @@ class LabelledChoice:
 
     def _candidates(self):
         """Return the candidates without the step "network", those of few steps first."""
-        candidates = []
-        for statistics in self.bases:
-            first = (*self.start, "statistics") if statistics else self.start
-            candidates += [first, (*first, "output")]
-            if len(self.cells.unlabelled):
-                candidates += [(*first, "output", "self-training")]
-        return sorted(candidates, key=len)
+        statistics = [(), ("statistics",)][: len(self.bases)]
+        output = [(), ("output",), ("output", "self-training")]
+        output = output if len(self.cells.unlabelled) else output[:2]
+        found = [(*self.start, *first, *last) for first in statistics for last in output]
+        return sorted(found, key=len)
 
     def _fit(self, steps, train):
         """Return a new network after these steps, fitted to labelled cells `train`."""
         base = self.bases["statistics" in steps]
-        network = copy.deepcopy(base.network)
+        network, old = copy.deepcopy(base.network), base.network.head[-1]
         rows, codes = self.rows[train], self.codes[train]
+        weights = balanced_weights(codes)
         if "output" in steps:
             features = base.labelled[train]
-            layer = refit_output_layer(network, features, codes)
-            if "self-training" in steps:
-                layer = self_train(network, layer, features, codes, base.unlabelled) or layer
-            network.head[-1] = layer
+            network.head[-1] = fit_output_layer(old, features, codes, weights)
+        if "self-training" in steps:
+            chosen, found = choose_pseudo_labels(network.head[-1], base.unlabelled)
+            features = torch.cat([features, base.unlabelled[chosen]])
+            pseudo = add_pseudo_labels(codes, found.cpu())
+            network.head[-1] = fit_output_layer(old, features, *pseudo)
         if "network" in steps:
-            weights = balanced_weights(codes)
             if "self-training" in steps:
                 chosen, found = choose_pseudo_labels(network.head[-1], base.unlabelled)
                 rows = torch.cat([rows, self.cells.unlabelled[chosen.cpu()]])
@@ -214,15 +212,17 @@ def assign_folds(codes):
     return folds
 
 
-@dataclass
 class State:
     """A network, and what its predictions for cells without labels look like.
 
-    Attributes
+    Parameters
     ----------
     network : CellNetwork
     features : torch.Tensor of shape (n, n_views, d)
-        Inputs of the output layer.
+        Inputs of its output layer.
+
+    Attributes
+    ----------
     agreement : torch.Tensor of shape (n,)
         Share of the views of each cell that get the class with the highest mean probability.
     n_predicted : float
@@ -230,23 +230,19 @@ class State:
         prediction.
     confidence : float
         Mean probability of the predicted class.
+    distance : float
+        Distance of the statistics of the cells from those that the network had before.
     """
 
-    network: object
-    features: torch.Tensor
-    agreement: torch.Tensor
-    n_predicted: float
-    confidence: float
-
-    @classmethod
     @torch.no_grad()
-    def of(cls, network, features):
-        """Return the state of a network by the inputs of its output layer."""
+    def __init__(self, network, features, distance=0.0):
+        self.network, self.features, self.distance = network, features, distance
         probabilities = network.head[-1](features).softmax(2)
         mean = probabilities.mean(1)
-        agreement = (probabilities.argmax(2) == mean.argmax(1)[:, None]).float().mean(1)
-        n_predicted = float(torch.special.entr(mean.mean(0)).sum().exp())
-        return cls(network, features, agreement.cpu(), n_predicted, float(mean.amax(1).mean()))
+        agree = probabilities.argmax(2) == mean.argmax(1)[:, None]
+        self.agreement = agree.float().mean(1).cpu()
+        self.n_predicted = float(torch.special.entr(mean.mean(0)).sum().exp())
+        self.confidence = float(mean.amax(1).mean())
 
 
 def adapt_without_labels(network, cells, shares):
@@ -260,75 +256,65 @@ def adapt_without_labels(network, cells, shares):
     shares : torch.Tensor of shape (n_classes,)
         Share of each class in the training set.
     """
-    n_cells = len(cells.unlabelled)
-    if n_cells < _MIN_UNLABELLED:
-        reason = f"{n_cells} cells without labels are too few; give {_MIN_UNLABELLED} or more"
+    rows = cells.unlabelled
+    if len(rows) < _MIN_UNLABELLED:
+        reason = f"{len(rows)} cells without labels are too few; give {_MIN_UNLABELLED} or more"
         return network, (), reason, {}
-    state = State.of(network, cells.features(network, cells.unlabelled))
-    steps, notes = (), []
-    for step in ("statistics", "self-training"):
-        if step == "statistics":
-            moved, refusal = _try_statistics(state, cells, shares)
-        else:
-            moved, refusal = _try_self_training(state)
-        if refusal:
-            notes.append(f"{step} refused: {refusal}")
-        else:
+    state, steps, notes = State(network, cells.features(network, rows)), (), []
+    moves = {
+        "statistics": (_mix_statistics, "the network has no batch normalization"),
+        "self-training": (_self_train, "no prediction is confident"),
+    }
+    for step, (move, nothing) in moves.items():
+        moved = move(state, cells, shares)
+        refusal = nothing if moved is None else refuse_step(step, state, moved)
+        if not refusal:
             state, steps = moved, (*steps, step)
-            notes.append(f"{step} taken: views agree in {float(state.agreement.mean()):.1%}")
+        agreement = f"views agree in {float(state.agreement.mean()):.1%}"
+        notes.append(f"{step} refused: {refusal}" if refusal else f"{step} taken: {agreement}")
     return state.network, steps, "; ".join(notes), {}
 
 
-def _try_statistics(state, cells, shares):
-    """Return the state with target statistics, and why it is refused or an empty string."""
+def _mix_statistics(state, cells, shares):
     if not has_statistics(state.network):
-        return None, "the network has no batch normalization"
-    distance = distance_of_statistics(
-        state.network, cells.prepare(state.network, sample_rows(cells))
-    )
+        return None
+    x = cells.prepare(state.network, sample_rows(cells))
+    distance = distance_of_statistics(state.network, x)
     network = with_target_statistics(state.network, cells, shares)
-    moved = State.of(network, cells.features(network, cells.unlabelled))
-    return moved, refuse_statistics(state, moved, distance)
+    return State(network, cells.features(network, cells.unlabelled), distance)
 
 
-def _try_self_training(state):
-    """Return the state after self-training, and why it is refused or an empty string."""
+def _self_train(state, cells, shares):
     network = copy.deepcopy(state.network)
-    no_codes = torch.zeros(0, dtype=torch.int64)
-    layer = self_train(network, network.head[-1], state.features[:0], no_codes, state.features)
-    if layer is None:
-        return None, "no prediction is confident"
-    network.head[-1] = layer
-    moved = State.of(network, state.features)
-    return moved, refuse_self_training(state, moved)
+    rows, codes = choose_pseudo_labels(network.head[-1], state.features)
+    if not len(rows):
+        return None
+    weights = balanced_weights(codes)
+    network.head[-1] = fit_output_layer(network.head[-1], state.features[rows], codes, weights)
+    return State(network, state.features)
 
 
-def refuse_statistics(before, after, distance):
-    """Return why target statistics are refused, or an empty string.
+def refuse_step(step, before, after):
+    """Return why a step is refused, or an empty string.
 
-    They lower the confidence in wrong predictions, but also in right ones. So they are refused if
-    they lower it and the cells are near the training images.
+    New statistics lower the confidence in wrong predictions, but also in right ones. So they are
+    refused if they lower it and the cells are near the training images. Self-training is refused if
+    the model is not confident even in what it taught itself, or if views of a cell agree less often
+    afterwards, as they do where it goes wrong.
     """
-    if distance < _FAR and after.confidence <= before.confidence:
+    confidence = f"the mean confidence would be {after.confidence:.1%}"
+    if step == "statistics" and after.distance < _FAR and after.confidence <= before.confidence:
         return (
-            f"the cells are only {distance:.2f} variances away from the training images, and the "
-            f"mean confidence would be {after.confidence:.1%}, not {before.confidence:.1%}"
+            f"the cells are only {after.distance:.2f} variances away from the training images, and "
+            f"{confidence}, not {before.confidence:.1%}"
         )
-    return _refuse_lost_classes(before, after)
-
-
-def refuse_self_training(before, after):
-    """Return why self-training is refused, or an empty string."""
-    if after.confidence < MIN_CONFIDENCE:
-        return f"the mean confidence would be {after.confidence:.1%}, below {MIN_CONFIDENCE:.0%}"
-    weights = torch.full_like(before.agreement, 1 / len(before.agreement))
-    if is_clearly_better(before.agreement, after.agreement, weights):
-        old, new = (float(state.agreement.mean()) for state in (before, after))
-        return f"views of a cell would agree in {new:.1%}, not {old:.1%}"
-    return _refuse_lost_classes(before, after)
-
-
-def _refuse_lost_classes(before, after):
+    if step == "self-training":
+        if after.confidence < MIN_CONFIDENCE:
+            return f"{confidence}, below {MIN_CONFIDENCE:.0%}"
+        weights = torch.full_like(before.agreement, 1 / len(before.agreement))
+        if is_clearly_better(before.agreement, after.agreement, weights):
+            old, new = (float(state.agreement.mean()) for state in (before, after))
+            return f"views of a cell would agree in {new:.1%}, not {old:.1%}"
     if after.n_predicted < (1 - _MAX_CLASS_LOSS) * before.n_predicted:
         return (
             f"predictions would spread over {after.n_predicted:.1f} classes, not "

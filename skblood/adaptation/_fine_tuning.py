@@ -27,61 +27,38 @@ _DISTILL_ABSENT = 0.1
 _DISTILL_PRESENT = 0.005
 
 
-def refit_output_layer(network, features, codes, pseudo=None):
-    """Return the output layer fitted to labelled cells and, if given, to pseudo-labelled ones.
+def fit_output_layer(layer, features, codes, weights):
+    """Return the output layer fitted by logistic regression with an L2-SP penalty.
+
+    The penalty is on the squared distance from the old weights, relative to the mean square of the
+    features, so that their unit does not matter.
 
     Parameters
     ----------
-    network : CellNetwork
+    layer : torch.nn.Linear
         Not changed.
     features : torch.Tensor of shape (n, n_views, d)
+        Inputs of the layer for several views of each cell.
     codes : torch.Tensor of shape (n,)
-    pseudo : tuple of (features, codes), default=None
-        Pseudo-labelled cells. Together they weigh half as much as the labelled cells.
+        Class codes. Weights of classes that are not among them stay as they are.
+    weights : torch.Tensor of shape (n,)
+        Weight of each cell; they sum to 1.
 
     Returns
     -------
     layer : torch.nn.Linear
     """
-    layer = copy.deepcopy(network.head[-1])
-    weights = balanced_weights(codes)
-    if pseudo is not None:
-        features = torch.cat([features, pseudo[0]])
-        codes, weights = add_pseudo_labels(codes, pseudo[1])
+    penalty = _L2SP_OUTPUT * len(codes.unique()) / len(codes)
     n_views = features.shape[1]
-    fit_output_layer(
-        layer,
-        features.flatten(0, 1),
-        codes.repeat_interleave(n_views),
-        weights.repeat_interleave(n_views).to(features) / n_views,
-        _L2SP_OUTPUT * len(codes.unique()) / len(codes),
-    )
-    return layer
-
-
-def fit_output_layer(layer, features, codes, weights, penalty):
-    """Fit the output layer by logistic regression with an L2-SP penalty.
-
-    Parameters
-    ----------
-    layer : torch.nn.Linear
-        Changed in place. Rows of classes without a cell stay as they are.
-    features : torch.Tensor of shape (n, d)
-    codes : torch.Tensor of shape (n,)
-    weights : torch.Tensor of shape (n,)
-        Weight of each row; they sum to 1.
-    penalty : float
-        Penalty on the squared distance from the old weights, relative to the mean square of the
-        features, so that their unit does not matter.
-    """
-    features = features.double()
-    codes, weights = codes.to(features.device), weights.double()
+    codes = codes.to(features.device).repeat_interleave(n_views)
+    weights = (weights.to(features) / n_views).repeat_interleave(n_views).double()
+    features = features.flatten(0, 1).double()
     old = torch.cat([layer.weight, layer.bias[:, None]], 1).detach().double()
     size = (weights @ features.square().sum(1)).sqrt().clamp(min=1e-12)
     rows = torch.cat([features / size, torch.ones_like(features[:, :1])], 1)
     scale = torch.cat([size.expand(old.shape[1] - 1), torch.ones_like(size)[None]])
-    present = torch.zeros(len(old), 1, dtype=old.dtype, device=old.device)
-    present[codes.unique()] = 1
+    present = torch.zeros_like(old[:, :1])
+    present[codes] = 1
     change = torch.zeros_like(old, requires_grad=True)
     optimizer = torch.optim.LBFGS(
         [change], max_iter=50, tolerance_grad=1e-6, line_search_fn="strong_wolfe"
@@ -97,35 +74,10 @@ def fit_output_layer(layer, features, codes, weights, penalty):
 
     with torch.enable_grad():
         optimizer.step(loss)
-    new = old + (change * present).detach() / scale
-    with torch.no_grad():
-        layer.weight.copy_(new[:, :-1])
-        layer.bias.copy_(new[:, -1])
-
-
-def self_train(network, layer, features, codes, unlabelled):
-    """Return the output layer fitted to labelled cells and to confident predictions of `layer`.
-
-    Parameters
-    ----------
-    network : CellNetwork
-        Not changed.
-    layer : torch.nn.Linear
-        Gives the pseudo-labels.
-    features : torch.Tensor of shape (n_labelled, n_views, d)
-    codes : torch.Tensor of shape (n_labelled,)
-    unlabelled : torch.Tensor of shape (n_unlabelled, n_views, d)
-        Features of the cells without a label.
-
-    Returns
-    -------
-    layer : torch.nn.Linear or None
-        None if no prediction is confident.
-    """
-    rows, found = choose_pseudo_labels(layer, unlabelled)
-    if not len(rows):
-        return None
-    return refit_output_layer(network, features, codes, (unlabelled[rows], found.to(codes)))
+    new = (old + (change * present).detach() / scale).to(layer.weight)
+    layer = copy.deepcopy(layer)
+    layer.weight.data, layer.bias.data = new[:, :-1].contiguous(), new[:, -1].contiguous()
+    return layer
 
 
 def choose_pseudo_labels(layer, features, confidence=MIN_CONFIDENCE):
@@ -197,22 +149,21 @@ def fine_tune(network, cells, rows, codes, weights):
     absent = torch.ones(network.head[-1].out_features, dtype=torch.bool)
     absent[codes] = False
     absent = absent.to(cells.device)
-    trained = [p for p in network.parameters() if p.requires_grad]
-    start = [p.detach().clone() for p in trained]
-    optimizer = torch.optim.Adam(trained, lr=_LR)
+    pairs = zip(network.parameters(), old.parameters(), strict=True)
+    pairs = [pair for pair in pairs if pair[0].requires_grad]
+    optimizer = torch.optim.Adam([parameter for parameter, _ in pairs], lr=_LR)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _N_STEPS)
     for _ in range(_N_STEPS):
         drawn = torch.multinomial(weights, _BATCH, replacement=True)
+        x = cells.prepare(network, rows[drawn], random_view=True)
         optimizer.zero_grad()
         with torch.enable_grad():
-            x = cells.prepare(network, rows[drawn], random_view=True)
-            loss = _distilled_loss(network, old, x, codes[drawn].to(cells.device), absent)
-            loss.backward()
+            _distilled_loss(network, old, x, codes[drawn].to(cells.device), absent).backward()
         optimizer.step()
         schedule.step()
         with torch.no_grad():
-            for parameter, origin in zip(trained, start, strict=True):
-                parameter.lerp_(origin, _L2SP_NETWORK)
+            for parameter, start in pairs:
+                parameter.lerp_(start, _L2SP_NETWORK)
 
 
 def _distilled_loss(network, old, x, codes, absent):

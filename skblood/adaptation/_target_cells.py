@@ -64,15 +64,10 @@ class TargetCells:
             View 0 is the cell itself. Without an augmentation it is the only view.
         """
         network.eval()
-        views = [
-            torch.cat(
-                [
-                    network.penultimate(self.prepare(network, batch, random_view=view > 0))
-                    for batch in rows.split(_BATCH)
-                ]
-            )
-            for view in range(1 if self.augment is None else _N_VIEWS)
-        ]
+        views = []
+        for view in range(1 if self.augment is None else _N_VIEWS):
+            batches = (self.prepare(network, batch, view > 0) for batch in rows.split(_BATCH))
+            views.append(torch.cat([network.penultimate(batch) for batch in batches]))
         return torch.stack(views, 1).float()
 
 
