@@ -7,8 +7,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 # Number of training images that the old statistics count for (N in Schneider et al. 2020).
 _PRIOR = 100
-# Pixels in the single pass that the statistics are computed in.
-_PIXELS = 2**22
 
 
 def has_statistics(network):
@@ -32,7 +30,7 @@ def with_target_statistics(network, cells, shares):
     network : CellNetwork
     """
     network = copy.deepcopy(network)
-    rows = sample_rows(cells)
+    rows = cells.sample()
     x = cells.prepare(network, rows)
     with torch.no_grad():
         codes = network(x).argmax(1).cpu()
@@ -42,12 +40,6 @@ def with_target_statistics(network, cells, shares):
     weights = (shares / (counts + len(rows) / len(shares)))[codes].to(x)
     mix_statistics(network, x, len(rows) / (len(rows) + _PRIOR), weights / weights.sum())
     return network
-
-
-def sample_rows(cells):
-    """Return random positions of as many cells as fit into one pass."""
-    most = max(16, _PIXELS // cells.images.shape[1:3].numel())
-    return torch.randperm(len(cells.images))[:most]
 
 
 def mix_statistics(network, x, share, weights):

@@ -6,19 +6,8 @@ from typing import NamedTuple
 import torch
 
 from ._account import join_steps
-from ._batch_norm import (
-    distance_of_statistics,
-    has_statistics,
-    sample_rows,
-    with_target_statistics,
-)
-from ._fine_tuning import (
-    MIN_CONFIDENCE,
-    add_pseudo_labels,
-    choose_pseudo_labels,
-    fine_tune,
-    fit_output_layer,
-)
+from ._batch_norm import distance_of_statistics, has_statistics, with_target_statistics
+from ._fine_tuning import MIN_CONFIDENCE, fine_tune, fit_output_layer, pseudo_label
 from ._target_cells import balanced_weights
 
 _N_FOLDS = 4
@@ -108,10 +97,8 @@ class LabelledChoice:
             hits[deeper] = self._validate(deeper)
             # Fitted without a quarter of the cells, it loses more than the others do. So it need
             # not beat them, only not lose clearly.
-            if is_clearly_better(
-                hits[deeper], hits[self.start], self.weights
-            ) and not is_clearly_better(hits[best], hits[deeper], self.weights):
-                best = deeper
+            if self._beats(hits[deeper], hits[self.start]):
+                best = best if self._beats(hits[best], hits[deeper]) else deeper
         network = self._fit(best, all_rows)
         if self.uncropped is not None:
             original = self.bases[False].network
@@ -143,15 +130,12 @@ class LabelledChoice:
             features = base.labelled[train]
             network.head[-1] = fit_output_layer(old, features, codes, weights)
         if "self-training" in steps:
-            chosen, found = choose_pseudo_labels(network.head[-1], base.unlabelled)
+            chosen, *pseudo = pseudo_label(network.head[-1], base.unlabelled, codes)
             features = torch.cat([features, base.unlabelled[chosen]])
-            pseudo = add_pseudo_labels(codes, found.cpu())
             network.head[-1] = fit_output_layer(old, features, *pseudo)
+            chosen, codes, weights = pseudo_label(network.head[-1], base.unlabelled, codes)
+            rows = torch.cat([rows, self.cells.unlabelled[chosen]])
         if "network" in steps:
-            if "self-training" in steps:
-                chosen, found = choose_pseudo_labels(network.head[-1], base.unlabelled)
-                rows = torch.cat([rows, self.cells.unlabelled[chosen.cpu()]])
-                codes, weights = add_pseudo_labels(codes, found.cpu())
             fine_tune(network, self.cells, rows, codes, weights)
         return network
 
@@ -166,10 +150,9 @@ class LabelledChoice:
         for fold in self.folds[self.tested].unique():
             test = torch.nonzero(self.folds == fold).flatten()
             network = self._fit(steps, torch.nonzero(self.folds != fold).flatten())
+            features = base.labelled[test]
             if "network" in steps:
                 features = self.cells.features(network, self.rows[test])
-            else:
-                features = base.labelled[test]
             hits[test] = self._hits(network, features, test)
         return hits[self.tested]
 
@@ -179,14 +162,15 @@ class LabelledChoice:
         found = network.head[-1](features).argmax(2).cpu()
         return (found == self.codes[rows][:, None]).float().mean(1)
 
+    def _beats(self, new, old):
+        return is_clearly_better(new, old, self.weights)
+
     def _best(self, hits):
         """Return the best of the candidates that clearly beat the first one; it, if none does."""
-        first = hits[self.start]
-        better = [s for s in hits if is_clearly_better(hits[s], first, self.weights)]
+        better = [steps for steps in hits if self._beats(hits[steps], hits[self.start])]
         # Rounded, so that of equal ones the first is taken: that with fewest steps.
-        return max(
-            better, key=lambda s: round(float(self.weights @ hits[s]), 6), default=self.start
-        )
+        scores = {steps: round(float(self.weights @ hits[steps]), 6) for steps in better}
+        return max(better, key=scores.get, default=self.start)
 
     def _reason(self, best, hits, scores):
         first = "the model at its new crop" if self.start else "the unchanged model"
@@ -278,7 +262,7 @@ def adapt_without_labels(network, cells, shares):
 def _mix_statistics(state, cells, shares):
     if not has_statistics(state.network):
         return None
-    x = cells.prepare(state.network, sample_rows(cells))
+    x = cells.prepare(state.network, cells.sample())
     distance = distance_of_statistics(state.network, x)
     network = with_target_statistics(state.network, cells, shares)
     return State(network, cells.features(network, cells.unlabelled), distance)
@@ -286,11 +270,10 @@ def _mix_statistics(state, cells, shares):
 
 def _self_train(state, cells, shares):
     network = copy.deepcopy(state.network)
-    rows, codes = choose_pseudo_labels(network.head[-1], state.features)
+    rows, *pseudo = pseudo_label(network.head[-1], state.features, cells.codes[:0])
     if not len(rows):
         return None
-    weights = balanced_weights(codes)
-    network.head[-1] = fit_output_layer(network.head[-1], state.features[rows], codes, weights)
+    network.head[-1] = fit_output_layer(network.head[-1], state.features[rows], *pseudo)
     return State(network, state.features)
 
 
@@ -304,10 +287,8 @@ def refuse_step(step, before, after):
     """
     confidence = f"the mean confidence would be {after.confidence:.1%}"
     if step == "statistics" and after.distance < _FAR and after.confidence <= before.confidence:
-        return (
-            f"the cells are only {after.distance:.2f} variances away from the training images, and "
-            f"{confidence}, not {before.confidence:.1%}"
-        )
+        near = f"the cells are only {after.distance:.2f} variances away from the training images"
+        return f"{near}, and {confidence}, not {before.confidence:.1%}"
     if step == "self-training":
         if after.confidence < MIN_CONFIDENCE:
             return f"{confidence}, below {MIN_CONFIDENCE:.0%}"
@@ -315,9 +296,7 @@ def refuse_step(step, before, after):
         if is_clearly_better(before.agreement, after.agreement, weights):
             old, new = (float(state.agreement.mean()) for state in (before, after))
             return f"views of a cell would agree in {new:.1%}, not {old:.1%}"
-    if after.n_predicted < (1 - _MAX_CLASS_LOSS) * before.n_predicted:
-        return (
-            f"predictions would spread over {after.n_predicted:.1f} classes, not "
-            f"{before.n_predicted:.1f}"
-        )
+    old, new = before.n_predicted, after.n_predicted
+    if new < (1 - _MAX_CLASS_LOSS) * old:
+        return f"predictions would spread over {new:.1f} classes, not {old:.1f}"
     return ""

@@ -53,10 +53,9 @@ def fit_output_layer(layer, features, codes, weights):
     codes = codes.to(features.device).repeat_interleave(n_views)
     weights = (weights.to(features) / n_views).repeat_interleave(n_views).double()
     features = features.flatten(0, 1).double()
-    old = torch.cat([layer.weight, layer.bias[:, None]], 1).detach().double()
     size = (weights @ features.square().sum(1)).sqrt().clamp(min=1e-12)
     rows = torch.cat([features / size, torch.ones_like(features[:, :1])], 1)
-    scale = torch.cat([size.expand(old.shape[1] - 1), torch.ones_like(size)[None]])
+    old = torch.cat([layer.weight.double() * size, layer.bias.double()[:, None]], 1).detach()
     present = torch.zeros_like(old[:, :1])
     present[codes] = 1
     change = torch.zeros_like(old, requires_grad=True)
@@ -66,7 +65,7 @@ def fit_output_layer(layer, features, codes, weights):
 
     def loss():
         optimizer.zero_grad()
-        logits = rows @ (old * scale + change * present).T
+        logits = rows @ (old + change * present).T
         value = weights @ F.cross_entropy(logits, codes, reduction="none")
         value = value + penalty / 2 * change.square().sum()
         value.backward()
@@ -74,54 +73,51 @@ def fit_output_layer(layer, features, codes, weights):
 
     with torch.enable_grad():
         optimizer.step(loss)
-    new = (old + (change * present).detach() / scale).to(layer.weight)
+    new = old + (change * present).detach()
     layer = copy.deepcopy(layer)
-    layer.weight.data, layer.bias.data = new[:, :-1].contiguous(), new[:, -1].contiguous()
+    with torch.no_grad():
+        layer.weight.copy_(new[:, :-1] / size)
+        layer.bias.copy_(new[:, -1])
     return layer
 
 
-def choose_pseudo_labels(layer, features, confidence=MIN_CONFIDENCE):
-    """Return the cells whose predictions are used as labels, and these labels.
+def pseudo_label(layer, features, codes):
+    """Add confident predictions for cells without a label to the labels of others.
 
     A cell is taken if all its views get the same class with a mean probability of at least
-    `confidence`. Of each class the most confident cells are taken, at most twice the median number
-    of cells over the classes found, so that the most frequent class does not take over.
+    `MIN_CONFIDENCE`. Of each class the most confident cells are taken, at most twice the median
+    number of cells over the classes found, so that the most frequent class does not take over.
 
     Parameters
     ----------
     layer : torch.nn.Linear
         Output layer.
     features : torch.Tensor of shape (n, n_views, d)
-    confidence : float
+        Inputs of the layer for the cells without a label.
+    codes : torch.Tensor of shape (n_labelled,)
+        Labels of the other cells.
 
     Returns
     -------
     rows : torch.Tensor of shape (m,)
-    codes : torch.Tensor of shape (m,)
+        Positions of the cells taken.
+    codes : torch.Tensor of shape (n_labelled + m,)
+        The labels given, then the pseudo-labels.
+    weights : torch.Tensor of shape (n_labelled + m,)
+        Weight of each label; they sum to 1. Together pseudo-labels weigh half as much as labels.
     """
     with torch.no_grad():
-        probabilities = layer(features).softmax(2)
-    confidences, codes = probabilities.mean(1).max(1)
-    agreed = (probabilities.argmax(2) == codes[:, None]).all(1)
-    rows = torch.nonzero(agreed & (confidences >= confidence)).flatten()
-    rows = rows[confidences[rows].argsort(descending=True)]
+        probabilities = layer(features).softmax(2).cpu()
+    confidence, found = probabilities.mean(1).max(1)
+    agreed = (probabilities.argmax(2) == found[:, None]).all(1)
+    rows = torch.nonzero(agreed & (confidence >= MIN_CONFIDENCE)).flatten()
+    rows = rows[confidence[rows].argsort(descending=True)]
     if len(rows):
-        counts = torch.bincount(codes[rows])
+        counts = torch.bincount(found[rows])
         most = 2 * int(counts[counts > 0].median())
-        rows = torch.cat([rows[codes[rows] == code][:most] for code in codes[rows].unique()])
-    return rows, codes[rows]
-
-
-def add_pseudo_labels(codes, found):
-    """Return known codes followed by pseudo-labels, and the weight of each; they sum to 1.
-
-    Together the pseudo-labels weigh half as much as the known labels.
-    """
-    if not len(found):
-        return codes, balanced_weights(codes)
-    share = 1 / 3 if len(codes) else 1.0
-    weights = torch.cat([(1 - share) * balanced_weights(codes), share * balanced_weights(found)])
-    return torch.cat([codes, found]), weights
+        rows = torch.cat([rows[found[rows] == code][:most] for code in found[rows].unique()])
+    weights = torch.cat([2 * balanced_weights(codes), balanced_weights(found[rows])])
+    return rows, torch.cat([codes, found[rows]]), weights / weights.sum()
 
 
 def fine_tune(network, cells, rows, codes, weights):

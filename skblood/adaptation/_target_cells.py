@@ -8,9 +8,11 @@ import torch
 from skblood._labels import as_column, encode_labels, is_missing
 from skblood.inference import as_nchw
 
-# Random views of each cell, the cell itself included.
+# Views of each cell, the cell itself included.
 _N_VIEWS = 4
 _BATCH = 64
+# Pixels in a single pass over a sample of the cells.
+_SAMPLE_PIXELS = 2**22
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,11 @@ class TargetCells:
     def unlabelled(self):
         """Positions of the cells without a label."""
         return torch.nonzero(self.codes < 0).flatten()
+
+    def sample(self):
+        """Return random positions of as many cells as fit into one pass."""
+        most = max(16, _SAMPLE_PIXELS // self.images.shape[1:3].numel())
+        return torch.randperm(len(self.images))[:most]
 
     def prepare(self, network, rows, random_view=False):
         """Return the cells at `rows` as the backbones take them, or a random view of them."""
