@@ -1,20 +1,19 @@
 """Adaptation of a fitted classifier to the cells of another laboratory."""
 
-import copy
+from dataclasses import replace
 
 import torch
 from sklearn.utils.validation import check_is_fitted
 
 from skblood._labels import check_lengths
 from skblood.augment import CellAugment
-from skblood.estimators import CellClassifier
+from skblood.estimators import CellClassifier, replace_network
 from skblood.images import CellImages
-from skblood.inference import draw_seed, seeded, to_tensor
+from skblood.inference import draw_seed, replace_spec, seeded, to_tensor
 
 from ._account import Adaptation
 from ._candidates import LabelledChoice, adapt_without_labels
 from ._crop_search import candidate_crops, choose_crop
-from ._interim import read_at_crops, replace_network
 from ._target_cells import TargetCells, encode_partial_labels
 
 
@@ -129,23 +128,24 @@ def adapt(model, X, y=None, *, random_state=None):
     codes = None if y is None else torch.from_numpy(encode_partial_labels(y, model.classes_))
     spec, device = model.spec_, model.predictor_.device
     has_geometry = spec.is_pixels and min(spec.image_shape[:2]) > 1
+    # A smear has no orientation: flips, which are always on, and this rotation give any angle.
+    augment = CellAugment(rotation=45, scale=0.1, color=0.1) if has_geometry else None
     search = has_geometry and not isinstance(X, CellImages)
     crops = candidate_crops(spec.crop) if search else [spec.crop]
-    images = dict(zip(crops, read_at_crops(model, X, crops), strict=True))
-    n_cells = len(images[spec.crop])
-    codes = torch.full((n_cells,), -1) if codes is None else codes
-    check_lengths(X=n_cells, y=len(codes))
-    note = ""
+    read = model.read_images(X, crops=crops) if search else [model.read_images(X)]
+    codes = torch.full((len(read[0]),), -1) if codes is None else codes
+    check_lengths(X=len(read[0]), y=len(codes))
+    images, note = dict(zip(crops, read, strict=True)), ""
     if search:
-        crop, note = choose_crop(_predictor_at_any_crop(model), images, codes)
+        resizing = replace_spec(model.predictor_, spec.with_crop(spec.crop))
+        crop, note = choose_crop(resizing, images, codes)
         spec = spec.with_crop(crop) if note else spec
-    # A smear has no orientation: flips, which are always on, and this rotation give any angle.
-    augment = CellAugment(rotation=45, scale=0.1, colour=0.1) if has_geometry else None
     own, cells = (
         TargetCells(to_tensor(images[crop].pixels, device), codes, augment, device)
         for crop in (model.spec_.crop, spec.crop)
     )
-    network = _copy_network(model, spec, dihedral_views=1).to(device)
+    # Statistics are mixed and measured, and weights trained, on single views.
+    network = replace_spec(model.predictor_, replace(spec, dihedral_views=1)).network
     counts = torch.tensor([*model.training_data_["class_counts"].values()])
     shares = counts / counts.sum()
     with seeded(draw_seed(random_state), device):
@@ -155,31 +155,13 @@ def adapt(model, X, y=None, *, random_state=None):
         else:
             network, steps, reason, scores = adapt_without_labels(network, cells, shares)
             steps = ("crop", *steps) if note else steps
-    network.predict_views = spec.dihedral_views
     adapted = replace_network(model, spec, network)
     n_labelled = torch.bincount(codes[cells.labelled], minlength=len(model.classes_)).tolist()
     adapted.adaptation_ = Adaptation(
         steps,
-        "; ".join(filter(None, (note, reason))),
+        f"{note}; {reason}" if note else reason,
         scores,
         dict(zip(model.classes_.tolist(), n_labelled, strict=True)),
         len(cells.unlabelled),
     )
     return adapted
-
-
-def _predictor_at_any_crop(model):
-    """Return a predictor that takes the images of each crop, whatever their size."""
-    spec = model.spec_
-    if spec.image_size is not None:
-        return model.predictor_
-    spec = spec.with_crop(spec.crop)
-    return replace_network(model, spec, _copy_network(model, spec)).predictor_
-
-
-def _copy_network(model, spec, dihedral_views=None):
-    """Return a copy of the model's network that works at the image size of `spec`."""
-    network = copy.deepcopy(model.predictor_.network)
-    network.image_size = spec.image_size
-    network.predict_views = dihedral_views or spec.dihedral_views
-    return network

@@ -78,7 +78,7 @@ class TestOtherTypes:
             encode(value)
 
     def test_augmentation(self):
-        value = CellAugment(flip=False, shift=0.5, rotation=90, scale=0.25, colour=0.0)
+        value = CellAugment(flip=False, shift=0.5, rotation=90, scale=0.25, color=0.0)
         assert repr(through_json(value)) == repr(value)
         assert isinstance(plain(value), str)
 
