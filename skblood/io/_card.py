@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import textwrap
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,14 +21,34 @@ _PACKAGES = ("skblood", "torch", "timm", "torchvision", "scikit-learn", "numpy",
 _PBC = "basophil eosinophil erythroblast ig lymphocyte monocyte neutrophil platelet".split()
 # A class with fewer training images is named among the limits.
 _FEW = 50
-# Confusions that are listed.
-_MAX_CONFUSIONS = 5
 # Channels whose statistics are given; more of them are the columns of a table.
 _MAX_CHANNELS = 4
 # Parameters that are the user's own paths or say nothing of the model; weights are in the spec.
 _NOT_LISTED = {"memory", "verbose", "weights"}
 # The address of an object, as its repr has it.
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+_HEAD = """---
+library_name: skblood
+pipeline_tag: {task}
+---
+
+# Model card: {name}
+
+It {does}. For research use; not a medical device."""
+_LIMITS = """\
+- For research use. It is not a medical device, and nothing here shows that it is fit for
+  diagnosis.
+- It is for images like its training images. Another laboratory, stain, microscope, camera or crop
+  can lower every score: evaluate it on images from there first."""
+_CLASSIFIER_LIMITS = """
+- It knows {} classes and assigns one of them to every image, even to a cell of another kind, two
+  cells, or none.
+- Trust its probabilities only as far as an evaluation supports them, on images like those of the
+  evaluation."""
+_PBC_LIMITS = """
+- Its classes are those of PBC and BloodMNIST. BloodMNIST is made of the images of PBC: a model
+  trained on one has seen test images of the other."""
 
 
 def model_card(model, *, evaluation=None):
@@ -77,7 +98,15 @@ def model_card(model, *, evaluation=None):
     ## Intended use and limits
     ## Versions
     """
-    reports = _named_reports(evaluation)
+    if isinstance(evaluation, EvaluationReport):
+        evaluation = {None: evaluation}
+    if not (evaluation is None or isinstance(evaluation, Mapping)) or not all(
+        isinstance(report, EvaluationReport) for report in (evaluation or {}).values()
+    ):
+        raise TypeError(
+            "evaluation must be an EvaluationReport, as skblood.evaluation.evaluate returns it, or "
+            f"a dict of them by name; got {type(evaluation).__name__}."
+        )
     if not isinstance(model, (CellModel, Pipeline)):
         raise TypeError(
             f"A card describes an estimator of skblood or a Pipeline, not {type(model).__name__}. "
@@ -88,17 +117,21 @@ def model_card(model, *, evaluation=None):
     for each in (model, *ours):
         check_is_fitted(each)
     trained = [each for each in ours if hasattr(each, "training_data_")]
-    parts = [_head(model, ours), "## Model", *_steps(model, steps), *_of_each(_model, ours)]
-    if trained:
-        parts += ["## Training data", *_of_each(_training_data, trained)]
-        parts += ["## Training", *_of_each(_training, trained)]
-    if hasattr(model, "classes_"):
-        last = steps[-1] if steps[-1] in trained else None
-        parts += ["## Evaluation", *_evaluation(reports, last)]
-    if ours:
-        parts += ["## Preprocessing", *_of_each(_preprocessing, ours)]
-    parts += ["## Intended use and limits", bullets(_limits(model, trained))]
-    parts += ["## Versions", *_versions()]
+    classifies = hasattr(model, "classes_")
+    last = steps[-1] if steps[-1] in trained else None
+    sections = {
+        "Model": [*_steps(model, steps), *_of_each(_model, ours)],
+        "Training data": _of_each(_training_data, trained),
+        "Training": _of_each(_training, trained),
+        "Evaluation": _evaluation(evaluation, last) if classifies else (),
+        "Preprocessing": _of_each(_preprocessing, ours),
+        "Intended use and limits": [_limits(model, trained)],
+        "Versions": _versions(),
+    }
+    parts = [_head(model, ours)]
+    for title, paragraphs in sections.items():
+        if paragraphs := list(paragraphs):
+            parts += [f"## {title}", *paragraphs]
     return "\n\n".join(parts) + "\n"
 
 
@@ -117,33 +150,16 @@ def _of_each(describe, estimators):
         yield from describe(each)
 
 
-def _named_reports(evaluation):
-    if evaluation is None:
-        return {}
-    reports = evaluation if isinstance(evaluation, Mapping) else {None: evaluation}
-    for report in reports.values():
-        if not isinstance(report, EvaluationReport):
-            raise TypeError(
-                "evaluation must be an EvaluationReport, as skblood.evaluation.evaluate returns "
-                f"it, or a dict of them by name; got {type(report).__name__}."
-            )
-    return reports
-
-
 def _head(model, ours):
     sees_images = bool(ours) and ours[0].spec_.is_pixels
+    what = "images of single blood cells" if sees_images else "rows of numbers"
     if hasattr(model, "classes_"):
         task = "image-classification" if sees_images else "tabular-classification"
-        does = f"classifies {{}} into {len(model.classes_)} classes"
+        does = f"classifies {what} into {len(model.classes_)} classes"
     else:
         task = "image-feature-extraction" if sees_images else "feature-extraction"
-        does = "turns {} into features"
-    what = "images of single blood cells" if sees_images else "rows of numbers"
-    return (
-        f"---\nlibrary_name: skblood\npipeline_tag: {task}\n---\n\n"
-        f"# Model card: {type(model).__name__}\n\n"
-        f"It {does.format(what)}. For research use; not a medical device."
-    )
+        does = f"turns {what} into features"
+    return _HEAD.format(task=task, name=type(model).__name__, does=does)
 
 
 def _steps(model, steps):
@@ -158,8 +174,7 @@ def _model(ours):
     size = sum(each.numel() for each in ours.predictor_.network.parameters())
     rows = [("estimator", type(ours).__name__)]
     rows += [("backbone", text) for text in _backbones(ours)]
-    rows += [("parameters of the network", f"{size:,}")]
-    yield table(("what", "value"), rows)
+    yield table(("what", "value"), [*rows, ("parameters of the network", f"{size:,}")])
     given, defaults = ours.get_params(deep=False), type(ours)().get_params(deep=False)
     settings = [
         (name, _ADDRESS.sub("", repr(value)))
@@ -175,26 +190,22 @@ def _model(ours):
 
 def _backbones(ours):
     sources = {None: "random weights", "default": "its published weights"}
-    sources["pbc"] = "the pretrained weights pbc"
     extents = {"all": "all of it trained", "head": "none of it trained"}
     if any("contrastive" in epoch.values() for epoch in getattr(ours, "history_", ())):
         extents["head"] = "trained by contrastive learning, then frozen"
     for backbone in ours.spec_.backbones:
-        if backbone.name == "pixels":
-            continue
         source = f"the weights of {str(backbone.weights).removeprefix('file:')}"
         extent = extents.get(backbone.trained, f"its last {backbone.trained} stages trained")
-        yield f"{backbone.name}, from {sources.get(backbone.weights, source)}, {extent}"
+        if backbone.name != "pixels":
+            yield f"{backbone.name}, from {sources.get(backbone.weights, source)}, {extent}"
 
 
 def _training_data(ours):
     data = ours.training_data_
-    yield (
-        f"{data['n_images']:,} training images and {data['n_validation_images']:,} validation "
-        "images."
-    )
-    counts = data["class_counts"].items()
-    yield table(("class", "training images"), [(label, f"{n:,}") for label, n in counts])
+    n_images, n_validation = data["n_images"], data["n_validation_images"]
+    yield f"{n_images:,} training images and {n_validation:,} validation images."
+    counts = [(label, f"{n:,}") for label, n in data["class_counts"].items()]
+    yield table(("class", "training images"), counts)
     yield (
         "SHA-256 of the decoded training images with their classes, independent of their order: "
         f"`{data['fingerprint']}`"
@@ -212,25 +223,23 @@ def _training(ours):
 
 
 def _adaptation(done):
-    labels = [f"{as_text(label)} {n:,}" for label, n in done.n_labelled.items() if n]
-    cells = f"{sum(done.n_labelled.values()):,} labelled cells"
-    cells += f" ({', '.join(labels)})" if labels else ""
-    cells += f" and {done.n_unlabelled:,} unlabelled ones"
-    if not done.steps:
-        return f"An adaptation to {cells} changed nothing: {as_text(done.reason)}."
-    steps = ", ".join(map(as_text, done.steps))
-    return f"**Adapted** after the training to {cells}, by {steps}. Reason: {as_text(done.reason)}."
+    counts = [f"{as_text(label)} {n:,}" for label, n in done.n_labelled.items() if n]
+    labelled = f" ({', '.join(counts)})" if counts else ""
+    cells = (
+        f"{sum(done.n_labelled.values()):,} labelled{labelled} and {done.n_unlabelled:,} unlabelled"
+    )
+    steps = ", ".join(map(as_text, done.steps)) or "nothing was changed"
+    return f"**Adapted** after the training to {cells} cells: {steps}. Why: {as_text(done.reason)}"
 
 
 def _evaluation(reports, trained):
     if not reports:
         yield "**Not evaluated** on images that had no part in the training."
-        if trained is not None:
-            yield from _validation(trained)
+        yield from _validation(trained) if trained else ()
+        return
     for name, report in reports.items():
-        if name is not None:
-            yield f"### {as_text(name)}"
-        yield from _report(report)
+        yield from () if name is None else [f"### {as_text(name)}"]
+        yield textwrap.indent(str(report), "    ")  # a block of code, whatever labels hold
 
 
 def _validation(ours):
@@ -248,103 +257,47 @@ def _validation(ours):
         )
 
 
-def _report(report):
-    per = f" of {report.n_groups:,} groups" if report.n_groups else ""
-    level = f"{100 * report.confidence_level:.4g}% interval"
-    yield f"{report.n_images:,} images{per}."
-    yield table(
-        ("score", "value", level),
-        [(name, *_cells(estimate)) for name, estimate in report.scores.items()],
-    )
-    heads = [head for name in report.class_scores for head in (name, level)]
-    each = zip(report.classes, report.support, *report.class_scores.values(), strict=True)
-    yield table(
-        ("class", "images", *heads),
-        [
-            (label, f"{n:,}", *(cell for estimate in estimates for cell in _cells(estimate)))
-            for label, n, *estimates in each
-        ],
-    )
-    if report.confusions:
-        yield "Most frequent confusions:"
-        yield bullets(
-            f"{each.count:,} {as_text(each.true)} ({each.share:.1%}) taken for "
-            f"{as_text(each.predicted)}"
-            for each in report.confusions[:_MAX_CONFUSIONS]
-        )
-
-
-def _cells(estimate):
-    value, _, interval = str(estimate).partition(" ")
-    return value, interval.strip("[]").replace(", ", " to ")
-
-
 def _preprocessing(ours):
     spec = ours.spec_
     height, width, n_channels = spec.image_shape
-    items = [f"Rows of {n_channels * height * width} numbers."]
-    if spec.is_pixels:
-        colors = {1: "gray", 3: "RGB"}.get(n_channels, f"{n_channels} channels")
-        items = [f"Pixels in 0..255 (uint8), or in 0..1 (float); {colors}."]
-        if spec.image_size is None:
-            items += ["Size: {} x {} px (height x width), as given.".format(*spec.input_shape)]
-        if spec.crop < 1:
-            items += [f"Cropped to {spec.crop:.4g} of each side, around the center."]
-        elif spec.crop > 1:
-            items += [f"Extended by reflection to {spec.crop:.4g} times each side."]
-        if spec.image_size is not None:
-            items += [
-                f"Resized to {height} x {width} px (height x width), {spec.interpolation} with "
-                "antialiasing."
-            ]
-        items += ["Divided by 255."]
-    modules = ours.predictor_.network.backbones
-    items += map(_standardization, spec.backbones, (each.standardize for each in modules))
-    if spec.dihedral_views > 1:
-        items += [f"Logits are averaged over {spec.dihedral_views} dihedral views of each image."]
-    yield bullets(dict.fromkeys(items))
+    resized = f"{height} x {width} px (height x width), {spec.interpolation} with antialiasing"
+    given = "{} x {} px (height x width), as given".format(*spec.input_shape)
+    colors = {1: "gray", 3: "RGB"}.get(n_channels, f"{n_channels} channels")
+    lines = {
+        f"Pixels in 0..255 (uint8), or in 0..1 (float); {colors}.": True,
+        f"Size: {given}.": spec.image_size is None,
+        f"Cropped to {spec.crop:.4g} of each side, around the center.": spec.crop < 1,
+        f"Extended by reflection to {spec.crop:.4g} times each side.": spec.crop > 1,
+        f"Resized to {resized}.": spec.image_size is not None,
+        "Divided by 255.": True,
+    }
+    if not spec.is_pixels:
+        lines = {f"Rows of {height * width * n_channels} numbers.": True}
+    for backbone, module in zip(spec.backbones, ours.predictor_.network.backbones, strict=True):
+        lines[_standardization(backbone, module.standardize)] = True
+    views = f"Logits are averaged over {spec.dihedral_views} dihedral views of each image."
+    lines[views] = spec.dihedral_views > 1
+    yield bullets(line for line, holds in lines.items() if holds)
 
 
 def _standardization(backbone, module):
     if backbone.standardize == "image":
         return "Each image standardized by its own darkest and brightest spot, per channel."
-    n_channels = len(module.mean)
-    if n_channels > _MAX_CHANNELS:
-        return f"Each of the {n_channels} standardized by its mean and deviation in training."
-    mean, std = (
-        ", ".join(f"{value:.4g}" for value in values.tolist())
-        for values in (module.mean, module.std)
-    )
+    if len(module.mean) > _MAX_CHANNELS:
+        return f"Each of the {len(module.mean)} standardized by its mean and deviation in training."
+    mean, std = (", ".join(f"{v:.4g}" for v in each.tolist()) for each in (module.mean, module.std))
     return f"Standardized per channel: mean {mean}; standard deviation {std}."
 
 
 def _limits(model, trained):
-    yield (
-        "For research use. It is not a medical device, and nothing here shows that it is fit for "
-        "diagnosis."
-    )
-    yield (
-        "It is for images like its training images. Another laboratory, stain, microscope, camera "
-        "or crop can lower every score: evaluate it on images from there first."
-    )
+    text = _LIMITS
     if hasattr(model, "classes_"):
-        yield (
-            f"It knows {len(model.classes_)} classes and assigns one of them to every image, even "
-            "to a cell of another kind, two cells, or none."
-        )
-        yield (
-            "Trust its probabilities only as far as an evaluation supports them, on images like "
-            "those of the evaluation."
-        )
-        if sorted(map(str, model.classes_)) == _PBC:
-            yield (
-                "Its classes are those of PBC and BloodMNIST. BloodMNIST is made of the images of "
-                "PBC: a model trained on one has seen test images of the other."
-            )
+        text += _CLASSIFIER_LIMITS.format(len(model.classes_))
+        text += _PBC_LIMITS if sorted(map(str, model.classes_)) == _PBC else ""
     counts = [pair for each in trained for pair in each.training_data_["class_counts"].items()]
-    few = [f"{as_text(label)} ({n:,})" for label, n in counts if n < _FEW]
-    if few:
-        yield f"It has seen few training images (fewer than {_FEW}) of {', '.join(few)}."
+    if few := [f"{as_text(label)} ({n:,})" for label, n in counts if n < _FEW]:
+        text += f"\n- It has seen few training images (fewer than {_FEW}) of {', '.join(few)}."
+    return text
 
 
 def _versions():

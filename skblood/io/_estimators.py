@@ -17,37 +17,31 @@ from ._spec_decoder import decode_spec
 from ._values import decode, encode, plain, short
 
 _ESTIMATORS = {
-    cls.__name__: cls
-    for cls in (
-        estimators.CellEmbedder,
-        estimators.ContrastiveCellClassifier,
-        estimators.HybridFeatureClassifier,
-        estimators.MLPCellClassifier,
-        estimators.TransferCellClassifier,
-    )
+    name: cls
+    for name, cls in vars(estimators).items()
+    if isinstance(cls, type) and issubclass(cls, estimators.CellModel)
 }
-# A parameter that names a folder of this computer, which is nobody else's business.
-_FOLDER = "memory"
-# Characters of a parameter as JSON, at most.
-_MAX_PARAMETER = 2**20
-
-# Fitted attributes in a file, with their types; all others follow from the spec.
-_OF_CLASSIFIERS = {
+# Fitted attributes in a file, with their types. All others follow from the spec.
+FITTED = {
+    "device_": str,
     "classes_": np.ndarray,
     "history_": History,
     "n_iter_": int,
     "best_epoch_": int,
     "training_data_": dict,
-}
-_OPTIONAL = {
     "feature_names_in_": np.ndarray,
     "adaptation_": Adaptation,
     "_sklearn_output_config": dict,
 }
-FITTED = {"device_": str, **_OF_CLASSIFIERS, **_OPTIONAL}
-_FROM_SPEC = {"net_", "network_", "spec_", "predictor_", "n_features_in_"}
-_FROM_SPEC |= {"image_shape_", "image_size_", "crop_"}
+_OF_CLASSIFIERS = ("classes_", "history_", "n_iter_", "best_epoch_", "training_data_")
+_OPTIONAL = {"feature_names_in_", "adaptation_", "_sklearn_output_config"}
+_FROM_SPEC = {"image_shape_", "image_size_", "crop_", "n_features_in_"}
+_FROM_SPEC |= {"net_", "network_", "spec_", "predictor_"}
 _TRAINING_DATA = {"n_images", "n_validation_images", "class_counts", "fingerprint"}
+# A parameter that names a folder of this computer.
+_FOLDER = "memory"
+# Characters of a parameter as JSON, at most.
+_MAX_PARAMETER = 2**20
 
 
 def is_ours(model):
@@ -130,29 +124,20 @@ def readable(document, tensors):
         If the document is not as `describe` writes it.
     """
     _, parameters, spec, attributes = _decode_document(document, tensors)
-    attributes |= {
-        "image_shape_": spec.image_shape,
-        "image_size_": spec.image_size,
-        "crop_": spec.crop,
-        "n_features_in_": math.prod(spec.input_shape),
+    attributes["image_shape_"], attributes["image_size_"] = spec.image_shape, spec.image_size
+    attributes["crop_"], attributes["n_features_in_"] = spec.crop, math.prod(spec.input_shape)
+    preprocessing = {
+        "crop": spec.crop,
+        "image_size": spec.image_size,
+        "interpolation": spec.interpolation,
+        "range": [0, 1],
+        "backbones": [
+            _standardization(each, tensors, f"backbones.{i}.standardize.")
+            for i, each in enumerate(spec.backbones)
+        ],
     }
-    backbones = [
-        _standardization(each, tensors, f"backbones.{i}.standardize.")
-        for i, each in enumerate(spec.backbones)
-    ]
-    return {
-        "class": document["class"],
-        "parameters": plain(parameters),
-        "spec": document["spec"],
-        "attributes": plain(attributes),
-        "preprocessing": {
-            "crop": spec.crop,
-            "image_size": plain(spec.image_size),
-            "interpolation": spec.interpolation,
-            "range": [0, 1],
-            "backbones": backbones,
-        },
-    }
+    decoded = {"parameters": parameters, "attributes": attributes, "preprocessing": preprocessing}
+    return plain(document | decoded)
 
 
 def _encode_parameters(model):
@@ -177,16 +162,12 @@ def _decode_document(document, tensors):
     expected = {"class", "parameters", "spec", "attributes"}
     if set(document) != expected:
         raise ValueError(f"it must hold {sorted(expected)}, and holds {short(sorted(document))}")
-    name = document["class"]
-    cls = _ESTIMATORS.get(name) if isinstance(name, str) else None
-    if cls is None:
-        raise ValueError(f"{short(name)} is not an estimator of this version of skblood")
-    if not all(isinstance(document[key], dict) for key in ("parameters", "attributes")):
-        raise ValueError("its parameters or attributes are not an object")
+    if (cls := _ESTIMATORS.get(str(document["class"]))) is None:
+        raise ValueError(f"{short(document['class'])} is not an estimator of this version")
     parameters = {name: decode(value) for name, value in document["parameters"].items()}
     known = cls().get_params(deep=False).keys() - {_FOLDER}
-    if unknown := sorted(parameters.keys() - known):
-        raise ValueError(f"{cls.__name__} has no parameters {short(unknown)}")
+    if unknown := parameters.keys() - known:
+        raise ValueError(f"{cls.__name__} has no parameters {short(sorted(unknown))}")
     spec = decode_spec(document["spec"], len(tensors))
     if is_classifier(cls()) != (spec.head is not None):
         raise ValueError(f"its spec is not that of a {cls.__name__}")
@@ -196,33 +177,25 @@ def _decode_document(document, tensors):
 def _decode_attributes(stored, spec):
     attributes = {name: decode(value) for name, value in stored.items()}
     needed = {"device_", *(_OF_CLASSIFIERS if spec.head else ())}
-    if odd := (needed ^ attributes.keys()) - _OPTIONAL.keys():
+    if odd := (needed ^ attributes.keys()) - _OPTIONAL:
         raise ValueError(f"its attributes {short(sorted(odd))} are missing or unknown")
     for name, value in attributes.items():
-        if not _is_valid(name, value, attributes, spec):
+        if type(value) is not FITTED[name]:
             raise ValueError(f"its attribute {name} is {short(value)}")
+    if spec.head:
+        classes, history, n_iter, best_epoch, data = (attributes[name] for name in _OF_CLASSIFIERS)
+        if classes.tolist() != list(spec.classes) or not _TRAINING_DATA <= data.keys():
+            raise ValueError("its classes_ or training_data_ do not fit the network")
+        if not 1 <= best_epoch <= n_iter == len(history):
+            raise ValueError("its history_, n_iter_ and best_epoch_ do not fit one another")
     return attributes
 
 
-def _is_valid(name, value, attributes, spec):
-    if type(value) is not FITTED[name]:
-        return False
-    if name == "classes_":
-        return value.tolist() == list(spec.classes) and np.array_equal(np.unique(value), value)
-    if name == "history_":
-        return len(value) == attributes["n_iter_"] > 0
-    if name == "best_epoch_":
-        return 1 <= value <= attributes["n_iter_"]
-    if name == "training_data_":
-        return set(value) >= _TRAINING_DATA
-    if name == "_sklearn_output_config":
-        return value in [{"transform": kind} for kind in (None, "default", "pandas", "polars")]
-    return True
-
-
 def _check_tensors(found, wanted):
-    layouts = [{name: (t.dtype, t.shape) for name, t in each.items()} for each in (found, wanted)]
-    found, wanted = layouts
+    found, wanted = (
+        {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in each.items()}
+        for each in (found, wanted)
+    )
     if odd := [n for n in found.keys() | wanted.keys() if found.get(n) != wanted.get(n)]:
         name = min(odd)
         raise ValueError(

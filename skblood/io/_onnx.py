@@ -132,22 +132,14 @@ def _check_packages():
 
 
 def _check_model(model):
-    if isinstance(model, CellModel):
-        check_is_fitted(model)
-        return
-    advice = "Give one of them."
-    steps = [name for name, step in getattr(model, "steps", ()) if isinstance(step, CellModel)]
-    if steps:
-        advice = (
-            f"Export its step named_steps[{steps[0]!r}], and do the other steps where the file is "
-            "used."
+    if not isinstance(model, CellModel):
+        raise TypeError(
+            "export_onnx takes a fitted classifier or embedder of skblood, not "
+            f"{type(model).__name__}. Of a Pipeline, export the step that is one "
+            "(model.named_steps[...]), and do the other steps where the file is used; of a "
+            "search, export its best_estimator_."
         )
-    elif isinstance(getattr(model, "best_estimator_", None), CellModel):
-        advice = "Export its best_estimator_."
-    raise TypeError(
-        "export_onnx takes a fitted classifier or embedder of skblood, not "
-        f"{type(model).__name__}. {advice}"
-    )
+    check_is_fitted(model)
 
 
 def _input_contract(spec):

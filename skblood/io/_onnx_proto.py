@@ -11,7 +11,6 @@ import torch
 _OPSET = 18
 # protobuf is limited to 2 GiB; everything but weights is small.
 _MAX_BYTES = 2**31 - 2**24
-_LOGGERS = ("torch", "onnx_ir", "onnxscript")
 
 
 def make_proto(module, example, axes, names):
@@ -100,14 +99,11 @@ def _check_bytes(module):
 @contextmanager
 def _silence():
     """Suppress the exporter's output, warnings and log messages."""
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
-    levels = [logger.level for logger in loggers]
+    disabled = logging.root.manager.disable
     with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
+        logging.disable()
         try:
             yield
         finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
+            logging.disable(disabled)

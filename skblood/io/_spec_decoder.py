@@ -32,42 +32,28 @@ def decode_spec(stored, n_tensors):
     ValueError
         If a field is missing, unknown, or has a value that no `fit` writes.
     """
-    _check_fields(NetworkSpec, stored, _NETWORK)
     backbones = [_decode(BackboneSpec, each, _BACKBONE) for each in stored["backbones"]]
     head = stored["head"]
     if head is not None:
         head = _decode(HeadSpec, head, _HEAD)
-    spec = _make(NetworkSpec, {**stored, "backbones": backbones, "head": head})
-    if max(len(backbones), len(head.hidden_layer_sizes) if head else 0) > n_tensors:
-        raise ValueError(f"its NetworkSpec has more parts than its {n_tensors} tensors")
+    spec = _decode(NetworkSpec, {**stored, "backbones": backbones, "head": head}, _NETWORK)
+    sizes = head.hidden_layer_sizes if head else ()
+    if not 1 <= max(len(backbones), len(sizes)) <= n_tensors:
+        raise ValueError(f"its network has more or fewer parts than its {n_tensors} tensors")
     if (spec.head is None) != (spec.classes is None):
-        raise ValueError("its NetworkSpec must have both head and classes, or neither")
+        raise ValueError("its network must have both head and classes, or neither")
     if spec.image_size not in (None, spec.image_shape[:2]):
-        raise ValueError("image_size in its NetworkSpec is not that of image_shape")
-    if math.prod(spec.image_shape) > _MAX_IMAGE:
-        raise ValueError(
-            f"its images have shape {short(spec.image_shape)}; at most {_MAX_IMAGE:,} numbers are "
-            "read"
-        )
+        raise ValueError("image_size of its network is not that of image_shape")
     return spec
 
 
 def _decode(cls, stored, checks):
-    _check_fields(cls, stored, checks)
-    return _make(cls, stored)
-
-
-def _make(cls, stored):
-    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()})
-
-
-def _check_fields(cls, stored, checks):
-    if not isinstance(stored, dict) or set(stored) != set(checks):
-        found = sorted(stored) if isinstance(stored, dict) else stored
-        raise ValueError(f"its {cls.__name__} must hold {sorted(checks)}, not {short(found)}")
+    if set(stored) != set(checks):
+        raise ValueError(f"its {cls.__name__} holds {short(sorted(stored))}")
     for name, is_valid in checks.items():
         if not is_valid(stored[name]):
-            raise ValueError(f"{name} in its {cls.__name__} is {short(stored[name])}")
+            raise ValueError(f"{name} of its {cls.__name__} is {short(stored[name])}")
+    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()})
 
 
 def _is_count(value):
@@ -75,7 +61,7 @@ def _is_count(value):
 
 
 def _is_shape(value, n):
-    return isinstance(value, list) and len(value) == n and all(map(_is_count, value))
+    return type(value) is list and len(value) == n and all(map(_is_count, value))
 
 
 def _is_name(value):
@@ -87,7 +73,7 @@ def _is_number(value, low, high):
 
 
 def _is_classes(value):
-    kinds = {type(label) for label in value} if isinstance(value, list) else set()
+    kinds = {type(label) for label in value}
     return len(kinds) == 1 and kinds <= {bool, int, float, str} and len(set(value)) > 1
 
 
@@ -98,17 +84,17 @@ _BACKBONE = {
     "standardize": lambda v: v in ("channel", "image"),
 }
 _HEAD = {
-    "hidden_layer_sizes": lambda v: isinstance(v, list) and all(map(_is_count, v)),
+    "hidden_layer_sizes": lambda v: type(v) is list and all(map(_is_count, v)),
     "dropout": lambda v: _is_number(v, 0, 1),
-    "activation": lambda v: isinstance(v, str) and v in ACTIVATIONS,
+    "activation": lambda v: v in [*ACTIVATIONS],
     "batch_norm": lambda v: isinstance(v, bool),
 }
 _NETWORK = {
-    "backbones": lambda v: isinstance(v, list) and len(v) > 0,
-    "head": lambda v: v is None or isinstance(v, dict),
+    "backbones": lambda v: len(v) > 0,
+    "head": lambda v: True,
     "classes": lambda v: v is None or _is_classes(v),
     "input_shape": lambda v: _is_shape(v, 3),
-    "image_shape": lambda v: _is_shape(v, 3),
+    "image_shape": lambda v: _is_shape(v, 3) and math.prod(v) <= _MAX_IMAGE,
     "is_pixels": lambda v: isinstance(v, bool),
     "image_size": lambda v: v is None or _is_shape(v, 2),
     "crop": lambda v: _is_number(v, *CROP_RANGE),
