@@ -2,6 +2,8 @@
 
 import numpy as np
 import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from sklearn.utils import column_or_1d
 
 from skblood.images import to_numpy
@@ -129,6 +131,33 @@ def encode_groups(groups, n_images, name="groups"):
     values = plain_list(column)
     places = {value: place for place, value in enumerate(dict.fromkeys(values))}
     return list(places), np.array([places[value] for value in values], np.int64)
+
+
+def join_groups(n, pairs, groups=None):
+    """Return one id for all images that pairs or groups connect, directly or through others.
+
+    Parameters
+    ----------
+    n : int
+        Number of images.
+    pairs : array-like of int of shape (m, 2)
+        Positions of images that belong together, such as copies.
+    groups : array-like of shape (n,), default=None
+        Identifiers of patients or slides.
+
+    Returns
+    -------
+    joined : ndarray of int of shape (n,)
+        Numbered from 0 in order of first appearance.
+    """
+    pairs = np.asarray(pairs, dtype=int).reshape(-1, 2)
+    if groups is not None:
+        _, first, codes = np.unique(
+            encode_groups(groups, n)[1], return_index=True, return_inverse=True
+        )
+        pairs = np.concatenate([pairs, np.stack([first[codes], np.arange(n)], axis=1)])
+    links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
+    return connected_components(links, directed=False)[1].astype(int)
 
 
 def plain_list(values):

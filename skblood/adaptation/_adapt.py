@@ -152,7 +152,7 @@ def _has_frame(model):
 def _read_cells(model, X, codes):
     images = model._read_to_predict(X)
     # A smear has no up: a half turn is within reach by flips, and any angle by these.
-    changes = CellAugment(rotation=45, scale=0.1, colour=0.1)
+    changes = CellAugment(rotation=45, scale=0.1, color=0.1)
     augment = changes if _has_frame(model) else None
     device = resolve_device(model.device)
     return Cells(to_tensor(images, device), codes, augment, device)

@@ -25,7 +25,7 @@ _VERSION = 1
 _MAX_THREADS = 16
 
 
-def read_files(paths, finish, channels, store=None, settings=()):
+def read_files(paths, finish, channels):
     """Read image files with several threads, keeping their order.
 
     Parameters
@@ -35,43 +35,66 @@ def read_files(paths, finish, channels, store=None, settings=()):
         Applied to each uint8 image (h, w, c) in its thread, so that a large one can be made small
         before the next is read.
     channels : {1, 3}
-    store : skblood.FeatureStore, default=None
-        Where what `finish` makes of a file's content is looked up before, and kept.
-    settings : tuple
-        What that depends on, besides this package.
 
     Returns
     -------
-    images : list
-        The results of ``finish``; None for what cannot be read.
+    results : list
+        What ``finish`` returned; None for what cannot be read.
     reasons : dict of int to str
         Position -> why it cannot be read.
     """
-    if store is None:
-        return _try_all(lambda path: finish(_read_file(path, channels)), paths)
+    return _try_all(lambda path: finish(_read_file(path, channels)), paths)
+
+
+def read_stored_files(paths, finish, channels, store, settings):
+    """Read image files as :func:`read_files` does, each once, through a store.
+
+    Parameters
+    ----------
+    paths, channels
+        As in :func:`read_files`.
+    finish : callable
+        Makes several uint8 images of each.
+    store : skblood.FeatureStore
+        Where the images are looked up by the content of the file, and kept.
+    settings : list of tuple
+        What each of the images depends on, besides the file and this package.
+
+    Returns
+    -------
+    results : list of list of ndarray
+    reasons : dict of int to str
+    """
     keys, reasons = _try_all(file_key, paths)
     there = [i for i in range(len(paths)) if i not in reasons]
     if not there:
         return keys, reasons
-    why = {}  # by key: files of the same content are decoded once
+    decoded, why = {}, {}  # by key: files of the same content are decoded once
 
     def decode_unchanged(i):
-        image = finish(_read_file(paths[i], channels))
+        images = finish(_read_file(paths[i], channels))
         if file_key(paths[i]) != keys[i]:
             raise ValueError("changed while it was read")
-        return image
-
-    def decode(rows):
-        chosen = [there[row] for row in rows]
-        images, failed = _try_all(decode_unchanged, chosen)
-        why.update({keys[chosen[j]]: reason for j, reason in failed.items()})
         return images
 
+    def decode(rows, column):
+        chosen = [there[row] for row in rows]
+        new = [i for i in chosen if keys[i] not in decoded]
+        results, failed = _try_all(decode_unchanged, new)
+        decoded.update((keys[i], images) for i, images in zip(new, results, strict=True))
+        why.update((keys[new[j]], reason) for j, reason in failed.items())
+        images = [decoded[keys[i]] for i in chosen]
+        return [made if made is None else made[column] for made in images]
+
     versions = (_VERSION, PIL.__version__, torch.__version__)
-    kept = store.fetch_images((*versions, *settings), [keys[i] for i in there], decode)
-    images = dict(zip(there, kept, strict=True))
-    reasons |= {i: why[keys[i]] for i, image in images.items() if image is None}
-    return [images.get(i) for i in range(len(paths))], reasons
+    file_keys = [keys[i] for i in there]
+    columns = [
+        store.fetch_images((*versions, *facts), file_keys, partial(decode, column=column))
+        for column, facts in enumerate(settings)
+    ]
+    results = dict(zip(there, zip(*columns, strict=True), strict=True))
+    reasons |= {i: why[keys[i]] for i in there if keys[i] in why}
+    return [results.get(i) for i in range(len(paths))], reasons
 
 
 def read_pil_images(images, finish, channels):

@@ -1,12 +1,14 @@
 """The way from images of any form to one uint8 array (n, h, w, c)."""
 
+from functools import partial
+
 from PIL import Image
 from tqdm.auto import tqdm
 
 from ._arrays import array_to_image, stack_to_images
 from ._channels import check_channels
 from ._crop import check_crop, crop_image
-from ._files import read_files, read_pil_images
+from ._files import read_files, read_pil_images, read_stored_files
 from ._forms import (
     PATH,
     PIL,
@@ -18,7 +20,7 @@ from ._forms import (
     single_message,
 )
 from ._resize import check_interpolation, check_size, resize_images
-from ._stack import ImageStack
+from ._stack import ImageStack, chunk_size
 
 
 def read_images(
@@ -93,21 +95,89 @@ def read_images(
     >>> read_images(cells, size=(64, 64)).shape
     (2, 64, 64, 3)
     """
-    check_crop(crop)
+    return read_crops(
+        X,
+        [crop],
+        size=size,
+        channels=channels,
+        interpolation=interpolation,
+        store=store,
+        unreadable=unreadable,
+        progress=progress,
+    )[0]
+
+
+def read_crops(
+    X,
+    crops,
+    *,
+    size=None,
+    channels=None,
+    interpolation="bilinear",
+    store=None,
+    unreadable=None,
+    progress=False,
+):
+    """Read images once and crop them in several ways.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, h, w) or (n, h, w, c), or sequence of n images
+        As in :func:`read_images`.
+    crops : sequence of float in [0.01, 4]
+        At least one; see `crop` of :func:`read_images`.
+    size, channels, interpolation, store, unreadable, progress
+        As in :func:`read_images`.
+
+    Returns
+    -------
+    list of ndarray of shape (n, h, w, c), dtype uint8
+        One array for each crop, equal to what :func:`read_images` returns for it. Each file and
+        PIL image is decoded once; with `store`, only if one of its crops is not stored. What
+        cannot be read is left out of all arrays.
+
+    Raises
+    ------
+    ValueError, OSError
+        As in :func:`read_images`.
+
+    Notes
+    -----
+    Beside the results, no more than 256 images, or 64 MiB of their crops, are in memory at a time.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skblood.images import read_crops
+    >>> cells = np.zeros((2, 40, 40, 3), np.uint8)
+    >>> [images.shape for images in read_crops(cells, [1, 0.5])]
+    [(2, 40, 40, 3), (2, 20, 20, 3)]
+    """
+    crops = list(crops)
+    if not crops:
+        raise ValueError("crops is empty. Pass one number or more, e.g. [1.0].")
+    for crop in crops:
+        check_crop(crop)
     size = None if size is None else check_size(size)
     check_channels(channels)
     check_interpolation(interpolation)
     form, images = classify(X)
     if form == TABLE:
-        raise ValueError("X is no sequence of images. fold_rows takes tables of numbers.")
+        raise ValueError("X is no sequence of images. unflatten_rows takes tables of numbers.")
     if form == SINGLE:
         raise ValueError(single_message(X))
+    read = partial(_read_sequence, size=size, channels=channels, interpolation=interpolation)
+    read = partial(read, store=store, progress=progress)
     if form == STACK:
         images = stack_to_images(images, channels)
-        if crop == 1:
-            return _shrink(images, size, interpolation)
-        # Image by image from here on, so that no second copy of all of them is made.
-    stack, found = _read_sequence(images, crop, size, channels, interpolation, store, progress)
+        # Image by image where they are cropped, so that no second copy of all of them is made.
+        return [
+            _shrink(images, size, interpolation)
+            if crop == 1
+            else read(images, [crop])[0][0].complete()
+            for crop in crops
+        ]
+    stacks, found = read(images, crops)
     if unreadable is not None:
         unreadable.update(found)
     if found and (unreadable is None or len(found) == len(images)):
@@ -116,35 +186,38 @@ def read_images(
             f"{len(found)} of {len(images)} {noun} cannot be read:\n{list_unreadable(found)}\n"
             "Repair them, or leave them and their labels out."
         )
-    return stack.complete()
+    return [stack.complete() for stack in stacks]
 
 
-def _read_sequence(items, crop, size, channels, interpolation, store, progress):
-    """Read chunk by chunk: beside the result, no more than a chunk is ever in memory.
+def _read_sequence(items, crops, *, size, channels, interpolation, store, progress):
+    """Read chunk by chunk: beside the results, no more than a chunk is ever in memory.
 
     Returns
     -------
-    stack : ImageStack
+    stacks : list of ImageStack
+        One for each crop.
     unreadable : dict of int to str
         Position -> the item and why it cannot be read.
     """
-    settings = (size, interpolation, channels or 3)
-    if crop != 1:
-        settings += (crop,)  # without, they are those of stores that knew no crop
 
     # Run on each image as soon as it is read: large images are never all in memory.
     def finish(image):
-        return _shrink(crop_image(image, crop)[None], size, interpolation)[0]
+        return [_shrink(crop_image(image, crop)[None], size, interpolation)[0] for crop in crops]
 
+    settings = (size, interpolation, channels or 3)
+    # Without a crop, they are those of stores that knew none.
+    settings = [settings if crop == 1 else (*settings, crop) for crop in crops]
     read = _reader(common_form(items), finish, channels, store, settings)
-    stack, unreadable = ImageStack(len(items), size, interpolation, store), {}
+    stacks = [ImageStack(len(items), size, interpolation, store) for _ in crops]
+    unreadable = {}
 
     # A function, so that nothing of a chunk is left when the next is read.
     def take(some, start):
-        images, reasons = read(some, start)
-        for i, image in enumerate(images):
+        results, reasons = read(some, start)
+        for i, images in enumerate(results):
             if i not in reasons:
-                stack.append(image, start + i)
+                for stack, image in zip(stacks, images, strict=True):
+                    stack.append(image, start + i)
         unreadable.update((start + i, f"{some[i]}: {why}") for i, why in sorted(reasons.items()))
 
     # Shown only where it takes longer than a moment.
@@ -152,17 +225,22 @@ def _read_sequence(items, crop, size, channels, interpolation, store, progress):
         start = 0
         while start < len(items):
             # Not by a slice, which a deque has not.
-            some = [items[i] for i in range(start, min(start + stack.chunk, len(items)))]
+            stop = min(start + chunk_size(stacks), len(items))
+            some = [items[i] for i in range(start, stop)]
             take(some, start)
             start += len(some)
             bar.update(len(some))
-    return stack, unreadable
+    return stacks, unreadable
 
 
 def _reader(form, finish, channels, store=None, settings=()):
     """Return what maps items and the position of the first to results of `finish` and reasons."""
     if form == PATH:
-        return lambda items, start: read_files(items, finish, channels or 3, store, settings)
+        if store is not None:
+            return lambda items, start: read_stored_files(
+                items, finish, channels or 3, store, settings
+            )
+        return lambda items, start: read_files(items, finish, channels or 3)
     if form == PIL:
         return lambda items, start: read_pil_images(items, finish, channels or 3)
     return lambda items, start: (

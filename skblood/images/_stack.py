@@ -79,6 +79,14 @@ def _no_room(n_bytes, folder, why):
     )
 
 
+def chunk_size(stacks):
+    """Return how many images to read next, for all stacks at once."""
+    n_bytes = sum(stack.image_bytes for stack in stacks)
+    return (
+        min(_CHUNK, max(_SMALLEST_CHUNK, _CHUNK_BYTES // n_bytes)) if n_bytes else _SMALLEST_CHUNK
+    )
+
+
 class ImageStack:
     """Images in one array, which is made when the first one says what their shape is.
 
@@ -103,11 +111,9 @@ class ImageStack:
         self._sizes = {}  # of each size: how many images have it, and which was the first
 
     @property
-    def chunk(self):
-        """How many images to read next."""
-        if self._images is None:
-            return _SMALLEST_CHUNK
-        return min(_CHUNK, max(_SMALLEST_CHUNK, _CHUNK_BYTES // self._images[0].size))
+    def image_bytes(self):
+        """Bytes of one image, 0 before the first one."""
+        return 0 if self._images is None else self._images[0].size
 
     def append(self, image, position):
         """Take an image (h, w, c); the position is for messages."""

@@ -204,7 +204,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         model, X = self._model(X, reset=True)
         if not sees_pixels(model):
             return [read_features(model, X)], []
-        augment = CellAugment(colour=self.colour)
+        augment = CellAugment(color=self.colour)
 
         def recoloured(images):
             return change(images, content_keys(images), augment, 1)

@@ -5,11 +5,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.spatial import cKDTree
 
 from benchmarks import ready_model
 from skblood.datasets import make_blood_cells
 from skblood.images import resize_images
-from skblood.pretrained._fingerprints import LENGTH, as_tree, fingerprints, known
+from skblood.pretrained._fingerprints import (
+    LENGTH,
+    compute_fingerprints,
+    match_fingerprints,
+)
 
 OPTIONS = {"quick": True, "repeats": 1, "device": "cpu"}
 
@@ -34,11 +39,11 @@ def pbc(tmp_path):
 
 def test_written_fingerprints_know_the_folder(pbc, tmp_path):
     X, folder = pbc
-    ready_model.write_fingerprints(folder / "train", tmp_path / "seen.npy")
-    codes = np.load(tmp_path / "seen.npy", allow_pickle=False)
+    ready_model.write_fingerprints(folder / "train", tmp_path / "fingerprints.npy")
+    codes = np.load(tmp_path / "fingerprints.npy", allow_pickle=False)
     assert codes.shape == (30, LENGTH) and codes.dtype == np.int8
     assert np.array_equal(codes, np.unique(codes, axis=0))  # the order tells nothing
-    found = known(fingerprints(X), as_tree(codes))
+    found = match_fingerprints(compute_fingerprints(X), cKDTree(codes))
     assert found[:30].all() and found[88:].all()
     assert found[30:88].sum() <= 2
 
@@ -46,16 +51,18 @@ def test_written_fingerprints_know_the_folder(pbc, tmp_path):
 def test_a_file_that_cannot_be_read_is_an_error(pbc, tmp_path):
     (pbc[1] / "train" / "a" / "bad.png").write_bytes(b"no image")
     with pytest.raises(ValueError, match=r"1 images of .*train cannot be read"):
-        ready_model.write_fingerprints(pbc[1] / "train", tmp_path / "seen.npy")
-    assert not (tmp_path / "seen.npy").exists()
+        ready_model.write_fingerprints(pbc[1] / "train", tmp_path / "fingerprints.npy")
+    assert not (tmp_path / "fingerprints.npy").exists()
 
 
 def test_known_again(pbc, tmp_path, monkeypatch):
     _, folder = pbc
-    ready_model.write_fingerprints(folder / "train", tmp_path / "seen.npy")
-    codes = np.load(tmp_path / "seen.npy")
-    monkeypatch.setattr(ready_model, "_FILE", tmp_path / "seen.npy")
-    monkeypatch.setattr("skblood.pretrained._seen._trained_on", lambda: as_tree(codes))
+    ready_model.write_fingerprints(folder / "train", tmp_path / "fingerprints.npy")
+    codes = np.load(tmp_path / "fingerprints.npy")
+    monkeypatch.setattr(ready_model, "FINGERPRINTS_FILE", tmp_path / "fingerprints.npy")
+    monkeypatch.setattr(
+        "skblood.pretrained._training_overlap._training_tree", lambda: cKDTree(codes)
+    )
     figures = ready_model.again(SimpleNamespace(data=folder, **OPTIONS))
     lines = figures["lines"]
     assert lines["train, 128 px"] == {"n_images": 30, "known": 1.0}
@@ -73,7 +80,7 @@ def test_bytes_are_those_of_the_files():
     assert [note.partition(":")[0] for note in figures["notes"]] == [
         "pbc8.md",
         "pbc8.safetensors",
-        "pbc8_seen.npy",
+        "pbc8_fingerprints.npy",
     ]
 
 

@@ -13,7 +13,7 @@ from ._pixels import as_uint8
 _MIN_SIDE = 8
 
 
-def resolve_fold(n_features, image_shape=None, features="error"):
+def resolve_row_shape(n_features, image_shape=None, features="error"):
     """Return the image shape into which rows of a given width fold.
 
     Parameters
@@ -40,10 +40,10 @@ def resolve_fold(n_features, image_shape=None, features="error"):
 
     Examples
     --------
-    >>> from skblood.images import resolve_fold
-    >>> resolve_fold(2352)
+    >>> from skblood.images import resolve_row_shape
+    >>> resolve_row_shape(2352)
     (28, 28, 3)
-    >>> resolve_fold(2352, (-1, 42, 1))
+    >>> resolve_row_shape(2352, (-1, 42, 1))
     (56, 42, 1)
     """
     if image_shape is not None:
@@ -61,7 +61,7 @@ def resolve_fold(n_features, image_shape=None, features="error"):
     )
 
 
-def fold_rows(rows, image_shape=None, *, features="error"):
+def unflatten_rows(rows, image_shape=None, *, features="error"):
     """Fold rows of a table into images.
 
     Parameters
@@ -69,9 +69,9 @@ def fold_rows(rows, image_shape=None, *, features="error"):
     rows : ndarray of shape (n, n_features), numeric and finite
         Flattened images, or features. It is not changed.
     image_shape : tuple of int, default=None
-        As in :func:`resolve_fold`.
+        As in :func:`resolve_row_shape`.
     features : {"error", "keep"}, default="error"
-        As in :func:`resolve_fold`.
+        As in :func:`resolve_row_shape`.
 
     Returns
     -------
@@ -88,13 +88,13 @@ def fold_rows(rows, image_shape=None, *, features="error"):
     Examples
     --------
     >>> import numpy as np
-    >>> from skblood.images import fold_rows
-    >>> fold_rows(np.zeros((5, 2352))).shape
+    >>> from skblood.images import unflatten_rows
+    >>> unflatten_rows(np.zeros((5, 2352))).shape
     (5, 28, 28, 3)
-    >>> fold_rows(np.ones((5, 7)), features="keep").dtype
+    >>> unflatten_rows(np.ones((5, 7)), features="keep").dtype
     dtype('float32')
     """
-    fold = resolve_fold(rows.shape[1], image_shape, features)
+    fold = resolve_row_shape(rows.shape[1], image_shape, features)
     if fold[0] == 1:
         return _as_features(rows).reshape(len(rows), *fold)
     if fold[2] not in CHANNELS:
@@ -137,7 +137,7 @@ def _check_image_shape(image_shape):
 def _what_fits(n_features):
     """Say which image shape would fit rows of this width."""
     try:
-        return f"image_shape={resolve_fold(n_features)} would fit."
+        return f"image_shape={resolve_row_shape(n_features)} would fit."
     except ValueError:
         return f"{_nearest_squares(n_features)} image_shape=(1, -1, 1) takes rows as features."
 

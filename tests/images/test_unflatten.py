@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skblood.images import fold_rows, resolve_fold
+from skblood.images import resolve_row_shape, unflatten_rows
 
 
 @pytest.mark.parametrize(
@@ -20,20 +20,20 @@ from skblood.images import fold_rows, resolve_fold
 )
 @pytest.mark.parametrize("features", ["error", "keep"])
 def test_default_folds(width, fold, features):
-    assert resolve_fold(width, features=features) == fold
+    assert resolve_row_shape(width, features=features) == fold
 
 
 @pytest.mark.parametrize("width", [1, 2, 49, 147, 63, 65, 2351, 2353])
 def test_default_without_a_square(width):
-    assert resolve_fold(width, features="keep") == (1, 1, width)
+    assert resolve_row_shape(width, features="keep") == (1, 1, width)
     with pytest.raises(ValueError, match=f"Rows of {width} features.*image_shape=") as error:
-        resolve_fold(width)
+        resolve_row_shape(width)
     assert "RGB" in str(error.value) and "gray" in str(error.value)
 
 
 def test_message_names_the_nearest_squares():
     with pytest.raises(ValueError, match=r"2352 \(28 x 28 RGB\) and 2304 \(48 x 48 gray\)"):
-        resolve_fold(2350)
+        resolve_row_shape(2350)
 
 
 @pytest.mark.parametrize(
@@ -52,12 +52,12 @@ def test_message_names_the_nearest_squares():
     ],
 )
 def test_explicit_folds(image_shape, fold):
-    assert resolve_fold(2352, image_shape) == fold
-    assert all(type(side) is int for side in resolve_fold(2352, image_shape))
+    assert resolve_row_shape(2352, image_shape) == fold
+    assert all(type(side) is int for side in resolve_row_shape(2352, image_shape))
 
 
 def test_explicit_fold_wins_over_keep():
-    assert resolve_fold(12, (1, -1, 1), features="keep") == (1, 12, 1)
+    assert resolve_row_shape(12, (1, -1, 1), features="keep") == (1, 12, 1)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_explicit_fold_wins_over_keep():
 )
 def test_invalid_image_shape(image_shape):
     with pytest.raises(ValueError, match="image_shape must be"):
-        resolve_fold(2352, image_shape)
+        resolve_row_shape(2352, image_shape)
 
 
 @pytest.mark.parametrize(
@@ -79,13 +79,13 @@ def test_invalid_image_shape(image_shape):
 )
 def test_fold_that_does_not_fit(width, image_shape, says):
     with pytest.raises(ValueError, match=says):
-        resolve_fold(width, image_shape)
+        resolve_row_shape(width, image_shape)
 
 
 def test_folding_equals_reshape_and_is_a_view(noise):
     images = noise(4, 9, 8, 3)
     rows = images.reshape(4, -1)
-    folded = fold_rows(rows, (9, 8, 3))
+    folded = unflatten_rows(rows, (9, 8, 3))
     assert np.shares_memory(folded, rows)
     np.testing.assert_array_equal(folded, images)
 
@@ -95,7 +95,7 @@ def test_float_images_become_uint8(noise, dtype):
     images = noise(4, 9, 8, 3)
     rows = (images.reshape(4, -1) / 255).astype(dtype)
     before = rows.copy()
-    folded = fold_rows(rows, (9, 8, 3))
+    folded = unflatten_rows(rows, (9, 8, 3))
     assert folded.dtype == np.uint8
     np.testing.assert_array_equal(folded, images)
     np.testing.assert_array_equal(rows, before)
@@ -112,18 +112,18 @@ def test_float_images_become_uint8(noise, dtype):
 @pytest.mark.parametrize("features", ["error", "keep"])
 def test_images_out_of_range(rows, says, features):
     with pytest.raises(ValueError, match=says):
-        fold_rows(rows, features=features)
+        unflatten_rows(rows, features=features)
 
 
 @pytest.mark.parametrize("channels", [2, 5])
 def test_images_of_odd_channels(channels):
     with pytest.raises(ValueError, match=f"of {channels} channels; images have 1, 3 or 4"):
-        fold_rows(np.zeros((2, 16 * channels), np.uint8), (4, 4, channels))
+        unflatten_rows(np.zeros((2, 16 * channels), np.uint8), (4, 4, channels))
 
 
 def test_rgba_rows_equal_rgba_images(noise):
     rgba = noise(3, 6, 5, 4)
-    folded = fold_rows(rgba.reshape(3, -1), (6, 5, 4))
+    folded = unflatten_rows(rgba.reshape(3, -1), (6, 5, 4))
     white = Image.new("RGBA", (5, 6), "white")
     expected = [Image.alpha_composite(white, Image.fromarray(image)) for image in rgba]
     expected = np.stack([np.asarray(image.convert("RGB")) for image in expected])
@@ -135,7 +135,7 @@ def test_rgba_rows_equal_rgba_images(noise):
 @pytest.mark.parametrize("dtype", ["i8", "f4", "f8", ">f8", "?", "u2"])
 def test_features_become_float32_of_any_range(rng, image_shape, dtype):
     rows = (1e3 * rng.normal(size=(6, 10))).astype(dtype)
-    folded = fold_rows(rows, image_shape)
+    folded = unflatten_rows(rows, image_shape)
     assert folded.dtype == np.float32
     assert folded.shape[:2] == (6, 1)
     np.testing.assert_array_equal(folded.reshape(6, 10), rows.astype(np.float32))
@@ -143,15 +143,15 @@ def test_features_become_float32_of_any_range(rng, image_shape, dtype):
 
 def test_features_by_keep(rng):
     rows = rng.normal(size=(6, 10))
-    assert fold_rows(rows, features="keep").shape == (6, 1, 1, 10)
+    assert unflatten_rows(rows, features="keep").shape == (6, 1, 1, 10)
     with pytest.raises(ValueError, match="Rows of 10 features"):
-        fold_rows(rows)
+        unflatten_rows(rows)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_features_are_not_copied_without_need(dtype):
     rows = np.ones((6, 10), dtype)
-    folded = fold_rows(rows, (1, -1, 1))
+    folded = unflatten_rows(rows, (1, -1, 1))
     assert folded.dtype == dtype
     assert np.shares_memory(folded, rows)
 
@@ -159,12 +159,12 @@ def test_features_are_not_copied_without_need(dtype):
 def test_features_too_large_for_float32():
     rows = np.array([[1.0, 1e39], [-1e300, 0.0]])
     with pytest.raises(ValueError, match=r"2 values of float64 do not fit.*StandardScaler"):
-        fold_rows(rows, (1, -1, 1))
+        unflatten_rows(rows, (1, -1, 1))
 
 
 @pytest.mark.parametrize("image_shape", [None, (1, -1, 1)])
 def test_read_only_and_strided_rows(noise, image_shape):
     rows = noise(4, 2 * 192)[::-1, ::2]
     rows.flags.writeable = False
-    folded = fold_rows(rows, image_shape)
+    folded = unflatten_rows(rows, image_shape)
     np.testing.assert_array_equal(folded.reshape(4, -1), rows)
