@@ -15,7 +15,13 @@ from pathlib import Path
 import numpy as np
 
 import skblood
-from tests.robustness._bad_input import MODELS, Tally, tally_of_audit, tally_of_loaders, tally_of_model
+from tests.robustness._bad_input import (
+    MODELS,
+    Tally,
+    tally_of_audit,
+    tally_of_loaders,
+    tally_of_model,
+)
 from benchmarks._command import Benchmark, Row, run
 from tests.robustness._faults import SAVED, damaged_models, run_faults
 from tests.robustness._odd_files import make_files, outcomes_of_files
