@@ -14,7 +14,6 @@ from sklearn.preprocessing import StandardScaler
 
 import skblood
 from skblood.datasets import load_npz
-from skblood.estimators import with_crop
 
 from .conftest import CLASSES
 
@@ -200,7 +199,7 @@ class TestCrop:
         assert cropped.iloc[:, 1:].equals(bare.iloc[:, 1:])
 
     def test_replaces_that_of_the_model(self, shell, model_file, npz_file, tmp_path):
-        narrow = with_crop(skblood.load(model_file), 0.5)
+        narrow = skblood.reconfigure(skblood.load(model_file), crop=0.5)
         file = skblood.save(narrow, tmp_path / "narrow.skblood")
         found = shell.table("predict", file, npz_file, "--crop", 1)
         assert found["p_platelet"].tolist() == pytest.approx(
