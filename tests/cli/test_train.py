@@ -99,7 +99,7 @@ class TestData:
 
         def record(self, X, y, *args, groups=None, **options):
             given.append(groups)
-            return fit(self, X, y, *args, **options)
+            return fit(self, X, y, *args, groups=groups, **options)
 
         monkeypatch.setattr(skblood.MLPCellClassifier, "fit", record)
         file = cell_table(lambda frame: frame.assign(slide=frame.index % 7))
@@ -123,8 +123,8 @@ class TestData:
         ("data", "message"),
         [
             ("nowhere", "There is no folder"),
-            ("train/platelet", "holds no class folder"),
-            ("train/platelet/00.png", "is neither a folder of class folders, nor a table"),
+            ("train/platelet", "no class folder"),
+            ("train/platelet/00.png", "is neither a folder"),
             ("test_only", "has the parts test, not 'train'"),
         ],
     )
