@@ -24,6 +24,7 @@ _ESTIMATORS = {
 # Fitted attributes in a file, with their types. All others follow from the spec.
 FITTED = {
     "device_": str,
+    "fit_settings_": dict,
     "classes_": np.ndarray,
     "history_": History,
     "n_iter_": int,
@@ -112,6 +113,7 @@ def restore(document, tensors, device):
             _check_tensors(tensors, networks.build_network(spec).state_dict())
         network = networks.build_network(spec)
     network.load_state_dict(tensors)
+    attributes["n_features_in_"] = math.prod(spec.input_shape)
     return estimators.attach_network(model, spec, network, device=model.device, **attributes)
 
 
@@ -176,7 +178,7 @@ def _decode_document(document, tensors):
 
 def _decode_attributes(stored, spec):
     attributes = {name: decode(value) for name, value in stored.items()}
-    needed = {"device_", *(_OF_CLASSIFIERS if spec.head else ())}
+    needed = {"device_", "fit_settings_", *(_OF_CLASSIFIERS if spec.head else ())}
     if odd := (needed ^ attributes.keys()) - _OPTIONAL:
         raise ValueError(f"its attributes {short(sorted(odd))} are missing or unknown")
     for name, value in attributes.items():

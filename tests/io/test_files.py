@@ -32,7 +32,6 @@ VALUES = {
     "class_weight": {"lymphocyte": 2, np.str_("neutrophil"): np.float64(1.5), "platelet": 1.0},
     "crop": 0.5,
     "device": "cuda:97",
-    "dihedral_views": 8,
     "dropout": 0.25,
     "early_stopping": 4,
     "hidden_layer_sizes": (5, 4),
