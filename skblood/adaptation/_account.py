@@ -1,25 +1,26 @@
-"""What an adaptation did, and why."""
+"""Account of an adaptation: steps, reason, scores and numbers of cells."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, repr=False)
 class Adaptation:
-    """What `skblood.adapt` tried, what it took, and why.
+    """Account of an adaptation by `skblood.adapt`: steps, reason and scores.
 
     Attributes
     ----------
     steps : tuple of str
-        The steps taken, in their order: "statistics", "output", "self-training", "network". Empty
-        if the model was left as it was.
+        Steps taken, in order: "crop", "statistics", "output", "self-training", "network". Empty if
+        the model was left unchanged.
     reason : str
-        Why these.
+        Why these steps were taken.
     scores : dict of str to float
-        Balanced accuracy of each candidate, its steps joined by " + ", in the cross-validation
-        over the labelled cells; "unchanged" is the model as it was. Empty where nothing could be
-        validated.
+        Balanced accuracy on the labelled cells of each candidate, named by its steps joined by
+        " + ". "unchanged" is the model as it was given, at its own crop; "crop" is the same
+        network at the new crop. The others are cross-validated. Each cell is scored on several
+        random views. Empty if nothing could be validated.
     n_labelled : dict
-        Label to number of labelled cells, for all classes of the model.
+        Number of labelled cells of each class of the model.
     n_unlabelled : int
         Number of cells without a label.
     """
@@ -34,7 +35,7 @@ class Adaptation:
         labelled = ", ".join(f"{label} {n}" for label, n in self.n_labelled.items() if n)
         lines = [
             f"Adaptation: {join_steps(self.steps)}",
-            f"  why: {self.reason}",
+            f"  reason: {self.reason}",
             f"  labelled cells: {labelled or 'none'}; unlabelled: {self.n_unlabelled}",
         ]
         if self.scores:
