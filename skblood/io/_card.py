@@ -93,11 +93,9 @@ def model_card(model, *, evaluation=None):
     ## Intended use and limits
     ## Versions
     """
-    if isinstance(evaluation, EvaluationReport):
-        evaluation = {None: evaluation}
-    if not (evaluation is None or isinstance(evaluation, Mapping)) or not all(
-        isinstance(report, EvaluationReport) for report in (evaluation or {}).values()
-    ):
+    reports = evaluation if isinstance(evaluation, Mapping) else {None: evaluation}
+    reports = {} if evaluation is None else reports
+    if not all(isinstance(report, EvaluationReport) for report in reports.values()):
         raise TypeError(
             "evaluation must be an EvaluationReport, as skblood.evaluation.evaluate returns it, or "
             f"a dict of them by name; got {type(evaluation).__name__}."
@@ -112,13 +110,12 @@ def model_card(model, *, evaluation=None):
     for each in (model, *ours):
         check_is_fitted(each)
     trained = [each for each in ours if hasattr(each, "training_data_")]
-    classifies = hasattr(model, "classes_")
     last = steps[-1] if steps[-1] in trained else None
     sections = {
         "Model": [*_steps(model, steps), *_of_each(_model, ours)],
         "Training data": _of_each(_training_data, trained),
         "Training": _of_each(_training, trained),
-        "Evaluation": _evaluation(evaluation, last) if classifies else (),
+        "Evaluation": _evaluation(reports, last) if hasattr(model, "classes_") else (),
         "Preprocessing": _of_each(_preprocessing, ours),
         "Intended use and limits": [_limits(model, trained)],
         "Versions": _versions(),

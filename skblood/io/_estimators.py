@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import suppress
 
 import numpy as np
 import torch
@@ -195,10 +196,10 @@ def _decode_attributes(stored, spec):
 
 def _check_tensors(found, wanted):
     found, wanted = (
-        {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in each.items()}
+        {name: (tensor.dtype, *tensor.shape) for name, tensor in each.items()}
         for each in (found, wanted)
     )
-    if odd := [n for n in found.keys() | wanted.keys() if found.get(n) != wanted.get(n)]:
+    if odd := dict(found.items() ^ wanted.items()):
         name = min(odd)
         raise ValueError(
             f"{len(odd)} of its tensors are not those of the network that it describes, the first "
@@ -208,15 +209,10 @@ def _check_tensors(found, wanted):
 
 def _choose_device(asked, saved):
     """Return the device asked for; "auto" is the saved one, if it is available."""
-    if asked != "auto":
-        resolve_device(asked)
-        return asked
-    try:
+    with suppress(Exception):  # whatever it meets: the saved parameter may be any value
         resolve_device(saved)
-    # Whatever it meets: the parameter may be any value.
-    except Exception:
-        return "auto"
-    return saved
+        return saved if asked == "auto" else asked
+    return asked
 
 
 def _standardization(backbone, tensors, prefix):
