@@ -20,7 +20,13 @@ from skblood.images import (
     read_table,
 )
 from skblood.inference import FeatureStore
-from skblood.networks import BackboneSpec, ImageStandardize, backbone_config, resolve_weights
+from skblood.networks import (
+    PIXELS,
+    BackboneSpec,
+    ImageStandardize,
+    backbone_config,
+    resolve_weights,
+)
 
 # Constraints of a backbone's parameters; HybridFeatureClassifier takes several of each.
 BACKBONE_CONSTRAINTS = {
@@ -168,7 +174,7 @@ def resolve_image_size(image_size, names):
         Backbones, the largest of whose sizes is the default.
     """
     if image_size is None:
-        sizes = [backbone_config(name).image_size for name in names]
+        sizes = [backbone_config(name).image_size for name in names if name != PIXELS]
         return max((size for size in sizes if size is not None), default=None)
     pair = np.ravel(image_size).tolist()
     pair = pair * 2 if len(pair) == 1 else pair

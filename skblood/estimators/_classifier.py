@@ -87,6 +87,19 @@ class CellClassifier(ClassifierMixin, CellModel):
     # Why an estimator has no partial_fit; "" if it has.
     _partial_fit_refusal = ""
 
+    def __getstate__(self):
+        """Leave the network out of the predictor: a copy or a pickle has it in `net_`."""
+        state = super().__getstate__()
+        if "net_" in state:
+            state = {**state, "predictor_": state["predictor_"].without_network()}
+        return state
+
+    def __setstate__(self, state):
+        """Give the predictor the network of `net_`."""
+        super().__setstate__(state)
+        if hasattr(self, "net_"):
+            self.predictor_.network = self.net_.module_
+
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, groups=None, X_val=None, y_val=None):
         """Train on images.

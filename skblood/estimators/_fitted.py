@@ -66,7 +66,7 @@ def replace_network(model, spec, network):
     fitted = type(model)(**model.get_params(deep=False))
     vars(fitted).update(state)
     store = model.predictor_.store
-    attach_network(fitted, spec, network, device=str(model.predictor_.device), **state)
+    attach_network(fitted, spec, network, device=str(model.predictor_.device))
     fitted.predictor_.store = store
     return fitted
 

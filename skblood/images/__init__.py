@@ -15,8 +15,8 @@ from ._quiet import quiet
 from ._read import list_unreadable, map_images, read_crops, read_images
 from ._reader import ImageReader, Layout
 from ._resize import INTERPOLATIONS, resize_batch, resize_images
-from ._rows import resolve_row_shape, unflatten_rows
 from ._table import read_table
+from ._unflatten import resolve_row_shape, unflatten_rows
 
 __all__ = [
     "CROP_RANGE",

@@ -7,7 +7,7 @@ import numpy as np
 from ._cell_images import CellImages
 from ._forms import holds_arrays
 from ._read import read_crops
-from ._rows import resolve_row_shape, unflatten_rows
+from ._unflatten import resolve_row_shape, unflatten_rows
 
 
 class ImageReader:

@@ -1,7 +1,6 @@
-"""Rows of a 2-D table, folded into images."""
+"""Rows of a table as images: their shape, and the conversion."""
 
 from math import isqrt, prod
-from numbers import Integral
 
 import numpy as np
 
@@ -9,24 +8,24 @@ from ._arrays import CHANNELS
 from ._channels import convert_channels
 from ._pixels import as_uint8
 
-# Squares smaller than this are more likely to be tables that have this width by chance.
+# Smaller squares are more likely tables that have this width by chance.
 _MIN_SIDE = 8
 
 
 def resolve_row_shape(n_features, image_shape=None, features="error"):
-    """Return the image shape into which rows of a given width fold.
+    """Return the shape of the images whose flattened pixels are the rows of a table.
 
     Parameters
     ----------
     n_features : int
         Width of the rows.
     image_shape : tuple of int, default=None
-        (height, width, channels), or (height, width) for gray. One of them may be -1: what is
-        left, as in numpy's reshape. None means a square RGB image of at least 8 x 8 pixels, else
-        a square gray one.
+        (height, width, channels), or (height, width) for gray. One of them may be -1 and is
+        inferred, as in numpy's reshape. None means a square RGB image of at least 8 x 8 pixels,
+        else a square gray one.
     features : {"error", "keep"}, default="error"
-        What to do without ``image_shape`` if neither square fits: raise, or take each row as one
-        pixel with ``n_features`` channels.
+        Without ``image_shape``, if neither square fits: raise, or use each row as one pixel with
+        ``n_features`` channels.
 
     Returns
     -------
@@ -36,7 +35,7 @@ def resolve_row_shape(n_features, image_shape=None, features="error"):
     Raises
     ------
     ValueError
-        If the rows do not fold so.
+        If ``image_shape`` is invalid, or the rows do not have that many features.
 
     Examples
     --------
@@ -46,28 +45,35 @@ def resolve_row_shape(n_features, image_shape=None, features="error"):
     >>> resolve_row_shape(2352, (-1, 42, 1))
     (56, 42, 1)
     """
-    if image_shape is not None:
-        return _explicit_fold(n_features, image_shape)
-    for channels in (3, 1):
-        side = isqrt(n_features // channels)
-        if side >= _MIN_SIDE and channels * side**2 == n_features:
-            return side, side, channels
-    if features == "keep":
-        return 1, 1, n_features
+    square = _square_shape(n_features)
+    if image_shape is None:
+        if square or features == "keep":
+            return square or (1, 1, n_features)
+        raise ValueError(
+            f"Rows of {n_features} features are neither square RGB nor square gray images of at "
+            f"least {_MIN_SIDE} x {_MIN_SIDE} pixels. {_nearest_squares(n_features)} Set "
+            "image_shape=(height, width, channels) if they are other images."
+        )
+    shape = _check_image_shape(image_shape)
+    known = prod(side for side in shape if side != -1)
+    inferred, rest = divmod(n_features, known)
+    if rest == 0 and (-1 in shape or inferred == 1):
+        return tuple(inferred if side == -1 else side for side in shape)
+    takes = f"a multiple of {known}" if -1 in shape else known
+    hint = f"image_shape={square} would fit." if square else _nearest_squares(n_features)
     raise ValueError(
-        f"Rows of {n_features} features are neither square RGB nor square gray images of at least "
-        f"{_MIN_SIDE} x {_MIN_SIDE} pixels. {_nearest_squares(n_features)} Set "
-        "image_shape=(height, width, channels) if they are other images."
+        f"Rows of {n_features} features do not have image_shape={image_shape}, which takes "
+        f"{takes}. {hint} image_shape=(1, -1, 1) uses rows as features."
     )
 
 
 def unflatten_rows(rows, image_shape=None, *, features="error"):
-    """Fold rows of a table into images.
+    """Convert the rows of a table to images.
 
     Parameters
     ----------
     rows : ndarray of shape (n, n_features), numeric and finite
-        Flattened images, or features. It is not changed.
+        Flattened images, or features. Not changed.
     image_shape : tuple of int, default=None
         As in :func:`resolve_row_shape`.
     features : {"error", "keep"}, default="error"
@@ -76,14 +82,14 @@ def unflatten_rows(rows, image_shape=None, *, features="error"):
     Returns
     -------
     ndarray of shape (n, h, w, c), dtype uint8 or float32
-        uint8 images in 0..255; a view of ``rows`` if they are uint8. RGBA is laid on white, so
-        that c is 1 or 3. A fold of height 1 is no image but features: c is any, uint8 stays uint8,
-        and other dtypes become float32, of any range.
+        uint8 images in 0..255; a view of ``rows`` if they are uint8. RGBA is blended with white, so
+        that c is 1 or 3. Images of height 1 are features instead: c is any, uint8 stays uint8, and
+        other dtypes become float32, of any range.
 
     Raises
     ------
     ValueError
-        If the rows do not fold so, or if images are neither uint8 nor floats in 0..1.
+        If the rows do not have that shape, or if images are neither uint8 nor floats in 0..1.
 
     Examples
     --------
@@ -94,72 +100,54 @@ def unflatten_rows(rows, image_shape=None, *, features="error"):
     >>> unflatten_rows(np.ones((5, 7)), features="keep").dtype
     dtype('float32')
     """
-    fold = resolve_row_shape(rows.shape[1], image_shape, features)
-    if fold[0] == 1:
-        return _as_features(rows).reshape(len(rows), *fold)
-    if fold[2] not in CHANNELS:
+    shape = resolve_row_shape(rows.shape[1], image_shape, features)
+    if shape[0] == 1:
+        return _to_features(rows).reshape(len(rows), *shape)
+    if shape[2] not in CHANNELS:
         raise ValueError(
-            f"image_shape={image_shape} folds rows of {rows.shape[1]} features into images {fold} "
-            f"of {fold[2]} channels; images have 1, 3 or 4."
+            f"image_shape={image_shape} means {shape[2]} channels, but images have 1, 3 or 4."
         )
-    return convert_channels(as_uint8(rows).reshape(len(rows), *fold))
+    return convert_channels(as_uint8(rows).reshape(len(rows), *shape))
 
 
-def _explicit_fold(n_features, image_shape):
-    sizes = _check_image_shape(image_shape)
-    known = prod(size for size in sizes if size != -1)
-    if -1 in sizes and n_features % known == 0:
-        sizes = tuple(n_features // known if size == -1 else size for size in sizes)
-    elif -1 in sizes or known != n_features:
-        takes = f"a multiple of {known}" if -1 in sizes else known
-        raise ValueError(
-            f"Rows of {n_features} features do not fold into image_shape={image_shape}, which "
-            f"takes {takes}. {_what_fits(n_features)}"
-        )
-    return sizes
+def _square_shape(n_features):
+    """Return the shape of a square RGB or gray image with this number of pixels, or None."""
+    for channels in (3, 1):
+        side = isqrt(n_features // channels)
+        if side >= _MIN_SIDE and channels * side**2 == n_features:
+            return side, side, channels
+    return None
 
 
 def _check_image_shape(image_shape):
     """Return (height, width, channels), one of them maybe -1."""
-    try:
-        sizes = tuple(image_shape)
-    except TypeError:
-        sizes = ()
-    numbers = all(isinstance(s, Integral) and (s >= 1 or s == -1) for s in sizes)
-    if len(sizes) not in (2, 3) or not numbers or sizes.count(-1) > 1:
+    sides = np.ravel(image_shape).tolist()
+    integers = all(type(side) is int and (side >= 1 or side == -1) for side in sides)
+    if len(sides) not in (2, 3) or not integers or sides.count(-1) > 1:
         raise ValueError(
             "image_shape must be (height, width, channels) or (height, width), integers of at "
             f"least 1, one of which may be -1; not {image_shape!r}."
         )
-    return (*map(int, sizes), 1)[:3]
-
-
-def _what_fits(n_features):
-    """Say which image shape would fit rows of this width."""
-    try:
-        return f"image_shape={resolve_row_shape(n_features)} would fit."
-    except ValueError:
-        return f"{_nearest_squares(n_features)} image_shape=(1, -1, 1) takes rows as features."
+    return (*sides, 1)[:3]
 
 
 def _nearest_squares(n_features):
-    widths = []
-    for channels, name in ((3, "RGB"), (1, "gray")):
-        side = max(_MIN_SIDE, round((n_features / channels) ** 0.5))
-        widths.append(f"{channels * side**2} ({side} x {side} {name})")
-    return f"The nearest squares have {' and '.join(widths)} features."
+    rgb, gray = (max(_MIN_SIDE, round((n_features / c) ** 0.5)) for c in (3, 1))
+    return (
+        f"The nearest squares have {3 * rgb**2} ({rgb} x {rgb} RGB) and {gray**2} "
+        f"({gray} x {gray} gray) features."
+    )
 
 
-def _as_features(rows):
+def _to_features(rows):
     if rows.dtype == np.uint8:
         return rows
     with np.errstate(over="ignore"):
         values = rows.astype(np.float32, copy=False)
-    finite = np.isfinite(values)
-    if not finite.all():
+    if n_large := np.count_nonzero(~np.isfinite(values)):
         raise ValueError(
-            f"Features are computed in float32, and {(~finite).sum()} values of {rows.dtype} do "
-            f"not fit: they exceed {np.finfo(np.float32).max:.3g}. Scale the features first, e.g. "
-            "by sklearn.preprocessing.StandardScaler."
+            f"Features are computed in float32, and {n_large} values of {rows.dtype} exceed "
+            f"{np.finfo(np.float32).max:.3g}. Scale the features first, e.g. by "
+            "sklearn.preprocessing.StandardScaler."
         )
     return values

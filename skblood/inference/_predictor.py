@@ -75,6 +75,12 @@ class Predictor:
         spec = self.spec if precision is None else replace(self.spec, precision=precision)
         return Predictor(copy.deepcopy(self.network), spec, device)
 
+    def without_network(self):
+        """Return a copy without the network, which the caller has."""
+        predictor = copy.copy(self)
+        predictor.network = None
+        return predictor
+
     def logits(self, images):
         """Return the logits.
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from sklearn.utils import compute_class_weight
 
-from skblood._labels import join_groups
+from skblood._labels import encode_groups, join_groups
 from skblood.images import CellImages, content_keys, resize_images
 from skblood.inference import to_tensor
 
@@ -100,7 +100,7 @@ class TrainingSet:
             codes,
             classes,
             np.where(sample_weight > 0, first[inverse], -1),
-            None if groups is None else join_groups(len(codes), _copies(images.keys), groups),
+            None if groups is None else _join_copies(images.keys, groups),
             rows,
             np.repeat(weights, counts),
         )
@@ -246,10 +246,11 @@ def _array(images):
     return images.pixels if isinstance(images, CellImages) else images
 
 
-def _copies(keys):
-    """Return pairs of positions that connect all images of equal content."""
-    _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    return np.column_stack([first[inverse.ravel()], np.arange(len(keys))])
+def _join_copies(keys, groups):
+    """Return groups that keep copies of an image together as well."""
+    _, codes = encode_groups(groups, len(keys))
+    _, contents = np.unique(keys, axis=0, return_inverse=True)
+    return join_groups(len(keys), codes, contents.ravel())
 
 
 def _samples(stored, rows, codes, weights):

@@ -23,12 +23,13 @@ from skblood.uncertainty import (
     RejectOption,
     laboratory_test,
 )
+from skblood._sklearn import unwrap_model
 from skblood.uncertainty._features import (
-    _Pool,
+    _pool,
     _stage_modules,
-    last_model,
-    read_features,
-    sees_pixels,
+
+    extract_features,
+    takes_pixels,
 )
 
 
@@ -149,15 +150,15 @@ class TestOurNetworks:
 
     def test_the_order_of_images_is_nothing(self, one_of_ours, some_cells):
         X, _ = some_cells
-        levels = read_features(one_of_ours, X[:40])
-        for level, other in zip(levels, read_features(one_of_ours, X[:40][::-1]), strict=True):
+        levels = extract_features(one_of_ours, X[:40])
+        for level, other in zip(levels, extract_features(one_of_ours, X[:40][::-1]), strict=True):
             assert_array_equal(level, other[::-1])
 
     def test_forms_of_X(self, one_of_ours, some_cells):
         X = some_cells[0][:20]
-        stack = read_features(one_of_ours, X)
+        stack = extract_features(one_of_ours, X)
         for form in (list(X), X.reshape(20, -1)):
-            for level, other in zip(stack, read_features(one_of_ours, form), strict=True):
+            for level, other in zip(stack, extract_features(one_of_ours, form), strict=True):
                 assert_array_equal(level, other)
 
     def test_another_laboratory(self, one_of_ours, some_cells):
@@ -166,14 +167,14 @@ class TestOurNetworks:
         assert laboratory_test(one_of_ours, X[160:320], yellow, random_state=0).pvalue < 0.01
 
     def test_the_features_are_finite_and_vary(self, one_of_ours, some_cells):
-        levels = read_features(one_of_ours, some_cells[0][:40])
+        levels = extract_features(one_of_ours, some_cells[0][:40])
         for level in levels:
             assert np.isfinite(level).all()
             assert level.std(axis=0).max() > 0
 
     def test_pixels_or_not(self, one_of_ours):
-        assert sees_pixels(one_of_ours)
-        assert not sees_pixels(LogisticRegression())
+        assert takes_pixels(one_of_ours)
+        assert not takes_pixels(LogisticRegression())
 
     def test_pickled_detector(self, one_of_ours, some_cells):
         X, y = some_cells
@@ -192,19 +193,19 @@ class TestWhereFeaturesComeFrom:
         X, _ = some_cells
         pipeline = make_pipeline(FunctionTransformer(as_rows), StandardScaler(), forest()[-1])
         pipeline.fit(X[:50], some_cells[1][:50])
-        model, given = last_model(pipeline, X[:10])
+        model, given = unwrap_model(pipeline, X[:10])
         assert model is pipeline[-1]
         assert_allclose(given, pipeline[:-1].transform(X[:10]))
-        (level,) = read_features(model, given)
+        (level,) = extract_features(model, given)
         assert_allclose(level, given)
 
     def test_a_pipeline_of_one_step(self, network, some_cells):
-        model, given = last_model(make_pipeline(network), some_cells[0])
+        model, given = unwrap_model(make_pipeline(network), some_cells[0])
         assert model is network and given is some_cells[0]
 
     def test_what_is_frozen_in_a_pipeline(self, network, some_cells):
         pipeline = make_pipeline(FunctionTransformer(), FrozenEstimator(network))
-        assert last_model(pipeline, some_cells[0])[0] is network
+        assert unwrap_model(pipeline, some_cells[0])[0] is network
 
     def test_no_table(self):
         with pytest.raises(ValueError):
@@ -220,7 +221,7 @@ class TestWhereFeaturesComeFrom:
     )
     def test_each_channel_has_its_mean_and_spread(self, shape, layout, expected):
         pooled, x = {}, torch.randn(shape)
-        _Pool(pooled, "here", layout)(None, None, x)
+        pooled["here"] = _pool(x, layout)
         assert pooled["here"].shape == (2, expected)
         channels = x.movedim(1, -1) if len(shape) == 4 and layout == "NCHW" else x
         flat = channels.reshape(2, -1, 5)

@@ -17,9 +17,10 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skblood import CellEmbedder, MLPCellClassifier
 from skblood.uncertainty import OutlierDetector
-from skblood.uncertainty._features import last_model, read_features
+from skblood._sklearn import unwrap_model
+from skblood.uncertainty._features import extract_features
 from skblood.uncertainty._gaussian import ClassGaussian
-from skblood.uncertainty._known import empty_images
+from skblood.uncertainty._known import corner_images
 
 # Both count outliers among the cells of the fit, and want exactly as many as `contamination` says.
 # The threshold comes of cells that nothing was fitted to, so that it holds for new ones.
@@ -67,7 +68,7 @@ class TestNoCells:
     def test_colour_makes_no_outlier(self, network, detector, some_cells):
         """Not as soon as where other colours were not learned from."""
         X, y = some_cells
-        strict = OutlierDetector(network, colour=0).fit(X[160:400], y[160:400])
+        strict = OutlierDetector(network, color=0).fit(X[160:400], y[160:400])
         other = (X[400:] * np.array([0.8, 1.0, 0.9])).astype(np.uint8)
         assert (detector.predict(other) == 1).mean() > (strict.predict(other) == 1).mean()
 
@@ -209,14 +210,14 @@ class TestModels:
 
 class TestFeatures:
     def test_each_stage_and_the_last_layer_are_a_level(self, network, some_cells):
-        levels = read_features(*last_model(network, some_cells[0][:20]))
+        levels = extract_features(*unwrap_model(network, some_cells[0][:20]))
         widths = [level.shape for level in levels]
         # The stem and three stages, mean and spread each; the hidden layer.
         assert widths == [(20, 32), (20, 32), (20, 64), (20, 96), (20, 256)]
 
     def test_the_means_of_the_last_stage_are_what_the_backbone_gives(self, network, some_cells):
         X = some_cells[0][:8]
-        level = read_features(network, X)[3]
+        level = extract_features(network, X)[3]
         module = network.net_.module_.eval()
         with torch.inference_mode():
             x = module.prepare(torch.from_numpy(X.copy()).permute(0, 3, 1, 2))
@@ -245,7 +246,7 @@ class TestBackground:
             rows = slice(-high, None) if top else slice(high)
             images[:, rows, slice(-wide, None) if left else slice(wide)] = 50 * (i + 1)
         before = images.copy()
-        empty = empty_images(images, 0.3)
+        empty = corner_images(images, 0.3)
         assert_array_equal(images, before)
         assert empty.shape == images.shape
         assert_array_equal(empty.min(axis=(1, 2, 3)), empty.max(axis=(1, 2, 3)))
@@ -255,7 +256,7 @@ class TestBackground:
         X, y = some_cells
         other = (X[400:] * np.array([1.0, 0.9, 0.7])).astype(np.uint8)
         kinds = np.repeat([1, 0], [80, 80])
-        images = np.concatenate([other, empty_images(other, 0.3)])
+        images = np.concatenate([other, corner_images(other, 0.3)])
         detector = OutlierDetector(network).fit(X[160:400], y[160:400])
         assert roc_auc_score(kinds, detector.score_samples(images)) > 0.95
 
