@@ -1,111 +1,129 @@
-"""The frame that is chosen for the cells of another laboratory."""
+"""Search for the crop of the target laboratory."""
+
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from skblood import TransferCellClassifier, adapt, load, save
-from skblood.adaptation import _frame
-from skblood.adaptation._frame import choose_frame
+from skblood import TransferCellClassifier, adapt, reconfigure
+from skblood.adaptation import _crop_search
+from skblood.adaptation._crop_search import candidate_crops, choose_crop
 from skblood.datasets import make_blood_cells
-from skblood.images._crop import crop_image
 
-
-@pytest.fixture(scope="module")
-def cells():
-    return make_blood_cells(320, image_size=32, random_state=0)
-
-
-@pytest.fixture(scope="module")
-def model(cells):
-    return TransferCellClassifier("cellnet_t", max_epochs=12, random_state=0).fit(*cells)
+from .conftest import QUICK
 
 
 @pytest.fixture(scope="module")
 def far_away():
-    """Return cells that a laboratory cuts out more widely: half as large in the image."""
-    X, y = make_blood_cells(96, image_size=32, random_state=1)
-    return np.stack([crop_image(x, 2.0) for x in X]), y
+    """(X, y): cells that a laboratory photographs half as large."""
+    X, y = make_blood_cells(48, image_size=28, random_state=1)
+    return np.pad(X, ((0, 0), (14, 14), (14, 14), (0, 0)), mode="symmetric"), y
 
 
 @pytest.fixture(scope="module")
-def sized(cells):
-    clf = TransferCellClassifier("cellnet_t", image_size=32, max_epochs=12, random_state=0)
-    return clf.fit(*cells)
+def sized():
+    """A classifier that resizes images. Shared: do not fit it again."""
+    X, y = make_blood_cells(320, image_size=28, random_state=0)
+    return TransferCellClassifier("cellnet_t", image_size=28, **{**QUICK, "max_epochs": 8}).fit(
+        X, y
+    )
 
 
-@pytest.fixture(scope="module")
-def adapted(sized, far_away):
+def stub(best, confidence=0.9, other=0.3):
+    """Return a predictor that is confident and right at one crop, and images to it."""
+
+    def logits(crop):
+        p = confidence if crop == best else other
+        return np.log([[p, 1 - p - 0.05, 0.05]] * 40)
+
+    images = {crop: crop for crop in candidate_crops(1.0)}
+    return SimpleNamespace(logits=logits), images
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_the_crop_that_is_clearly_better(labelled):
+    codes = torch.full((40,), 0 if labelled else -1)
+    crop, note = choose_crop(*stub(0.7), codes)
+    assert crop == 0.7
+    kind = "right" if labelled else "predicted"
+    other = 0.3 if labelled else 0.65
+    assert note == f"crop 0.7: mean probability of the {kind} classes 0.900, not {other:.3f}"
+
+
+@pytest.mark.parametrize(
+    ("given", "codes"),
+    [
+        (stub(1.0), torch.zeros(40, dtype=torch.int64)),  # its own crop is the best
+        (stub(0.7, confidence=0.79), torch.full((40,), -1)),  # not confident, and no labels
+        (stub(0.7), torch.tensor([0] + [-1] * 39)),  # a single labelled cell
+    ],
+)
+def test_otherwise_the_crop_stays(given, codes):
+    assert choose_crop(*given, codes) == (1.0, "")
+
+
+@pytest.mark.parametrize(("n", "margin"), [(1, np.inf), (4, 3.8), (20, 2.19), (300, 2.01)])
+def test_few_cells_must_agree_more(n, margin):
+    assert _crop_search._margin(n) == pytest.approx(margin, abs=0.01)
+
+
+def test_crops_are_multiples_of_the_own_within_the_range():
+    assert candidate_crops(0.8) == [0.8, 0.4, 0.48, 0.56, 0.64, 0.72, 0.92, 1.08, 1.28]
+    assert max(candidate_crops(3.0)) <= 4 and min(candidate_crops(0.01)) >= 0.01
+
+
+def test_adapt_takes_the_new_crop(sized, far_away):
     X, y = far_away
-    return adapt(sized, X[:48], y[:48], random_state=0)
+    before = sized.score(X, y)
+    adapted = adapt(sized, X[:32], y[:32], random_state=0)
+    adaptation = adapted.adaptation_
+    assert adaptation.steps[0] == "crop"
+    assert adaptation.reason.startswith("crop 0.")
+    assert adapted.spec_.crop in (0.5, 0.6, 0.7)
+    assert adapted.get_params() == sized.get_params()
+    assert adapted.score(X[32:], y[32:]) > sized.score(X[32:], y[32:])
+    assert (sized.spec_.crop, sized.score(X, y)) == (1.0, before)
+    # The first two scores are those of the model as it was given, and of it at the new crop.
+    assert list(adaptation.scores)[:2] == ["unchanged", "crop"]
+    assert adaptation.scores["crop"] > adaptation.scores["unchanged"]
 
 
-def codes_of(model, y, n=None):
-    codes = torch.from_numpy(np.searchsorted(model.classes_, y))
-    if n is not None:
-        codes[n:] = -1
-    return codes
+def test_a_model_that_works_at_the_images_own_size(skilled, home, monkeypatch):
+    X, expected = home[0][:40], reconfigure(skilled, crop=0.6).decision_function(home[0][:40])
+
+    def choose(predictor, images, codes):
+        np.testing.assert_allclose(predictor.logits(images[0.6]), expected, atol=1e-6)
+        return 0.6, "crop 0.6 in a test"
+
+    monkeypatch.setattr("skblood.adaptation._adapt.choose_crop", choose)
+    adapted = adapt(skilled, X, random_state=0)
+    assert adapted.adaptation_.steps[0] == "crop"
+    assert (adapted.spec_.crop, adapted.spec_.image_size) == (0.6, (28, 28))
+    assert (skilled.spec_.crop, skilled.spec_.image_size) == (1.0, None)
+    assert adapted.predict_proba(X).shape == (40, 8)
 
 
-class TestChooseFrame:
-    @pytest.mark.parametrize("n_labelled", [0, 48])
-    def test_finds_the_cells(self, sized, far_away, n_labelled, monkeypatch):
-        monkeypatch.setattr(_frame, "SURE", 0.45)  # this model is sure of little
-        X, y = far_away
-        framed, note = choose_frame(sized, X, codes_of(sized, y, n_labelled))
-        assert framed.crop_ in (0.5, 0.6)
-        assert framed.score(X, y) > sized.score(X, y) + 0.1
-        assert f"crop {framed.crop:g} gives" in note
-
-    def test_an_unsure_model_without_labels_changes_nothing(self, sized, far_away):
-        X, y = far_away
-        framed, note = choose_frame(sized, X, codes_of(sized, y, 0))
-        assert framed is sized
-        assert note == ""
-
-    def test_one_labelled_cell_changes_nothing(self, sized, far_away):
-        X, y = far_away
-        framed, note = choose_frame(sized, X, codes_of(sized, y, 1))
-        assert framed is sized
-        assert note == ""
-
-    @pytest.mark.parametrize(("n", "margin"), [(4, 3.8), (20, 2.19), (300, 2.01)])
-    def test_few_cells_must_agree_more(self, n, margin):
-        assert _frame._margin(n) == pytest.approx(margin, abs=0.01)
-
-    def test_leaves_what_is_right(self, sized):
-        X, y = make_blood_cells(96, image_size=32, random_state=2)
-        framed, note = choose_frame(sized, X, codes_of(sized, y))
-        assert framed is sized
-        assert note == ""
-
-    def test_leaves_the_model_as_it_was(self, sized, far_away):
-        X, y = far_away
-        before = sized.predict_proba(X[:8])
-        choose_frame(sized, X, codes_of(sized, y))
-        assert (sized.crop, sized.crop_) == (1.0, 1.0)
-        np.testing.assert_array_equal(sized.predict_proba(X[:8]), before)
-
-    def test_a_model_without_a_size(self, model, cells):
-        X, y = cells
-        wide = np.stack([crop_image(crop_image(x, 2.0), 0.5) for x in X[:64]])
-        framed, _ = choose_frame(model, wide, codes_of(model, y[:64]))
-        assert framed.predict_proba(wide).shape == (64, 8)
-        assert model.image_size_ is None
+def test_images_read_before_keep_their_crop(sized, far_away):
+    X, y = far_away
+    adaptation = adapt(sized, sized.read_images(X[:24]), y[:24], random_state=0).adaptation_
+    assert not any("crop" in name for name in adaptation.scores)
 
 
-class TestInAdapt:
-    def test_it_is_a_step(self, adapted):
-        assert adapted.adaptation_.steps[0] == "frame"
-        assert adapted.adaptation_.reason.startswith("crop 0.")
-        assert adapted.crop in (0.5, 0.6)
+@pytest.mark.parametrize("name", ["sized", "skilled"])
+def test_each_file_is_decoded_once(request, name, far_away, tmp_path, monkeypatch):
+    model, X, y = request.getfixturevalue(name), far_away[0][:24, ::2, ::2], far_away[1][:24]
+    paths = [tmp_path / f"{i}.png" for i in range(24)]
+    for path, x in zip(paths, X, strict=True):
+        Image.fromarray(x).save(path)
+    decoded, decode = [], Image.open
 
-    def test_it_is_saved(self, adapted, far_away, tmp_path):
-        X, _ = far_away
-        again = load(save(adapted, tmp_path / "model.safetensors"))
-        assert again.crop_ == adapted.crop_
-        np.testing.assert_array_equal(again.predict_proba(X), adapted.predict_proba(X))
+    def count(path, *args, **options):
+        decoded.append(str(path))
+        return decode(path, *args, **options)
 
-    def test_it_helps_on_other_cells(self, adapted, sized, far_away):
-        X, y = far_away
-        assert adapted.score(X[48:], y[48:]) > sized.score(X[48:], y[48:]) + 0.1
+    monkeypatch.setattr(Image, "open", count)
+    one = adapt(model, paths, y, random_state=0)
+    assert sorted(decoded) == sorted(map(str, paths))
+    assert one.adaptation_ == adapt(model, X, y, random_state=0).adaptation_

@@ -129,7 +129,9 @@ class TestFineTune:
             fine_tune(network, cells, rows, cells.codes[rows], balanced_weights(cells.codes[rows]))
         return network
 
-    def test_learns_and_leaves_the_statistics(self, network, cells):
+    def test_learns_and_leaves_the_statistics(self, network, cells, monkeypatch):
+        monkeypatch.setattr(_fine_tuning, "_N_STEPS", 20)
+
         def loss(network):
             with torch.no_grad():
                 logits = network(cells.prepare(network, cells.labelled))
@@ -163,7 +165,7 @@ class TestFineTune:
 
     @pytest.mark.parametrize("kept", ["_DISTILL_ABSENT", "_DISTILL_PRESENT"])
     def test_distillation_keeps_logits(self, network, cells, monkeypatch, kept):
-        monkeypatch.setattr(_fine_tuning, "_N_STEPS", 30)
+        monkeypatch.setattr(_fine_tuning, "_N_STEPS", 15)
         x = cells.prepare(network, torch.arange(160))
         absent = ~torch.isin(torch.arange(8), torch.tensor([4, 5]))
 
