@@ -44,20 +44,23 @@ def few(small):
     return other_laboratory(small[0][known]), small[1][known]
 
 
+@pytest.fixture(scope="module", params=list(MAKERS))
+def model(request, small):
+    return MAKERS[request.param]().fit(*small)
+
+
+@pytest.fixture(scope="module")
+def given(model, small):
+    """State, attributes and probabilities of the model before it is adapted."""
+    return state(model), copy.copy(vars(model)), model.predict_proba(small[0])
+
+
+@pytest.fixture(scope="module")
+def adapted(model, given, few):
+    return adapt(model, *few, random_state=0)
+
+
 class TestEachClassifier:
-    @pytest.fixture(scope="class", params=list(MAKERS))
-    def model(self, request, small):
-        return MAKERS[request.param]().fit(*small)
-
-    @pytest.fixture(scope="class")
-    def given(self, model, small):
-        """State, attributes and probabilities of the model before it is adapted."""
-        return state(model), copy.copy(vars(model)), model.predict_proba(small[0])
-
-    @pytest.fixture(scope="class")
-    def adapted(self, model, given, few):
-        return adapt(model, *few, random_state=0)
-
     def test_a_new_one_of_the_same_class_predicts(self, model, adapted, small):
         assert type(adapted) is type(model)
         assert adapted.get_params() == model.get_params()
