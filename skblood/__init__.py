@@ -64,35 +64,25 @@ __all__ = [
     "uncertainty",
 ]
 
-_MODULES = {
-    "AuditReport": "auditing",
-    "CellEmbedder": "estimators",
-    "ContrastiveCellClassifier": "estimators",
-    "FeatureStore": "inference",
-    "HybridFeatureClassifier": "estimators",
-    "MLPCellClassifier": "estimators",
-    "ModelFileError": "io",
-    "NonFiniteLossError": "training",
-    "TrainingCheckpoint": "training",
-    "TrainingInterrupted": "training",
-    "TrainingOverlapWarning": "pretrained",
-    "TransferCellClassifier": "estimators",
-    "adapt": "adaptation",
-    "audit": "auditing",
-    "export_onnx": "io",
-    "load": "io",
-    "load_info": "io",
-    "load_pretrained": "io",
-    "model_card": "io",
-    "reconfigure": "estimators",
-    "save": "io",
+_NAMES = {
+    "adaptation": ("adapt",),
+    "auditing": ("AuditReport", "audit"),
+    "estimators": (
+        "CellEmbedder ContrastiveCellClassifier HybridFeatureClassifier MLPCellClassifier "
+        "TransferCellClassifier reconfigure"
+    ).split(),
+    "inference": ("FeatureStore",),
+    "io": "ModelFileError export_onnx load load_info load_pretrained model_card save".split(),
+    "pretrained": ("TrainingOverlapWarning",),
+    "training": ("NonFiniteLossError", "TrainingCheckpoint", "TrainingInterrupted"),
 }
+_ROOMS = {name: room for room, names in _NAMES.items() for name in names}
 _SUBPACKAGES = ("augment", "datasets", "evaluation", "explain", "uncertainty")
 
 
 def __getattr__(name):
-    if name in _MODULES:
-        value = getattr(import_module(f"skblood.{_MODULES[name]}"), name)
+    if name in _ROOMS:
+        value = getattr(import_module(f"skblood.{_ROOMS[name]}"), name)
         globals()[name] = value  # the next access does not come here
         return value
     if name in _SUBPACKAGES:

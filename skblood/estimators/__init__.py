@@ -8,16 +8,3 @@ from ._fitted import attach_network, reconfigure, replace_network
 from ._hybrid import HybridFeatureClassifier
 from ._mlp import MLPCellClassifier
 from ._transfer import TransferCellClassifier
-
-__all__ = [
-    "CellClassifier",
-    "CellEmbedder",
-    "CellModel",
-    "ContrastiveCellClassifier",
-    "HybridFeatureClassifier",
-    "MLPCellClassifier",
-    "TransferCellClassifier",
-    "attach_network",
-    "reconfigure",
-    "replace_network",
-]

@@ -15,6 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from skblood._labels import sort_labels
 from skblood._sklearn import Interval, StrOptions, check_sample_weight, fit_context
 from skblood.augment import POLICIES, make_augment
 from skblood.images import CellImages, ImageReader, is_table, read_table
@@ -45,7 +46,7 @@ from skblood.training import (
 )
 
 from ._base import CellModel, describe_settings, with_standardization
-from ._targets import code_targets, read_targets, sort_labels
+from ._targets import code_targets, read_targets
 from ._warm_start import continue_network
 
 # Epochs without improvement after which early stopping ends a training.
@@ -317,7 +318,8 @@ class CellClassifier(ClassifierMixin, CellModel):
         labels : ndarray of shape (n,)
             Of the dtype of `classes_`.
         """
-        return self.classes_[np.argmax(self._logits(X), axis=1)]
+        logits = self._logits(X)
+        return self.classes_[np.argmax(logits, axis=1)]
 
     def _logits(self, X):
         images = self.read_images(X)

@@ -1,99 +1,103 @@
 """Docstrings of parameters and attributes that the estimators share."""
 
 import inspect
+import re
 
-_PARAMETERS = {
-    "hidden_layer_sizes": """tuple of int, default=(256,)
-        Units of each hidden layer (ReLU) between the features and the output; () for none.""",
-    "dropout": """float in [0, 1), default=0.3
-        Share of units dropped after each hidden layer; without hidden layers, of the features.""",
-    "standardize": """{"auto", "image"}, default="auto"
+
+class _Shared:
+    """Parameters and attributes that several estimators have.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int, default=(256,)
+        Units of each hidden layer (ReLU) between the features and the output; () for none.
+    dropout : float in [0, 1), default=0.3
+        Share of units dropped after each hidden layer; without hidden layers, of the features.
+    standardize : {"auto", "image"}, default="auto"
         Standardization of the pixels. "auto": by the mean and standard deviation of each channel
         that belong to the pretrained weights or, without these, of the training images. "image":
         by the darkest and the brightest spot of each image, which removes most of the effect of
-        lamp, white balance, exposure and amount of stain.""",
-    "image_shape": """tuple of int, default=None
+        lamp, white balance, exposure and amount of stain.
+    image_shape : tuple of int, default=None
         Shape that rows of flattened pixels are unflattened to: (height, width, channels) or
         (height, width), by numpy's reshape rules, one -1 included. None: square RGB, else square
-        gray. Rows of height 1 are not images but numbers, which may have any value.""",
-    "image_size": """int or (int, int), default=None
+        gray. Rows of height 1 are not images but numbers, which may have any value.
+    image_size : int or (int, int), default=None
         Height and width that the network works at; images of any size are resized to it. None:
         the size that the backbone was made for; if it was made for any, the images' own, which
-        must then be the same for all.""",
-    "crop": """float in [0.01, 4], default=1.0
+        must then be the same for all.
+    crop : float in [0.01, 4], default=1.0
         Share of each side of an image that is kept, around the center, before it is resized; in
         steps of a thousandth. Above 1, the image is extended by its mirror images, so that the
-        cell gets smaller. Rows of numbers are not cropped.""",
-    "interpolation": """{"bilinear", "bicubic", "nearest"}, default="bilinear"
-        Interpolation of resizing, with antialiasing, as in Pillow.""",
-    "augment": """"cells", "stain", "laboratory", callable or None, default="cells"
+        cell gets smaller. Rows of numbers are not cropped.
+    interpolation : {"bilinear", "bicubic", "nearest"}, default="bilinear"
+        Interpolation of resizing, with antialiasing, as in Pillow.
+    augment : "cells", "stain", "laboratory", callable or None, default="cells"
         Random changes of the training images, drawn anew in each epoch: shifts, flips and mild
         color changes ("cells"), other stains and light as well ("stain"), or everything that
         differs between laboratories ("laboratory"); see `skblood.augment`. A callable maps a float
         batch (n, c, h, w) in 0..1 to one of the same shape. Rows of numbers are changed by
-        callables only.""",
-    "optimizer": """{"adam", "adamw", "sgd", "rmsprop"} or callable, default="adamw"
+        callables only.
+    optimizer : {"adam", "adamw", "sgd", "rmsprop"} or callable, default="adamw"
         Optimizer; "sgd" and "rmsprop" with a momentum of 0.9. Or an optimizer class of torch, or a
-        `functools.partial` of one, which is called with parameter groups and `lr`.""",
-    "lr": """float or "auto", default="auto"
+        `functools.partial` of one, which is called with parameter groups and `lr`.
+    lr : float or "auto", default="auto"
         Learning rate, the highest of the schedule. "auto" is 5e-4 if pretrained weights are
-        fine-tuned, else 3e-3.""",
-    "weight_decay": """float, default=0.02
+        fine-tuned, else 3e-3.
+    weight_decay : float, default=0.02
         Weight decay (L2 penalty in "adam", "sgd" and "rmsprop"); not of biases and normalization
-        layers.""",
-    "lr_schedule": """{"onecycle", "cosine"} or None, default="onecycle"
+        layers.
+    lr_schedule : {"onecycle", "cosine"} or None, default="onecycle"
         Learning-rate schedule over all batches: one-cycle (Smith 2018), cosine annealing, or
-        constant. Trainings of less than ten batches have a constant rate.""",
-    "batch_size": """int, default=64
+        constant. Trainings of less than ten batches have a constant rate.
+    batch_size : int, default=64
         Maximum number of images in a training batch; at least 2, for batch normalization. It does
-        not affect prediction.""",
-    "max_epochs": """int, default=20
-        Maximum number of passes over the training images.""",
-    "loss": """{"cross_entropy", "focal"}, default="cross_entropy"
-        Loss function; "focal" (Lin et al. 2017, gamma 2) gives easy images less weight.""",
-    "label_smoothing": """float in [0, 1), default=0.1
+        not affect prediction.
+    max_epochs : int, default=20
+        Maximum number of passes over the training images.
+    loss : {"cross_entropy", "focal"}, default="cross_entropy"
+        Loss function; "focal" (Lin et al. 2017, gamma 2) gives easy images less weight.
+    label_smoothing : float in [0, 1), default=0.1
         Share of each target that is spread over all classes. Usually raises accuracy; makes
-        probabilities less confident (Szegedy et al. 2016).""",
-    "class_weight": """dict, "balanced" or None, default=None
-        Weight of each class in the loss, as in scikit-learn.""",
-    "early_stopping": """bool or int, default=False
+        probabilities less confident (Szegedy et al. 2016).
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each class in the loss, as in scikit-learn.
+    early_stopping : bool or int, default=False
         Validate after each epoch, on `X_val` or on a part of `X` that is set aside; stop after so
         many epochs without improvement (True is 10), and keep the weights of the best epoch: that
-        of the highest `scoring`, among equals the lowest validation loss.""",
-    "validation_fraction": """float in (0, 1), default=0.1
+        of the highest `scoring`, among equals the lowest validation loss.
+    validation_fraction : float in (0, 1), default=0.1
         Share of the distinct images to set aside; stratified, and copies of an image and images of
-        one group stay on one side.""",
-    "scoring": """str or callable, default="f1_macro"
-        scikit-learn scorer for the validation images; of a callable, X are positions.""",
-    "callbacks": """list of skorch callbacks, default=None
+        one group stay on one side.
+    scoring : str or callable, default="f1_macro"
+        scikit-learn scorer for the validation images; of a callable, X are positions.
+    callbacks : list of skorch callbacks, default=None
         Called during training; the list and its members are copied. See
-        `skblood.TrainingCheckpoint`, with which an interrupted fit resumes.""",
-    "warm_start": """bool, default=False
+        `skblood.TrainingCheckpoint`, with which an interrupted fit resumes.
+    warm_start : bool, default=False
         Continue the training of the fitted network when `fit` is called again, with a fresh
-        optimizer. What is trained may change, but not the network or the classes.""",
-    "memory": """None, str, path-like or `skblood.FeatureStore`, default=None
+        optimizer. What is trained may change, but not the network or the classes.
+    memory : None, str, path-like or `skblood.FeatureStore`, default=None
         Where decoded files and features are cached. A folder, which later runs and the processes
         of ``n_jobs=2`` share (16 GiB at most): image files are decoded once, and each image passes
         a frozen backbone once in all folds and candidates of a search. None: only features, in
-        the memory of this process (1 GiB at most).""",
-    "device": """str, default="auto"
+        the memory of this process (1 GiB at most).
+    device : str, default="auto"
         "auto" is CUDA if available, else MPS, else the CPU. A named device that is not available
-        is an error.""",
-    "precision": """{"auto", "float32", "bfloat16"}, default="auto"
+        is an error.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
         Precision of passes over images, in training and prediction: "auto" is bfloat16 (mixed
         precision) if the device has instructions for it. Rows of numbers, heads on features of
         frozen backbones, and on a CPU images that are higher than wide or at most 16 pixels wide
-        are computed in float32.""",
-    "random_state": """int, RandomState instance or None, default=None
+        are computed in float32.
+    random_state : int, RandomState instance or None, default=None
         Seeds weights, order, augmentation, dropout and the split of early stopping. On a CPU, the
         same seed gives the same model, whatever the order of the images. The global generators of
-        numpy and torch are not used; None is fresh entropy.""",
-    "verbose": """int, default=0
+        numpy and torch are not used; None is fresh entropy.
+    verbose : int, default=0
         1: progress bars of training, and of reading files that takes longer than a moment. 2: a
-        line for each epoch, for logs.""",
-}
+        line for each epoch, for logs.
 
-_ATTRIBUTES = """
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
@@ -125,7 +129,8 @@ _ATTRIBUTES = """
     fit_settings_ : dict of str to str
         Parameters of the fit, as text.
     device_ : str
-        The device that it was trained on."""
+        The device that it was trained on.
+    """
 
 
 def document(estimator):
@@ -134,14 +139,11 @@ def document(estimator):
     They take the place of ``{shared}``, or without attributes of ``{parameters}``. Parameters that
     the class describes itself are left out.
     """
-    own = {
-        line.split(" : ")[0].strip()
-        for line in estimator.__doc__.splitlines()
-        if line.startswith("    ") and " : " in line
-    }
+    parameters, attributes = _Shared.__doc__.split("\n    Attributes\n")
+    entries = dict(re.findall(r"^    (\w+)( : .*?)(?=^    \S|\Z)", parameters, re.M | re.S))
+    own = set(re.findall(r"^    (\w+) : ", estimator.__doc__, re.M))
     names = [name for name in inspect.signature(estimator).parameters if name not in own]
-    parameters = "\n".join(f"    {name} : {_PARAMETERS[name]}" for name in names)
-    estimator.__doc__ = estimator.__doc__.format(
-        parameters=parameters.lstrip(), shared=f"{parameters}\n{_ATTRIBUTES}".lstrip()
-    )
+    shared = "".join(f"    {name}{entries[name]}" for name in names).strip()
+    attributes = f"{shared}\n\n    Attributes\n{attributes}".rstrip()
+    estimator.__doc__ = estimator.__doc__.format(parameters=shared, shared=attributes)
     return estimator

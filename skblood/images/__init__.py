@@ -17,30 +17,3 @@ from ._reader import ImageReader, Layout
 from ._resize import INTERPOLATIONS, resize_batch, resize_images
 from ._table import read_table
 from ._unflatten import resolve_row_shape, unflatten_rows
-
-__all__ = [
-    "CROP_RANGE",
-    "INTERPOLATIONS",
-    "CellImages",
-    "ImageReader",
-    "Layout",
-    "as_uint8",
-    "check_crop",
-    "content_keys",
-    "convert_channels",
-    "crop_places",
-    "file_key",
-    "holds_arrays",
-    "is_table",
-    "list_unreadable",
-    "map_images",
-    "quiet",
-    "read_crops",
-    "read_images",
-    "read_table",
-    "resize_batch",
-    "resize_images",
-    "resolve_row_shape",
-    "to_numpy",
-    "unflatten_rows",
-]

@@ -5,19 +5,3 @@ from ._predictor import Predictor, pass_dtype, replace_spec
 from ._random import draw_seed, generator_states, restore_generators, seeded
 from ._store import FeatureStore
 from ._tensors import as_nchw, to_tensor
-
-__all__ = [
-    "FeatureStore",
-    "Predictor",
-    "as_nchw",
-    "autocast",
-    "autocast_dtype",
-    "draw_seed",
-    "generator_states",
-    "pass_dtype",
-    "replace_spec",
-    "resolve_device",
-    "restore_generators",
-    "seeded",
-    "to_tensor",
-]

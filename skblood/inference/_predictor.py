@@ -17,10 +17,10 @@ from ._tensors import as_nchw, to_tensor
 # Images in one pass at most; on a CPU, whose cache is small, also pixels.
 _MAX_BATCH = {"cpu": 64, "mps": 64, "cuda": 256}
 _MAX_PIXELS = 2**19
-# Sizes of the batches that the rest of the images is divided into. Kernels depend on the size of a
-# batch: with these few, an image has the same probabilities alone and in company, to 1e-6. In
-# bfloat16, matrix products of a single row are rounded in another way: a pair is the smallest.
-_LADDER = (16, 4, 2)
+# Sizes of the batches of smaller calls, which are filled up. Kernels depend on the size of a batch:
+# with these few, an image has the same probabilities alone and in company, to 1e-6. In bfloat16,
+# matrix products of a single row are rounded in another way, so that a pair is the smallest.
+_LADDER = (2, 4, 8, 16, 32)
 
 # On CPUs with AMX, bfloat16 convolutions of oneDNN give wrong values where maps get one pixel wide,
 # which they do in images of at most so many pixels (seen in torch 2.15).
@@ -148,17 +148,16 @@ class Predictor:
         images = images.pixels if isinstance(images, CellImages) else images
         self.network.eval()
         stored = to_tensor(images, self.device)
-        out, done, largest = [], 0, self.max_batch
+        out, done, size = [], 0, _batch_size(len(stored), self.max_batch)
         # One context for all batches: it keeps the weights that it has converted.
         with autocast(stored, self.dtype, self.device):
             while done < len(stored):
-                size = _batch_size(len(stored) - done, largest)
                 batch = stored[done : done + size].to(self.device)
                 try:
                     out.append(self._pass(step, batch, size))
                     done += len(batch)
                 except torch.OutOfMemoryError as error:
-                    largest = self._smaller(size, images, error)
+                    size = self._smaller(size, images, error)
         return np.concatenate(out)
 
     def _pass(self, step, batch, size):
@@ -170,7 +169,7 @@ class Predictor:
         return step(self.network.prepare(as_nchw(batch)))[:n].float().cpu().numpy()
 
     def _smaller(self, size, images, error):
-        if size == _LADDER[-1]:
+        if size == _LADDER[0]:
             raise MemoryError(
                 f"Device {self.device} has no memory left for the network and {size} images of "
                 f"shape {images.shape[1:]}. Set device='cpu', a smaller image_size or a smaller "
@@ -220,7 +219,6 @@ def replace_spec(predictor, spec):
     return Predictor(network, spec, predictor.device, predictor.store)
 
 
-def _batch_size(n_left, largest):
-    """Return the size of the next batch: the largest that can be filled."""
-    sizes = (largest, *(size for size in _LADDER if size < largest))
-    return next((size for size in sizes if size <= n_left), sizes[-1])
+def _batch_size(n, largest):
+    """Return the size of the batches for n images."""
+    return next((size for size in _LADDER if n <= size < largest), largest)

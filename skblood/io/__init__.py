@@ -5,13 +5,3 @@ from ._errors import ModelFileError
 from ._files import load, load_info, save
 from ._onnx import export_onnx
 from ._pretrained import load_pretrained
-
-__all__ = [
-    "ModelFileError",
-    "export_onnx",
-    "load",
-    "load_info",
-    "load_pretrained",
-    "model_card",
-    "save",
-]

@@ -16,33 +16,3 @@ from ._paper_nets import PlainCNN
 from ._spec import BackboneSpec, HeadSpec, NetworkSpec
 from ._unet import UNet
 from ._weights import READY_WEIGHTS, without_weights
-
-__all__ = [
-    "ACTIVATIONS",
-    "OWN_BACKBONES",
-    "PIXELS",
-    "READY_WEIGHTS",
-    "Backbone",
-    "BackboneConfig",
-    "BackboneSpec",
-    "CellNet",
-    "CellNetwork",
-    "HeadSpec",
-    "ImageStandardize",
-    "NetworkSpec",
-    "PlainCNN",
-    "Standardize",
-    "UNet",
-    "backbone_config",
-    "build_network",
-    "check_layer_sizes",
-    "configure_network",
-    "create_backbone",
-    "create_network",
-    "dihedral_views",
-    "fine_tunes",
-    "hash_weights",
-    "make_head",
-    "resolve_weights",
-    "without_weights",
-]

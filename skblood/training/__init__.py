@@ -10,23 +10,3 @@ from ._net import OPTIMIZERS, TrainingNet
 from ._outputs import decision_values
 from ._trainer import Phase, Trainer, TrainingResult
 from ._training_set import TrainingSet, channel_statistics
-
-__all__ = [
-    "OPTIMIZERS",
-    "InGivenOrder",
-    "NonFiniteLossError",
-    "Phase",
-    "PhaseName",
-    "SupervisedContrastiveLoss",
-    "Trainer",
-    "TrainingCheckpoint",
-    "TrainingInterrupted",
-    "TrainingNet",
-    "TrainingResult",
-    "TrainingSet",
-    "TwoViews",
-    "WeightedLoss",
-    "channel_statistics",
-    "decision_values",
-    "fit_key",
-]

@@ -16,6 +16,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from torch import nn
 
 from skblood import HybridFeatureClassifier, MLPCellClassifier, TransferCellClassifier
+from skblood._sklearn import unwrap_model
 from skblood.uncertainty import (
     AccuracyCoverageDisplay,
     OutlierDetector,
@@ -23,11 +24,9 @@ from skblood.uncertainty import (
     RejectOption,
     laboratory_test,
 )
-from skblood._sklearn import unwrap_model
 from skblood.uncertainty._features import (
     _pool,
     _stage_modules,
-
     extract_features,
     takes_pixels,
 )

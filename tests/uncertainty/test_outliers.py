@@ -16,8 +16,8 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skblood import CellEmbedder, MLPCellClassifier
-from skblood.uncertainty import OutlierDetector
 from skblood._sklearn import unwrap_model
+from skblood.uncertainty import OutlierDetector
 from skblood.uncertainty._features import extract_features
 from skblood.uncertainty._gaussian import ClassGaussian
 from skblood.uncertainty._known import corner_images
