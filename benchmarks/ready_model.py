@@ -11,6 +11,7 @@ import zlib
 
 import numpy as np
 import torch
+from scipy.spatial import cKDTree
 
 from benchmarks._command import Benchmark, Row, output_of, run
 from benchmarks._measure import alternate, rates, ratio, summary
@@ -18,9 +19,9 @@ from benchmarks._report import Bar, lines_of
 from skblood.datasets import load_image_folder, load_npz, make_blood_cells
 from skblood.images import map_images, resize_images
 from skblood.io import load_pretrained
-from skblood.pretrained import seen
-from skblood.pretrained._fingerprints import as_tree, fingerprints, known
-from skblood.pretrained._seen import _FILE
+from skblood.pretrained import find_training_overlap
+from skblood.pretrained._fingerprints import compute_fingerprints, match_fingerprints
+from skblood.pretrained._training_overlap import FINGERPRINTS_FILE
 
 TEXT = """\
 The model of `skblood.load_pretrained("pbc8")`. Bytes are those of its files, deflated as they are
@@ -54,7 +55,7 @@ print(time.perf_counter() - start)
 """
 _START = {
     "ours": """
-from skblood.pretrained import load_pretrained
+from skblood import load_pretrained
 load_pretrained("pbc8", device="cpu").predict(np.zeros((1, 64, 64, 3), np.uint8))
 """,
     "timm": """
@@ -68,7 +69,9 @@ with torch.inference_mode():
 
 def size(options):
     """Count the bytes that the model adds to a wheel."""
-    files = [f for f in _FILE.parent.iterdir() if f.suffix in (".safetensors", ".npy", ".md")]
+    files = [
+        f for f in FINGERPRINTS_FILE.parent.iterdir() if f.suffix in (".safetensors", ".npy", ".md")
+    ]
     deflated = {file.name: len(zlib.compress(file.read_bytes())) for file in files}
     notes = [
         f"{file.name}: {file.stat().st_size:,} bytes, {deflated[file.name]:,} in a wheel."
@@ -132,19 +135,21 @@ def again(options):
     """Look for the training images in other sizes, and for them among images that they are not."""
     limit = 200 if options.quick else None
     cells = {part: _codes_of(options.data / part, limit) for part in ("train", "val", "test")}
-    train = as_tree(np.load(_FILE))
-    forms = {f"{part}, 128 px": known(codes, train) for part, codes in cells.items()}
+    train = cKDTree(np.load(FINGERPRINTS_FILE))
+    forms = {f"{part}, 128 px": match_fingerprints(codes, train) for part, codes in cells.items()}
     npz = options.data.parent / "pbc_28.npz"
     if npz.exists():
         small = load_npz(npz, "train").data[:limit]
         for side in (28, 64, 224):
-            forms[f"train, 28 px brought to {side}"] = seen(resize_images(small, (side, side)))
+            forms[f"train, 28 px brought to {side}"] = find_training_overlap(
+                resize_images(small, (side, side))
+            )
     originals = options.data.parent / "originals_val"
     if originals.is_dir():
-        val = as_tree(_codes_of(options.data / "val")[:, 0])
-        forms["originals of val, among val"] = known(_codes_of(originals, limit), val)
+        val = cKDTree(_codes_of(options.data / "val")[:, 0])
+        forms["originals of val, among val"] = match_fingerprints(_codes_of(originals, limit), val)
     start = time.perf_counter()
-    seen(np.zeros((1000, 64, 64, 3), np.uint8))
+    find_training_overlap(np.zeros((1000, 64, 64, 3), np.uint8))
     took = 10 * (time.perf_counter() - start)
     lines = {}
     for form, hits in forms.items():
@@ -171,10 +176,10 @@ def _codes_of(folder, limit=None):
 
 
 def _code_of(image):
-    return fingerprints(image[None])[0]
+    return compute_fingerprints(image[None])[0]
 
 
-def write_fingerprints(folder, path=_FILE):
+def write_fingerprints(folder, path=FINGERPRINTS_FILE):
     """Write the fingerprints of the images below a folder of classes, sorted: they name nothing.
 
     Parameters

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         HybridFeatureClassifier,
         MLPCellClassifier,
         TransferCellClassifier,
+        reconfigure,
     )
     from skblood.inference import FeatureStore
     from skblood.io import (
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
         model_card,
         save,
     )
-    from skblood.pretrained import SeenImagesWarning
-    from skblood.training import NonFiniteLossError, TrainingInterrupted
+    from skblood.pretrained import TrainingOverlapWarning
+    from skblood.training import NonFiniteLossError, TrainingCheckpoint, TrainingInterrupted
 
 __version__ = "0.1.0.dev0"
 
@@ -42,8 +43,9 @@ __all__ = [
     "MLPCellClassifier",
     "ModelFileError",
     "NonFiniteLossError",
-    "SeenImagesWarning",
+    "TrainingCheckpoint",
     "TrainingInterrupted",
+    "TrainingOverlapWarning",
     "TransferCellClassifier",
     "__version__",
     "adapt",
@@ -57,6 +59,7 @@ __all__ = [
     "load_info",
     "load_pretrained",
     "model_card",
+    "reconfigure",
     "save",
     "uncertainty",
 ]
@@ -70,8 +73,9 @@ _MODULES = {
     "MLPCellClassifier": "estimators",
     "ModelFileError": "io",
     "NonFiniteLossError": "training",
-    "SeenImagesWarning": "pretrained",
+    "TrainingCheckpoint": "training",
     "TrainingInterrupted": "training",
+    "TrainingOverlapWarning": "pretrained",
     "TransferCellClassifier": "estimators",
     "adapt": "adaptation",
     "audit": "auditing",
@@ -80,6 +84,7 @@ _MODULES = {
     "load_info": "io",
     "load_pretrained": "io",
     "model_card": "io",
+    "reconfigure": "estimators",
     "save": "io",
 }
 _SUBPACKAGES = ("augment", "datasets", "evaluation", "explain", "uncertainty")

@@ -2,6 +2,8 @@
 
 import numpy as np
 import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from sklearn.utils import column_or_1d
 
 from skblood.images import to_numpy
@@ -134,6 +136,57 @@ def encode_groups(groups, n_images, name="groups"):
 def plain_list(values):
     """Return the entries of a column as Python objects: NumPy scalars become numbers and str."""
     return [v.item() if isinstance(v, np.generic) else v for v in np.asarray(values).tolist()]
+
+
+def join_groups(n_images, *groups, pairs=()):
+    """Merge groups that share an image, and groups that a pair of images connects.
+
+    Parameters
+    ----------
+    n_images : int
+    *groups : array-like of shape (n_images,) or None
+        Identifiers or codes of groups, such as slides and copies. None is ignored.
+    pairs : sequence of (int, int), default=()
+        Positions of two images that belong together, such as near copies.
+
+    Returns
+    -------
+    codes : ndarray of shape (n_images,), dtype int64
+        Equal for images that are connected, directly or through others.
+    """
+    links = [np.asarray(pairs, dtype=np.int64).reshape(-1, 2)]
+    for column in groups:
+        if column is not None:
+            _, first, codes = np.unique(column, return_index=True, return_inverse=True)
+            links.append(np.stack([first[codes], np.arange(n_images)], axis=1))
+    left, right = np.concatenate(links).T
+    graph = coo_array((np.ones(len(left)), (left, right)), shape=(n_images, n_images))
+    return connected_components(graph, directed=False)[1].astype(np.int64)
+
+
+def encode_groups_or_images(groups, n_images, name="groups"):
+    """Return the code of the group of each image; without groups, each image is its own group.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_images,) or None
+    n_images : int
+    name : str, default="groups"
+        Name of the argument, for messages.
+
+    Returns
+    -------
+    codes : ndarray of shape (n_images,), dtype int64
+
+    Raises
+    ------
+    ValueError
+        If the length differs, or entries are missing.
+    """
+    if groups is None:
+        return np.arange(n_images)
+    # As objects: NumPy would turn NaN among strings into the string "nan".
+    return encode_groups(np.asarray(groups, dtype=object), n_images, name)[1]
 
 
 def resolve_classes(classes, **columns):

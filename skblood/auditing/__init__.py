@@ -1,6 +1,6 @@
-"""The audit of a set of images: copies, leaks, and what else spoils a score."""
+"""Audit of a set of images: copies, leaks between splits, bad images and doubtful labels."""
 
 from ._audit import audit
-from ._report import AuditReport
+from ._audit_report import AuditReport
 
 __all__ = ["AuditReport", "audit"]

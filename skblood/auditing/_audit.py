@@ -1,69 +1,74 @@
-"""The audit: what is read once, looked at from all sides, and reported."""
+"""The function `audit`, and its checks of images, labels, splits and groups."""
 
 from collections import Counter
 from numbers import Integral
 
 import numpy as np
-import torch
-from sklearn.utils import check_scalar, column_or_1d
+from sklearn.utils import check_scalar
 
-from skblood.auditing._copies import BLANK_CONTRAST, find_copies, join
-from skblood.auditing._finding import Finding
-from skblood.auditing._intake import as_images, take_in
-from skblood.auditing._report import AuditReport
-from skblood.images import to_numpy
-from skblood.pretrained import seen
+from skblood._labels import as_column, check_complete, check_lengths, join_groups, plain_list
+from skblood.pretrained import find_training_overlap
 
-# A size is usual if this share of the images has it, and unusual if it differs from all usual ones
-# by more than this part: cameras and croppers vary by a few pixels.
+from ._audit_report import AuditReport
+from ._copies import BLANK_CONTRAST, find_copies
+from ._finding import Finding
+from ._image_summary import list_images, summarize_images
+
+# A size is usual if this share of the images has it. An image has an odd size if a side differs
+# from that of every usual size by more than this share: cameras and croppers vary by some pixels.
 _USUAL_SHARE = 0.05
 _SIZE_TOLERANCE = 0.1
 
 
 def audit(X, y=None, *, split=None, groups=None, n_splits=5, image_shape=None):
-    """Find what makes a score on these images untrue: copies, leaks, wrong labels, bad images.
+    """Find what makes scores on these images wrong: copies, leaks, doubtful labels, bad images.
 
     Parameters
     ----------
-    X : images of any form that the classifiers take
-        Arrays, rows of pixels, paths or PIL images; of any sizes. It is not changed. Each image is
-        decoded once, and only a small picture of it is kept.
+    X : images in any form that the classifiers take, or CellImages
+        Arrays, rows of pixels, paths or PIL images of any sizes. Not modified. Each file is
+        decoded once, and only a small gray picture of each image is kept.
     y : array-like of shape (n,), default=None
         Labels.
     split : array-like of shape (n,), default=None
-        The part that each image is in, such as "train", "val" and "test".
+        The part to which each image belongs, such as "train", "val" and "test".
     groups : array-like of shape (n,), default=None
-        Ids of slides or patients.
+        Identifiers of slides or patients.
     n_splits : int, default=5
-        Folds that are planned; a class needs an image for each, and copies count once.
+        Number of planned cross-validation folds. A class needs one image for each; copies count
+        as one.
     image_shape : tuple of int, default=None
-        (height, width, channels) into which rows of pixels fold; None means square images.
+        (height, width, channels) of the images in rows of pixels; None means square images.
 
     Returns
     -------
     report : AuditReport
+        The findings, and groups for a split without leaks.
 
     Raises
     ------
     ValueError
-        If no image can be read, or if `y`, `split` or `groups` has not one entry for each image,
-        or lacks some.
+        If no image can be read, or `y`, `split` or `groups` has missing entries or another length
+        than `X`.
+    TypeError
+        If `y`, `split` or `groups` holds other things than labels.
 
     See Also
     --------
-    skblood.datasets.train_val_test_split : Splits that copies do not cross.
+    skblood.datasets.train_val_test_split : Split that keeps copies together.
 
     Notes
     -----
-    Nearly identical are images of which one is the other turned by right angles, mirrored,
-    compressed again, resized, shifted by a few pixels or made brighter, or several of these. A
-    small part cut out of an image is not found. Neither are images compared in colour.
+    Two images are nearly identical if one is the other after right-angle rotation, reflection,
+    compression, resizing, a shift by a few pixels, brightening, or several of these. Crops of a
+    small part are not found. Images are compared in gray.
 
-    Seen are images that the ready model, `skblood.load_pretrained`, was trained on: its scores on
-    them, and those of models that start from its weights, are too good.
+    A training overlap is an image on which the pretrained model (:func:`skblood.load_pretrained`)
+    was trained: scores on it of that model, and of models that start from its weights, are too
+    high.
 
-    The nearest eight of each image are compared, by Fourier magnitudes in a tree, so that the time
-    grows about as the number of images does.
+    Each image is compared with the eight nearest ones in a tree of Fourier magnitudes, so that the
+    time grows roughly linearly with the number of images.
 
     Examples
     --------
@@ -71,7 +76,7 @@ def audit(X, y=None, *, split=None, groups=None, n_splits=5, image_shape=None):
     >>> import skblood
     >>> from skblood.datasets import make_blood_cells
     >>> X, y = make_blood_cells(40, image_size=48, random_state=0)
-    >>> X[39] = np.rot90(X[0])  # a training image, turned, is in the test set
+    >>> X[39] = np.rot90(X[0])  # a rotated training image in the test set
     >>> split = ["train"] * 30 + ["test"] * 10
     >>> report = skblood.audit(X, split=split)
     >>> report.crossing_split[0].positions
@@ -80,16 +85,14 @@ def audit(X, y=None, *, split=None, groups=None, n_splits=5, image_shape=None):
     True
     """
     check_scalar(n_splits, "n_splits", Integral, min_val=2)
-    images = as_images(X, image_shape)
-    intake = take_in(images)
-    n = len(intake.contents)
-    y, split, groups = (
-        _check_column(column, name, n)
-        for column, name in ((y, "y"), (split, "split"), (groups, "groups"))
-    )
-    copies = find_copies(intake, images)
-    joined = join(n, copies, groups)
-    findings = copies + _find_seen(intake) + _find_bad_images(intake)
+    images = list_images(X, image_shape)
+    n = len(images)
+    columns = {"y": y, "split": split, "groups": groups}
+    y, split, groups = (_check_column(values, name, n) for name, values in columns.items())
+    summary, unreadable = summarize_images(images)
+    copies = find_copies(summary, images)
+    joined = join_groups(n, groups, pairs=[pair.positions for pair in copies])
+    findings = copies + _find_training_images(summary) + _find_bad_images(summary, unreadable)
     if groups is not None and split is not None:
         findings += _find_crossing_groups(groups, split)
     if y is not None:
@@ -97,88 +100,54 @@ def audit(X, y=None, *, split=None, groups=None, n_splits=5, image_shape=None):
     return AuditReport(images, findings, joined, y=y, split=split, groups=groups)
 
 
-def _check_column(column, name, n):
-    """Return the column as a list, or None."""
-    if column is None:
+def _check_column(values, name, n):
+    """Return labels, parts or groups as a list, or None."""
+    if values is None:
         return None
-    column = _as_column(column, name)
-    if len(column) != n:
-        raise ValueError(f"X holds {n} images and `{name}` {len(column)}: give one for each image.")
-    values = column.tolist()
-    # What is not equal to itself is NaN; pandas.NA cannot be asked and is known by its type.
-    missing = [i for i, v in enumerate(values) if v is None or _is_na(v)]
-    if missing:
-        raise ValueError(
-            f"`{name}` lacks {len(missing)} entries (None or NaN), the first at position "
-            f"{missing[0]}. Give these images a name of their own, or leave them out."
-        )
-    _check_names(column, name)
-    return values
-
-
-def _as_column(column, name):
-    if isinstance(column, (torch.Tensor, np.ma.MaskedArray)):
-        column = to_numpy(column, name)
+    column = as_column(values, name)
+    check_lengths(X=n, **{name: len(column)})
+    check_complete(column, name, "Give these images a name of their own, or leave them out.")
+    column = plain_list(column)
     try:
-        column = column_or_1d(column)
-    except ValueError as error:
-        raise _no_names(name, error) from error
+        sorted(set(column))
+    except TypeError as error:
+        raise TypeError(
+            f"`{name}` does not hold labels: {error}. Give one str or int for each image."
+        ) from error
     return column
 
 
-def _check_names(column, name):
-    """Raise ValueError unless the entries can be sorted, as groups are, and counted."""
-    try:
-        if column.dtype.kind == "V":
-            raise TypeError("it is a structured array")
-        np.unique(column)
-        hash(tuple(column.tolist()))
-    except TypeError as error:
-        raise _no_names(name, error) from error
+def _find_training_images(summary):
+    overlap = find_training_overlap(summary["picture"][..., None])
+    detail = "in the train part of PBC"
+    positions = summary["position"][overlap].tolist()
+    return [Finding("training_overlap", (i,), detail=detail) for i in positions]
 
 
-def _no_names(name, error):
-    return ValueError(
-        f"`{name}` is no column of names: {error}. Pass one str or int for each image."
-    )
+def _find_bad_images(summary, unreadable):
+    bad = [Finding("unreadable", (i,), detail=why) for i, why in unreadable.items()]
+    for each in summary[summary["contrast"] < BLANK_CONTRAST]:
+        detail = f"standard deviation {each['contrast']:.1f} of 255"
+        bad.append(Finding("blank", (int(each["position"]),), detail=detail))
+    return bad + _find_odd_sizes(summary)
 
 
-def _is_na(value):
-    return type(value).__name__ in ("NAType", "NaTType") or value != value
-
-
-def _find_seen(intake):
-    readable = np.flatnonzero(intake.contents >= 0)
-    positions = readable[seen(intake.pictures[readable][..., None])].tolist()
-    return [Finding("seen", (i,), detail="in the train part of PBC") for i in positions]
-
-
-def _find_bad_images(intake):
-    bad = [Finding("unreadable", (i,), detail=why) for i, why in intake.unreadable.items()]
-    readable = intake.contents >= 0
-    for i in np.flatnonzero(readable & (intake.contrast < BLANK_CONTRAST)).tolist():
-        detail = f"standard deviation {intake.contrast[i]:.1f} of 255"
-        bad.append(Finding("blank", (i,), detail=detail))
-    return bad + _find_odd_sizes(intake.sizes, np.flatnonzero(readable))
-
-
-def _find_odd_sizes(sizes, readable):
-    different, counts = np.unique(sizes[readable], axis=0, return_counts=True)
-    usual = different[counts >= max(2, _USUAL_SHARE * len(readable))]
-    if len(usual) == 0:  # as where each image is cut out as large as its cell
+def _find_odd_sizes(summary):
+    sizes = summary["size"]
+    distinct, counts = np.unique(sizes, axis=0, return_counts=True)
+    usual = distinct[counts >= max(2, _USUAL_SHARE * len(sizes))]
+    if len(usual) == 0:  # each image is cropped to its cell
         return []
-    ratio = np.abs(np.log(sizes[readable][:, None] / usual)).max(axis=2).min(axis=1)
-    most = different[counts.argmax()]
+    ratio = np.abs(np.log(sizes[:, None] / usual)).max(axis=2).min(axis=1)
+    most = "{} x {}".format(*distinct[counts.argmax()])
+    odd = summary[ratio > np.log1p(_SIZE_TOLERANCE)]
     return [
-        Finding(
-            "odd_size", (i,), detail=f"{sizes[i][0]} x {sizes[i][1]}, not {most[0]} x {most[1]}"
-        )
-        for i in readable[ratio > np.log1p(_SIZE_TOLERANCE)].tolist()
+        Finding("odd_size", (i,), detail=f"{height} x {width}, not {most}")
+        for i, (height, width) in zip(odd["position"].tolist(), odd["size"], strict=True)
     ]
 
 
-def _positions(values):
-    """Return value -> its positions."""
+def _positions_by_value(values):
     positions = {}
     for i, value in enumerate(values):
         positions.setdefault(value, []).append(i)
@@ -187,7 +156,7 @@ def _positions(values):
 
 def _find_crossing_groups(groups, split):
     found = []
-    for group, positions in _positions(groups).items():
+    for group, positions in _positions_by_value(groups).items():
         parts = Counter(split[i] for i in positions)
         if len(parts) > 1:
             detail = f"{group}: " + ", ".join(f"{k} in {part}" for part, k in parts.items())
@@ -197,11 +166,11 @@ def _find_crossing_groups(groups, split):
 
 def _find_rare_classes(y, joined, n_splits):
     found = []
-    for label, positions in _positions(y).items():
+    for label, positions in _positions_by_value(y).items():
         n_groups = len(set(joined[positions].tolist()))
         if n_groups < n_splits:
-            apart = "" if n_groups == len(positions) else f", {n_groups} that can be apart"
-            detail = f"{label}: {len(positions)} images{apart}, for {n_splits} folds"
+            grouped = "" if n_groups == len(positions) else f" in {n_groups} groups"
+            detail = f"{label}: {len(positions)} images{grouped}, for {n_splits} folds"
             found.append(Finding("rare_classes", tuple(positions), detail=detail))
     return found
 
@@ -213,9 +182,9 @@ def _find_similar_labels(y):
     return [
         Finding(
             "similar_labels",
-            tuple(i for i, label in enumerate(y) if label in labels),
-            detail=", ".join(f"{label!r} ({y.count(label)})" for label in labels),
+            tuple(i for i, label in enumerate(y) if label in alike),
+            detail=", ".join(f"{label!r} ({y.count(label)})" for label in alike),
         )
-        for labels in spellings.values()
-        if len(labels) > 1
+        for alike in spellings.values()
+        if len(alike) > 1
     ]

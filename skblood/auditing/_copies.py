@@ -1,59 +1,48 @@
-"""Which images are copies of one another, and what belongs together for it."""
+"""Copies among images: identical files, identical pixels, nearly identical images."""
 
 import os
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
-from skblood.auditing._finding import Finding
-from skblood.auditing._near import near_pairs
 from skblood.images import file_key
 
-# Standard deviation, in 0..255, below which an image shows nothing. Real cells have more than 20.
+from ._finding import Finding
+from ._near import find_near_pairs
+
+# Standard deviation, in 0..255, below which an image is blank. Real cells have more than 20.
 BLANK_CONTRAST = 4.0
 
 
-def find_copies(intake, items):
-    """Return a finding for each pair of copies, enough to connect all copies of an image.
+def find_copies(summary, images):
+    """Return a finding for each pair of copies, as many as connect all copies of an image.
 
-    Each image is paired with the first of the same pixels only, and only the first is compared to
-    other images: a thousand copies are 999 pairs.
+    Images of identical pixels are paired with the first of them, and only that one is compared
+    with other images: a thousand copies give 999 pairs. Blank images are not compared.
+
+    Parameters
+    ----------
+    summary : structured ndarray
+        Made by `summarize_images`.
+    images : ndarray or list
+        Paths in it are hashed, to tell identical files from identical pixels.
     """
-    readable = np.flatnonzero(intake.contents >= 0)
-    _, first = np.unique(intake.contents[readable], return_index=True)
-    first = readable[first]  # by content, which is numbered from 0
-    again = np.setdiff1d(readable, first)
-    pairs = np.stack([first[intake.contents[again]], again], axis=1).tolist()
-    hashes = _hash_files(items, np.unique(pairs))
-    same_file = [i in hashes and hashes[i] == hashes[j] for i, j in pairs]
-    copies = [
-        Finding("identical_files" if same else "identical_pixels", tuple(pair), 1.0)
-        for pair, same in zip(pairs, same_file, strict=True)
-    ]
-    shown = first[intake.contrast[first] >= BLANK_CONTRAST]
-    near, similarity = near_pairs(intake.pictures[shown])
-    ordered = np.sort(shown[near], axis=1).tolist()
+    positions = summary["position"]
+    _, first, codes = np.unique(summary["content"], axis=0, return_index=True, return_inverse=True)
+    repeated = np.setdiff1d(np.arange(len(summary)), first)
+    pairs = positions[np.stack([first[codes[repeated]], repeated], axis=1)]
+    hashes = {
+        i: file_key(images[i])
+        for i in np.unique(pairs).tolist()
+        if isinstance(images[i], (str, os.PathLike))
+    }
+    copies = []
+    for i, j in pairs.tolist():
+        same_file = i in hashes and hashes[i] == hashes[j]
+        copies.append(Finding("identical_files" if same_file else "identical_pixels", (i, j), 1.0))
+    compared = np.sort(first)
+    compared = compared[summary["contrast"][compared] >= BLANK_CONTRAST]
+    near, similarity = find_near_pairs(summary["picture"][compared])
     return copies + [
         Finding("near_identical", tuple(pair), round(float(score), 4))
-        for pair, score in zip(ordered, similarity, strict=True)
+        for pair, score in zip(positions[compared[near]].tolist(), similarity, strict=True)
     ]
-
-
-def _hash_files(items, positions):
-    """Return position -> hash of the file, for those that are files."""
-    hashes = {}
-    for i in positions.astype(int).tolist():
-        if isinstance(items[i], (str, os.PathLike)):
-            hashes[i] = file_key(items[i])
-    return hashes
-
-
-def join(n, copies, groups=None):
-    """Return an id for each image, the same for copies of copies and for images of one group."""
-    pairs = np.array([each.positions for each in copies], dtype=int).reshape(-1, 2)
-    if groups is not None:
-        _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
-        pairs = np.concatenate([pairs, np.stack([first[inverse], np.arange(n)], axis=1)])
-    links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-    return connected_components(links, directed=False)[1].astype(int)

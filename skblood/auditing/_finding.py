@@ -1,26 +1,26 @@
-"""One thing that the audit found."""
+"""A finding of the audit, and the kinds of findings."""
 
 from dataclasses import dataclass
 
-# The most serious first: what each kind is called, of one and of several.
+# Most serious first; in words, for one finding and for several.
 KINDS = {
     "crossing_split": ("pair of copies crosses the split", "pairs of copies cross the split"),
     "crossing_groups": ("group crosses the split", "groups cross the split"),
     "contradictory_labels": ("pair of copies has two labels", "pairs of copies have two labels"),
     "unreadable": ("image cannot be read", "images cannot be read"),
     "identical_files": ("pair of identical files", "pairs of identical files"),
-    "identical_pixels": (
-        "pair of other files or arrays with identical pixels",
-        "pairs of other files or arrays with identical pixels",
-    ),
+    "identical_pixels": ("other pair of identical images", "other pairs of identical images"),
     "near_identical": ("pair of nearly identical images", "pairs of nearly identical images"),
-    "seen": ("image that the ready model has seen", "images that the ready model has seen"),
+    "training_overlap": (
+        "training image of the pretrained model",
+        "training images of the pretrained model",
+    ),
     "blank": ("blank image", "blank images"),
     "odd_size": ("image of an unusual size", "images of an unusual size"),
     "rare_classes": ("class too rare for the folds", "classes too rare for the folds"),
     "similar_labels": (
-        "set of labels that differ only by case or blanks",
-        "sets of labels that differ only by case or blanks",
+        "set of labels that differ only by case or spaces",
+        "sets of labels that differ only by case or spaces",
     ),
 }
 COPIES = ("identical_files", "identical_pixels", "near_identical")
@@ -28,15 +28,16 @@ COPIES = ("identical_files", "identical_pixels", "near_identical")
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found, and where.
+    """A finding: its kind, and the images concerned.
 
     Attributes
     ----------
     kind : str
+        A key of `KINDS`.
     positions : tuple of int
         Positions in X.
     similarity : float or None
-        Of copies: 1 for identical pixels, else the correlation of the two images.
+        For copies: 1 for identical pixels, else the correlation of the two images.
     detail : str
     """
 

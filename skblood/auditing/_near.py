@@ -1,8 +1,8 @@
-"""Pairs of pictures that are the same but for a turn, a flip, a shift, the light or the codec.
+"""Nearly identical images: equal but for rotation, reflection, shift, light or compression.
 
-Each picture gets a descriptor on which none of these has much effect. A tree finds the few nearest
-to each, so that the work grows about as the number of pictures does, and each pair found is then
-laid on one another and compared pixel by pixel.
+Each picture gets a descriptor that these changes hardly affect. A tree finds the few nearest
+descriptors of each, so that the time grows roughly linearly with the number of pictures; each pair
+found is then registered and compared pixel by pixel.
 """
 
 from functools import cache
@@ -14,70 +14,70 @@ from scipy.spatial import cKDTree
 # Height and width of the gray pictures that are compared.
 SIDE = 48
 
-# Waves across a picture that the descriptor counts: more would be the noise of JPEG.
-_MAX_WAVES = 8
-# Contrast that all pictures are brought to, and the strength below which a wave counts as noise.
+# Largest frequency in a descriptor, in waves across a picture: higher ones hold the noise of JPEG.
+_MAX_FREQUENCY = 8
+# Contrast to which pictures are normalized, and the magnitude below which a wave counts as noise.
 _CONTRAST, _NOISE = 40.0, 20.0
 
 # Root mean square difference of two descriptors. Copies of 500 real cells: at most 0.18.
 _MAX_DIFFERENCE = 0.22
-# Dimensions that the tree looks at, and pictures that it finds at most for each.
+# Dimensions of the tree, and neighbors of each picture.
 _TREE_DIMENSIONS = 16
 _MAX_NEIGHBORS = 8
 
-# Correlation from which two pictures are the same. Among 15,382 real cells those that show the same
-# had 0.991 or more, and no others more than 0.969; shifted copies had 0.98 or more.
+# Correlation from which two pictures are the same. Among 15,382 real cells, pictures of the same
+# cell had 0.991 or more, all others 0.969 or less; shifted copies had 0.98 or more.
 _SAME = 0.98
-# Of the eight ways to lay a picture on another, how many the first comparison leaves.
-_BEST_TURNS = 2
-# Shifts that are tried on pictures of half the size, and how they are refined; in pixels of each.
+# Orientations, of eight, that the coarse comparison keeps.
+_KEPT_ORIENTATIONS = 2
+# Shifts, in pixels: of the coarse comparison, at half the size, and of the fine one.
 _SHIFTS = np.arange(-3.0, 3.1, 0.5)
 _REFINEMENT = np.arange(-1.0, 1.1, 0.25)
-# Waves across a picture that are compared: slower ones are alike in many cells, and faster ones
-# need the refined shift.
-_SLOW, _FAST_AT_FIRST, _FAST = 4.0, 7.0, 14.0
+# Limits of the frequencies that are compared. Lower ones are alike in many cells; higher ones need
+# the fine shift.
+_LOW, _HIGH_COARSE, _HIGH_FINE = 4.0, 7.0, 14.0
 
-# Pictures, or pairs of them, that are in work at a time.
+# Pictures, or pairs of pictures, in one step of the computation.
 _CHUNK = 512
 
 
-def near_pairs(pictures):
-    """Find the pairs of pictures that show the same.
+def find_near_pairs(pictures):
+    """Find the pairs of nearly identical pictures.
 
     Parameters
     ----------
     pictures : ndarray of shape (n, SIDE, SIDE), dtype uint8
-        None of them blank.
+        None is blank.
 
     Returns
     -------
     pairs : ndarray of int of shape (n_pairs, 2)
-        Positions, the lower first, sorted. Where more than a few pictures are the same, not all
-        of their pairs are there, but enough to connect them.
+        Positions, the lower first, sorted. Of many pictures that are the same, enough pairs to
+        connect them, but not all.
     similarity : ndarray of shape (n_pairs,)
-        Correlation of the two, at most 1.
+        Correlation of the two pictures, at most 1.
     """
-    pairs = _candidates(pictures)
+    pairs = _find_candidates(pictures)
     similarity = np.full(len(pairs), -1.0)
     for start in range(0, len(pairs), _CHUNK):
-        some = slice(start, start + _CHUNK)
-        similarity[some] = _compare(pictures[pairs[some, 0]], pictures[pairs[some, 1]])
+        rows = slice(start, start + _CHUNK)
+        similarity[rows] = _compare(pictures[pairs[rows, 0]], pictures[pairs[rows, 1]])
     same = similarity >= _SAME
     return pairs[same], similarity[same]
 
 
-def _candidates(pictures):
-    """Return the pairs whose descriptors are near one another."""
+def _find_candidates(pictures):
+    """Return the pairs with similar descriptors."""
     if len(pictures) < 2:
         return np.empty((0, 2), dtype=int)
-    blocks = range(0, len(pictures), _CHUNK)
-    descriptors = np.concatenate([_describe(pictures[i : i + _CHUNK]) for i in blocks])
+    starts = range(0, len(pictures), _CHUNK)
+    descriptors = np.concatenate([_compute_descriptors(pictures[i : i + _CHUNK]) for i in starts])
     radius = _MAX_DIFFERENCE * descriptors.shape[1] ** 0.5
-    # Distances along the main axes are at most the full ones: no pair within the radius is lost.
+    # Principal components: distances are at most those of the descriptors, so no pair is lost.
     axes = np.linalg.eigh(np.cov(descriptors.T))[1][:, -_TREE_DIMENSIONS:]
     points = (descriptors - descriptors.mean(axis=0)) @ axes
     _, found = cKDTree(points).query(points, k=_MAX_NEIGHBORS + 1, distance_upper_bound=radius)
-    rows, columns = np.nonzero(found < len(points))  # the tree fills up with its own length
+    rows, columns = np.nonzero(found < len(points))  # missing neighbors have index len(points)
     pairs = np.sort(np.stack([rows, found[rows, columns]], axis=1), axis=1)
     pairs = np.unique(pairs[pairs[:, 0] < pairs[:, 1]], axis=0)
     near = [
@@ -87,66 +87,68 @@ def _candidates(pictures):
     return pairs[np.concatenate(near)]
 
 
-def _describe(pictures):
-    """Return the strength of each wave, with those that a turn or a flip would exchange joined."""
-    waves = fft.fft2(_normalise(pictures.astype(np.float32)))
+def _compute_descriptors(pictures):
+    """Return log magnitudes of the waves, pooled over those that rotation or reflection swaps."""
+    waves = fft.fft2(_normalize(pictures.astype(np.float32)))
     power = waves.real**2 + waves.imag**2
-    ky, kx = np.triu_indices(_MAX_WAVES + 1)
+    ky, kx = np.triu_indices(_MAX_FREQUENCY + 1)
     ky, kx = ky[1:], kx[1:]
-    joined = power[:, ky, kx] + power[:, -ky, kx] + power[:, kx, ky] + power[:, -kx, ky]
-    return np.log(_CONTRAST * np.sqrt(joined / 4) + _NOISE)
+    pooled = power[:, ky, kx] + power[:, -ky, kx] + power[:, kx, ky] + power[:, -kx, ky]
+    return np.log(_CONTRAST * np.sqrt(pooled / 4) + _NOISE)
 
 
-def _normalise(pictures):
-    """Return pictures that fade out to their borders, of mean 0 and contrast 1."""
-    window = _window(*pictures.shape[1:])
+def _normalize(pictures):
+    """Return pictures of mean 0 and contrast 1, tapered towards their borders."""
+    window = _make_window(*pictures.shape[1:])
     weights = window / window.sum()
     pictures = pictures - (pictures * weights).sum(axis=(1, 2), keepdims=True)
     contrast = np.sqrt((pictures**2 * weights).sum(axis=(1, 2), keepdims=True))
-    # Flat in the middle, though not as a whole: no reason to divide by zero.
+    # The center of a picture that is not blank may be uniform.
     return pictures * window / np.maximum(contrast, 1e-3)
 
 
 @cache
-def _window(height, width):
-    # Without the zeros at both ends.
+def _make_window(height, width):
+    # A Hann window without the zeros at both ends.
     rows, columns = np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1]
     return np.outer(rows, columns).astype(np.float32)
 
 
 def _compare(first, second):
-    """Return the correlation of each two pictures, laid on one another as well as can be."""
-    scores, shifts = _align(_halve(first), _halve(second))
+    """Return the correlation of each pair of pictures in its best registration."""
+    scores, shifts = _register(_halve(first), _halve(second))
     similarity = np.full(len(first), -1.0)
-    for turn in np.argsort(-scores, axis=1)[:, :_BEST_TURNS].T:
+    for orientation in np.argsort(-scores, axis=1)[:, :_KEPT_ORIENTATIONS].T:
         for i in np.flatnonzero(similarity < _SAME):
-            turned = _turn(second[i], turn[i])
-            similarity[i] = max(similarity[i], _refine(first[i], turned, shifts[i, turn[i]]))
+            oriented = _orient(second[i], orientation[i])
+            score = _correlate_shifted(first[i], oriented, shifts[i, orientation[i]])
+            similarity[i] = max(similarity[i], score)
     return similarity
 
 
-def _align(first, second):
-    """Return for each way to lay the second pictures the correlation and the best shift."""
+def _register(first, second):
+    """Return the correlation and the best shift for each pair and orientation of the second."""
     n = len(first)
-    waves = _unit_waves(first, _FAST_AT_FIRST)
+    waves = _filter_waves(first, _HIGH_COARSE)
     scores, shifts = np.empty((n, 8)), np.empty((n, 8, 2))
-    for turn in range(8):
-        others = _unit_waves(_turn(second, turn), _FAST_AT_FIRST)
+    for orientation in range(8):
+        others = _filter_waves(_orient(second, orientation), _HIGH_COARSE)
         correlation = _correlate(waves, others, _SHIFTS).reshape(n, -1)
         peak = correlation.argmax(axis=1)
-        scores[:, turn] = correlation[np.arange(n), peak]
-        shifts[:, turn] = _SHIFTS[np.stack(np.divmod(peak, len(_SHIFTS)), axis=1)]
+        scores[:, orientation] = correlation[np.arange(n), peak]
+        shifts[:, orientation] = _SHIFTS[np.stack(np.divmod(peak, len(_SHIFTS)), axis=1)]
     return scores, np.rint(2 * shifts).astype(int)
 
 
-def _refine(first, second, shift):
-    """Compare what two pictures share when the second is shifted, to a quarter of a pixel."""
+def _correlate_shifted(first, second, shift):
+    """Return the correlation of the overlap of two pictures, refined to a quarter of a pixel."""
     first, second = _overlap(first, shift)[None], _overlap(second, -shift)[None]
-    return _correlate(_unit_waves(first, _FAST), _unit_waves(second, _FAST), _REFINEMENT).max()
+    waves = _filter_waves(first, _HIGH_FINE), _filter_waves(second, _HIGH_FINE)
+    return _correlate(*waves, _REFINEMENT).max()
 
 
 def _correlate(first, second, shifts):
-    """Return the correlations (n, len(shifts), len(shifts)) of pictures given as unit waves."""
+    """Return correlations (n, len(shifts), len(shifts)) of pictures given as filtered waves."""
     ky, kx = (np.fft.fftfreq(side) for side in first.shape[1:])
     rows = np.exp(2j * np.pi * np.outer(shifts, ky)).astype(np.complex64)
     columns = np.exp(2j * np.pi * np.outer(kx, shifts)).astype(np.complex64)
@@ -154,18 +156,18 @@ def _correlate(first, second, shifts):
 
 
 def _overlap(picture, shift):
-    """Return what is left of a picture when it is moved against one that lies still."""
+    """Return the part of a picture that overlaps with another one, shifted against it."""
     height, width = picture.shape
     dy, dx = shift
     return picture[max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)]
 
 
-def _unit_waves(pictures, fast):
-    """Return the Fourier transform of pictures, slow and fast waves left out, of norm 1."""
+def _filter_waves(pictures, high):
+    """Return the band-pass filtered Fourier transform of pictures, of norm 1."""
     height, width = pictures.shape[1:]
-    waves = fft.fft2(_normalise(pictures.astype(np.float32)))
+    waves = fft.fft2(_normalize(pictures.astype(np.float32)))
     k = np.hypot(np.fft.fftfreq(height)[:, None] * height, np.fft.fftfreq(width) * width)
-    waves *= np.exp(-((k / fast) ** 2)) - np.exp(-((k / _SLOW) ** 2))
+    waves *= np.exp(-((k / high) ** 2)) - np.exp(-((k / _LOW) ** 2))
     norm = np.sqrt((waves.real**2 + waves.imag**2).sum(axis=(1, 2), keepdims=True))
     return waves / np.maximum(norm, 1e-6)
 
@@ -175,7 +177,7 @@ def _halve(pictures):
     return pictures.reshape(n, height // 2, 2, width // 2, 2).mean(axis=(2, 4))
 
 
-def _turn(pictures, turn):
-    """Lay pictures in one of eight ways: turned by right angles, and from 4 on mirrored, too."""
-    turned = np.rot90(pictures, turn % 4, axes=(-2, -1))
-    return turned[..., ::-1] if turn >= 4 else turned
+def _orient(pictures, orientation):
+    """Return pictures in one of eight orientations: quarter turns, from 4 on mirrored as well."""
+    rotated = np.rot90(pictures, orientation % 4, axes=(-2, -1))
+    return rotated[..., ::-1] if orientation >= 4 else rotated

@@ -1,12 +1,12 @@
-"""Augmentation of a whole batch of cell images, on its device."""
+"""Data augmentation of cell images: random changes of a whole batch, on its device."""
 
 from ._background import BackgroundAugment
-from ._cells import CellAugment
+from ._cell_augment import CellAugment
 from ._frame import FrameAugment
 from ._laboratory import LaboratoryAugment
 from ._light import LightAugment
 from ._optics import OpticsAugment
-from ._policies import AUGMENTS, POLICIES, is_own, make_augment
+from ._policies import AUGMENTS, POLICIES, augment_images, is_own, make_augment
 from ._stain import StainAugment
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "LightAugment",
     "OpticsAugment",
     "StainAugment",
+    "augment_images",
     "is_own",
     "make_augment",
 ]

@@ -1,29 +1,29 @@
-"""What a cell lies on: plasma and glass of other colours, red cells that are not there."""
+"""Background augmentation: the color of plasma and glass, and fading red cells."""
 
 import torch
 from torch.nn import functional as F
 
-from ._augment import Augment, strengths, symmetric
+from ._augment import Augment, coordinates, draw_symmetric, draw_uniform
 
-_BLOCKS = 8  # of each side, among which the brightest one is taken for empty
+_BLOCKS = 8  # along each side; the brightest block is taken as the empty background
 
 
 class BackgroundAugment(Augment):
-    """Change what is around the cell of each image, and leave the cell as it is.
+    """Change the surroundings of the cell in each image, and not the cell.
 
-    Red cells crowd around a white cell in one laboratory; in another they were lysed, washed out
-    by the exposure or cut away by a segmentation. The cell is taken to be a disc around the centre
-    of what is dark, somewhat larger than that. Background is what is bright in all channels; where
-    it ends is drawn anew for each image, since pale red cells belong to it in one laboratory and
-    not in another.
+    In the images of one laboratory red cells surround the white cell; in those of another they
+    were lysed, overexposed or cut away by a segmentation. The cell is approximated by a disc
+    around the center of the dark pixels, slightly larger than these. The background is whatever is
+    bright in all channels, up to a threshold that is drawn for each image, because pale red cells
+    count as background in some laboratories only.
 
     Parameters
     ----------
     fade : float, default=0.5
-        Share of the images in which what is around the cell fades towards the empty background,
-        by any amount from nothing to all.
-    colour : float, default=0.4
-        Multiply each channel of the background by a factor between ``1 - colour`` and 1.
+        Share of the images in which the surroundings of the cell fade towards the empty
+        background, by a random amount in 0..1.
+    color : float, default=0.4
+        Multiply each channel of the background by a factor between ``1 - color`` and 1.
 
     Examples
     --------
@@ -34,10 +34,8 @@ class BackgroundAugment(Augment):
     True
     """
 
-    def __init__(self, *, fade=0.5, colour=0.4):
-        super().__init__()
-        self.fade = fade
-        self.colour = colour
+    def __init__(self, *, fade=0.5, color=0.4):
+        super().__init__(fade=fade, color=color)
 
     def forward(self, images):
         """Change each image of a batch ``(n, c, h, w)`` in 0..1."""
@@ -46,36 +44,31 @@ class BackgroundAugment(Augment):
         return self._tint(images)
 
     def _fade(self, images):
-        n, device = len(images), images.device
         empty = F.adaptive_avg_pool2d(images, _BLOCKS).amax((2, 3), keepdim=True)
-        chosen = torch.rand(n, 1, 1, 1, device=device) < self.fade
-        amount = torch.rand(n, 1, 1, 1, device=device) * chosen
-        return torch.lerp(images, empty.expand_as(images), amount * (1 - _cells(images, empty)))
+        chosen = draw_uniform(images) < self.fade
+        amount = draw_uniform(images) * chosen
+        weight = amount * (1 - _mask_cells(images, empty))
+        return torch.lerp(images, empty.expand_as(images), weight)
 
     def _tint(self, images):
-        n, c = images.shape[:2]
-        device = images.device
         darkest = images.amin(1, keepdim=True)
         brightest = darkest.amax((2, 3), keepdim=True).clamp(min=1e-3)
-        border = 0.75 + 0.1 * symmetric(n, 1, 1, 1, device=device)
-        background = torch.sigmoid((darkest / brightest - border) * 20)
-        loss = self.colour * strengths(n, device) * torch.rand(n, c, 1, 1, device=device)
+        threshold = 0.75 + 0.1 * draw_symmetric(images)
+        background = torch.sigmoid((darkest / brightest - threshold) * 20)
+        loss = self.color * draw_uniform(images) * draw_uniform(images, images.shape[1])
         return images * (1 - loss * background)
 
 
-def _cells(images, empty):
-    """Return where the cells are, softly, as ``(n, 1, h, w)``."""
-    n, _, height, width = images.shape
-    device = images.device
-    down = torch.linspace(-1, 1, height, device=device).view(1, 1, -1, 1)
-    across = torch.linspace(-1, 1, width, device=device).view(1, 1, 1, -1)
-    # Nuclei are darkest, and a cell that was cut out lies near the middle.
+def _mask_cells(images, empty):
+    """Return a soft mask of the cells, ``(n, 1, h, w)``."""
+    rows, columns = coordinates(images)
+    # The nucleus is darkest, and the cell lies near the center of its image.
     weight = (empty - images).clamp(min=0).mean(1, keepdim=True) ** 2
-    weight = weight * torch.exp(-2 * (down**2 + across**2)) + 1e-8
+    weight = weight * torch.exp(-2 * (rows**2 + columns**2)) + 1e-8
     weight = weight / weight.sum((2, 3), keepdim=True)
-    row, column = ((weight * axis).sum((2, 3), keepdim=True) for axis in (down, across))
-    square = (down - row) ** 2 + (across - column) ** 2
-    # Of a disc, the mean of the squares is half the square of the radius.
+    row, column = ((weight * axis).sum((2, 3), keepdim=True) for axis in (rows, columns))
+    square = (rows - row) ** 2 + (columns - column) ** 2
+    # The mean squared distance from the center of a disc is half its squared radius.
     radius = (2 * (weight * square).sum((2, 3), keepdim=True)).sqrt()
-    radius = radius * (1.3 + 0.2 * symmetric(n, 1, 1, 1, device=device))
+    radius = radius * (1.3 + 0.2 * draw_symmetric(images))
     return torch.sigmoid((radius - square.sqrt()) * 25)

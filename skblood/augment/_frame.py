@@ -1,23 +1,23 @@
-"""How a laboratory cuts its cells out: nearer or farther, a little stretched."""
+"""Crop augmentation: random scale and aspect ratio."""
 
 import math
 
 import torch
 from torch.nn import functional as F
 
-from ._augment import Augment, strengths, symmetric
+from ._augment import Augment, draw_symmetric, draw_uniform
 
 
 class FrameAugment(Augment):
-    """Enlarge or shrink each image, and stretch it a little, by random amounts.
+    """Enlarge or shrink each image, and change its aspect ratio a little, by random amounts.
 
-    Laboratories cut out their cells by frames of their own: a box that the cell just fits in, or
-    one three times as wide. What comes in at the border is the mirrored image.
+    Laboratories crop their cells differently: some to the bounding box of the cell, some to a box
+    three times as wide. The image is continued by reflection.
 
     Parameters
     ----------
     scale : (float, float), default=(0.55, 1.5)
-        The smallest and the largest factor that the cell's size is multiplied by.
+        Smallest and largest factor of the size of the cell.
     stretch : float, default=0.08
         Stretch one axis, and shrink the other, by up to this share.
 
@@ -30,22 +30,19 @@ class FrameAugment(Augment):
     """
 
     def __init__(self, *, scale=(0.55, 1.5), stretch=0.08):
-        super().__init__()
-        self.scale = scale
-        self.stretch = stretch
+        super().__init__(scale=scale, stretch=stretch)
 
     def forward(self, images):
         """Change each image of a batch ``(n, c, h, w)`` in 0..1."""
-        n, device = len(images), images.device
         low, high = (math.log(factor) for factor in self.scale)
-        strength = strengths(n, device).flatten()
-        size = torch.exp(strength * (low + (high - low) * torch.rand(n, device=device)))
-        stretch = torch.exp(self.stretch * strength * symmetric(n, device=device))
+        strength = draw_uniform(images).flatten()
+        size = torch.exp(strength * (low + (high - low) * draw_uniform(images).flatten()))
+        stretch = torch.exp(self.stretch * strength * draw_symmetric(images).flatten())
         return resample(images, torch.zeros_like(size), size * stretch, size / stretch)
 
 
 def resample(images, angle, height_factor, width_factor):
-    """Enlarge each image by factors of its own, and turn it; the border is mirrored.
+    """Rotate and scale each image by its own amounts, continuing it by reflection.
 
     Parameters
     ----------
@@ -60,7 +57,7 @@ def resample(images, angle, height_factor, width_factor):
     """
     height, width = images.shape[2:]
     cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
-    # affine_grid counts in half sides, which differ between the axes.
+    # The unit of affine_grid is half a side, and so depends on the axis.
     rows = [
         torch.stack([cos / width_factor, -sin / width_factor * height / width, zero], 1),
         torch.stack([sin / height_factor * width / height, cos / height_factor, zero], 1),

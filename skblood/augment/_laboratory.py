@@ -1,11 +1,10 @@
-"""All that differs from one laboratory to the next."""
+"""Augmentation for transfer to other laboratories: all other augmentations in sequence."""
 
-import torch
 from torch import nn
 
-from ._augment import Augment
+from ._augment import Augment, change_share
 from ._background import BackgroundAugment
-from ._cells import CellAugment
+from ._cell_augment import CellAugment
 from ._frame import FrameAugment
 from ._light import LightAugment
 from ._optics import OpticsAugment
@@ -13,15 +12,15 @@ from ._stain import StainAugment
 
 
 class LaboratoryAugment(Augment):
-    """Show a share of the cells as other laboratories might, and all in any orientation.
+    """Flip and shift all images, and change a share of them as another laboratory might.
 
-    The frame, what is around the cell, the stain, the light and the optics change, one after the
-    other. The other cells stay as they are: the laboratory at hand is to be known best.
+    Crop, background, stain, light and optics of these change, in this order. The other images
+    keep them, so that accuracy in the laboratory of the training images stays high.
 
     Parameters
     ----------
     share : float, default=0.8
-        Share of the images that are changed by more than moves.
+        Share of the images that are changed by more than flips and shifts.
 
     Examples
     --------
@@ -32,17 +31,12 @@ class LaboratoryAugment(Augment):
     """
 
     def __init__(self, *, share=0.8):
-        super().__init__()
-        self.share = share
-        self.moves = CellAugment(colour=0.0)
+        super().__init__(share=share)
+        self.moves = CellAugment(color=0.0)
         self.changes = nn.Sequential(
             FrameAugment(), BackgroundAugment(), StainAugment(), LightAugment(), OpticsAugment()
         )
 
     def forward(self, images):
         """Change images of a batch ``(n, c, h, w)`` in 0..1."""
-        images = self.moves(images)
-        chosen = torch.nonzero(torch.rand(len(images), device=images.device) < self.share).flatten()
-        if len(chosen):
-            images[chosen] = self.changes(images[chosen])
-        return images
+        return change_share(self.changes, self.moves(images), self.share)

@@ -1,8 +1,8 @@
-"""How a laboratory lights and exposes: lamp, white balance, tone curve."""
+"""Light augmentation: random lamp, white balance, exposure and tone curve."""
 
 import torch
 
-from ._augment import Augment, strengths, symmetric
+from ._augment import Augment, coordinates, draw_symmetric, draw_uniform
 
 
 class LightAugment(Augment):
@@ -11,17 +11,18 @@ class LightAugment(Augment):
     Parameters
     ----------
     gamma : float, default=0.8
-        Raise to a power between ``exp(-gamma)`` and ``exp(gamma)``; a third of it is drawn for
-        each channel apart.
+        Raise to a power between ``exp(-gamma)`` and ``exp(gamma)``, and each channel to another
+        between the cube roots of these.
     balance : float, default=0.4
-        Multiply each channel's mean by a factor between ``exp(-balance)`` and ``exp(balance)``.
+        Multiply the mean of each channel by a factor between ``exp(-balance)`` and
+        ``exp(balance)``.
     contrast : float, default=0.6
-        Multiply the distances from the mean by a factor between ``exp(-contrast)`` and
+        Multiply the differences from the mean by a factor between ``exp(-contrast)`` and
         ``exp(contrast)``.
     brightness : float, default=0.25
-        Add up to this.
+        Add up to this, or subtract it.
     slope : float, default=0.2
-        Let the light fall off across the image by up to this share to either side.
+        Make opposite sides of the image brighter and darker by up to this share.
 
     Examples
     --------
@@ -33,29 +34,25 @@ class LightAugment(Augment):
     """
 
     def __init__(self, *, gamma=0.8, balance=0.4, contrast=0.6, brightness=0.25, slope=0.2):
-        super().__init__()
-        self.gamma = gamma
-        self.balance = balance
-        self.contrast = contrast
-        self.brightness = brightness
-        self.slope = slope
+        super().__init__(
+            gamma=gamma, balance=balance, contrast=contrast, brightness=brightness, slope=slope
+        )
 
     def forward(self, images):
         """Change each image of a batch ``(n, c, h, w)`` in 0..1."""
-        n, c, height, width = images.shape
-        device = images.device
-        strength = strengths(n, device)
+        n_channels = images.shape[1]
+        strength = draw_uniform(images)
 
-        def draw(most, channels=1):
-            return most * strength * symmetric(n, channels, 1, 1, device=device)
+        def draw(most, n_channels=1):
+            return most * strength * draw_symmetric(images, n_channels)
 
-        power = torch.exp(draw(self.gamma) + draw(self.gamma / 3, c))
+        power = torch.exp(draw(self.gamma) + draw(self.gamma / 3, n_channels))
         images = images.clamp(min=1e-4) ** power
-        down = torch.linspace(-1, 1, height, device=device).view(1, 1, -1, 1)
-        across = torch.linspace(-1, 1, width, device=device).view(1, 1, 1, -1)
-        images = images * (1 + draw(self.slope) * down + draw(self.slope) * across)
+        rows, columns = coordinates(images)
+        images = images * (1 + draw(self.slope) * rows + draw(self.slope) * columns)
         mean = images.mean((2, 3), keepdim=True)
-        contrast, balance = torch.exp(draw(self.contrast)), torch.exp(draw(self.balance, c))
-        # (images - mean) * contrast + mean * balance + brightness, in two passes.
+        contrast = torch.exp(draw(self.contrast))
+        balance = torch.exp(draw(self.balance, n_channels))
+        # (images - mean) * contrast + mean * balance + brightness, with fewer copies.
         offset = mean * (balance - contrast) + draw(self.brightness)
         return (images * contrast).add_(offset).clamp_(0, 1)

@@ -1,11 +1,11 @@
-"""What happens between the lens and the file: focus, sharpening, noise, compression."""
+"""Optics augmentation: random focus, sharpening, noise and JPEG compression."""
 
 import math
 
 import torch
 from torch.nn import functional as F
 
-from ._augment import Augment
+from ._augment import Augment, change_share, draw_uniform
 
 # Luminance table of the JPEG standard (ITU-T T.81, table K.1), for a quality of 50.
 _QUANTA = [
@@ -19,26 +19,26 @@ _QUANTA = [
     [72, 92, 95, 98, 112, 100, 103, 99],
 ]
 
-# Standard deviation in pixels of a Gaussian that leaves an image all but as it was.
+# Standard deviation, in pixels, of a Gaussian that hardly changes an image.
 _SHARP = 0.3
 
 
 class OpticsAugment(Augment):
-    """Blur, sharpen, compress and add noise, to a random part of the images each.
+    """Blur or sharpen, add noise and compress: each to a random share of the images.
 
     Parameters
     ----------
     blur : float, default=0.026
-        Standard deviation of the Gaussian that blurs, at most, as a share of the image's smaller
-        side. The default is a little more than what enlarging an image of 28 pixels does.
+        Largest standard deviation of the Gaussian blur, as a share of the smaller side of the
+        image. The default blurs slightly more than enlarging an image of 28 pixels does.
     sharpen : float, default=1.0
-        Add up to this multiple of what the blur would take away.
+        Add up to this multiple of the details that the blur would remove.
     noise : float, default=0.04
-        Standard deviation of the noise, at most.
+        Largest standard deviation of the Gaussian noise.
     compression : float, default=0.5
-        Quantise the 8x8 blocks of a JPEG by up to this multiple of the table for quality 50.
+        Quantize the 8 x 8 blocks of a JPEG by up to this multiple of the table for quality 50.
     share : float, default=0.5
-        Share of the images that each of the four is done to.
+        Share of the images to which each of the three steps is applied.
 
     Examples
     --------
@@ -49,58 +49,46 @@ class OpticsAugment(Augment):
     """
 
     def __init__(self, *, blur=0.026, sharpen=1.0, noise=0.04, compression=0.5, share=0.5):
-        super().__init__()
-        self.blur = blur
-        self.sharpen = sharpen
-        self.noise = noise
-        self.compression = compression
-        self.share = share
+        super().__init__(
+            blur=blur, sharpen=sharpen, noise=noise, compression=compression, share=share
+        )
 
     def forward(self, images):
         """Change each image of a batch ``(n, c, h, w)`` in 0..1."""
         images = images.clone()
-        changes = [self._focus, self._add_noise, *([self._compress] if self.compression else [])]
-        for change in changes:
-            chosen = self._choose(len(images), images.device)
-            if len(chosen):
-                images[chosen] = change(images[chosen])
+        for change in (self._focus, self._add_noise, *[self._compress] * bool(self.compression)):
+            images = change_share(change, images, self.share)
         return images.clamp_(0, 1)
 
-    def _choose(self, n, device):
-        return torch.nonzero(torch.rand(n, device=device) < self.share).flatten()
-
     def _focus(self, images):
-        """Blur one half of the images, sharpen the other."""
-        n, device = len(images), images.device
+        """Blur one half of the images and sharpen the other."""
         blur = self.blur * min(images.shape[2:])
-        deviation = _SHARP + max(blur - _SHARP, 0) * torch.rand(n, device=device)
-        detail = images - _blurred(images, deviation)
-        amount = self.sharpen * torch.rand(n, 1, 1, 1, device=device)
-        blurred = torch.rand(n, 1, 1, 1, device=device) < 0.5
+        deviation = _SHARP + max(blur - _SHARP, 0) * draw_uniform(images).flatten()
+        detail = images - _blur(images, deviation)
+        amount = self.sharpen * draw_uniform(images)
+        blurred = draw_uniform(images) < 0.5
         return images + torch.where(blurred, -1.0, amount) * detail
 
     def _add_noise(self, images):
-        amount = self.noise * torch.rand(len(images), 1, 1, 1, device=images.device)
-        return images + amount * torch.randn_like(images)
+        return images + self.noise * draw_uniform(images) * torch.randn_like(images)
 
     def _compress(self, images):
         height, width = images.shape[2:]
         padded = F.pad(images, (0, -width % 8, 0, -height % 8), mode="replicate")
         blocks = padded.unfold(2, 8, 8).unfold(3, 8, 8)
-        cosines = _cosines(images.device)
-        strength = self.compression * (0.02 + torch.rand(len(images), device=images.device))
-        quanta = torch.tensor(_QUANTA, device=images.device) / 255
-        quanta = quanta * strength.view(-1, 1, 1, 1, 1, 1)
+        cosines = _cosine_transform(images.device)
+        strength = self.compression * (0.02 + draw_uniform(images)[..., None, None])
+        quanta = torch.tensor(_QUANTA, device=images.device) / 255 * strength
         waves = cosines @ blocks @ cosines.T
         blocks = cosines.T @ ((waves / quanta).round() * quanta) @ cosines
         pixels = blocks.permute(0, 1, 2, 4, 3, 5).reshape(padded.shape)
         return pixels[:, :, :height, :width]
 
 
-def _blurred(images, deviation):
+def _blur(images, deviation):
     """Blur each image by a Gaussian of its own standard deviation, in pixels."""
     n, c, height, width = images.shape
-    # A mirror shows no more than the image holds.
+    # Reflection continues an image by less than its side.
     radius = max(0, min(math.ceil(3 * float(deviation.max())), height - 1, width - 1))
     steps = torch.arange(-radius, radius + 1, device=images.device)
     kernels = torch.exp(-((steps / deviation[:, None]) ** 2) / 2)
@@ -111,8 +99,8 @@ def _blurred(images, deviation):
     return F.conv2d(one, kernels[:, None, :, None], groups=n * c).view_as(images)
 
 
-def _cosines(device):
-    """Return the orthonormal discrete cosine transform of eight values."""
+def _cosine_transform(device):
+    """Return the matrix of the orthonormal discrete cosine transform of eight values."""
     i = torch.arange(8, device=device)
     cosines = torch.cos((2 * i[None] + 1) * i[:, None] * math.pi / 16) / 2
     cosines[0] /= math.sqrt(2)

@@ -1,9 +1,14 @@
-"""Augmentation policies by name."""
+"""Augmentation policies by name, and augmented copies of images."""
 
+from numbers import Integral
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state, check_scalar
 from torch import nn
 
 from ._background import BackgroundAugment
-from ._cells import CellAugment
+from ._cell_augment import CellAugment
 from ._frame import FrameAugment
 from ._laboratory import LaboratoryAugment
 from ._light import LightAugment
@@ -20,12 +25,15 @@ AUGMENTS = (
     StainAugment,
 )
 
+# Images that are changed at a time.
+_BATCH = 64
 
-def _stain():
-    return nn.Sequential(CellAugment(colour=0.0), StainAugment(), LightAugment())
+
+def _make_stain():
+    return nn.Sequential(CellAugment(color=0.0), StainAugment(), LightAugment())
 
 
-POLICIES = {"cells": CellAugment, "stain": _stain, "laboratory": LaboratoryAugment}
+POLICIES = {"cells": CellAugment, "stain": _make_stain, "laboratory": LaboratoryAugment}
 
 
 def make_augment(policy):
@@ -34,18 +42,18 @@ def make_augment(policy):
     Parameters
     ----------
     policy : {"cells", "stain", "laboratory"}
-        What ``augment=`` of the estimators takes: moves and mild colours; moves, other stains and
-        other light; or all that differs from one laboratory to the next.
+        As for the parameter `augment` of the estimators: flips, shifts and mild colors; flips,
+        shifts, other stains and other light; or whatever differs between laboratories.
 
     Returns
     -------
     augment : torch.nn.Module
-        Maps a float batch ``(n, c, h, w)`` in 0..1 to one of the same shape.
+        Maps a float batch ``(n, c, h, w)`` in 0..1 to another of the same shape.
 
     Raises
     ------
     ValueError
-        If the policy is none of these.
+        If there is no such policy.
 
     Examples
     --------
@@ -60,8 +68,87 @@ def make_augment(policy):
     return POLICIES[policy]()
 
 
+def augment_images(images, augment="cells", *, n_copies=1, random_state=None):
+    """Make random variants of images.
+
+    Estimators augment their training images by themselves, with new variants in each epoch; but
+    the head of a frozen backbone is trained on features that are computed once. For that, and to
+    look at an augmentation, this function makes the variants beforehand.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, h, w, c), dtype uint8
+        Not modified.
+    augment : {"cells", "stain", "laboratory"} or callable, default="cells"
+        A policy, as in :func:`make_augment`, or a function that maps a float batch
+        ``(n, c, h, w)`` in 0..1 to another of the same shape, drawing from torch's generator.
+    n_copies : int, default=1
+        Variants of each image.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the variants. Global random generators are left as they are.
+
+    Returns
+    -------
+    variants : ndarray of shape (n * n_copies, h, w, c), dtype uint8
+        One variant of each image, then the next of each; their labels are
+        ``np.tile(y, n_copies)``.
+
+    Raises
+    ------
+    ValueError
+        If `images` is no such array, there is no such policy, or `n_copies` is less than 1.
+
+    Notes
+    -----
+    An image and its variants show one cell. Give them one group, so that early stopping and
+    cross-validation keep them together.
+
+    Examples
+    --------
+    Train the head of a frozen backbone on the images and two variants of each:
+
+    >>> import numpy as np
+    >>> from skblood import TransferCellClassifier
+    >>> from skblood.augment import augment_images
+    >>> from skblood.datasets import make_blood_cells
+    >>> X, y = make_blood_cells(60, image_size=28, random_state=0)
+    >>> X_more = augment_images(X, "laboratory", n_copies=2, random_state=0)
+    >>> X_more.shape
+    (120, 28, 28, 3)
+    >>> groups = np.tile(np.arange(60), 3)  # each cell and its variants
+    >>> clf = TransferCellClassifier(
+    ...     "cellnet_t", trainable="head", early_stopping=True, max_epochs=2, random_state=0
+    ... )
+    >>> clf = clf.fit(np.concatenate([X, X_more]), np.tile(y, 3), groups=groups)
+    """
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.ndim != 4:
+        raise ValueError(
+            f"`images` is of dtype {images.dtype} and shape {images.shape}; it must be uint8 of "
+            "shape (n, h, w, c). skblood.images.read_images makes such an array of other forms."
+        )
+    check_scalar(n_copies, "n_copies", Integral, min_val=1)
+    augment = augment if callable(augment) else make_augment(augment)
+    # Not the global generator, from which check_random_state(None) would draw.
+    fresh = np.random.RandomState() if random_state is None else random_state
+    seed = int(check_random_state(fresh).randint(np.iinfo(np.int32).max))
+    variants = np.empty((n_copies, *images.shape), np.uint8)
+    with torch.random.fork_rng(devices=[]), torch.inference_mode():
+        torch.default_generator.manual_seed(seed)
+        for copy in variants:
+            for start in range(0, len(images), _BATCH):
+                rows = slice(start, start + _BATCH)
+                batch = torch.tensor(images[rows]).permute(0, 3, 1, 2).float().div_(255)
+                changed = augment(batch).mul(255).round_().clamp_(0, 255).to(torch.uint8)
+                copy[rows] = changed.permute(0, 2, 3, 1).numpy()
+    return variants.reshape(-1, *images.shape[1:])
+
+
 def is_own(augment):
-    """Say whether it is one of ours, or a sequence of such: its `repr` says all that it does."""
+    """Return whether an augmentation is one of skblood's, or a sequence of them.
+
+    The `repr` of such an augmentation determines what it does.
+    """
     if type(augment) is nn.Sequential:
         return all(is_own(part) for part in augment)
     return type(augment) in AUGMENTS

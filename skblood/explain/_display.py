@@ -1,43 +1,43 @@
-"""Predictions explained, as a picture."""
+"""Figure of explained predictions."""
 
 import numpy as np
 
-from skblood.evaluation._cells import count_images, read_cells, show_cell
-from skblood.evaluation._plotting import import_pyplot
-from skblood.explain._grad_cam import grad_cam
-from skblood.explain._neighbors import NearestCells
-from skblood.images import read_images
+from skblood._labels import as_column, check_lengths
+from skblood._plotting import count_images, import_pyplot, show_cell
 
-_ALIKE, _OTHER = "#0072b2", "#d55e00"
-_COLUMN, _ROW = 1.4, 1.75  # inches
-_OPACITY = 0.6  # of the map where it is 1
+from ._grad_cam import check_has_feature_maps, grad_cam
+from ._neighbors import NearestCells
+
+_SAME, _OTHER = "#0072b2", "#d55e00"
+_COLUMN_WIDTH, _ROW_HEIGHT = 1.4, 1.75  # inches
+_OPACITY = 0.6  # of a map where it is 1
 
 
 class ExplanationDisplay:
-    """Why cells got their labels: where the network looked, and the known cells most alike.
+    """Explanation of predictions: class activation maps and nearest training cells.
 
-    Each cell has a row: the cell with its predicted label and the probability of that, the same
-    with the map of :func:`grad_cam` for that label, and its nearest training cells with their
-    labels and distances. One of another label than the predicted has a sign and a thick frame, and
-    not another colour alone. All are drawn in the frame that the estimator's parameter `crop` gives
-    them. Use :meth:`from_estimator` to make one.
+    Each cell has a row: the cell with its predicted label and the probability of that label, the
+    cell with the map of :func:`grad_cam` for that label, and its nearest training cells with their
+    labels and distances. A neighbor of another label than the predicted one is marked by a sign
+    and a thick frame, not by color alone. All cells are drawn as the classifier reads them: cropped
+    and resized. Use :meth:`from_estimator` to make one.
 
     Parameters
     ----------
     images : sequence of n_cells ndarray of uint8 of shape (height, width, channels)
         The cells, 0..255.
     maps : ndarray of shape (n_cells, map_height, map_width)
-        A map of each, 0..1, which is laid over the whole cell, whatever the sizes.
+        The map of each, 0..1, drawn over the whole cell.
     y_pred : array-like of shape (n_cells,)
         Predicted labels.
     probabilities : array-like of shape (n_cells,)
-        Those of the predicted labels.
+        Probabilities of the predicted labels.
     neighbors : sequence of n_cells lists of ndarray of uint8 of shape (height, width, channels)
-        The nearest training cells of each, the nearest first.
+        The nearest training cells of each, nearest first.
     neighbor_labels : array-like of shape (n_cells, n_neighbors)
         Their labels.
     distances : array-like of shape (n_cells, n_neighbors)
-        How far they are from the cell; see :class:`NearestCells`.
+        Their distances from the cell; see :class:`NearestCells`.
 
     Attributes
     ----------
@@ -74,20 +74,20 @@ class ExplanationDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, X, X_train, y_train, *, n_neighbors=5, figure=None):
-        """Draw the explanation of each cell.
+        """Explain the predictions of a classifier and draw them.
 
         Parameters
         ----------
         estimator : TransferCellClassifier, ContrastiveCellClassifier or HybridFeatureClassifier
             A fitted classifier.
-        X : images of any form that the classifiers take
-            The cells to explain, a row for each: few enough to be looked at.
-        X_train : images of any form that the classifiers take
-            The training cells, or any others that are known.
+        X : images in any form that the classifiers take
+            The few cells to explain, a row for each. They are read once.
+        X_train : images in any form that the classifiers take
+            The training cells, or any other known cells. They are read once.
         y_train : array-like of shape (n_train,)
             Their labels.
         n_neighbors : int, default=5
-            Training cells to draw for each.
+            Training cells to draw for each cell.
         figure : matplotlib Figure or SubFigure, default=None
             Where to draw; None makes a new figure.
 
@@ -99,29 +99,24 @@ class ExplanationDisplay:
         Raises
         ------
         TypeError
-            If `estimator` is no classifier on backbones.
+            If `estimator` is not a classifier with backbones.
         ValueError
-            If images are not like those of the fit, `X_train` and `y_train` differ in length, or
+            If images differ from those of the fit, `X_train` and `y_train` differ in length, or
             there are fewer training cells than `n_neighbors`.
         """
-        y_train = np.ravel(y_train)
-        if count_images(X_train) != len(y_train):
-            raise ValueError(
-                "`X_train` and `y_train` must have the same length, got "
-                f"{count_images(X_train)} and {len(y_train)}."
-            )
-        probabilities = estimator.predict_proba(X)
+        check_has_feature_maps(estimator)
+        y_train = as_column(y_train, "y_train")
+        check_lengths(X_train=count_images(X_train), y_train=len(y_train))
+        images, known = estimator.read_images(X), estimator.read_images(X_train)
+        probabilities = estimator.predict_proba(images)
         y_pred = estimator.classes_[probabilities.argmax(axis=1)]
-        maps = grad_cam(estimator, X, target=y_pred)
-        nearest = NearestCells(estimator, n_neighbors).fit(X_train)
-        distances, indices = nearest.kneighbors(X)
-        crop = estimator.crop_
+        distances, indices = NearestCells(estimator, n_neighbors).fit(known).kneighbors(images)
         return cls(
-            _read_framed(X, range(len(y_pred)), crop),
-            maps,
+            images.pixels,
+            grad_cam(estimator, images, target=y_pred),
             y_pred,
             probabilities.max(axis=1),
-            [_read_framed(X_train, row, crop) for row in indices],
+            known.pixels[indices],
             y_train[indices],
             distances,
         ).plot(figure=figure)
@@ -148,53 +143,35 @@ class ExplanationDisplay:
         n_rows, n_neighbors = np.shape(self.distances)
         n_columns = 2 + n_neighbors
         if figure is None:
-            size = (_COLUMN * n_columns, _ROW * n_rows)
+            size = (_COLUMN_WIDTH * n_columns, _ROW_HEIGHT * n_rows)
             figure = plt.figure(figsize=size, layout="constrained")
         self.figure_ = figure
         self.axes_ = figure.subplots(n_rows, n_columns, squeeze=False)
         for ax in self.axes_.flat:
             ax.set(xticks=[], yticks=[])
-        for axes, *row in zip(self.axes_, *self._columns(), strict=True):
-            _draw_row(axes, *row)
+        for i, (cell_ax, map_ax, *neighbor_axes) in enumerate(self.axes_):
+            label = self.y_pred[i]
+            show_cell(cell_ax, self.images[i])
+            title = f"{label}\np = {self.probabilities[i]:.2f}"
+            cell_ax.set_title(title, fontsize=8, fontweight="bold")
+            _draw_map(map_ax, self.images[i], self.maps[i])
+            map_ax.set_title(f"evidence for\n{label}", fontsize=8)
+            neighbors = self.neighbors[i], self.neighbor_labels[i], self.distances[i]
+            for ax, *neighbor in zip(neighbor_axes, *neighbors, strict=True):
+                _draw_neighbor(ax, *neighbor, label)
         return self
 
-    def _columns(self):
-        return (
-            self.images,
-            self.maps,
-            self.y_pred,
-            self.probabilities,
-            self.neighbors,
-            self.neighbor_labels,
-            self.distances,
-        )
 
-
-def _read_framed(X, positions, crop):
-    """Return cells in the frame in which the network sees them, and to which the maps belong."""
-    return [read_images([cell], crop=crop)[0] for cell in read_cells(X, positions)]
-
-
-def _draw_row(axes, image, heat, predicted, probability, *neighbors):
-    show_cell(axes[0], image)
-    axes[0].set_title(f"{predicted}\np = {probability:.2f}", fontsize=8, fontweight="bold")
-    _draw_heat(axes[1], image, heat)
-    axes[1].set_title(f"what speaks for\n{predicted}", fontsize=8)
-    for ax, known, label, distance in zip(axes[2:], *neighbors, strict=True):
-        _draw_neighbor(ax, known, label, distance, label == predicted)
-
-
-def _draw_heat(ax, image, heat):
+def _draw_map(ax, image, heat):
     height, width = image.shape[:2]
-    # Gray below, so that colour is the map's alone.
+    # On a gray cell, so that all color is that of the map.
     show_cell(ax, image.mean(axis=2, keepdims=True))
     extent = (-0.5, width - 0.5, height - 0.5, -0.5)
     ax.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=_OPACITY, extent=extent)
 
 
-def _draw_neighbor(ax, image, label, distance, is_alike):
-    color = _ALIKE if is_alike else _OTHER
+def _draw_neighbor(ax, image, label, distance, predicted):
+    sign, color, linewidth = ("", _SAME, 1) if label == predicted else ("≠ ", _OTHER, 3)
     show_cell(ax, image)
-    ax.spines[:].set(color=color, linewidth=1 if is_alike else 3)
-    sign = "" if is_alike else "≠ "
+    ax.spines[:].set(color=color, linewidth=linewidth)
     ax.set_title(f"{sign}{label}\n{distance:.3f}", color=color, fontsize=8)

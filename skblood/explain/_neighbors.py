@@ -1,4 +1,4 @@
-"""The known cells that look most like others to a network."""
+"""Nearest training cells in the feature space of a fitted model."""
 
 from numbers import Integral
 
@@ -8,40 +8,39 @@ from sklearn.utils.validation import check_is_fitted
 
 from skblood._sklearn import Interval, fit_context
 from skblood.estimators import CellClassifier, CellEmbedder
-from skblood.images import content_keys
 
 
 class NearestCells(BaseEstimator):
-    """Find the training cells that a fitted model takes to be most like others.
+    """Find the training cells that are most similar to given cells for a fitted model.
 
-    Cells are compared by the penultimate features of the network, from which its last layer
-    computes the logits; for a :class:`~skblood.CellEmbedder`, by the features that it gives.
+    Cells are compared by the penultimate features of the network, the input of its output layer;
+    for a :class:`~skblood.CellEmbedder`, by its features.
 
     Parameters
     ----------
     estimator : classifier of skblood, or CellEmbedder
-        A fitted one. It is left as it is, and must not be fitted again meanwhile.
+        A fitted model. It is not modified, and must not be fitted again in the meantime.
     n_neighbors : int, default=5
-        Cells to find for each.
+        Training cells to find for each cell.
 
     Attributes
     ----------
     neighbors_ : sklearn.neighbors.NearestNeighbors
-        Holds the features of the training cells.
+        Fitted on the features of the training cells.
 
     See Also
     --------
     grad_cam : Where in a cell the network found its class.
-    ExplanationDisplay : Both, as a picture.
+    ExplanationDisplay : Both, as a figure.
 
     Notes
     -----
-    The distance is 1 minus the cosine of the angle between two cells' features: 0 for copies, and 1
-    at most where the features come out of a ReLU. It is a figure of this one network: the
-    distances of two networks cannot be compared.
+    The distance is 1 minus the cosine similarity of the features: 0 for copies, and at most 1 if
+    the features are the output of a ReLU. Distances of two networks cannot be compared.
 
-    The features of the training cells are computed once, in `fit`, and take 1 kB for a cell with
-    256 of them. Those of frozen backbones are kept as the estimator's parameter `memory` says.
+    The features of the training cells are computed once, in `fit`, and take 1 kB for each cell of
+    256 features. Those of frozen backbones are stored as the parameter `memory` of the estimator
+    says.
 
     Examples
     --------
@@ -57,7 +56,7 @@ class NearestCells(BaseEstimator):
     """
 
     _parameter_constraints = {
-        "estimator": "no_validation",  # the message of penultimate_features says what to do
+        "estimator": "no_validation",  # checked in _compute_features
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
     }
 
@@ -72,29 +71,29 @@ class NearestCells(BaseEstimator):
         Parameters
         ----------
         X : array-like or sequence
-            Images, in any form that the fit of `estimator` takes: those it was trained on, or any
-            others that are known.
+            Images, in any form that the fit of `estimator` takes, or what its `read_images`
+            returned: its training images, or any other known cells.
         y : object, default=None
-            Not used; there by convention. The neighbours' labels are ``y[indices]``.
+            Ignored; the labels of the neighbors are ``y[indices]``.
 
         Returns
         -------
         self : object
-            The fitted one.
+            The fitted instance.
 
         Raises
         ------
         TypeError
-            If `estimator` is none of ours.
+            If `estimator` is not a model of skblood.
         ValueError
-            If X is not like the images of the estimator's fit, or holds fewer images than
+            If X differs from the images of the fit of `estimator`, or holds fewer images than
             `n_neighbors`.
         """
-        features = penultimate_features(self.estimator, X)
+        features = _compute_features(self.estimator, X)
         if len(features) < self.n_neighbors:
             raise ValueError(
-                f"n_neighbors={self.n_neighbors}, but X holds {len(features)} images. Give more of "
-                "them, or a smaller n_neighbors."
+                f"n_neighbors={self.n_neighbors}, but X holds {len(features)} images. Pass more "
+                "images, or a smaller n_neighbors."
             )
         self.neighbors_ = NearestNeighbors(n_neighbors=self.n_neighbors, metric="cosine")
         self.neighbors_.fit(features)
@@ -113,25 +112,21 @@ class NearestCells(BaseEstimator):
         distances : ndarray of shape (n, n_neighbors), dtype float32
             In ascending order.
         indices : ndarray of shape (n, n_neighbors), dtype int64
-            Positions in the X of `fit`. A cell that is there itself is its own first neighbour.
+            Positions in the X of `fit`. A training cell is its own first neighbor.
         """
         check_is_fitted(self)
-        return self.neighbors_.kneighbors(penultimate_features(self.estimator, X))
+        return self.neighbors_.kneighbors(_compute_features(self.estimator, X))
 
 
-def penultimate_features(estimator, X):
-    """Return what the last layer of a fitted model is given, or the features of an embedder."""
+def _compute_features(estimator, X):
+    """Return the features of an embedder, or the penultimate features of a classifier."""
     if isinstance(estimator, CellEmbedder):
         return estimator.transform(X)
     if not isinstance(estimator, CellClassifier):
         raise TypeError(
             "estimator must be a fitted classifier of skblood or a CellEmbedder, not "
-            f"{type(estimator).__name__}. Of a Pipeline or a search, give the fitted classifier "
+            f"{type(estimator).__name__}. For a Pipeline or a search, pass the fitted classifier "
             "itself (pipeline[-1], search.best_estimator_)."
         )
     check_is_fitted(estimator)
-    images = estimator._read_to_predict(X)
-    network = estimator.net_.module_
-    if network.frozen:
-        images = estimator._encode(network, images, content_keys(images))
-    return estimator._forward_all(network, network.penultimate, images)
+    return estimator.predictor_.penultimate(estimator.read_images(X))

@@ -1,4 +1,4 @@
-"""Models in files: saved without pickle, loaded without running anything; cards; ONNX."""
+"""Model files (saved without pickle, loaded without running code), model cards, and ONNX."""
 
 from ._card import model_card
 from ._errors import ModelFileError

@@ -1,6 +1,7 @@
 """The backbone as a part of a network: its own normalisation, its freezing, its features."""
 
 from bisect import bisect_left
+from numbers import Integral
 
 import torch
 from torch import nn
@@ -89,15 +90,25 @@ class Backbone(nn.Module):
         self.train_only(trainable)
 
     def train_only(self, trainable):
-        """Say what is trained from now on.
+        """Freeze all parameters of the body but those that are to be trained.
 
         Parameters
         ----------
         trainable : "all", "head" or int
             All of the body, none of it, or its last stages.
+
+        Raises
+        ------
+        ValueError
+            If the body has fewer stages.
         """
-        self.frozen = trainable == "head"
         n_stages = len(self.stages)
+        if isinstance(trainable, Integral) and trainable > n_stages:
+            raise ValueError(
+                f"trainable={trainable}, but the backbone has {n_stages} stages. Use a smaller "
+                "number, or 'all'."
+            )
+        self.frozen = trainable == "head"
         keep = {"all": n_stages, "head": 0}.get(trainable, trainable)
         frozen_names = {name for stage in self.stages[: n_stages - keep] for name in stage}
         for name, parameter in self.body.named_parameters():
@@ -176,11 +187,6 @@ def create_backbone(
         raise ValueError(
             f"backbone={name!r} takes images of {body.in_channels} channels (or gray ones); "
             f"the images have shape {tuple(image_shape)} (height, width, channels)."
-        )
-    if isinstance(trainable, int) and trainable > len(body.stages):
-        raise ValueError(
-            f"trainable={trainable}, but backbone {name!r} has {len(body.stages)} stages. "
-            "Use a smaller number, or 'all'."
         )
     if body.statistics is not None:
         statistics = body.statistics

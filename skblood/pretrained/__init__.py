@@ -1,5 +1,17 @@
-"""The images that the pretrained model was trained on, known again by fingerprints."""
+"""Training images of the pretrained model, recognized in fits, scores and audits."""
 
-from ._seen import SeenImagesWarning, seen, starts_from_ready, warn_before_fit, warn_of_score
+from ._training_overlap import (
+    TrainingOverlapWarning,
+    find_training_overlap,
+    fit_overlap_message,
+    score_overlap_message,
+    starts_from_pretrained,
+)
 
-__all__ = ["SeenImagesWarning", "seen", "starts_from_ready", "warn_before_fit", "warn_of_score"]
+__all__ = [
+    "TrainingOverlapWarning",
+    "find_training_overlap",
+    "fit_overlap_message",
+    "score_overlap_message",
+    "starts_from_pretrained",
+]

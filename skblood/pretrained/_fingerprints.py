@@ -1,37 +1,36 @@
-"""Fingerprints: alike for a picture of a cell in any size, codec and of two framings.
+"""Fingerprints of cell images that survive resizing, compression and two ways of cropping.
 
-A picture is described by its slowest cosine waves, as JPEG describes a block: they stay what they
-are when it is resized or compressed. Divided by their norm, they know no brightness and no
-contrast, and rounded to a byte each, ten thousand pictures fit into a small file.
+A fingerprint holds the low-frequency coefficients of a discrete cosine transform, which resizing
+and compression hardly change. Divided by their norm, they do not depend on brightness and
+contrast; rounded to one byte each, ten thousand of them fit into a small file.
 """
 
 from functools import cache
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from skblood.images import convert_channels
 
-# The waves that are counted, as half periods down and across: the 16 slowest ones but the mean.
-_WAVES = np.array([(j, i) for j in range(5) for i in range(5) if 0 < j * j + i * i <= 16])
-LENGTH = len(_WAVES)
+# Coefficients in use, as half periods along rows and columns: the 16 lowest but the mean.
+_FREQUENCIES = np.array([(j, i) for j in range(5) for i in range(5) if 0 < j * j + i * i <= 16])
+LENGTH = len(_FREQUENCIES)
 
-# What is looked at is the middle of a cell's picture, which tells more than its margins.
+# Share of each side that is compared, around the center: the cell, without its surroundings.
 _PART = 0.8
-# As shares of height and width: in the framing of BloodMNIST, and in that of PBC's originals
-# (363 x 360 px), out of which BloodMNIST and its kin take the central 200 px.
-_FRAMES = ((_PART, _PART), (_PART * 200 / 363, _PART * 200 / 360))
+# The same as shares of two kinds of images: cropped as in BloodMNIST, and PBC's originals
+# (363 x 360 px), of which BloodMNIST and similar sets take the central 200 px.
+_CROPS = ((_PART, _PART), (_PART * 200 / 363, _PART * 200 / 360))
 
-# Distance up to which two fingerprints are of one picture. Of PBC, copies at 28 px had
-# 3.0 or less, and originals 4.8 or less, to those at 128 px; other cells of val and test 8 or more.
+# Distance up to which two fingerprints match. In PBC, copies at 28 px are up to 3.0 away from the
+# images at 128 px and originals up to 4.8; other cells of val and test are 8 or more away.
 RADIUS = 7.0
 
-# Pixels that are computed with at a time.
+# Pixels in one step of the computation.
 _CHUNK = 2**22
 
 
-def fingerprints(images):
-    """Describe images.
+def compute_fingerprints(images):
+    """Compute the fingerprints of images.
 
     Parameters
     ----------
@@ -40,50 +39,45 @@ def fingerprints(images):
     Returns
     -------
     codes : ndarray of shape (n, 2, LENGTH), dtype int8
-        Of each image in the framing of BloodMNIST, and in that of PBC's originals.
+        For each image, assuming the crop of BloodMNIST, and assuming a PBC original.
     """
     step = max(1, _CHUNK // max(1, images[:1].size))
-    codes = np.empty((len(images), len(_FRAMES), LENGTH), np.int8)
+    codes = np.empty((len(images), len(_CROPS), LENGTH), np.int8)
     for start in range(0, len(images), step):
-        chunk = convert_channels(images[start : start + step], 1)[..., 0].astype(np.float32)
-        for i, frame in enumerate(_FRAMES):
-            down, across = map(_waves, chunk.shape[1:], frame)
-            strength = (down @ chunk @ across.T)[:, *_WAVES.T]
-            norm = np.linalg.norm(strength, axis=1, keepdims=True)
-            # A blank picture has no waves: no reason to divide by zero.
-            codes[start : start + step, i] = np.rint(127 * strength / np.maximum(norm, 1e-3))
+        gray = convert_channels(images[start : start + step], 1)[..., 0].astype(np.float32)
+        for i, crop in enumerate(_CROPS):
+            rows, columns = map(_cosine_basis, gray.shape[1:], crop)
+            coefficients = (rows @ gray @ columns.T)[:, *_FREQUENCIES.T]
+            norm = np.linalg.norm(coefficients, axis=1, keepdims=True)
+            # The coefficients of a blank image are all 0.
+            codes[start : start + step, i] = np.rint(127 * coefficients / np.maximum(norm, 1e-3))
     return codes
 
 
 @cache
-def _waves(side, share):
-    """Return the mean of each cosine wave in each pixel of a side, for the central share of it."""
+def _cosine_basis(side, share):
+    """Return the mean of each cosine over each pixel of a side, within its central share."""
     width = share * side
     start = (side - width) / 2
-    # In 0..1 within the frame; pixels that it cuts through count in part, those outside not at all.
+    # In 0..1 within the crop. Pixels at its border count in part, those outside not at all.
     edges = np.clip((np.arange(side + 1) - start) / width, 0, 1)
-    fast = np.pi * np.arange(1, _WAVES.max() + 1)[:, None]
-    integrals = np.concatenate([edges[None], np.sin(fast * edges) / fast])
+    frequencies = np.pi * np.arange(1, _FREQUENCIES.max() + 1)[:, None]
+    integrals = np.concatenate([edges[None], np.sin(frequencies * edges) / frequencies])
     return np.diff(integrals).astype(np.float32)
 
 
-def known(codes, tree):
-    """Say which images are, in one framing or the other, among those of a tree.
+def match_fingerprints(codes, tree):
+    """Return which images match one of a tree, in one of the two crops.
 
     Parameters
     ----------
     codes : ndarray of shape (n, 2, LENGTH), dtype int8
-    tree : cKDTree
-        See `as_tree`.
+    tree : scipy.spatial.cKDTree
+        Of fingerprints ``(n, LENGTH)``.
 
     Returns
     -------
-    known : ndarray of shape (n,), dtype bool
+    matches : ndarray of shape (n,), dtype bool
     """
     distance, _ = tree.query(codes.reshape(-1, LENGTH), distance_upper_bound=RADIUS)
     return np.isfinite(distance).reshape(codes.shape[:2]).any(axis=1)
-
-
-def as_tree(codes):
-    """Return what finds the neighbours of fingerprints ``(n, LENGTH)``."""
-    return cKDTree(codes)

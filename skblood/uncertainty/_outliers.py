@@ -9,9 +9,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skblood._labels import as_column, check_lengths
 from skblood._sklearn import Interval, fit_context, unwrap_model
-from skblood.augment import CellAugment
+from skblood.augment import CellAugment, augment_images
 from skblood.images import CellImages, read_table
-from skblood.inference import change
 from skblood.uncertainty._features import extract_features, read_cells, takes_pixels
 from skblood.uncertainty._known import KnownCells, corner_images
 
@@ -210,8 +209,8 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         """Yield images as they are and, with `color`, once in random colors."""
         yield images
         if self.color:
-            augment = CellAugment(colour=self.color)
-            recolored = change(images.pixels, images.keys, augment, 1)
+            augment = CellAugment(color=self.color)
+            recolored = augment_images(images.pixels, augment, random_state=0)
             yield CellImages(recolored, images.preprocessing)
 
     def _worst(self, scores):

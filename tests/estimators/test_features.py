@@ -165,7 +165,7 @@ class TestViews:
     def test_other_augmentation(self, make_head, store, small):
         X, y = small
         make_head(n_views=2).fit(X, y)
-        make_head(n_views=2, augment=CellAugment(colour=0.2)).fit(X, y)
+        make_head(n_views=2, augment=CellAugment(color=0.2)).fit(X, y)
         assert store.n_computed == 3 * len(X)  # the images as they are, and a view of either kind
 
     def test_callable_is_called_anew_in_each_fit(self, make_head, store, small):

@@ -1,7 +1,6 @@
-"""Which layer of a network has its last feature map, and how that is laid out."""
+"""The last feature map of a network: its layer and its layout."""
 
 import pytest
-import timm
 import torch
 from timm.models.swin_transformer import SwinTransformer
 from timm.models.vision_transformer import VisionTransformer
@@ -30,45 +29,36 @@ def build(name, side=SIDE):
     return wrap(backbone.body, backbone.num_features, side)
 
 
-def watched_layer(backbone):
-    """Return the name of the layer whose output is kept."""
+def recorded_layer(backbone):
+    """Return the name of the layer whose output is recorded."""
     hooked = [name for name, layer in backbone.body.named_modules() if layer._forward_hooks]
     assert len(hooked) == 1
     return hooked[0]
 
 
 def run(backbone, image):
-    """Watch a backbone, and return its map as (h, w), its channels weighted by gradients."""
-    watched = FeatureMap(backbone, "some name", image)
+    """Return the weighted sum of the channels of the last feature map of a backbone."""
+    feature_map = FeatureMap(backbone, "some name", image)
     features = backbone(image)
-    (gradient,) = torch.autograd.grad(features[0, 0], watched.output)
-    return watched.weigh(gradient)[0].detach()
+    (gradient,) = torch.autograd.grad(features[0, 0], feature_map.output)
+    return feature_map.weight(gradient)[0].detach()
 
 
 @pytest.mark.parametrize(
     "name, side, layer, grid",
     [
         ("cellnet_t", 32, "stages", (8, 8)),
-        ("cellnet_s", 32, "stages", (4, 4)),
+        ("cellnet_s", 8, "stages.2", (2, 2)),  # the last stage has one position
         ("cnn_batista", 32, "features", (4, 4)),
-        ("test_resnet", 64, "layer4", (2, 2)),
         ("test_efficientnet", 64, "bn2", (2, 2)),
-        ("test_convnext", 64, "norm_pre", (2, 2)),
         ("torchvision/squeezenet1_1", 64, "features", (3, 3)),
     ],
 )
 def test_convolutional_networks(name, side, layer, grid):
     backbone, image = build(name, side)
     cam = run(backbone, image)
-    assert watched_layer(backbone) == layer
+    assert recorded_layer(backbone) == layer
     assert cam.shape == grid
-
-
-def test_a_layer_that_pools_to_one_position_is_passed_over():
-    backbone, image = build("cellnet_s", side=8)
-    assert backbone.body.forward_features(image).shape[2:] == (1, 1)
-    FeatureMap(backbone, "cellnet_s", image)
-    assert watched_layer(backbone) == "stages.2"
 
 
 def test_the_last_layers_work_in_place():
@@ -93,7 +83,7 @@ def test_a_layer_that_is_used_twice_counts_where_it_comes_last():
 
     backbone, image = wrap(Twice(), 3)
     cam = run(backbone, image)
-    assert watched_layer(backbone) == "act"
+    assert recorded_layer(backbone) == "act"
     features = backbone(image)
     torch.testing.assert_close(cam.mean(), features[0, 0].detach())
 
@@ -124,21 +114,21 @@ def test_vision_transformers(pool, options, layer):
     body = make_vit(global_pool=pool, **options)
     backbone, image = wrap(body, 16)
     cam = run(backbone, image)
-    assert watched_layer(backbone) == layer
+    assert recorded_layer(backbone) == layer
     assert cam.shape == (4, 4)
     assert cam.any()
 
 
 def test_patches_are_where_they_were_cut():
     backbone, image = wrap(make_vit(global_pool="avg", class_token=False, depth=1), 16)
-    watched = FeatureMap(backbone, "vit", image)
+    feature_map = FeatureMap(backbone, "vit", image)
     changed = image.clone()
     changed[:, :, 8:16, 24:32] += 1  # the patch in the second row, the fourth column
     outputs = []
     with torch.no_grad():
         for each in (image, changed):
             backbone(each)
-            outputs.append(watched._as_map(watched.output))
+            outputs.append(feature_map._as_nchw(feature_map.output))
     difference = (outputs[1] - outputs[0]).abs().sum(1)[0]
     assert difference.argmax() == 1 * 4 + 3
 
@@ -154,11 +144,11 @@ def test_channels_last():
         num_classes=0,
     )
     backbone, image = wrap(body, 16)
-    watched = FeatureMap(backbone, "swin", image)
-    assert watched_layer(backbone) == "norm"
+    feature_map = FeatureMap(backbone, "swin", image)
+    assert recorded_layer(backbone) == "norm"
     backbone(image)
-    assert watched.output.shape == (1, 4, 4, 16)
-    assert watched._as_map(watched.output).shape == (1, 16, 4, 4)
+    assert feature_map.output.shape == (1, 4, 4, 16)
+    assert feature_map._as_nchw(feature_map.output).shape == (1, 16, 4, 4)
 
 
 def test_a_square_of_as_many_channels_is_not_taken_for_channels_last():
@@ -174,7 +164,7 @@ def test_tokens_of_which_nobody_says_where_they_are():
     )
     body.heads = nn.Identity()
     backbone, image = wrap(body, 16)
-    message = r"'torchvision/vit_b_16' ends with values of shape \(17, 16\).*transformer of timm"
+    message = r"'torchvision/vit_b_16' have shape \(17, 16\).*transformer of timm"
     with pytest.raises(ValueError, match=message):
         FeatureMap(backbone, "torchvision/vit_b_16", image)
 
@@ -187,18 +177,17 @@ def test_no_map_at_all():
 
 def test_gradients_end_at_the_map():
     backbone, image = build("cellnet_t")
-    watched = FeatureMap(backbone, "cellnet_t", image)
+    feature_map = FeatureMap(backbone, "cellnet_t", image)
     backbone(image)
-    assert watched.output.is_leaf
-    assert watched.output.requires_grad
+    assert feature_map.output.is_leaf
+    assert feature_map.output.requires_grad
 
 
-def test_a_transformer_that_is_fitted(cells):
+def test_a_fitted_transformer(cells):
     X, y = cells
     clf = TransferCellClassifier(
         "test_vit", weights=None, image_size=160, batch_size=4, max_epochs=1, random_state=0
     )
-    assert "test_vit" in timm.list_models("test_*")
     maps = grad_cam(clf.fit(X[:8], y[:8]), X[:2])
     assert maps.shape == (2, 160, 160)
     assert maps.max() == 1

@@ -125,7 +125,7 @@ def test_images(name):
 
 @pytest.mark.parametrize("name", TABLES)
 def test_read_images_refuses_tables(name):
-    with pytest.raises(ValueError, match="fold_rows takes tables"):
+    with pytest.raises(ValueError, match="unflatten_rows takes tables"):
         read_images(TABLES[name])
 
 

@@ -112,10 +112,10 @@ class TestChunks:
     def test_large_images_come_in_smaller_ones(self, noise):
         stack = ImageStack(500, None, "bilinear")
         stack.append(noise(200, 200, 3), 0)
-        assert stack.chunk == 256
+        assert _stack.chunk_size([stack]) == 256
         stack = ImageStack(20, None, "bilinear")
         stack.append(noise(1000, 1000, 3), 0)
-        assert 16 <= stack.chunk < 25
+        assert 16 <= _stack.chunk_size([stack]) < 25
 
     def test_memory(self, tmp_path, noise):
         """The result, and little besides."""

@@ -1,0 +1,233 @@
+"""The report of an audit: printed, as a table, as a figure, or as an error."""
+
+import os
+from collections import Counter
+
+from skblood._plotting import import_pyplot, read_some, show_cell
+
+from ._finding import COPIES, KINDS
+
+# Size of a terminal, in characters.
+_WIDTH, _HEIGHT = 80, 24
+_COLUMNS = ["kind", "positions", "names", "labels", "splits", "similarity", "detail"]
+# Leaks that an error lists.
+_MAX_LISTED = 10
+# Pairs in a row of a figure.
+_PAIRS_PER_ROW = 4
+
+
+class AuditReport:
+    """The findings of :func:`skblood.audit`; ``print`` gives a summary.
+
+    Each finding has `kind`, `positions` (in X), `similarity` (of copies) and `detail`. Pairs of
+    copies connect all copies of an image, but are not all of their pairs.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, h, w, c), or list of length n
+        The images; :meth:`plot` reads those that it draws.
+    findings : list of Finding
+        All kinds but `crossing_split` and `contradictory_labels`, which are found among the copies.
+    groups_ : ndarray of int of shape (n,)
+        See below.
+    y, split, groups : list of length n, default=None
+        As for :func:`skblood.audit`.
+
+    Attributes
+    ----------
+    groups_ : ndarray of int of shape (n,)
+        Equal for copies, copies of copies, and images of one group. For
+        ``StratifiedGroupKFold`` or :func:`skblood.datasets.train_val_test_split`.
+    findings : list of Finding
+        All findings, copies as pairs.
+    identical_files, identical_pixels, near_identical : list of Finding
+        Pairs of copies: files of identical bytes; other images of identical pixels; images rotated,
+        mirrored, compressed, resized, shifted or brightened.
+    crossing_split, contradictory_labels : list of Finding
+        Pairs of copies in two parts of the split, or with two labels.
+    crossing_groups : list of Finding
+        Groups in several parts of the split.
+    training_overlap : list of Finding
+        Training images of the pretrained model, :func:`skblood.load_pretrained`.
+    unreadable, blank, odd_size : list of Finding
+        Images that cannot be read, are almost uniform, or differ in size from most.
+    rare_classes, similar_labels : list of Finding
+        Classes with fewer images than folds, and labels that differ only by case or spaces.
+
+    Examples
+    --------
+    >>> import skblood
+    >>> from skblood.datasets import make_blood_cells
+    >>> X, y = make_blood_cells(40, image_size=48, random_state=0)
+    >>> X[39] = X[0]
+    >>> print(skblood.audit(X, split=["train"] * 30 + ["test"] * 10))
+    40 images: 30 train, 10 test
+    1 pair of copies crosses the split
+      X[0] = X[39] (train, test)
+    1 other pair of identical images
+      X[0] = X[39] (train, test)
+    """
+
+    def __init__(self, images, findings, groups_, *, y=None, split=None, groups=None):
+        self.images, self.findings, self.groups_ = images, findings, groups_
+        self.y, self.split, self.groups = y, split, groups
+        for kind in KINDS:
+            setattr(self, kind, [each for each in findings if each.kind == kind])
+        pairs = [each for each in findings if each.kind in COPIES]
+        self.crossing_split = [each for each in pairs if _differ(split, each)]
+        self.contradictory_labels = [each for each in pairs if _differ(y, each)]
+
+    def __repr__(self):
+        counts = {kind: len(getattr(self, kind)) for kind in KINDS}
+        found = ", ".join(f"{kind}={n}" for kind, n in counts.items() if n)
+        return f"AuditReport({found or 'nothing found'})"
+
+    def __str__(self):
+        found = {kind: getattr(self, kind) for kind in KINDS if getattr(self, kind)}
+        parts = ", ".join(f"{n:,} {part}" for part, n in Counter(self.split or ()).items())
+        lines = [_truncate(f"{len(self.groups_):,} images" + (f": {parts}" if parts else ""))]
+        if not found:
+            return f"{lines[0]}\nNothing found."
+        # As many examples of each kind as fit on a screen.
+        n_shown = (_HEIGHT - 1 - len(found)) // len(found)
+        for kind, findings in found.items():
+            lines.append(f"{len(findings):,} {KINDS[kind][len(findings) > 1]}")
+            lines += [_truncate(f"  {self._format_finding(each)}") for each in findings[:n_shown]]
+            if len(findings) > n_shown:
+                more = f", and {len(findings) - n_shown:,} more"
+                lines[-1] = _truncate(lines[-1], _WIDTH - len(more)) + more
+        return "\n".join(lines)
+
+    def to_frame(self):
+        """Return the findings as a table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each finding, the most serious kinds first, with the columns kind,
+            positions, names (paths, or places in X), labels, splits, similarity and detail. Copies
+            that cross the split, or have two labels, are listed once, as copies.
+        """
+        import pandas as pd
+
+        order = list(KINDS)
+        rows = [
+            {
+                **vars(each),
+                "names": tuple(map(self._name, each.positions)),
+                "labels": _values(self.y, each),
+                "splits": _values(self.split, each),
+            }
+            for each in sorted(self.findings, key=lambda each: order.index(each.kind))
+        ]
+        return pd.DataFrame(rows, columns=_COLUMNS)
+
+    def raise_if_leaky(self):
+        """Raise an error if copies or groups cross the split.
+
+        Raises
+        ------
+        ValueError
+            If copies or groups cross the split; they are listed. Also if the audit had no split.
+        """
+        if self.split is None:
+            raise ValueError("The audit was made without a split. Call audit(X, y, split=...).")
+        leaks = self.crossing_split + self.crossing_groups
+        if leaks:
+            lines = [f"  {self._format_finding(each)}" for each in leaks[:_MAX_LISTED]]
+            if len(leaks) > _MAX_LISTED:
+                lines.append(f"  ... and {len(leaks) - _MAX_LISTED} more")
+            raise ValueError(
+                f"The split leaks: {len(self.crossing_split)} pairs of copies and "
+                f"{len(self.crossing_groups)} groups cross it:\n" + "\n".join(lines) + "\n"
+                "Split again with groups=report.groups_, or leave out one image of each pair."
+            )
+
+    def plot(self, kind=None, *, n_pairs=8, figure=None):
+        """Draw pairs of copies side by side, with names, labels and parts of the split.
+
+        Parameters
+        ----------
+        kind : str, default=None
+            "crossing_split", "contradictory_labels", "identical_files", "identical_pixels" or
+            "near_identical". None takes all copies: first those that cross the split, then those
+            with two labels, then the least similar.
+        n_pairs : int, default=8
+            Largest number of pairs.
+        figure : matplotlib Figure or SubFigure, default=None
+            Where to draw; None makes a new figure.
+
+        Returns
+        -------
+        figure : matplotlib Figure or SubFigure
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If there is no such pair, or `kind` or `n_pairs` is not as described.
+        """
+        plt = import_pyplot("AuditReport.plot")
+        pairs = self._pairs_to_draw(kind, n_pairs)
+        n_columns = min(len(pairs), _PAIRS_PER_ROW)
+        n_rows = -(-len(pairs) // n_columns)
+        if figure is None:
+            figure = plt.figure(figsize=(3.6 * n_columns, 2.3 * n_rows), layout="constrained")
+        axes = figure.subplots(n_rows, 2 * n_columns, squeeze=False).ravel()
+        for ax in axes:
+            ax.set_axis_off()
+        positions = [position for pair in pairs for position in pair.positions]
+        cells = read_some(self.images, positions)
+        for ax, position, cell in zip(axes, positions, cells, strict=False):
+            show_cell(ax, cell)
+            facts = [str(each[position]) for each in (self.y, self.split) if each is not None]
+            name = os.path.basename(self._name(position))
+            ax.set_title("\n".join([name, ", ".join(facts)]), fontsize=7)
+        return figure
+
+    def _pairs_to_draw(self, kind, n_pairs):
+        kinds = ("crossing_split", "contradictory_labels", *COPIES)
+        if kind is not None and kind not in kinds:
+            raise ValueError(f"`kind` must be None or one of {', '.join(kinds)}, not {kind!r}.")
+        if n_pairs < 1:
+            raise ValueError(f"`n_pairs` must be at least 1, got {n_pairs}.")
+        if kind is None:
+            pairs = [each for each in self.findings if each.kind in COPIES]
+            pairs.sort(
+                key=lambda e: (not _differ(self.split, e), not _differ(self.y, e), e.similarity)
+            )
+        else:
+            pairs = getattr(self, kind)
+        if not pairs:
+            raise ValueError(f"There is no pair to draw: the audit found no {kind or 'copies'}.")
+        return pairs[:n_pairs]
+
+    def _name(self, position):
+        item = self.images[position]
+        return os.fspath(item) if isinstance(item, (str, os.PathLike)) else f"X[{position}]"
+
+    def _format_finding(self, finding):
+        """Return a finding in one line: names, labels and parts of the split, or the detail."""
+        names = [os.path.basename(self._name(i)) for i in finding.positions[:2]]
+        if finding.kind not in COPIES:
+            is_one = len(finding.positions) == 1
+            return f"{names[0]}: {finding.detail}" if is_one else finding.detail
+        sign = "~" if finding.kind == "near_identical" else "="
+        labels = " / ".join(map(str, dict.fromkeys(_values(self.y, finding))))
+        parts = ", ".join(map(str, _values(self.split, finding)))
+        facts = "; ".join(filter(None, [labels, parts]))
+        return f"{names[0]} {sign} {names[1]}" + (f" ({facts})" if facts else "")
+
+
+def _values(column, finding):
+    """Return the entries of a column for the images of a finding."""
+    return () if column is None else tuple(column[i] for i in finding.positions)
+
+
+def _differ(column, finding):
+    return len(set(_values(column, finding))) > 1
+
+
+def _truncate(line, width=_WIDTH):
+    return line if len(line) <= width else line[: width - 3] + "..."

@@ -1,0 +1,78 @@
+"""Summary of images for the audit: gray thumbnail, content, size and contrast of each."""
+
+import os
+
+import numpy as np
+from PIL import Image
+
+from skblood.images import (
+    CellImages,
+    content_keys,
+    convert_channels,
+    is_table,
+    map_images,
+    read_images,
+    read_table,
+    resize_images,
+    unflatten_rows,
+)
+
+from ._near import SIDE
+
+# Gray thumbnail, content (equal for identical pixels only), height and width, and the standard
+# deviation of the pixels in the channel where it is largest.
+_FIELDS = [
+    ("position", int),
+    ("picture", np.uint8, (SIDE, SIDE)),
+    ("content", np.uint64, 4),
+    ("size", int, 2),
+    ("contrast", float),
+]
+
+
+def list_images(X, image_shape=None):
+    """Return X as an array (n, h, w, c) or, if it holds files or the like, as a list."""
+    if isinstance(X, CellImages):
+        X = X.pixels
+    if is_table(X):
+        return unflatten_rows(read_table(None, X, dtype=None, input_name="X"), image_shape)
+    if getattr(X, "ndim", 0) >= 3 or isinstance(X, (str, os.PathLike, Image.Image)):
+        return read_images(X)  # raises the error of a single image
+    return np.asarray(X, dtype=object).ravel().tolist() if hasattr(X, "__array__") else list(X)
+
+
+def summarize_images(images):
+    """Summarize images, decoding each once and keeping none.
+
+    Returns
+    -------
+    summary : structured ndarray of shape (n_readable,)
+        With the fields `position` (in `images`), `picture`, `content`, `size` and `contrast`.
+    unreadable : dict of int to str
+        Position -> why the image cannot be read.
+
+    Raises
+    ------
+    ValueError
+        If none can be read.
+    """
+    if isinstance(images, list):
+        rows, unreadable = map_images(_summarize_image, images)
+    else:
+        rows, unreadable = [_summarize_image(image) for image in images], {}
+    if len(unreadable) == len(images):
+        raise ValueError(
+            f"None of the {len(images)} images of X can be read. The reason for the first: "
+            f"{unreadable[0]}"
+        )
+    readable = [(i, *row) for i, row in enumerate(rows) if i not in unreadable]
+    return np.array(readable, _FIELDS), unreadable
+
+
+def _summarize_image(image):
+    height, width, n_channels = image.shape
+    picture = convert_channels(resize_images(image[None], (SIDE, SIDE)), 1)[0, ..., 0]
+    contrast = image.reshape(-1, n_channels).std(axis=0).max()
+    # Images of other sizes may have the same bytes.
+    content = (*content_keys([image])[0], height, width)
+    return picture, content, (height, width), contrast

@@ -1,0 +1,111 @@
+"""Overlap of given images with the training images of the pretrained model."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from skblood.networks import READY_WEIGHTS as PRETRAINED_WEIGHTS
+
+from ._fingerprints import compute_fingerprints, match_fingerprints
+
+FINGERPRINTS_FILE = Path(__file__).with_name("pbc8_fingerprints.npy")
+
+
+class TrainingOverlapWarning(UserWarning):
+    """Images to be fitted or scored are training images of the pretrained weights in use.
+
+    The pretrained model was trained on the train part of PBC, from which BloodMNIST is made.
+    Fingerprints of these images come with the package; `fit` and `score` compare with them
+    wherever the weights are in use.
+
+    Parameters
+    ----------
+    message : str
+        How many images, and what to do.
+
+    Examples
+    --------
+    Silence it where the overlap is intended:
+
+    >>> import warnings
+    >>> from skblood import TrainingOverlapWarning
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", TrainingOverlapWarning)
+    """
+
+    def __init__(self, message):
+        super().__init__(message)
+
+
+@cache
+def _training_tree():
+    """Return the search tree of the fingerprints of the training images."""
+    return cKDTree(np.load(FINGERPRINTS_FILE, allow_pickle=False))
+
+
+def find_training_overlap(images):
+    """Return which images the pretrained model was trained on.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, h, w, c), dtype uint8
+
+    Returns
+    -------
+    overlap : ndarray of shape (n,), dtype bool
+    """
+    return match_fingerprints(compute_fingerprints(images), _training_tree())
+
+
+def starts_from_pretrained(spec):
+    """Return whether the training of a network started from the weights of the pretrained model.
+
+    Parameters
+    ----------
+    spec : skblood.networks.NetworkSpec
+    """
+    return any(backbone.weights == PRETRAINED_WEIGHTS for backbone in spec.backbones)
+
+
+def fit_overlap_message(images, valid_images=None):
+    """Return the text of the warning of `fit`, or None if there is no overlap.
+
+    Parameters
+    ----------
+    images, valid_images : ndarray of shape (n, h, w, c), dtype uint8
+        X and X_val, not cropped.
+    """
+    counts = [
+        f"{n:,} of the {len(part):,} images of {name}"
+        for name, part in (("X", images), ("X_val", valid_images))
+        if part is not None and (n := int(find_training_overlap(part).sum()))
+    ]
+    if not counts:
+        return None
+    return (
+        f"weights={PRETRAINED_WEIGHTS!r} were trained on {' and '.join(counts)}. Training on them "
+        "again does no harm, but every score on them is too high: that of early stopping, of "
+        "X_val, of cross-validation or of any other split. Evaluate and compare on other images, "
+        "or start from weights=None."
+    )
+
+
+def score_overlap_message(images):
+    """Return the text of the warning of `score`, or None if there is no overlap.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, h, w, c), dtype uint8
+        X, not cropped.
+    """
+    n = int(find_training_overlap(images).sum())
+    if not n:
+        return None
+    return (
+        f"{n:,} of the {len(images):,} images to be scored are training images of the weights "
+        f"{PRETRAINED_WEIGHTS!r}, from which this model started: the train part of PBC, from "
+        "which BloodMNIST is made. The score is higher than on other cells. Leave these images "
+        "out; skblood.audit lists them."
+    )
