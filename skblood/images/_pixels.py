@@ -39,8 +39,8 @@ def to_numpy(array, name="X"):
         return (array.float() if array.dtype == torch.bfloat16 else array).numpy()
     except (RuntimeError, TypeError) as error:
         raise TypeError(
-            f"NumPy cannot represent the tensor {name} ({array.dtype}, {array.layout}, device "
-            f"{array.device.type!r}). Pass a dense one of an ordinary dtype: x.to_dense().float()."
+            f"{name} holds a tensor of {array.dtype} ({array.layout}, device {array.device.type!r}), "
+            "not available to NumPy. Pass a dense tensor with data: x.to_dense().float()."
         ) from error
 
 
