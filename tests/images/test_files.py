@@ -143,7 +143,7 @@ class TestPilImages:
             "PIL.ImageOps.exif_transpose",
             lambda image: threads.add(threading.get_ident()) or image,
         )
-        read_images([Image.new("RGB", (4, 4))] * 20)
+        read_images([Image.new("RGB", (4, 4))] * 16)  # a chunk
         assert len(threads) == 1
 
     def test_unreadable(self, save, noise):
@@ -177,7 +177,7 @@ class TestDamage:
         (tmp_path / "folder.png").mkdir()
         os.mkfifo(tmp_path / "pipe.png")  # must not block
         damaged = {
-            tmp_path / "missing.png": "No such file",
+            tmp_path / "missing.png": "no such file",
             tmp_path / "folder.png": "a folder or device",
             tmp_path / "pipe.png": "a folder or device",
             file("empty.png", b""): "not an image that Pillow can read",
