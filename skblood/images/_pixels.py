@@ -39,8 +39,8 @@ def to_numpy(array, name="X"):
         return (array.float() if array.dtype == torch.bfloat16 else array).numpy()
     except (RuntimeError, TypeError) as error:
         raise TypeError(
-            f"{name} holds a tensor of {array.dtype}, {array.layout}, on {array.device.type!r}: NumPy "
-            "cannot represent it. Pass a dense tensor with data, e.g. x.to_dense().float()."
+            f"{name} holds a tensor of {array.dtype}, {array.layout}, on {array.device.type!r}: "
+            "NumPy cannot represent it. Pass a dense tensor with data, e.g. x.to_dense().float()."
         ) from error
 
 
