@@ -97,7 +97,7 @@ class TestRandomCases:
             deviation = ((placed - wanted) ** 2 / np.maximum(wanted, 1)).sum()
             return ((placed == 0).sum(), deviation)
 
-        found = _split._search(counts, np.zeros(counts.shape[1]), SHARES, rng)
+        found = _split._assign_groups(counts, np.zeros(counts.shape[1]), SHARES, rng)
         best = min(cost(np.array(part)) for part in product(range(3), repeat=len(counts)))
         assert cost(found)[0] == best[0]
         assert cost(found)[1] <= 1.02 * best[1] + 1e-9
