@@ -277,7 +277,7 @@ def channel_statistics(images, rows):
     total, squares = torch.zeros(2, n_channels, dtype=torch.float64)
     step = max(1, _CHUNK // images[0].size)
     for start in range(0, len(rows), step):
-        chunk = torch.from_numpy(images[rows[start : start + step]]).flatten(1, -2)
+        chunk = torch.from_numpy(images[rows[start : start + step]])
         chunk = chunk.to(center.dtype).sub_(center).flatten(1)
         # By position first, which is ten times faster than by channel.
         total += chunk.sum(0).view(-1, n_channels).sum(0, dtype=torch.float64)
