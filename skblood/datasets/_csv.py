@@ -128,8 +128,8 @@ def _read_table(path, columns):
         ) from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, csv.Error) as error:
         raise ValueError(
-            f"{str(path)!r} is not a table: {str(error).strip('.\n')}. Check for rows with more cells than the "
-            "header, for cells that contain the delimiter and are not quoted, and for quotation "
+            f"{str(path)!r} is not a table: {str(error).strip()} Check for rows with more cells than "
+            "the header, for cells that contain the delimiter and are not quoted, and for quotation "
             "marks that are not closed."
         ) from error
     if frame.empty:
