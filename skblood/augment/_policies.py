@@ -77,7 +77,7 @@ def augment_images(images, augment="cells", *, n_copies=1, random_state=None):
 
     Parameters
     ----------
-    images : ndarray of shape (n, h, w, c), dtype uint8
+    images : ndarray of shape (n, h, w, c), dtype uint8, or CellImages
         Not modified.
     augment : {"cells", "stain", "laboratory"} or callable, default="cells"
         A policy, as in :func:`make_augment`, or a function that maps a float batch
@@ -121,7 +121,7 @@ def augment_images(images, augment="cells", *, n_copies=1, random_state=None):
     ... )
     >>> clf = clf.fit(np.concatenate([X, X_more]), np.tile(y, 3), groups=groups)
     """
-    images = np.asarray(images)
+    images = np.asarray(getattr(images, "pixels", images))
     if images.dtype != np.uint8 or images.ndim != 4:
         raise ValueError(
             f"`images` is of dtype {images.dtype} and shape {images.shape}; it must be uint8 of "
