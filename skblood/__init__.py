@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         HybridFeatureClassifier,
         MLPCellClassifier,
         TransferCellClassifier,
+        reconfigure,
     )
     from skblood.inference import FeatureStore
     from skblood.io import (
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
         save,
     )
     from skblood.pretrained import TrainingOverlapWarning
-    from skblood.training import NonFiniteLossError, TrainingInterrupted
+    from skblood.training import NonFiniteLossError, TrainingCheckpoint, TrainingInterrupted
 
 __version__ = "0.1.0.dev0"
 
@@ -42,6 +43,7 @@ __all__ = [
     "MLPCellClassifier",
     "ModelFileError",
     "NonFiniteLossError",
+    "TrainingCheckpoint",
     "TrainingInterrupted",
     "TrainingOverlapWarning",
     "TransferCellClassifier",
@@ -57,37 +59,30 @@ __all__ = [
     "load_info",
     "load_pretrained",
     "model_card",
+    "reconfigure",
     "save",
     "uncertainty",
 ]
 
-_MODULES = {
-    "AuditReport": "auditing",
-    "CellEmbedder": "estimators",
-    "ContrastiveCellClassifier": "estimators",
-    "FeatureStore": "inference",
-    "HybridFeatureClassifier": "estimators",
-    "MLPCellClassifier": "estimators",
-    "ModelFileError": "io",
-    "NonFiniteLossError": "training",
-    "TrainingInterrupted": "training",
-    "TrainingOverlapWarning": "pretrained",
-    "TransferCellClassifier": "estimators",
-    "adapt": "adaptation",
-    "audit": "auditing",
-    "export_onnx": "io",
-    "load": "io",
-    "load_info": "io",
-    "load_pretrained": "io",
-    "model_card": "io",
-    "save": "io",
+_NAMES = {
+    "adaptation": ("adapt",),
+    "auditing": ("AuditReport", "audit"),
+    "estimators": (
+        "CellEmbedder ContrastiveCellClassifier HybridFeatureClassifier MLPCellClassifier "
+        "TransferCellClassifier reconfigure"
+    ).split(),
+    "inference": ("FeatureStore",),
+    "io": "ModelFileError export_onnx load load_info load_pretrained model_card save".split(),
+    "pretrained": ("TrainingOverlapWarning",),
+    "training": ("NonFiniteLossError", "TrainingCheckpoint", "TrainingInterrupted"),
 }
+_ROOMS = {name: room for room, names in _NAMES.items() for name in names}
 _SUBPACKAGES = ("augment", "datasets", "evaluation", "explain", "uncertainty")
 
 
 def __getattr__(name):
-    if name in _MODULES:
-        value = getattr(import_module(f"skblood.{_MODULES[name]}"), name)
+    if name in _ROOMS:
+        value = getattr(import_module(f"skblood.{_ROOMS[name]}"), name)
         globals()[name] = value  # the next access does not come here
         return value
     if name in _SUBPACKAGES:

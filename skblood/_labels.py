@@ -133,33 +133,146 @@ def encode_groups(groups, n_images, name="groups"):
     return list(places), np.array([places[value] for value in values], np.int64)
 
 
-def join_groups(n, pairs, groups=None):
-    """Return one id for all images that pairs or groups connect, directly or through others.
-
-    Parameters
-    ----------
-    n : int
-        Number of images.
-    pairs : array-like of int of shape (m, 2)
-        Positions of images that belong together, such as copies.
-    groups : array-like of shape (n,), default=None
-        Identifiers of patients or slides.
-
-    Returns
-    -------
-    joined : ndarray of int of shape (n,)
-        Numbered from 0 in order of first appearance.
-    """
-    pairs = np.asarray(pairs, dtype=int).reshape(-1, 2)
-    if groups is not None:
-        _, first, codes = np.unique(
-            encode_groups(groups, n)[1], return_index=True, return_inverse=True
-        )
-        pairs = np.concatenate([pairs, np.stack([first[codes], np.arange(n)], axis=1)])
-    links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-    return connected_components(links, directed=False)[1].astype(int)
-
-
 def plain_list(values):
     """Return the entries of a column as Python objects: NumPy scalars become numbers and str."""
     return [v.item() if isinstance(v, np.generic) else v for v in np.asarray(values).tolist()]
+
+
+def join_groups(n_images, *groups, pairs=()):
+    """Merge groups that share an image, and groups that a pair of images connects.
+
+    Parameters
+    ----------
+    n_images : int
+    *groups : array-like of shape (n_images,) or None
+        Identifiers or codes of groups, such as slides and copies. None is ignored.
+    pairs : sequence of (int, int), default=()
+        Positions of two images that belong together, such as near copies.
+
+    Returns
+    -------
+    codes : ndarray of shape (n_images,), dtype int64
+        Equal for images that are connected, directly or through others.
+    """
+    links = [np.asarray(pairs, dtype=np.int64).reshape(-1, 2)]
+    for column in groups:
+        if column is not None:
+            _, first, codes = np.unique(column, return_index=True, return_inverse=True)
+            links.append(np.stack([first[codes], np.arange(n_images)], axis=1))
+    left, right = np.concatenate(links).T
+    graph = coo_array((np.ones(len(left)), (left, right)), shape=(n_images, n_images))
+    return connected_components(graph, directed=False)[1].astype(np.int64)
+
+
+def encode_groups_or_images(groups, n_images, name="groups"):
+    """Return the code of the group of each image; without groups, each image is its own group.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_images,) or None
+    n_images : int
+    name : str, default="groups"
+        Name of the argument, for messages.
+
+    Returns
+    -------
+    codes : ndarray of shape (n_images,), dtype int64
+
+    Raises
+    ------
+    ValueError
+        If the length differs, or entries are missing.
+    """
+    if groups is None:
+        return np.arange(n_images)
+    # As objects: NumPy would turn NaN among strings into the string "nan".
+    return encode_groups(np.asarray(groups, dtype=object), n_images, name)[1]
+
+
+def resolve_classes(classes, **columns):
+    """Return the class labels as a list: those given, or else those that occur, sorted.
+
+    Parameters
+    ----------
+    classes : array-like of shape (n_classes,) or None
+    **columns : array-like of shape (n,) or (n, 1)
+        Labels, by the name of their argument.
+
+    Returns
+    -------
+    classes : list of length n_classes
+
+    Raises
+    ------
+    TypeError
+        If labels of different types cannot be sorted.
+    ValueError
+        If a class is given twice, or there is none.
+    """
+    if classes is not None:
+        classes = plain_list(as_column(classes, "classes"))
+        if not classes or len(set(classes)) < len(classes):
+            raise ValueError(
+                f"`classes` must be different labels, and at least one, got {classes}."
+            )
+        return classes
+    found = {v for name, y in columns.items() for v in plain_list(as_column(y, name))}
+    if not found:
+        raise ValueError(
+            f"{' and '.join(f'`{name}`' for name in columns)} is empty: there is no label to take "
+            "the classes from. Give `classes`, or images that have a label."
+        )
+    return sort_labels(np.array([*found, None], object)[:-1], "labels").tolist()
+
+
+def count_labels(y, name="y"):
+    """Return the sorted classes, the code of each label and the number of labels of each class.
+
+    Raises
+    ------
+    TypeError
+        If labels of different types cannot be sorted.
+    ValueError
+        If there are no labels, or some are missing.
+    """
+    column = as_column(y, name)
+    if not len(column):
+        raise ValueError(f"`{name}` is empty: there is no label to count.")
+    check_complete(column, name, "Give these images a label of their own, or leave them out.")
+    classes = sort_labels(column, name)
+    codes = encode_labels(column, classes, name)
+    return classes, codes, np.bincount(codes)
+
+
+def check_probabilities(y_proba, n_images, classes, tolerance=1e-2):
+    """Return class probabilities as a float array; a float dtype is kept.
+
+    Parameters
+    ----------
+    y_proba : array-like of shape (n_images, n_classes)
+    n_images : int
+    classes : list of length n_classes
+        For messages.
+    tolerance : float, default=1e-2
+        Largest distance of the sum of a row from 1; wide enough for half precision.
+
+    Raises
+    ------
+    ValueError
+        If the shape differs, a value is negative or NaN, or a row does not sum to 1.
+    """
+    y_proba = np.asarray(y_proba)
+    y_proba = y_proba if y_proba.dtype.kind == "f" else y_proba.astype(float)
+    if y_proba.shape != (n_images, len(classes)):
+        raise ValueError(
+            f"`y_proba` must have one row for each image and one column for each class, shape "
+            f"({n_images}, {len(classes)}) for the classes {classes}; it has {y_proba.shape}."
+        )
+    wrong = ~np.isclose(y_proba.sum(axis=1), 1, atol=tolerance) | (y_proba < 0).any(axis=1)
+    if wrong.any():
+        raise ValueError(
+            "`y_proba` must hold probabilities: at least 0, and 1 in total in each row. "
+            f"{wrong.sum()} rows do not, the first is row {wrong.argmax()}. Give the output of "
+            "`predict_proba`, not of `decision_function`."
+        )
+    return y_proba

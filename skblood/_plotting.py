@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skblood.images import fold_rows, is_table, read_images
+from skblood.images import is_table, read_images, unflatten_rows
 
 
 def import_pyplot(what):
@@ -24,7 +24,7 @@ def count_images(X):
 def read_some(X, positions):
     """Return the images at some positions as a list of uint8 arrays; no others are read."""
     # One by one, since images of different sizes do not make one array.
-    read = (lambda x: fold_rows(np.asarray(x))) if is_table(X) else read_images
+    read = (lambda x: unflatten_rows(np.asarray(x))) if is_table(X) else read_images
     return [read(_take(X, [position]))[0] for position in positions]
 
 

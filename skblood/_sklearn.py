@@ -1,10 +1,8 @@
-"""The names of scikit-learn that are not public, in one place.
-
-scikit-learn's own estimators and imbalanced-learn's are built with them; should one move, this
-is the file to mend.
-"""
+"""Names of scikit-learn that are not public, in one place, and the unwrapping of its estimators."""
 
 from sklearn.base import _fit_context as fit_context
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     Interval,
@@ -23,5 +21,33 @@ __all__ = [
     "fit_context",
     "num_samples",
     "safe_indexing",
+    "unwrap_model",
     "validate_parameter_constraints",
 ]
+
+
+def unwrap_model(estimator, X):
+    """Return the model inside Pipelines, searches and FrozenEstimators, and its input.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+    X : object
+        Input of `estimator`.
+
+    Returns
+    -------
+    model : estimator
+        The last step of a Pipeline, the best estimator of a search, the estimator that is frozen.
+    X : object
+        `X` after all steps before the last; samplers are skipped, as in a prediction.
+    """
+    if isinstance(estimator, FrozenEstimator):
+        return unwrap_model(estimator.estimator, X)
+    if hasattr(estimator, "best_estimator_"):
+        return unwrap_model(estimator.best_estimator_, X)
+    if isinstance(estimator, Pipeline):
+        for _, step in estimator.steps[:-1]:
+            X = step.transform(X) if hasattr(step, "transform") else X
+        return unwrap_model(estimator.steps[-1][1], X)
+    return estimator, X

@@ -1,6 +1,6 @@
-"""A fitted classifier adapted to the cells of another laboratory."""
+"""Adaptation of fitted classifiers to the images of another laboratory."""
 
+from ._account import Adaptation
 from ._adapt import adapt
-from ._report import Adaptation
 
 __all__ = ["Adaptation", "adapt"]

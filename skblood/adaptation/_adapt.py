@@ -1,28 +1,28 @@
-"""A fitted classifier adapted to the cells of another laboratory."""
+"""Adaptation of a fitted classifier to the cells of another laboratory."""
 
-import copy
+from dataclasses import replace
 
 import torch
-from sklearn.base import clone
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from skblood._sklearn import num_samples
+from skblood._labels import check_lengths
 from skblood.augment import CellAugment
-from skblood.estimators import CellClassifier
-from skblood.inference import draw_seed, resolve_device, seeded, to_tensor
+from skblood.estimators import CellClassifier, replace_network
+from skblood.images import CellImages
+from skblood.inference import draw_seed, replace_spec, seeded, to_tensor
 
-from ._cells import Cells, read_labels
-from ._choose import LabelledChoice
-from ._frame import choose_frame
-from ._report import Adaptation
-from ._unlabelled import adapt_unlabelled
+from ._account import Adaptation
+from ._candidates import LabelledChoice, adapt_without_labels
+from ._crop_search import candidate_crops, choose_crop
+from ._target_cells import TargetCells, encode_partial_labels
 
 
 def adapt(model, X, y=None, *, random_state=None):
     """Adapt a fitted classifier to the cells of another laboratory.
 
-    Another stain, camera or lamp makes other pictures of the same cells. A few labelled cells of
-    the new laboratory, or many unlabelled ones, tell how. The model itself is left as it is.
+    Another stain, microscope or camera changes the images of the same cells. A few labelled cells
+    of the target laboratory, or many unlabelled ones, are enough to adapt a classifier to them. The
+    given model is not changed.
 
     Parameters
     ----------
@@ -30,64 +30,67 @@ def adapt(model, X, y=None, *, random_state=None):
         A fitted `TransferCellClassifier`, `HybridFeatureClassifier`, `ContrastiveCellClassifier`
         or `MLPCellClassifier`.
     X : array-like or sequence
-        Cells of the new laboratory, in any form that the model's `predict` takes.
+        Cells of the target laboratory, in any form that `model.predict` takes. Files are decoded
+        once.
     y : array-like of shape (n,), default=None
-        Their labels, of the model's classes. None, NaN or -1 (where that is no class) stands for a
-        cell without a label, as in scikit-learn's semi-supervised learning. Classes may have any
-        number of cells, or none. None as a whole: no cell has a label.
+        Labels, which must be classes of the model. None, NaN, or -1 (unless it is a class) marks a
+        cell without a label, as in scikit-learn's semi-supervised learning. A class may have any
+        number of labelled cells, or none. If `y` is None, no cell has a label.
     random_state : int, RandomState instance or None, default=None
-        Seed of the changed views of the cells, of the folds and of the training.
+        Seed of the random views of the cells, of the folds and of the training.
 
     Returns
     -------
     adapted : estimator
-        A new fitted one of the same class, parameters and `classes_`. Its attribute `adaptation_`
-        is an `Adaptation`: the steps tried, their scores, and which were taken and why.
+        A new fitted estimator of the same class, with the same parameters and `classes_`. Its
+        attribute `adaptation_` is an `Adaptation`: the steps taken and why, and the scores of all
+        candidates.
 
     Raises
     ------
     TypeError
-        If the model is none of those named.
+        If the model is not one of those listed.
     ValueError
-        If X or y are not as described, or a label is none of the model's.
+        If X or y is not as described, or a label is not a class of the model.
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
 
     See Also
     --------
-    TransferCellClassifier.partial_fit : Learns on from many cells, and forgets what they lack.
+    TransferCellClassifier.partial_fit : Continue training on many cells; forgets classes they lack.
 
     Notes
     -----
-    The steps, of which any may be left out:
+    The steps, each of which may be skipped:
 
-    1. "frame": another share of each image is looked at, larger or smaller, if the model clearly
-       knows the cells better then; see `crop` of the estimators.
-    2. "statistics": means and variances of batch normalisation are mixed with those of the new
-       cells [1]_, which count as n images against 100 of the training [2]_, the classes weighted to
-       their shares in it.
-    3. "output": a logistic regression on what the output layer is given, on several random views of
-       each cell, pulled to the old weights; the fewer the cells, the more.
-    4. "self-training": cells without a label on whose views the network agrees and is sure count as
-       labelled, limited class by class.
-    5. "network": from 5 labelled cells a class on average, a short training of all that the model's
-       fit trained, on the cells that have a label by now, each weight drawn back to where it
-       started, and what is said of classes without such a cell, and of the others together, to what
-       was said of them before [3]_.
+    1. "crop": another crop of each image, from 0.5 to 1.6 times the model's, if the model clearly
+       knows the cells better there. It is not tried for images that were read before
+       (`CellImages`).
+    2. "statistics": mixes means and variances of batch normalization with those of the target
+       cells [1]_. n target cells count as n images against 100 of the training [2]_, weighted to
+       the class proportions of the training set.
+    3. "output": logistic regression on the inputs of the output layer, with several random views of
+       each cell and an L2-SP penalty [3]_, stronger for fewer cells. Weights of classes without a
+       labelled cell stay as they are.
+    4. "self-training": the output layer is also fitted to unlabelled cells whose views all get the
+       same class with high confidence, at most a limited number a class.
+    5. "network": with at least 5 labelled cells a class on average, 80 training steps of all
+       weights that the model's fit trained, with L2-SP towards their old values and distillation
+       of the logits of classes without a cell [4]_.
 
-    With labels, each candidate is cross-validated on the labelled cells. Taken is the best of those
-    whose balanced accuracy beats that of the unchanged model by more than 1.25 standard errors of
-    the difference. The network, which held-out cells cost more than the others, is also taken where
-    it does so and none of these clearly beats it. With one labelled cell a class nothing can be
-    validated, and only the output layer is moved.
+    With labels, the candidates are compared by cross-validation on the labelled cells. Taken is the
+    best of those whose balanced accuracy exceeds that of the model, at its new crop if there is
+    one, by more than 1.25 standard errors of the difference. Fine-tuning of the network suffers
+    most from held-out cells, so it need not beat the best of the other candidates: it is taken
+    unless it is clearly worse. With one labelled cell a class, nothing can be validated and only
+    the output layer is fitted.
 
-    Without labels there is nothing to validate by. Frame and self-training are taken if the model
-    is sure of most cells then (0.8 in the mean); statistics if the cells are far from the training
-    (their means differ by 0.1 variances, squared, over all layers), or the model becomes surer;
-    both if the predictions do not gather in fewer classes and, of self-training, views of a cell
-    agree no less than before.
-
-    Output weights of classes without a labelled cell keep their values.
+    Without labels, nothing can be validated. A new crop and self-training are taken if the mean
+    probability of the predicted class is at least 0.8 afterwards. New statistics are taken if those
+    of the cells are far from the network's (squared difference of the means of at least 0.1
+    variances, averaged over all layers) or the mean probability increases. Statistics and
+    self-training are refused if the predictions concentrate on fewer classes, and self-training if
+    views of a cell agree less often.
 
     References
     ----------
@@ -95,7 +98,9 @@ def adapt(model, X, y=None, *, random_state=None):
        domain adaptation", ICLR workshop, 2017.
     .. [2] S. Schneider, E. Rusak, L. Eck, O. Bringmann, W. Brendel and M. Bethge, "Improving
        robustness against common corruptions by covariate shift adaptation", NeurIPS 33, 2020.
-    .. [3] Z. Li and D. Hoiem, "Learning without forgetting", ECCV, 2016.
+    .. [3] X. Li, Y. Grandvalet and F. Davoine, "Explicit inductive bias for transfer learning with
+       convolutional networks", ICML, 2018.
+    .. [4] Z. Li and D. Hoiem, "Learning without forgetting", ECCV, 2016.
 
     Examples
     --------
@@ -105,7 +110,7 @@ def adapt(model, X, y=None, *, random_state=None):
     >>> X, y = make_blood_cells(160, image_size=28, random_state=0)
     >>> clf = TransferCellClassifier("cellnet_t", max_epochs=3, random_state=0).fit(X, y)
     >>> X_new, y_new = make_blood_cells(16, image_size=28, random_state=1)
-    >>> X_new = X_new[..., ::-1]  # a laboratory with other colours
+    >>> X_new = X_new[..., ::-1]  # a laboratory with other colors
     >>> adapted = adapt(clf, X_new, y_new, random_state=0)
     >>> adapted.predict_proba(X_new).shape
     (16, 8)
@@ -116,57 +121,47 @@ def adapt(model, X, y=None, *, random_state=None):
         raise TypeError(
             f"adapt takes a fitted classifier of skblood, got a {type(model).__name__}. Give a "
             "TransferCellClassifier, HybridFeatureClassifier, ContrastiveCellClassifier or "
-            "MLPCellClassifier; of a pipeline, its last step with the images as that is given them."
+            "MLPCellClassifier; of a pipeline, give its last step and the images as that step gets "
+            "them."
         )
     check_is_fitted(model)
-    codes = _read_codes(model, X, y)
-    model, note = choose_frame(model, X, codes) if _has_frame(model) else (model, "")
-    network = copy.deepcopy(model.net_.module_)
-    cells = _read_cells(model, X, codes)
+    codes = None if y is None else torch.from_numpy(encode_partial_labels(y, model.classes_))
+    spec, device = model.spec_, model.predictor_.device
+    has_geometry = spec.is_pixels and min(spec.image_shape[:2]) > 1
+    # A smear has no orientation: flips, which are always on, and this rotation give any angle.
+    augment = CellAugment(rotation=45, scale=0.1, color=0.1) if has_geometry else None
+    search = has_geometry and not isinstance(X, CellImages)
+    crops = candidate_crops(spec.crop) if search else [spec.crop]
+    read = model.read_images(X, crops=crops) if search else [model.read_images(X)]
+    codes = torch.full((len(read[0]),), -1) if codes is None else codes
+    check_lengths(X=len(read[0]), y=len(codes))
+    images, note = dict(zip(crops, read, strict=True)), ""
+    if search:
+        resizing = replace_spec(model.predictor_, spec.with_crop(spec.crop))
+        crop, note = choose_crop(resizing, images, codes)
+        spec = spec.with_crop(crop) if note else spec
+    own, cells = (
+        TargetCells(to_tensor(images[crop].pixels, device), codes, augment, device)
+        for crop in (model.spec_.crop, spec.crop)
+    )
+    # Statistics are mixed and measured, and weights trained, on single views.
+    network = replace_spec(model.predictor_, replace(spec, dihedral_views=1)).network
     counts = torch.tensor([*model.training_data_["class_counts"].values()])
-    network.to(cells.device)
-    with seeded(draw_seed(random_state), cells.device):
+    shares = counts / counts.sum()
+    with seeded(draw_seed(random_state), device):
         if len(cells.labelled):
-            outcome = LabelledChoice(network, cells, counts / counts.sum()).choose()
+            choice = LabelledChoice(network, cells, shares, uncropped=own if note else None)
+            network, steps, reason, scores = choice.choose()
         else:
-            outcome = adapt_unlabelled(network, cells, counts / counts.sum())
-    network, steps, reason, scores = outcome
-    if note:
-        steps, reason = ("frame", *steps), f"{note}; {reason}"
-    return _fitted_with(model, cells, network, steps, reason, scores)
-
-
-def _read_codes(model, X, y):
-    if y is None:
-        return torch.full((num_samples(X),), -1)
-    codes = torch.from_numpy(read_labels(y, model.classes_))
-    check_consistent_length(X, codes)
-    return codes
-
-
-def _has_frame(model):
-    """Say whether the model takes images that may be cut out in another way."""
-    return model._is_pixels and min(model.image_shape_[:2]) > 1
-
-
-def _read_cells(model, X, codes):
-    images = model._read_to_predict(X)
-    # A smear has no up: a half turn is within reach by flips, and any angle by these.
-    changes = CellAugment(rotation=45, scale=0.1, color=0.1)
-    augment = changes if _has_frame(model) else None
-    device = resolve_device(model.device)
-    return Cells(to_tensor(images, device), codes, augment, device)
-
-
-def _fitted_with(model, cells, network, steps, reason, scores):
-    """Return a copy of the model with another network, and the account of how it came about."""
-    adapted = clone(model)
-    own = vars(model).keys() - model.get_params(deep=False).keys() - {"net_"}
-    vars(adapted).update(copy.deepcopy({name: vars(model)[name] for name in own}))
-    best_epoch = model.best_epoch_
-    adapted._adopt(network)
-    adapted.best_epoch_ = best_epoch
-    counts = torch.bincount(cells.codes[cells.labelled], minlength=len(model.classes_))
-    n_labelled = dict(zip(model.classes_.tolist(), counts.tolist(), strict=True))
-    adapted.adaptation_ = Adaptation(steps, reason, scores, n_labelled, len(cells.unlabelled))
+            network, steps, reason, scores = adapt_without_labels(network, cells, shares)
+            steps = ("crop", *steps) if note else steps
+    adapted = replace_network(model, spec, network)
+    n_labelled = torch.bincount(codes[cells.labelled], minlength=len(model.classes_)).tolist()
+    adapted.adaptation_ = Adaptation(
+        steps,
+        f"{note}; {reason}" if note else reason,
+        scores,
+        dict(zip(model.classes_.tolist(), n_labelled, strict=True)),
+        len(cells.unlabelled),
+    )
     return adapted

@@ -91,7 +91,7 @@ def audit(X, y=None, *, split=None, groups=None, n_splits=5, image_shape=None):
     y, split, groups = (_check_column(values, name, n) for name, values in columns.items())
     summary, unreadable = summarize_images(images)
     copies = find_copies(summary, images)
-    joined = join_groups(n, [pair.positions for pair in copies], groups)
+    joined = join_groups(n, groups, pairs=[pair.positions for pair in copies])
     findings = copies + _find_training_images(summary) + _find_bad_images(summary, unreadable)
     if groups is not None and split is not None:
         findings += _find_crossing_groups(groups, split)

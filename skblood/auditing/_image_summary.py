@@ -9,12 +9,12 @@ from skblood.images import (
     CellImages,
     content_keys,
     convert_channels,
-    fold_rows,
     is_table,
     map_images,
     read_images,
     read_table,
     resize_images,
+    unflatten_rows,
 )
 
 from ._near import SIDE
@@ -35,7 +35,7 @@ def list_images(X, image_shape=None):
     if isinstance(X, CellImages):
         X = X.pixels
     if is_table(X):
-        return fold_rows(read_table(None, X, dtype=None, input_name="X"), image_shape)
+        return unflatten_rows(read_table(None, X, dtype=None, input_name="X"), image_shape)
     if getattr(X, "ndim", 0) >= 3 or isinstance(X, (str, os.PathLike, Image.Image)):
         return read_images(X)  # raises the error of a single image
     return np.asarray(X, dtype=object).ravel().tolist() if hasattr(X, "__array__") else list(X)

@@ -1,97 +1,73 @@
 """`skblood datasets`."""
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from skblood.cli._data import Columns, read_cells
-from skblood.cli._options import AsJson, Data, LabelColumn, PathColumn, SplitColumn
-from skblood.cli._output import print_json
+from skblood.cli import _data, _options, _output
 
-# What `fetch` knows. Images, classes, size of the download, licence, and a remark.
-_SETS = {
-    "bloodmnist": (17092, 8, "36 MB", "CC BY 4.0", "28 px, with train, val and test"),
-    "pbc": (17092, 8, "281 MB", "CC BY 4.0", "360 px originals of BloodMNIST, without a split"),
-}
+# Datasets that `fetch` knows.
 _HEADS = ("name", "images", "classes", "download", "licence", "remark")
+_DATASETS = (
+    ("bloodmnist", 17092, 8, "36 MB", "CC BY 4.0", "28 px, with train, val and test"),
+    ("pbc", 17092, 8, "281 MB", "CC BY 4.0", "360 px originals of BloodMNIST, without a split"),
+)
+Name = StrEnum("Name", {row[0].upper(): row[0] for row in _DATASETS})
 
-Name = StrEnum("Name", {name.upper(): name for name in _SETS})
+app = typer.Typer(help="List, download and describe datasets.")
 
 
-def list_datasets(as_json: AsJson = False):
-    """List the public sets that can be fetched.
+@app.command("list")
+def list_datasets(as_json: _options.AsJson = False):
+    """List the public datasets that can be downloaded.
 
-    The name of one may also stand for DATA in other commands, which fetch it then.
+    Other commands take the name of one as DATA, and download it.
     """
-    rows = [(name, *about) for name, about in _SETS.items()]
     if as_json:
-        print_json([dict(zip(_HEADS, row, strict=True)) for row in rows])
+        _output.print_json([dict(zip(_HEADS, row, strict=True)) for row in _DATASETS])
         return
-    _print_table(_HEADS, rows)
+    for row in (_HEADS, *_DATASETS):
+        print("{:12}{:>6}{:>9}{:>10}  {:11}{}".format(*row))
 
 
+@app.command()
 def fetch(
-    name: Annotated[Name, typer.Argument(metavar="NAME", help="As `skblood datasets list` says.")],
-    folder: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Where to; by default $SKBLOOD_DATA_HOME, or ~/skblood_data.",
-        ),
-    ] = None,
+    name: Annotated[Name, typer.Argument(metavar="NAME", help="See `skblood datasets list`.")],
+    folder: _options.DataHome = None,
 ):
-    """Download a public set, unless it is there; a broken download is gone on with.
+    """Download a public dataset, unless it is there.
 
-    Examples
-    --------
-    skblood datasets fetch pbc --folder data/
-    """
+    \b
+    Examples:
+      skblood datasets fetch pbc --folder data/
+    """  # noqa: D301
     from skblood import datasets
 
-    bunch = getattr(datasets, f"fetch_{name.value}")(data_home=folder)
-    print(bunch.DESCR.strip())
+    print(getattr(datasets, f"fetch_{name.value}")(data_home=folder).DESCR.strip())
 
 
+@app.command()
 def describe(
-    data: Data,
-    as_json: AsJson = False,
-    path_column: PathColumn = "path",
-    label_column: LabelColumn = "label",
-    split_column: SplitColumn = "split",
+    data: _options.Data,
+    as_json: _options.AsJson = False,
+    path_column: _options.PathColumn = "path",
+    label_column: _options.LabelColumn = "label",
+    split_column: _options.SplitColumn = "split",
 ):
     """Count the images of each class, in each part.
 
-    Examples
-    --------
-    skblood datasets describe cells/
-    """
-    import numpy as np
+    \b
+    Examples:
+      skblood datasets describe cells/
+    """  # noqa: D301
     import pandas as pd
 
-    cells = read_cells(data, Columns(path_column, label_column, split_column))
-    split = np.full(len(cells.y), "images") if cells.split is None else cells.split
-    counts = pd.crosstab(pd.Series(cells.y), pd.Series(split))[list(dict.fromkeys(split.tolist()))]
+    cells = _data.read_cells(data, path_column, label_column, split_column)
+    split = pd.Series("images" if cells.split is None else cells.split, range(len(cells.y)))
+    counts = pd.crosstab(cells.y, split)[split.unique()]
     if as_json:
-        print_json({"n_images": len(cells.y), "counts": counts.T.to_dict("index")})
+        _output.print_json({"n_images": len(cells.y), "counts": counts.T.to_dict("index")})
         return
-    parts = list(counts.columns)
-    rows = [(label, *row) for label, row in zip(counts.index, counts.to_numpy(), strict=True)]
-    _print_table(("class", *parts), [*rows, ("total", *counts.sum())])
-
-
-def _print_table(heads, rows):
-    """Print rows in columns: numbers to the right, words to the left."""
-    texts = [list(heads)] + [
-        [v if isinstance(v, str) else f"{v:,}" if i else str(v) for i, v in enumerate(row)]
-        for row in rows
-    ]
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    left = [i == 0 or isinstance(rows[0][i], str) for i in range(len(heads))]
-    for text in texts:
-        cells = [
-            t.ljust(w) if is_left else t.rjust(w)
-            for t, w, is_left in zip(text, widths, left, strict=True)
-        ]
-        print("  ".join(cells).rstrip())
+    counts.loc["total"] = counts.sum()
+    print(counts.rename_axis(index=None, columns="class").map("{:,}".format).to_string())

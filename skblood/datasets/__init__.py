@@ -1,7 +1,10 @@
-"""Blood-cell images: loaded, merged, split, and synthetic ones."""
+"""Data sets of blood-cell images: load, fetch, merge, split and draw."""
 
 from skblood.datasets._blood_cells import make_blood_cells
+from skblood.datasets._bunch import as_dataset as as_dataset
 from skblood.datasets._csv import load_csv
+from skblood.datasets._folders import IMAGE_EXTENSIONS as IMAGE_EXTENSIONS
+from skblood.datasets._folders import find_images as find_images
 from skblood.datasets._folders import load_image_folder
 from skblood.datasets._load import load_cells
 from skblood.datasets._medmnist import fetch_bloodmnist, load_npz
@@ -9,10 +12,12 @@ from skblood.datasets._merge import merge_datasets
 from skblood.datasets._pbc import fetch_pbc
 from skblood.datasets._raabin import load_raabin_wbc
 from skblood.datasets._split import train_val_test_split
+from skblood.datasets._unreadable import find_unreadable
 
 __all__ = [
     "fetch_bloodmnist",
     "fetch_pbc",
+    "find_unreadable",
     "load_cells",
     "load_csv",
     "load_image_folder",

@@ -1,56 +1,81 @@
-"""Draw the parameters of synthetic cells: what each image holds, before a pixel is drawn."""
+"""Sampling of the parameters of synthetic cells.
+
+The file cell_types.csv holds the range of each property for each class: two numbers, or the two
+ends of a mixture of colors. The ranges of neighboring classes overlap, so that no single property
+identifies a class. Lengths are fractions of half the image width unless stated otherwise.
+"""
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
 import numpy as np
 
-from skblood.datasets._cell_types import BACKGROUND, CELL_TYPES, RED_CELL, CellType
-
-__all__ = ["sample_cells"]
-
+BACKGROUND = (253, 228, 202)
+RED_CELL = (190, 150, 158)
 _N_RED_CELLS = 7
-_MOST_LOBES = max(cell_type.lobes[1] for cell_type in CELL_TYPES.values())
+
+
+def _read_cell_types():
+    """Return the classes, and the ends of each property: arrays (8, 2), of colors (8, 2, 3)."""
+    with open(Path(__file__).with_name("cell_types.csv"), encoding="utf-8", newline="") as file:
+        (_, _, *classes), *rows = csv.reader(file)
+    ranges = {}
+    for name, meaning, *cells in rows:
+        parse = _parse_color if meaning == "color" else float
+        ranges[name] = np.array([[parse(end) for end in cell.split("-")] for cell in cells])
+    return classes, ranges
+
+
+def _parse_color(digits):
+    return list(bytes.fromhex(digits))
+
+
+CLASSES, RANGES = _read_cell_types()
+_MAX_LOBES = int(RANGES["lobes"].max())
 
 
 def sample_cells(labels, noise, stain_variation, rng):
-    """Draw every image's parameters.
+    """Sample the parameters of all images.
 
-    How many numbers are taken from `rng` depends on the number of cells only, so the cells stay the
-    same when the noise or the variation of the stain is changed.
+    The same numbers are drawn from `rng` whatever the noise and the stain variation, so that the
+    cells stay the same if these change.
 
     Parameters
     ----------
     labels : ndarray of shape (n,), dtype int
-        Positions in `CELL_TYPES`.
+        Positions in `CLASSES`.
     noise, stain_variation : float
         Multipliers of blur and sensor noise, and of the variation of stain and light.
     rng : numpy.random.Generator
 
     Returns
     -------
-    dict of str to ndarray of shape (n, ...), dtype float32
-        The fields of `CellType`, one value a cell, and the cell's place, surroundings and light.
+    dict of str to ndarray, dtype float32
+        ``colors`` of shape (n, 8, 3), and arrays of shape (n, ..., 1, 1), which broadcast to
+        images: the properties in cell_types.csv, and position, surroundings and light.
     """
     n = len(labels)
-    cells = {name: _sample_field(name, labels, rng) for name in CellType._fields}
-    cells["centre"] = rng.uniform(-0.13, 0.13, (n, 2))
+    cells = {name: _sample_property(name, labels, rng) for name in RANGES}
+    cells["center"] = rng.uniform(-0.13, 0.13, (n, 2))
     cells["angle"] = rng.uniform(0, 2 * np.pi, n)
     cells |= _sample_lobes(cells, rng)
     cells |= _sample_red_cells(cells, rng)
-    cells |= _sample_stray(cells, rng)
-    colours = [_sample_lamp(n, stain_variation, rng), _sample_dyes(cells, stain_variation, rng)]
-    cells["colours"] = np.concatenate(colours, axis=1)
+    cells |= _sample_stray_cell(cells, rng)
+    colors = [_sample_light(n, stain_variation, rng), _sample_dyes(cells, stain_variation, rng)]
     cells["blur"] = noise * rng.uniform(0.002, 0.015, n)
     cells["grain"] = noise * rng.uniform(0.004, 0.015, n)
-    return {name: value.astype(np.float32) for name, value in cells.items()}
+    cells = {name: values[..., np.newaxis, np.newaxis] for name, values in cells.items()}
+    cells["colors"] = np.concatenate(colors, axis=1)
+    return {name: values.astype(np.float32) for name, values in cells.items()}
 
 
-def _sample_field(name, labels, rng):
-    """Draw one value a cell between the two ends that its class gives."""
-    ends = np.array([getattr(cell_type, name) for cell_type in CELL_TYPES.values()])
-    low, high = ends[labels, 0], ends[labels, 1]
+def _sample_property(name, labels, rng):
+    """Sample one value per cell from the range of its class."""
+    low, high = RANGES[name][labels].swapaxes(0, 1)
     if name == "lobes":
-        return rng.integers(low, high, endpoint=True)
+        return rng.integers(low.astype(int), high.astype(int), endpoint=True)
     share = rng.random(len(labels))
     return low + (high - low) * (share if low.ndim == 1 else share[:, np.newaxis])
 
@@ -60,25 +85,25 @@ def _polar(distance, angle):
 
 
 def _sample_lobes(cells, rng):
-    """Place the lobes along an arc, and their middle off the cell's centre."""
+    """Place the lobes of the nucleus on an arc whose middle is off the center of the cell."""
     n = len(cells["lobes"])
     lobes = np.maximum(cells["lobes"], 1)[:, np.newaxis]
-    slot = np.arange(_MOST_LOBES)
-    place = slot / np.maximum(lobes - 1, 1) - 0.5 + rng.uniform(-0.3, 0.3, (n, _MOST_LOBES)) / lobes
+    slot = np.arange(_MAX_LOBES)
+    place = slot / np.maximum(lobes - 1, 1) - 0.5 + rng.uniform(-0.3, 0.3, (n, _MAX_LOBES)) / lobes
     angle = np.deg2rad(cells["arc_span"])[:, np.newaxis] * place
     angle += rng.uniform(0, 2 * np.pi, (n, 1))
     on_arc = _polar((cells["arc_radius"] * cells["radius"])[:, np.newaxis], angle)
     middle = (on_arc * (slot < lobes)[..., np.newaxis]).sum(axis=1) / lobes
-    off_centre = _polar(cells["eccentricity"] * cells["radius"], rng.uniform(0, 2 * np.pi, n))
+    off_center = _polar(cells["eccentricity"] * cells["radius"], rng.uniform(0, 2 * np.pi, n))
     radius = (cells["lobe_radius"] * cells["radius"])[:, np.newaxis]
     return {
-        "lobe_centre": on_arc + (cells["centre"] + off_centre - middle)[:, np.newaxis],
-        "lobe_radii": radius * rng.uniform(0.85, 1.15, (n, _MOST_LOBES)),
+        "lobe_center": on_arc + (cells["center"] + off_center - middle)[:, np.newaxis],
+        "lobe_radii": radius * rng.uniform(0.85, 1.15, (n, _MAX_LOBES)),
     }
 
 
 def _sample_red_cells(cells, rng):
-    """Scatter red cells in the sectors round the cell, some touching it, some cut by the border."""
+    """Place red cells around the cell, some in contact with it, some cut by the image border."""
     n = len(cells["radius"])
     slots = (n, _N_RED_CELLS)
     angle = (np.arange(_N_RED_CELLS) + rng.random(slots)) * (2 * np.pi / _N_RED_CELLS)
@@ -88,45 +113,45 @@ def _sample_red_cells(cells, rng):
     distance = nearest + rng.random(slots) ** 1.5 * np.maximum(1.4 - nearest, 0.1)
     present = rng.random(slots) < rng.uniform(0.6, 1.0, (n, 1))
     return {
-        "red_centre": cells["centre"][:, np.newaxis] + _polar(distance, angle),
+        "red_center": cells["center"][:, np.newaxis] + _polar(distance, angle),
         "red_radius": radius,
         "red_density": present * rng.uniform(0.85, 1.2, (n, 1)),
         "pallor": rng.uniform(0.2, 1.0, (n, 1)) * rng.uniform(0.6, 1.0, slots),
     }
 
 
-def _sample_stray(cells, rng):
-    """Put a platelet beside some cells, and a second white cell at the border of others."""
+def _sample_stray_cell(cells, rng):
+    """Place a platelet next to some cells, and a second white cell at the border of others."""
     n = len(cells["radius"])
     is_white = rng.random(n) < 0.3
     distance = np.where(
         is_white, rng.uniform(1.25, 1.6, n), cells["radius"] + rng.uniform(0.15, 0.6, n)
     )
     return {
-        "stray_centre": cells["centre"] + _polar(distance, rng.uniform(0, 2 * np.pi, n)),
+        "stray_center": cells["center"] + _polar(distance, rng.uniform(0, 2 * np.pi, n)),
         "stray_radius": np.where(is_white, rng.uniform(0.35, 0.5, n), rng.uniform(0.06, 0.15, n)),
         "stray_density": (rng.random(n) < 0.3) * rng.uniform(0.5, 1.0, n),
     }
 
 
-def _sample_lamp(n, variation, rng):
-    """Draw the light: its log-intensity at the centre, its slopes and its fall-off, (n, 4, 3)."""
-    cast = np.array([0.015, 0.0, -0.025]) * rng.standard_normal((n, 1))  # a warmer or a colder lamp
+def _sample_light(n, variation, rng):
+    """Sample the light: log-intensity at the center, slopes along x and y, and fall-off."""
+    cast = np.array([0.015, 0.0, -0.025]) * rng.standard_normal((n, 1))  # color temperature
     cast = cast + 0.015 * rng.standard_normal((n, 1)) + 0.006 * rng.standard_normal((n, 3))
     slopes = 0.015 * rng.standard_normal((n, 2))
     vignette = -0.015 * np.abs(rng.standard_normal((n, 1)))
     uneven = np.concatenate([slopes, vignette], axis=1)[..., np.newaxis].repeat(3, axis=2)
-    lamp = variation * np.concatenate([cast[:, np.newaxis], uneven], axis=1)
-    lamp[:, 0] += np.log(BACKGROUND)
-    return lamp
+    light = variation * np.concatenate([cast[:, np.newaxis], uneven], axis=1)
+    light[:, 0] += np.log(BACKGROUND)
+    return light
 
 
 def _sample_dyes(cells, variation, rng):
-    """Draw the log-transmission of red cells, cytoplasm, nucleus and granules, (n, 4, 3)."""
+    """Sample the log-transmission of red cells, cytoplasm, nucleus and granules."""
     n = len(cells["radius"])
     red_cell = np.broadcast_to(RED_CELL, (n, 3))
     seen = np.stack([red_cell, cells["cytoplasm"], cells["nucleus"], cells["granule"]], axis=1)
-    # Smears take up more or less of the dyes, and more of the one than of the other.
+    # The strength of all dyes varies between images, and that of each dye.
     strength = 0.1 * rng.standard_normal((n, 1, 1)) + 0.05 * rng.standard_normal((n, 4, 1))
     red_to_blue = np.array([1.0, 0.0, -1.0]) * rng.standard_normal((n, 1, 1))
     green = np.array([0.0, 1.0, 0.0]) * rng.standard_normal((n, 1, 1))

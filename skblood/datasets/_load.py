@@ -1,11 +1,10 @@
-"""Cells of whatever form they are kept in."""
+"""One loader for image folders, tables and MedMNIST files."""
 
 from pathlib import Path
 
-import numpy as np
-
+from skblood.datasets._bunch import as_dataset
 from skblood.datasets._csv import load_csv
-from skblood.datasets._folders import ALL_SPLITS, count_labels, list_splits, load_image_folder
+from skblood.datasets._folders import ALL_SPLITS, list_splits, load_image_folder
 from skblood.datasets._medmnist import load_npz
 
 TABLES = (".csv", ".tsv", ".txt")
@@ -23,28 +22,27 @@ def load_cells(
 ):
     """Load cells from an image folder, a table of paths, or a file in the MedMNIST format.
 
-    For scripts that are given one of them; where it is known which, `load_image_folder`,
-    `load_csv` and `load_npz` have more to choose.
+    Calls `load_image_folder`, `load_csv` or `load_npz`, which have more options.
 
     Parameters
     ----------
     path : str or path-like
-        A folder of class folders, or of splits (``train``, ``val``, ``test``) that hold these; a
-        table (``.csv``, ``.tsv``, ``.txt``); or an ``.npz`` file.
+        A folder with one sub-folder per class, or with one such folder per split (``train``,
+        ``val``, ``test``); a table (``.csv``, ``.tsv``, ``.txt``); or an ``.npz`` file.
     split : str, default=None
-        The split to load, as the folders, the table's `split_column` or the file's arrays name it.
-        None loads all.
+        Name of the split to load: of a folder, in the `split_column` of the table, or of the
+        arrays in the file. None loads all.
     path_column, label_column, split_column : str, default="path", "label" and "split"
-        Names of the columns of a table; that of the splits may be missing.
+        Names of the columns of a table. The column of splits is optional.
     group_column : str, default=None
-        Name of the column of a table that says which images belong together; see `load_csv`.
+        Name of the column of a table with the groups of the images; see `load_csv`.
     return_X_y : bool, default=False
         Return ``(data, target)`` only.
 
     Returns
     -------
     dataset : Bunch
-        A dictionary whose entries are attributes as well: `data`, an ndarray of str of shape
+        A dictionary with attribute access: `data`, an ndarray of str of shape
         (n_images,), paths, or of uint8 of shape (n_images, height, width, 3), pixels; `target` of
         shape (n_images,); `target_names`; `frame`, a DataFrame with a column ``split`` where
         there are splits; `groups` of shape (n_images,), with `group_column`; `DESCR`.
@@ -54,9 +52,9 @@ def load_cells(
     Raises
     ------
     FileNotFoundError
-        If `path`, an image of a table, or a split of a folder is not there.
+        If `path`, an image of a table, or a split of a folder does not exist.
     ValueError
-        If `path` is a file of another kind, or not what its name says, or there is no such split.
+        If `path` is a file of another type or cannot be read, or there is no such split.
 
     Examples
     --------
@@ -85,11 +83,12 @@ def load_cells(
             group_column=group_column,
         )
         cells.frame = cells.frame.rename(columns={split_column: "split"})
-        _choose(cells, split, split_column, path)
+        if split is not None:
+            cells = _select_split(cells, split, split_column, path)
         return (cells.data, cells.target) if return_X_y else cells
     if path.is_file():
         raise ValueError(
-            f"{str(path)!r} is neither a folder of class folders, nor a table "
+            f"{str(path)!r} is neither a folder with one sub-folder per class, nor a table "
             f"({', '.join(TABLES)}), nor an .npz file in the MedMNIST format."
         )
     if split is None and path.is_dir() and list_splits(path):
@@ -97,24 +96,20 @@ def load_cells(
     return load_image_folder(path, split=split, return_X_y=return_X_y)
 
 
-def _choose(cells, split, split_column, path):
-    """Keep the rows of a split, in place."""
-    if split is None:
-        return
-    frame = cells.frame
-    if "split" not in frame:
+def _select_split(cells, split, split_column, path):
+    """Return the rows of a split of a table."""
+    splits = cells.frame.get("split")
+    rows = None if splits is None else (splits == split).to_numpy()
+    if rows is None or not rows.any():
+        found = "no such column" if splits is None else splits.dropna().unique().tolist()
         raise ValueError(
-            f"split={split!r} was asked for, but the table {str(path)!r} has no column "
-            f"{split_column!r}. Its columns are {list(frame.columns)}."
+            f"The table {str(path)!r} has no row of split {split!r} in the column "
+            f"{split_column!r}; found {found}."
         )
-    if not (rows := frame["split"].to_numpy() == split).any():
-        raise ValueError(
-            f"The table {str(path)!r} has no row of split {split!r}; its splits are "
-            f"{sorted(frame['split'].dropna().unique().tolist())}."
-        )
-    for key in ("data", "paths", "target", "groups"):
-        if key in cells:
-            cells[key] = cells[key][rows]
-    cells.frame = frame[rows].reset_index(drop=True)
-    cells.target_names = np.unique(cells.target)
-    cells.DESCR = f"Table {str(path)!r}, split {split!r}: {count_labels(cells.target)}."
+    return as_dataset(
+        cells.data[rows],
+        cells.target[rows],
+        f"Table {str(path)!r}, split {split!r}",
+        frame=cells.frame[rows].reset_index(drop=True),
+        groups=cells.groups[rows] if "groups" in cells else None,
+    )

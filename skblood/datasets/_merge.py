@@ -1,20 +1,17 @@
-"""Several sets of images to one, with a split that no copy crosses."""
+"""Merging of several data sets into one."""
 
 import os
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils import check_consistent_length
 
+from skblood._labels import as_column, encode_groups_or_images, join_groups, plain_list
 from skblood._sklearn import safe_indexing
 from skblood.datasets._bunch import as_dataset
 from skblood.datasets._class_map import map_labels
-from skblood.datasets._folders import count_labels
-from skblood.datasets._partition import PARTS
 from skblood.datasets._random import generators
-from skblood.datasets._split import assign_parts, check_shares, encode_groups
+from skblood.datasets._split import PARTS, assign_parts, check_shares
 from skblood.images import content_keys, convert_channels, holds_arrays, read_images, resize_images
 
 
@@ -27,44 +24,44 @@ def merge_datasets(
     random_state=None,
     return_X_y=False,
 ):
-    """Merge several sets of images into one, and split it.
+    """Merge several data sets into one, and split it.
 
     Parameters
     ----------
     sources : mapping of str to Bunch or (X, y)
-        Name -> what a loader returned, or images and labels. X holds arrays, paths or PIL images.
+        Name -> the result of a loader, or images and labels. X holds arrays, paths or PIL images.
     class_map : mapping, default=None
-        Label -> merged label, for all sources; or source name -> such a mapping. None as the
-        merged label drops the images. Labels that are not named stay as they are.
+        Label -> merged label, for all sources; or source name -> such a mapping. The merged label
+        None drops the images. Labels that are not in the map stay as they are.
     image_size : int or (int, int), default=None
-        Height and width that all images are brought to. None keeps paths as paths if there is
-        nothing else, and arrays as they are if they have one size.
+        Height and width to which all images are resized. None keeps paths if all sources hold
+        paths, and arrays if all have the same size.
     split : (float, float, float), default=(0.7, 0.15, 0.15)
-        Shares of the training, validation and test part, which sum to 1.
+        Shares of the training, validation and test images, which sum to 1.
     random_state : int, RandomState instance or None, default=None
-        Seed of the split. The same int gives the same split. None draws a new one on each call.
+        Seed of the split. The same int gives the same split; None gives a new one on each call.
     return_X_y : bool, default=False
         Return ``(data, target)`` only.
 
     Returns
     -------
     dataset : Bunch
-        A dictionary whose entries are attributes as well:
+        A dictionary with attribute access:
 
         data : ndarray of shape (n, height, width, channels), dtype uint8; or (n,), dtype str
-            Images or paths, one source after the other; also as ``images`` or ``paths``.
+            Images or paths, in the order of the sources; also as ``images`` or ``paths``.
         target : ndarray of shape (n,)
             Merged labels.
         target_names : ndarray of shape (n_classes,)
             The merged labels, sorted.
         groups : ndarray of int of shape (n,)
-            Images that are in one part of any split because they are copies of one another, or
-            because the source's own ``groups`` say so. For further splits.
+            Images of one group are copies of each other, or are in one group of their source. Any
+            further split must keep groups together.
         frame : DataFrame with n rows
             Columns ``source``, ``source_label``, ``label``, ``split`` ("train", "val" or "test")
             and ``index``, the position in the source.
         DESCR : str
-            What was merged, and the descriptions of the sources.
+            The counts, and the descriptions of the sources.
     (data, target) : tuple
         If `return_X_y` is True.
 
@@ -73,8 +70,8 @@ def merge_datasets(
     TypeError
         If a source is neither a Bunch nor a pair, or a label neither a string nor an integer.
     ValueError
-        If `class_map` names what is not there, labels differ only by case or spelling or are of
-        two kinds, `image_size` is needed, or the classes cannot be split.
+        If `class_map` has unknown keys, labels differ only by case or spelling or are of two
+        types, `image_size` is needed, or the classes cannot be split.
 
     See Also
     --------
@@ -83,7 +80,8 @@ def merge_datasets(
     Notes
     -----
     The split is stratified by the merged labels. Copies are arrays with the same pixels (after
-    `image_size`), or equal paths; files that are not decoded are not compared.
+    resizing to `image_size`), or equal paths. The contents of files that stay paths are not
+    compared.
 
     Examples
     --------
@@ -115,41 +113,33 @@ def merge_datasets(
     import pandas as pd
 
     shares = _check_split(split)
-    images, labels, own_groups = _unpack(sources)
-    merged = map_labels(labels, class_map)
-    rows = {
-        name: np.array([i for i, label in enumerate(merged[name]) if label is not None], dtype=int)
-        for name in images
-    }
-    if not any(map(len, rows.values())):
-        raise ValueError("class_map drops all images; map one label at least to a class.")
-    kept = {name: safe_indexing(X, rows[name]) for name, X in images.items() if len(rows[name])}
-    data = _join_images(kept, image_size)
-    target = np.array([merged[name][i] for name in images for i in rows[name]])
-    groups = _join_groups(
-        _number_copies(data), np.concatenate([own_groups[name][rows[name]] for name in images])
-    )
+    if not isinstance(sources, Mapping) or not sources:
+        raise TypeError(
+            f"sources is {type(sources).__name__}, or empty; pass a dict from names to results of "
+            "loaders, or to (X, y)."
+        )
+    parts = {name: _unpack(name, source) for name, source in sources.items()}
+    merged = map_labels({name: labels for name, (_, labels, _) in parts.items()}, class_map)
+    images, frames = {}, []
+    for name, (X, labels, groups) in parts.items():
+        rows = np.flatnonzero([label is not None for label in merged[name]])
+        if len(rows):
+            images[name] = safe_indexing(X, rows)
+            kept = {"source_label": labels, "label": merged[name], "group": groups}
+            columns = {key: [values[i] for i in rows] for key, values in kept.items()}
+            frames.append(pd.DataFrame({"source": name, **columns, "index": rows}))
+    if not images:
+        raise ValueError("class_map drops all images; map at least one label to a class.")
+    frame = pd.concat(frames, ignore_index=True)
+    data = _join_images(images, image_size)
+    target = np.array(frame["label"].tolist())
+    own_groups = frame.groupby(["source", "group"], sort=False).ngroup()
+    groups = join_groups(len(data), own_groups, _number_copies(data))
     (rng,) = generators(random_state, 1)
-    parts = assign_parts(target, groups, shares, rng)
-    frame = pd.DataFrame(
-        {
-            "source": np.repeat(list(rows), [len(each) for each in rows.values()]),
-            "source_label": [labels[name][i] for name in images for i in rows[name]],
-            "label": target,
-            "split": np.array(PARTS)[parts],
-            "index": np.concatenate(list(rows.values())),
-        }
-    )
-    dataset = as_dataset(
-        data,
-        target,
-        description=_describe(sources, frame),
-        return_X_y=return_X_y,
-        frame=frame,
-    )
-    if not return_X_y:
-        dataset.groups = groups
-    return dataset
+    frame["split"] = np.array(PARTS)[assign_parts(target, groups, shares, rng)]
+    frame = frame[["source", "source_label", "label", "split", "index"]]
+    description = _describe(sources, frame)
+    return as_dataset(data, target, description, return_X_y, frame=frame, groups=groups)
 
 
 def _check_split(split):
@@ -162,67 +152,53 @@ def _check_split(split):
     return check_shares(*map(float, shares[1:]))
 
 
-def _unpack(sources):
-    """Return three dicts by source: images, labels as a list, groups as integers of their own."""
-    if not isinstance(sources, Mapping) or not sources:
-        raise TypeError(
-            f"sources is {type(sources).__name__}, or empty; pass a dict from names to what "
-            "loaders return, or to (X, y)."
-        )
-    images, labels, groups, n_groups = {}, {}, {}, 0
-    for name, source in sources.items():
-        X, y, own = _unpack_one(name, source)
-        check_consistent_length(X, y, own)
-        images[name], labels[name] = X, column_or_1d(y).tolist()
-        codes = np.arange(len(labels[name])) if own is None else encode_groups(own)
-        groups[name] = n_groups + codes
-        n_groups += len(codes)
-    return images, labels, groups
-
-
-def _unpack_one(name, source):
+def _unpack(name, source):
+    """Return images, list of labels, and codes of groups of a source."""
     if isinstance(source, Mapping) and {"data", "target"} <= source.keys():
-        return source["data"], source["target"], source.get("groups")
-    if isinstance(source, (tuple, list)) and len(source) == 2:
-        return *source, None
-    raise TypeError(
-        f"The source {name!r} is a {type(source).__name__}; pass what a loader returns (a Bunch "
-        "with data and target), or (X, y)."
-    )
+        X, y, groups = source["data"], source["target"], source.get("groups")
+    elif isinstance(source, (tuple, list)) and len(source) == 2:
+        X, y, groups = *source, None
+    else:
+        raise TypeError(
+            f"The source {name!r} is a {type(source).__name__}; pass the result of a loader (a "
+            "Bunch with data and target), or (X, y)."
+        )
+    check_consistent_length(X, y, groups)
+    labels = plain_list(as_column(y, f"y of {name}"))
+    return X, labels, encode_groups_or_images(groups, len(labels), f"groups of {name}")
 
 
 def _join_images(images, image_size):
-    """Return the images of all sources as one array, or the paths."""
+    """Return the images of all sources as one array, or all paths."""
     paths = {name: _as_paths(X) for name, X in images.items()}
-    are_files = [each is not None for each in paths.values()]
-    if image_size is None:
-        if all(are_files):
-            return np.concatenate(list(paths.values()))
-        if any(are_files):
-            files = [name for name, each in paths.items() if each is not None]
-            raise ValueError(
-                f"{', '.join(map(repr, files))} holds paths and the other sources hold arrays. Set "
-                "image_size=(height, width) to read them all as arrays of one size."
-            )
-        arrays = {name: read_images(X) for name, X in images.items()}
-        sizes = {name: array.shape[1:3] for name, array in arrays.items()}
-        if len(set(sizes.values())) > 1:
-            named = ", ".join(f"{name!r} {h} x {w}" for name, (h, w) in sizes.items())
-            raise ValueError(
-                f"The sources have images of different sizes (height x width): {named}. Set "
-                "image_size=(height, width) to bring them to one."
-            )
-    else:
-        size = (image_size, image_size) if np.ndim(image_size) == 0 else image_size
-        arrays = {
-            name: resize_images(read_images(X, size=size), size) for name, X in images.items()
-        }
+    with_paths = [name for name, each in paths.items() if each is not None]
+    if image_size is None and len(with_paths) == len(images):
+        return np.concatenate(list(paths.values()))
+    if image_size is None and with_paths:
+        raise ValueError(
+            f"{', '.join(map(repr, with_paths))} holds paths and the other sources hold arrays. "
+            "Set image_size=(height, width) to read all of them as arrays of one size."
+        )
+    size = None if image_size is None else tuple(np.broadcast_to(image_size, 2).tolist())
+    arrays = {name: read_images(X, size=size) for name, X in images.items()}
+    shapes = {name: array.shape[1:3] for name, array in arrays.items()}
+    if size is None and len(set(shapes.values())) > 1:
+        named = ", ".join(f"{name!r} {h} x {w}" for name, (h, w) in shapes.items())
+        raise ValueError(
+            f"The sources have images of different sizes (height x width): {named}. Set "
+            "image_size=(height, width) to resize them."
+        )
     channels = max(array.shape[-1] for array in arrays.values())
-    return np.concatenate([convert_channels(array, channels) for array in arrays.values()])
+    return np.concatenate(
+        [
+            convert_channels(array if size is None else resize_images(array, size), channels)
+            for array in arrays.values()
+        ]
+    )
 
 
 def _as_paths(X):
-    """Return the paths that X holds as an array of str, or None if it holds images."""
+    """Return paths as an array of str, or None if X holds images."""
     if holds_arrays(X):
         return None
     items = np.ravel(X) if hasattr(X, "__array__") else X
@@ -232,31 +208,19 @@ def _as_paths(X):
 
 
 def _number_copies(data):
-    """Return a number for each image that is the same for copies only."""
+    """Return a code for each image, equal for copies only."""
     if data.ndim == 1:
         return np.unique([os.path.abspath(path) for path in data], return_inverse=True)[1]
     return np.unique(content_keys(data), axis=0, return_inverse=True)[1].ravel()
 
 
-def _join_groups(copies, groups):
-    """Return groups that keep together what either of the two keeps together."""
-    n_copies, n_groups = copies.max() + 1, groups.max() + 1
-    links = coo_array(
-        (np.ones(len(copies)), (copies, n_copies + groups)),
-        shape=(n_copies + n_groups, n_copies + n_groups),
-    )
-    return connected_components(links, directed=False)[1][copies]
-
-
 def _describe(sources, frame):
-    counts = frame["split"].value_counts()
-    lines = [
-        f"Merged from {', '.join(map(str, sources))}: {count_labels(frame['label'].to_numpy())}.",
-        f"Split: {', '.join(f'{part} {counts[part]}' for part in PARTS)}.",
-    ]
+    """Return the descriptions of the sources, and the number of images of each and each part."""
+    lines = []
     for name, source in sources.items():
-        used = (frame["source"] == name).sum()
-        lines += ["", f"{name}: {used} images."]
+        lines += [f"{name}: {(frame['source'] == name).sum()} images.", ""]
         if isinstance(source, Mapping) and source.get("DESCR"):
-            lines.append(source["DESCR"])
-    return "\n".join(lines)
+            lines[-1:] = [source["DESCR"], ""]
+    counts = frame["split"].value_counts()
+    lines.append(f"Split: {', '.join(f'{part} {counts[part]}' for part in PARTS)}.")
+    return "\n".join([*lines, f"Merged from {', '.join(map(str, sources))}"])

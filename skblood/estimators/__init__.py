@@ -1,21 +1,10 @@
-"""The estimators: one public class a module."""
+"""The estimators: one public class a module, and functions that make fitted ones."""
 
-from ._backbone_classifier import BackboneClassifier
 from ._base import CellModel
 from ._classifier import CellClassifier
 from ._contrastive import ContrastiveCellClassifier
 from ._embedder import CellEmbedder
+from ._fitted import attach_network, reconfigure, replace_network
 from ._hybrid import HybridFeatureClassifier
 from ._mlp import MLPCellClassifier
 from ._transfer import TransferCellClassifier
-
-__all__ = [
-    "BackboneClassifier",
-    "CellClassifier",
-    "CellEmbedder",
-    "CellModel",
-    "ContrastiveCellClassifier",
-    "HybridFeatureClassifier",
-    "MLPCellClassifier",
-    "TransferCellClassifier",
-]

@@ -1,44 +1,108 @@
-"""The classifier's half of the contract: its parameters, fit, partial_fit, predict."""
+"""Base of the classifiers: fit, partial_fit, predict."""
 
-import copy
 import warnings
-from dataclasses import dataclass
-from types import SimpleNamespace
+from dataclasses import replace
+from functools import partial
+from numbers import Integral, Real
 
 import numpy as np
+import torch
 from scipy.special import softmax
-from sklearn.base import ClassifierMixin
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.base import ClassifierMixin, clone
+from sklearn.metrics import accuracy_score, get_scorer_names
+from sklearn.utils import check_consistent_length
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
-from skblood._sklearn import StrOptions, check_sample_weight, fit_context
-from skblood.estimators._targets import code_targets, read_targets, sort_labels
-from skblood.estimators._trainable import TrainableModel
-from skblood.estimators._training_set import TrainingSet, check_classes_left, leave_out
-from skblood.images import content_keys, fold_rows, is_table, read_table
-from skblood.inference import draw_seed, resolve_device, seeded
-from skblood.networks import BackboneSpec
+from skblood._labels import sort_labels
+from skblood._sklearn import Interval, StrOptions, check_sample_weight, fit_context
+from skblood.augment import POLICIES, make_augment
+from skblood.images import CellImages, ImageReader, is_table, read_table
+from skblood.inference import Predictor, draw_seed, pass_dtype, resolve_device
+from skblood.networks import (
+    HeadSpec,
+    NetworkSpec,
+    Standardize,
+    check_layer_sizes,
+    configure_network,
+    create_network,
+)
 from skblood.pretrained import (
     TrainingOverlapWarning,
     fit_overlap_message,
     score_overlap_message,
     starts_from_pretrained,
 )
-from skblood.training import MemoryAdvice, decision_values
+from skblood.training import (
+    OPTIMIZERS,
+    Phase,
+    Trainer,
+    TrainingInterrupted,
+    TrainingSet,
+    WeightedLoss,
+    decision_values,
+    fit_key,
+)
+
+from ._base import CellModel, describe_settings, with_standardization
+from ._targets import code_targets, read_targets
+from ._warm_start import continue_network
+
+# Epochs without improvement after which early stopping ends a training.
+_PATIENCE = 10
 
 
-@dataclass(kw_only=True, repr=False, eq=False)
-class CellClassifier(ClassifierMixin, TrainableModel):
-    """A classifier of cell images."""
+def _supports_partial_fit(self):
+    if self._partial_fit_refusal:
+        raise AttributeError(
+            f"{type(self).__name__} has no partial_fit: {self._partial_fit_refusal}"
+        )
+    return True
 
-    on_error: str = "raise"
+
+class CellClassifier(ClassifierMixin, CellModel):
+    """Base of the classifiers: reads images, trains a network, predicts with it."""
 
     _parameter_constraints = {
-        **TrainableModel._parameter_constraints,
-        "on_error": [StrOptions({"raise", "skip"})],
+        **CellModel._parameter_constraints,
+        "hidden_layer_sizes": ["array-like"],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "augment": [StrOptions(set(POLICIES)), callable, None],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+        "lr": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "lr_schedule": [StrOptions({"onecycle", "cosine"}), None],
+        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "loss": [StrOptions({"cross_entropy", "focal"})],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "early_stopping": ["boolean", Interval(Integral, 1, None, closed="left")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "scoring": [StrOptions(set(get_scorer_names())), callable],
+        "callbacks": [list, None],
+        "warm_start": ["boolean"],
     }
 
+    # Why an estimator has no partial_fit; "" if it has.
+    _partial_fit_refusal = ""
+
+    def __getstate__(self):
+        """Leave the network out of the predictor: a copy or a pickle has it in `net_`."""
+        state = super().__getstate__()
+        if "net_" in state:
+            state = {**state, "predictor_": state["predictor_"].without_network()}
+        return state
+
+    def __setstate__(self, state):
+        """Give the predictor the network of `net_`."""
+        super().__setstate__(state)
+        if hasattr(self, "net_"):
+            self.predictor_.network = self.net_.module_
+
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None):
+    def fit(self, X, y, sample_weight=None, *, groups=None, X_val=None, y_val=None):
         """Train on images.
 
         Parameters
@@ -50,11 +114,15 @@ class CellClassifier(ClassifierMixin, TrainableModel):
         y : array-like of shape (n,) or (n, 1)
             Labels: strings or integers.
         sample_weight : array-like of shape (n,), default=None
-            An image of weight w is visited ceil(w) times an epoch, each visit weighing
-            w / ceil(w); so whole numbers count copies, and 0 leaves an image out.
+            Only the ratios of the weights count. A weight of 2 is the same as a copy of the image,
+            and 0 leaves it out. In units of the mean weight of the distinct images, an image of
+            weight w is drawn ``max(1, round(w))`` times an epoch.
+        groups : array-like of shape (n,), default=None
+            Patients, slides, or cells that were photographed several times. With
+            ``early_stopping``, all images of a group are on one side of the validation split.
         X_val, y_val : like `X` and `y`, default=None
-            Images to validate on after each epoch. With ``early_stopping=True`` they replace the
-            part of `X` that would be set aside.
+            Images to validate on after each epoch. With ``early_stopping`` they replace the part
+            of `X` that would be set aside.
 
         Returns
         -------
@@ -64,53 +132,68 @@ class CellClassifier(ClassifierMixin, TrainableModel):
         Raises
         ------
         ValueError
-            If X, y or a parameter is not as described. The message says what was given, what is
-            allowed and what to do.
+            If X, y or a parameter is not as described, or image files cannot be read.
         NonFiniteLossError
-            If the loss becomes infinite or not a number. It is a ValueError, too.
+            If the loss becomes infinite or NaN. It is a ValueError, too.
         MemoryError
-            If the device has no memory for the training. The message says what to lower.
+            If the device has too little memory for the training.
         TrainingInterrupted
-            At Ctrl-C, when an epoch or more are complete. It is a KeyboardInterrupt, and holds a
+            On Ctrl-C, after at least one complete epoch. It is a KeyboardInterrupt, and holds a
             fitted copy.
 
         Warns
         -----
         UserWarning
-            If images are left out (``on_error="skip"``), `X_val` holds images of `X`, or a
-            checkpoint is damaged or cannot be written.
+            If `X_val` holds images of `X`, or a checkpoint is damaged or cannot be written.
         TrainingOverlapWarning
             If ``weights="pbc"``, and these weights were trained on some of the images.
         """
-        with self._all_or_nothing():
-            former = self.net_.module_ if self.warm_start and hasattr(self, "net_") else None
-            before = self._contract() if former is not None else None
-            data = self._read_training_set(X, y, sample_weight, X_val, y_val)
-            if former is not None and self._contract() != before:
-                raise ValueError(
-                    "warm_start=True goes on training the former network, which was fitted on "
-                    f"classes and image shape {before}; now they are {self._contract()}. Give "
-                    "the same ones, or set warm_start=False."
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val must be given together.")
+        labels = read_targets(self, y)
+        specs, weights = self._backbones()
+        names = [each.name for each in specs]
+        overlaps = "pbc" in [each.weights for each in specs]
+        images, whole, layout, columns = self._read_to_fit(X, names, whole=overlaps)
+        check_consistent_length(images, labels)
+        classes, codes = code_targets(labels)
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, images, dtype=np.float64)
+        data = TrainingSet.plan(images, codes, classes, sample_weight=sample_weight, groups=groups)
+        spec, network = self._make_spec(layout, classes, specs), None
+        if self.warm_start and hasattr(self, "net_"):
+            spec, network = continue_network(self.spec_, self.net_.module_, spec)
+        valid_whole = None
+        if X_val is not None:
+            data, valid_whole = self._add_validation(data, spec, columns, X_val, y_val, overlaps)
+            n = data.count_leaked(spec.image_size, spec.interpolation) if spec.is_pixels else 0
+            if n:
+                warnings.warn(
+                    f"{n} of the {len(data.valid_codes)} images of X_val are images of X, too. "
+                    "Scores on them are too high, and early stopping stops too late. Leave them "
+                    "out of one of the two.",
+                    UserWarning,
+                    stacklevel=3,
                 )
-            if self._may_have_seen():
-                valid = None if X_val is None else self._uncropped(X_val, data.valid_images)
-                message = fit_overlap_message(self._uncropped(X, data.images), valid)
-                if message:
-                    # Who called fit: a wrapper of scikit-learn lies between.
-                    warnings.warn(message, TrainingOverlapWarning, stacklevel=3)
-            self._train(data, copy.deepcopy(former))
+        if overlaps and spec.is_pixels and (message := fit_overlap_message(whole, valid_whole)):
+            warnings.warn(message, TrainingOverlapWarning, stacklevel=3)
+        self._train(spec, weights, network, data, columns)
         return self
 
+    @available_if(_supports_partial_fit)
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for one epoch at the constant learning rate `lr`, without a checkpoint.
 
         Parameters
         ----------
-        X, y, sample_weight
+        X, y
             As in `fit`.
         classes : array-like of shape (n_classes,), default=None
             All labels that will ever occur. Needed in the first call.
+        sample_weight : array-like of shape (n,), default=None
+            Factors of the images' losses; they are not divided by their mean, so that weights
+            count across calls.
 
         Returns
         -------
@@ -128,18 +211,17 @@ class CellClassifier(ClassifierMixin, TrainableModel):
                 "class_weight='balanced' is not supported by partial_fit, which never sees all "
                 "labels at once. Give class_weight as a dict."
             )
-        with self._all_or_nothing():
-            fitted = hasattr(self, "net_")
-            if not fitted and classes is None:
-                raise ValueError("classes must be given in the first call to partial_fit.")
-            if classes is not None:
-                classes = sort_labels(read_targets(self, classes, "classes"), "classes")
-                if fitted and not np.array_equal(classes, self.classes_):
-                    raise ValueError(
-                        f"classes={classes.tolist()} differ from those of the first call, "
-                        f"{self.classes_.tolist()}."
-                    )
-            self._train_online(X, y, sample_weight, self.classes_ if fitted else classes)
+        fitted = hasattr(self, "net_")
+        if not fitted and classes is None:
+            raise ValueError("classes must be given in the first call to partial_fit.")
+        if classes is not None:
+            classes = sort_labels(read_targets(self, classes, "classes"), "classes")
+            if fitted and not np.array_equal(classes, self.classes_):
+                raise ValueError(
+                    f"classes={classes.tolist()} differ from those of the first call, "
+                    f"{self.classes_.tolist()}."
+                )
+        self._train_one_epoch(X, y, sample_weight, self.classes_ if fitted else classes)
         return self
 
     def score(self, X, y, sample_weight=None):
@@ -157,7 +239,7 @@ class CellClassifier(ClassifierMixin, TrainableModel):
         Returns
         -------
         score : float
-            The share of the images whose label is predicted.
+            Share of the images whose label is predicted.
 
         Warns
         -----
@@ -165,7 +247,32 @@ class CellClassifier(ClassifierMixin, TrainableModel):
             If the model started from the weights "pbc", and these were trained on some of the
             images.
         """
-        return super().score(self._read_to_score(X), y, sample_weight)
+        images, message = self.read_to_score(X)
+        if message:
+            warnings.warn(message, TrainingOverlapWarning, stacklevel=2)
+        return accuracy_score(y, self.predict(images), sample_weight=sample_weight)
+
+    def read_to_score(self, X):
+        """Read images on which the classifier is to be scored.
+
+        Parameters
+        ----------
+        X : array-like or sequence
+            Images, in any form that `fit` takes.
+
+        Returns
+        -------
+        images : CellImages
+        message : str or None
+            Text of a `TrainingOverlapWarning`, if the pretrained weights that the model started
+            from were trained on some of the images.
+        """
+        check_is_fitted(self)
+        spec = self.spec_
+        if isinstance(X, CellImages) or not (spec.is_pixels and starts_from_pretrained(spec)):
+            return self.read_images(X), None
+        images, whole = self._read(X, spec, crops=[spec.crop, 1.0])
+        return images, score_overlap_message(whole.pixels)
 
     def decision_function(self, X):
         """Return the logits.
@@ -215,105 +322,184 @@ class CellClassifier(ClassifierMixin, TrainableModel):
         return self.classes_[np.argmax(logits, axis=1)]
 
     def _logits(self, X):
-        check_is_fitted(self)
-        images = self._read_to_predict(X)
-        network = self.net_.module_
-        if network.frozen:
-            images = self._encode(network, images, content_keys(images))
-        logits = self._forward_all(network, network.forward, images)
-        odd = np.flatnonzero(~np.isfinite(logits).all(axis=1))
-        if len(odd):
-            raise ValueError(
-                f"The network gives no finite number for {len(odd)} of {len(logits)} images, the "
-                f"first being X[{odd[0]}]. Either their values are far from all that it was "
-                "trained on, or the last batch of the training broke it: then fit with a lower lr."
-            )
-        return logits.astype(np.float64)
+        images = self.read_images(X)
+        return self.predictor_.logits(images)
 
-    def _read_to_score(self, X):
-        """Return X, and warn of images that the weights were trained on."""
-        check_is_fitted(self)
-        if not self._may_have_seen():
-            return X
-        if self.crop_ == 1:
-            X = self._read_to_predict(X)  # once for both; what is cropped would be cropped again
-        message = score_overlap_message(self._uncropped(X, X))
-        if message:
-            warnings.warn(message, TrainingOverlapWarning, stacklevel=3)  # who called score
-        return X
+    def _backbones(self):
+        """Return the specification of each backbone, and the weights it starts from."""
+        raise NotImplementedError
 
-    def _uncropped(self, X, images):
-        """Return the images of X in the frame that they were given in; `images` may be cropped."""
-        if self.crop_ == 1:
-            return images
-        if is_table(X):
-            X = fold_rows(read_table(self, X, reset=False), self._fold_shape)
-        return self._read(X, crop=1.0, channels=self.image_shape_[2], unreadable={})
+    def _head(self):
+        """Return the specification of the head."""
+        sizes = check_layer_sizes(self.hidden_layer_sizes)
+        return HeadSpec(sizes, float(self.dropout))
 
-    def _may_have_seen(self):
-        weights = getattr(self, "weights", None)
-        each = weights if isinstance(weights, list | tuple | np.ndarray) else [weights]
-        backbones = [BackboneSpec("", one if isinstance(one, str) else None) for one in each]
-        return self._is_pixels and starts_from_pretrained(SimpleNamespace(backbones=backbones))
+    def _n_epochs(self):
+        """Return the number of epochs of each phase."""
+        return [int(self.max_epochs)]
 
-    def _contract(self):
-        return self.classes_.tolist(), self.image_shape_
+    def _make_spec(self, layout, classes, backbones):
+        """Return the specification that the parameters ask for."""
+        frozen = all(each.trained == "head" for each in backbones)
+        return NetworkSpec(
+            backbones=tuple(backbones),
+            head=replace(self._head(), standardize_features=frozen),
+            classes=tuple(classes.tolist()),
+            precision=self.precision,
+            **layout.as_fields(),
+        )
 
-    def _read_training_set(self, X, y, sample_weight, X_val=None, y_val=None):
-        """Read and check all that `fit` is given."""
-        if (X_val is None) != (y_val is None):
-            raise ValueError("X_val and y_val must be given together.")
-        labels = read_targets(self, y)
-        images, y, sample_weight = self._read_labelled(self._read_to_fit, X, labels, sample_weight)
-        check_classes_left(labels, y)
-        data = self._plan(images, y, sample_weight)
-        if X_val is None:
-            return data
+    def _add_validation(self, data, spec, columns, X_val, y_val, overlaps):
+        """Return the training set with validation images, and these without the crop."""
         try:
-            y_val = read_targets(self, y_val, "y_val")
-            valid_images, y_val, _ = self._read_labelled(self._read_to_predict, X_val, y_val)
-            check_consistent_length(valid_images, y_val)
-            _, codes = code_targets(y_val, self.classes_)
+            labels = read_targets(self, y_val, "y_val")
+            rows = read_table(columns, X_val, reset=False) if is_table(X_val) else None
+            crops = [spec.crop, *([1.0] if overlaps else [])]
+            reader = ImageReader(spec, self._store())
+            images = reader.read(X_val, rows=rows, crops=crops, progress=self.verbose == 1)
+            check_consistent_length(images[0], labels)
+            _, codes = code_targets(labels, data.classes)
         except ValueError as error:
             raise ValueError(f"X_val or y_val: {error}") from error
-        data = data.validated_on(valid_images, codes)
-        if self._is_pixels:
-            data.warn_of_leak(self.image_size_, self.interpolation)
-        return data
+        return data.validated_on(images[0], codes), images[-1].pixels if overlaps else None
 
-    def _read_labelled(self, read, X, y, sample_weight=None):
-        """Read images; what cannot be read is left out with its label, if `on_error` says so."""
-        unreadable = {} if self.on_error == "skip" else None
-        images = read(X, unreadable)
-        return images, *leave_out(unreadable, images, y, sample_weight)
+    def _make_trainer(self, spec, classes, device, seed):
+        patience = None
+        if self.early_stopping:
+            # True is an int, too.
+            named = not isinstance(self.early_stopping, bool | np.bool_)
+            patience = int(self.early_stopping) if named else _PATIENCE
+        return Trainer(
+            classes=classes,
+            image_shape=spec.image_shape,
+            device=device,
+            dtype=pass_dtype(spec, device),
+            seed=seed,
+            optimizer=self.optimizer,
+            patience=patience,
+            weight_decay=self.weight_decay,
+            lr_schedule=self.lr_schedule,
+            batch_size=int(self.batch_size),
+            scoring=self.scoring,
+            callbacks=self.callbacks,
+            verbose=self.verbose,
+        )
 
-    def _plan(self, images, y, sample_weight, classes=None):
-        check_consistent_length(images, y)
+    def _train(self, spec, weights, network, data, columns):
+        """Train a network, or a new one if that is None, and set the fitted attributes."""
+        device, seed = resolve_device(self.device), draw_seed(self.random_state)
+        trainer = self._make_trainer(spec, data.classes, device, seed)
+        if trainer.checkpoint is not None:
+            parameters = self.get_params(deep=False)
+            name = type(self).__name__
+            key = fit_key(name, parameters, data, device, trainer.dtype, seed)
+            trainer.seed = trainer.checkpoint.open(name, key, seed)
+        if self.early_stopping and data.valid_images is None:
+            data = data.split(self.validation_fraction, trainer.seed)
+        result = trainer.train(partial(self._phases, spec, weights, network, data, device))
+        summary = data.describe()
+        if result.interrupt is None:
+            self._keep_result(result, spec, data.classes, summary, columns)
+            return
+        fitted = clone(self)._keep_result(result, spec, data.classes, summary, columns)
+        how = (
+            "with callbacks=[TrainingCheckpoint(folder)], the same fit resumes after an interrupt"
+            if trainer.checkpoint is None
+            else f"the same fit resumes from the checkpoint in {str(trainer.checkpoint.folder)!r}"
+        )
+        raise TrainingInterrupted(
+            f"Training was interrupted after {fitted.n_iter_} of {sum(self._n_epochs())} epochs. "
+            "The attribute `estimator` of this exception is the model so far, a fitted "
+            f"{type(self).__name__}; {how}.",
+            fitted,
+        ) from result.interrupt
+
+    def _train_one_epoch(self, X, y, sample_weight, classes):
+        """Train for one epoch; the optimizer is kept from call to call."""
+        labels = read_targets(self, y)
+        former = getattr(self, "net_", None)
+        if former is None:
+            specs, weights = self._backbones()
+            images, _, layout, columns = self._read_to_fit(X, [each.name for each in specs])
+            spec = self._make_spec(layout, classes, specs)
+        else:
+            images, spec, weights, columns = self.read_images(X), self.spec_, None, self
+        check_consistent_length(images, labels)
+        _, codes = code_targets(labels, classes)
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, images, dtype=np.float64)
-        self.classes_, codes = code_targets(y, classes)
-        return TrainingSet.plan(images, codes, self.classes_, sample_weight, self.shuffle)
-
-    def _train_online(self, X, y, sample_weight, classes):
-        """Train for one epoch; the optimizer lives on from call to call."""
-        y = read_targets(self, y)
-        fitted = hasattr(self, "net_")
-        read = self._read_to_predict if fitted else self._read_to_fit
-        images, y, sample_weight = self._read_labelled(read, X, y, sample_weight)
-        data = self._plan(images, y, sample_weight, classes)
+        data = TrainingSet.plan(images, codes, classes, sample_weight=sample_weight, relative=False)
         device, seed = resolve_device(self.device), draw_seed(self.random_state)
-        with (
-            MemoryAdvice(self.batch_size, self.image_shape_, device),
-            seeded(seed + (self.n_iter_ if fitted else 0), device),
-        ):
-            # A copy, so that an interrupted call leaves the fitted network as it was.
-            net = copy.deepcopy(self.net_) if fitted else None
-            network, train, _ = self._to_device(data, net and net.module_, device)
-            if not fitted or not self._online:
-                net = self._make_net(self._phase(network), device, net)
-            for group in net.optimizer_.param_groups:
-                group["lr"] = self._learning_rate()
-            net.train_for(train, None, 1)
-        self._keep(net, device)
-        self.training_data_ = data.describe(self.training_data_ if fitted else None)
-        self._online = True
+        trainer = self._make_trainer(spec, classes, device, seed)
+
+        def phase(network):
+            network, train, _ = self._to_device(
+                spec, weights, network, data, device, relative=False
+            )
+            return self._phase(spec, network, train)
+
+        result = trainer.train_epoch(phase, former, self._learning_rate(spec))
+        summary = data.describe(None if former is None else self.training_data_)
+        self._keep_result(result, spec, classes, summary, columns)
+        self.fit_settings_["early_stopping"] = "False"
+
+    def _phases(self, spec, weights, network, data, device):
+        """Yield the phases of training, each when the one before it is complete."""
+        network, train, valid = self._to_device(spec, weights, network, data, device)
+        for n_epochs in self._n_epochs():
+            yield self._phase(spec, network, train, valid, n_epochs)
+
+    def _phase(self, spec, network, train, valid=None, n_epochs=1, **options):
+        """Return a phase in which the network learns to classify."""
+        criterion = WeightedLoss(self.loss, self.label_smoothing)
+        lr, augment = self._learning_rate(spec), self._augmentation(spec)
+        return Phase(network, train, valid, n_epochs, criterion, lr, augment, **options)
+
+    def _to_device(self, spec, weights, network, data, device, relative=True):
+        """Return the network, created if needed, and the samples for training and validation."""
+        created = network is None
+        if created:
+            network = create_network(spec, weights, data.channel_statistics())
+        network.to(device, memory_format=torch.channels_last)
+        if network.frozen:
+            data = data.encoded(self._predictor(network, spec, device).features)
+            if created and isinstance(network.scale, nn.Identity):
+                network.scale = Standardize(*data.channel_statistics()).to(device)
+        return network, *data.samples(self.class_weight, device, relative=relative)
+
+    def _predictor(self, network, spec, device):
+        return Predictor(network, spec, device, self._store())
+
+    def _learning_rate(self, spec):
+        if self.lr != "auto":
+            return self.lr
+        fine_tunes = any(b.weights is not None and b.trained != "head" for b in spec.backbones)
+        return 5e-4 if fine_tunes else 3e-3
+
+    def _augmentation(self, spec):
+        if not isinstance(self.augment, str):
+            return self.augment
+        takes_images = spec.is_pixels and min(spec.image_shape[:2]) > 1
+        return make_augment(self.augment) if takes_images else None
+
+    def _keep_result(self, result, spec, classes, training_data, columns):
+        """Set the fitted attributes."""
+        net, network = result.net, result.net.module_
+        head = replace(spec.head, standardize_features=isinstance(network.scale, Standardize))
+        spec = replace(spec, backbones=with_standardization(spec.backbones, network), head=head)
+        configure_network(network, spec)
+        predictor = self._predictor(network, spec, torch.device(net.device))
+        return self._set_fitted(
+            columns,
+            classes_=classes,
+            spec_=spec,
+            predictor_=predictor,
+            net_=net,
+            history_=net.history_,
+            n_iter_=len(net.history_),
+            best_epoch_=result.best_epoch,
+            image_shape_=spec.image_shape,
+            training_data_=training_data,
+            fit_settings_=describe_settings(self),
+            device_=str(net.device),
+        )

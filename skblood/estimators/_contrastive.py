@@ -1,43 +1,46 @@
-"""The classifier whose backbone learns by comparing cells."""
+"""Classifier whose backbone is trained by supervised contrastive learning."""
 
-from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
 
-from torch import nn
+import torch
 
 from skblood._sklearn import Interval, StrOptions
-from skblood.estimators._backbone_classifier import BackboneClassifier
-from skblood.estimators._base import BACKBONE_CONSTRAINTS
-from skblood.estimators._docs import document
-from skblood.estimators._trainable import Phase
-from skblood.networks import CellNetwork, fine_tunes, make_head
-from skblood.training import PhaseName, SupervisedContrastiveLoss, TwoViews
+from skblood.inference import Predictor
+from skblood.networks import CellNetwork, Standardize, create_network, make_head
+from skblood.training import Phase, PhaseName, SupervisedContrastiveLoss, TwoViews
+
+from ._base import (
+    BACKBONE_CONSTRAINTS,
+    PREPROCESSING_CONSTRAINTS,
+    STANDARDIZE_CONSTRAINT,
+    backbone_spec,
+)
+from ._classifier import CellClassifier
+from ._docs import document
 
 
 @document
-@dataclass(kw_only=True, repr=False, eq=False)
-class ContrastiveCellClassifier(BackboneClassifier):
-    """Classify cell images by features that bring cells of one class together.
+class ContrastiveCellClassifier(CellClassifier):
+    """Classifier on features of supervised contrastive learning (Khosla et al. 2020).
 
-    Supervised contrastive learning (Khosla et al. 2020). First, for `pretrain_epochs`, two random
-    views of each image pass the backbone and a projection head, and in each batch the projections
-    of one class are drawn together and those of the others pushed away. Then the projection head
-    is dropped, the backbone frozen, and a head trained for `max_epochs` on the features of the
-    images, which are computed once.
+    In the first phase, of `pretrain_epochs`, two augmentations of each image pass the backbone and
+    a projection head; the loss pulls projections of one class together and pushes those of
+    different classes apart. In the second phase, of `max_epochs`, the projection head is dropped,
+    the backbone is frozen, and a head is trained on the features of the images.
 
     Parameters
     ----------
     backbone : str, default="cellnet_s"
         As in `TransferCellClassifier`. Battu et al. 2024 took ``"resnetv2_50"``.
     weights : "default", "pbc", None or path-like, default="default"
-        What the backbone starts from, as in `TransferCellClassifier`.
+        Initial weights of the backbone, as in `TransferCellClassifier`.
     trainable : "all" or int, default="all"
         Train the whole backbone in the first phase, or its last `trainable` stages.
     projection_dim : int, default=128
-        Outputs of the projection head, which has one hidden layer of the width of the features.
+        Outputs of the projection head, which has one hidden layer as wide as the features.
     temperature : float, default=0.1
-        What similarities are divided by. The smaller, the more the nearest cells of other classes
-        count.
+        Divisor of the similarities. The smaller it is, the more weight the nearest cells of other
+        classes have.
     pretrain_epochs : int, default=20
         Epochs of the first phase.
     pretrain_lr : float or "auto", default="auto"
@@ -50,31 +53,30 @@ class ContrastiveCellClassifier(BackboneClassifier):
     lr : float or "auto", default="auto"
         Highest learning rate of the head. "auto" is 3e-3.
     max_epochs : int, default=20
-        Epochs of the head, at most.
-    early_stopping : bool, default=False
-        Validate the head after each epoch, on `X_val` or on a part of `X` that is set aside in
-        both phases, stop when nothing gets better, and keep the head of the best epoch. The first
-        phase always has all its epochs.
+        Maximum number of epochs of the second phase.
+    early_stopping : bool or int, default=False
+        As in `TransferCellClassifier`, for the second phase; the first phase always has all its
+        epochs. A part of `X` that is set aside is set aside in both phases.
     memory : None, str, path-like or `skblood.FeatureStore`, default=None
-        As in `TransferCellClassifier`, but for decoded image files alone: the features of this
-        backbone are of no use to another fit.
+        As in `TransferCellClassifier`, for decoded image files only: the features of this backbone
+        are of no use to another fit.
     warm_start : bool, default=False
-        Go on from the former backbone and head when `fit` is called again, with a fresh projection
-        head and fresh optimizers.
+        Continue from the fitted backbone and head when `fit` is called again, with a fresh
+        projection head and fresh optimizers.
     {shared}
 
     See Also
     --------
-    TransferCellClassifier : Trains backbone and head in one, by cross-entropy.
+    TransferCellClassifier : Trains backbone and head together, by cross-entropy.
 
     Notes
     -----
-    In the first phase, sample and class weights multiply the loss of an image as an anchor; those
-    that it is compared with all count alike. `loss`, `label_smoothing`, `n_views` and all that is
-    about validation have their part in the second phase only. In `history_`, ``phase`` is
-    "contrastive" or "head", and `train_loss` is the loss of that phase: the two cannot be compared.
+    In the first phase, sample and class weights multiply the loss of an image as an anchor; the
+    images that it is compared with count equally. `loss`, `label_smoothing` and validation apply
+    to the second phase only. In `history_`, ``phase`` is "contrastive" or "head"; the losses of
+    the two phases cannot be compared.
 
-    There is no `partial_fit`: a head that learns from new images cannot move the backbone.
+    `partial_fit` is not supported: a head that learns from new images cannot change the backbone.
 
     A larger `batch_size` gives each image more others to be compared with.
 
@@ -96,74 +98,142 @@ class ContrastiveCellClassifier(BackboneClassifier):
     ['contrastive', 'contrastive', 'head', 'head', 'head']
     """
 
-    backbone: str = field(default="cellnet_s", kw_only=False)
-    projection_dim: int = 128
-    temperature: float = 0.1
-    pretrain_epochs: int = 20
-    pretrain_lr: float | str = "auto"
-    hidden_layer_sizes: tuple = ()
-    dropout: float = 0.0
-
     _parameter_constraints = {
-        **BackboneClassifier._parameter_constraints,
-        "backbone": BACKBONE_CONSTRAINTS["backbone"],
+        **CellClassifier._parameter_constraints,
+        **BACKBONE_CONSTRAINTS,
+        **PREPROCESSING_CONSTRAINTS,
         "trainable": [StrOptions({"all"}), Interval(Integral, 1, None, closed="left")],
         "projection_dim": [Interval(Integral, 1, None, closed="left")],
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "pretrain_epochs": [Interval(Integral, 1, None, closed="left")],
         "pretrain_lr": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+        "standardize": STANDARDIZE_CONSTRAINT,
     }
 
-    @property
-    def partial_fit(self):
-        """There is none."""
-        raise AttributeError(
-            f"{type(self).__name__} has no partial_fit: a head that learns from new images cannot "
-            "move the backbone. Call fit on all images, with warm_start=True to go on from here."
-        )
+    _partial_fit_refusal = (
+        "a head that learns from new images cannot change the backbone. Call fit on all images, "
+        "with warm_start=True to continue from the fitted network."
+    )
 
-    def _each_backbone(self):
-        # As a fitted one has it.
-        return [(self.backbone, self.weights, "head")]
+    def __init__(
+        self,
+        backbone="cellnet_s",
+        *,
+        weights="default",
+        trainable="all",
+        projection_dim=128,
+        temperature=0.1,
+        pretrain_epochs=20,
+        pretrain_lr="auto",
+        hidden_layer_sizes=(),
+        dropout=0.0,
+        standardize="auto",
+        image_shape=None,
+        image_size=None,
+        crop=1.0,
+        interpolation="bilinear",
+        augment="cells",
+        optimizer="adamw",
+        lr="auto",
+        weight_decay=0.02,
+        lr_schedule="onecycle",
+        batch_size=64,
+        max_epochs=20,
+        loss="cross_entropy",
+        label_smoothing=0.1,
+        class_weight=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        scoring="f1_macro",
+        callbacks=None,
+        warm_start=False,
+        memory=None,
+        device="auto",
+        precision="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.backbone = backbone
+        self.weights = weights
+        self.trainable = trainable
+        self.projection_dim = projection_dim
+        self.temperature = temperature
+        self.pretrain_epochs = pretrain_epochs
+        self.pretrain_lr = pretrain_lr
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.dropout = dropout
+        self.standardize = standardize
+        self.image_shape = image_shape
+        self.image_size = image_size
+        self.crop = crop
+        self.interpolation = interpolation
+        self.augment = augment
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.lr_schedule = lr_schedule
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.loss = loss
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.scoring = scoring
+        self.callbacks = callbacks
+        self.warm_start = warm_start
+        self.memory = memory
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+        self.verbose = verbose
 
-    def _feature_store(self):
-        # The backbone is new in each fit, and so are its features.
-        return None
+    def _backbones(self):
+        spec = backbone_spec(self.backbone, self.weights, self.trainable, self.standardize)
+        return [spec], [self.weights]
 
-    def _epochs(self):
-        return [self.pretrain_epochs, self.max_epochs]
+    def _n_epochs(self):
+        return [int(self.pretrain_epochs), int(self.max_epochs)]
 
-    def _phases(self, data, network, device):
+    def _predictor(self, network, spec, device):
+        # The backbone is new in each fit, and so are its features: they are not stored.
+        return Predictor(network, spec, device, store=None)
+
+    def _phases(self, spec, weights, network, data, device):
         if network is None:
-            network = self._make_network(data.channel_statistics())
-        pretrain_epochs, max_epochs = self._epochs()
-        yield self._contrastive_phase(data, network.backbones, device, pretrain_epochs)
+            network = create_network(spec, weights, data.channel_statistics())
+        pretrain_epochs, max_epochs = self._n_epochs()
+        yield self._contrastive_phase(spec, network.backbones, data, device, pretrain_epochs)
         for backbone in network.backbones:
             backbone.train_only("head")
-        network.scale = nn.Identity()  # that of a former backbone does not fit any more
-        network, train, valid = self._to_device(data, network, device)
-        phase = self._phase(network, train, valid, max_epochs)
-        yield replace(phase, callbacks=(PhaseName("head"),))
+        network.to(device, memory_format=torch.channels_last)
+        data = data.encoded(self._predictor(network, spec, device).features)
+        # Statistics of an earlier backbone would not fit.
+        network.scale = Standardize(*data.channel_statistics()).to(device)
+        samples = data.samples(self.class_weight, device)
+        yield self._phase(spec, network, *samples, max_epochs, callbacks=(PhaseName("head"),))
 
-    def _contrastive_phase(self, data, backbones, device, n_epochs):
-        for backbone in backbones:
-            backbone.train_only(self.trainable)
+    def _contrastive_phase(self, spec, backbones, data, device, n_epochs):
+        for backbone, each in zip(backbones, spec.backbones, strict=True):
+            backbone.train_only(each.trained)
         width = sum(backbone.num_features for backbone in backbones)
-        projection = make_head(width, (width,), self.projection_dim, dropout=0.0)
-        network = CellNetwork(backbones, projection, self.image_size_, self.interpolation)
-        network, train, _ = self._to_device(data, network, device)
+        projection = make_head(width, (width,), int(self.projection_dim), dropout=0.0)
+        network = CellNetwork(backbones, projection, spec.image_size, spec.interpolation)
+        network.to(device, memory_format=torch.channels_last)
+        train, _ = data.samples(self.class_weight, device)
+        lr = self.pretrain_lr
+        if lr == "auto":
+            lr = 5e-4 if spec.backbones[0].weights is not None else 3e-3
         return Phase(
             network,
             train,
             None,
             n_epochs,
             SupervisedContrastiveLoss(self.temperature),
-            self._pretrain_learning_rate(),
-            TwoViews(self._augmentation()),
+            lr,
+            TwoViews(self._augmentation(spec)),
             (PhaseName("contrastive"),),
         )
 
-    def _pretrain_learning_rate(self):
-        if self.pretrain_lr == "auto":
-            return 5e-4 if fine_tunes(self.backbone, self.weights, self.trainable) else 3e-3
-        return self.pretrain_lr
+    def _learning_rate(self, spec):
+        return 3e-3 if self.lr == "auto" else self.lr

@@ -1,34 +1,39 @@
 """The features of a backbone, as a scikit-learn transformer."""
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
 from skblood._sklearn import fit_context
-from skblood.estimators._base import BACKBONE_CONSTRAINTS, STANDARDIZE_CONSTRAINT, CellModel
-from skblood.estimators._docs import document
-from skblood.estimators._training_set import channel_statistics
-from skblood.images import content_keys
-from skblood.inference import draw_seed, resolve_device, seeded
-from skblood.networks import CellNetwork, create_backbone
+from skblood.inference import Predictor, draw_seed, resolve_device, seeded
+from skblood.networks import NetworkSpec, create_network
+from skblood.training import channel_statistics
+
+from ._base import (
+    BACKBONE_CONSTRAINTS,
+    PREPROCESSING_CONSTRAINTS,
+    STANDARDIZE_CONSTRAINT,
+    CellModel,
+    backbone_spec,
+    describe_settings,
+    with_standardization,
+)
+from ._docs import document
 
 
 @document
-@dataclass(kw_only=True, repr=False, eq=False)
 class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel):
-    """Turn cell images into the features of a backbone.
+    """Transformer of cell images into the features of a backbone.
 
-    Nothing is trained: `fit` notes the shape of the images and builds the backbone. The features
-    go where any table goes: into a logistic regression, a sampler, a clustering.
+    Nothing is trained: `fit` records the shape of the images and builds the backbone. The features
+    are a table, for a logistic regression, a sampler or a clustering.
 
     Parameters
     ----------
     backbone : str, default="efficientnet_b0"
-        As in `TransferCellClassifier`. Our own backbones have no published weights: without
-        a file, their features are those of an untrained network.
+        As in `TransferCellClassifier`. The backbones of skblood have no published weights: their
+        features are those of an untrained network, unless `weights` names a file or "pbc".
     weights : "default", "pbc", None or path-like, default="default"
         As in `TransferCellClassifier`.
     {parameters}
@@ -41,6 +46,10 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
         Width of a flattened image, as given to `fit`.
     feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, when `X` was a DataFrame of numbers.
+    spec_ : skblood.networks.NetworkSpec
+        What the network is and what images it takes; everything after `fit` reads it.
+    predictor_ : skblood.inference.Predictor
+        Applies the network to images.
     network_ : torch.nn.Module
         The backbone with its preprocessing.
     device_ : str
@@ -59,36 +68,59 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
     (16, 48)
     """
 
-    backbone: str = field(default="efficientnet_b0", kw_only=False)
-    weights: object = "default"
-    standardize: str = "auto"
-
     _parameter_constraints = {
         **CellModel._parameter_constraints,
+        **PREPROCESSING_CONSTRAINTS,
         "backbone": BACKBONE_CONSTRAINTS["backbone"],
         "weights": BACKBONE_CONSTRAINTS["weights"],
         "standardize": STANDARDIZE_CONSTRAINT,
     }
 
+    def __init__(
+        self,
+        backbone="efficientnet_b0",
+        *,
+        weights="default",
+        standardize="auto",
+        image_shape=None,
+        image_size=None,
+        crop=1.0,
+        interpolation="bilinear",
+        memory=None,
+        device="auto",
+        precision="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.backbone = backbone
+        self.weights = weights
+        self.standardize = standardize
+        self.image_shape = image_shape
+        self.image_size = image_size
+        self.crop = crop
+        self.interpolation = interpolation
+        self.memory = memory
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+        self.verbose = verbose
+
     def __sklearn_tags__(self):
-        """Say that the features are float32, whatever the images are."""
+        """Return tags: the features are float32, whatever the images are."""
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def _backbone_names(self):
-        return [self.backbone]
-
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Note the shape of the images and build the backbone.
+        """Record the shape of the images and build the backbone.
 
         Parameters
         ----------
         X : array-like or sequence
             Images, in any form that `TransferCellClassifier.fit` takes.
         y : object, default=None
-            Not used; there for Pipelines.
+            Ignored; for compatibility with Pipelines.
 
         Returns
         -------
@@ -100,36 +132,27 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
         ValueError
             If X or a parameter is not as described.
         ConnectionError
-            If published weights cannot be fetched.
+            If published weights cannot be downloaded.
         """
-        with self._all_or_nothing():
-            images = self._read_to_fit(X)
-            device, seed = resolve_device(self.device), draw_seed(self.random_state)
-            with seeded(seed, device):
-                statistics = channel_statistics(images, np.arange(len(images)))
-                self._adopt(self._make_network(statistics))
+        self._fit(X)
         return self
 
-    def _make_network(self, statistics):
-        backbone = create_backbone(
-            self.backbone,
-            weights=self.weights,
-            trainable="head",
-            image_shape=self.image_shape_,
-            statistics=statistics,
-            standardize=self.standardize,
-        )
-        return CellNetwork([backbone], nn.Identity(), self.image_size_, self.interpolation)
+    def fit_transform(self, X, y=None):
+        """Fit, and return the features of the same images, which are read once.
 
-    def _blank_network(self):
-        """Build the network that a fitted embedder has, for weights that are loaded afterwards."""
-        n_channels = self.image_shape_[2]
-        return self._make_network((np.zeros(n_channels), np.ones(n_channels)))
+        Parameters
+        ----------
+        X : array-like or sequence
+            Images, in any form that `fit` takes.
+        y : object, default=None
+            Ignored; for compatibility with Pipelines.
 
-    def _adopt(self, network):
-        device = resolve_device(self.device)
-        self._n_features_out = network.backbones[0].num_features
-        self.network_, self.device_ = network.to(device), str(device)
+        Returns
+        -------
+        features : ndarray of shape (n, d), dtype float32
+        """
+        self._validate_params()
+        return self.transform(self._fit(X))
 
     def transform(self, X):
         """Return the features of each image.
@@ -143,6 +166,26 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
         -------
         features : ndarray of shape (n, d), dtype float32
         """
-        check_is_fitted(self)
-        images = self._read_to_predict(X)
-        return self._encode(self.network_, images, content_keys(images))
+        return self.predictor_.features(self.read_images(X))
+
+    def _fit(self, X):
+        """Fit, and return the images."""
+        backbone = backbone_spec(self.backbone, self.weights, "head", self.standardize)
+        images, _, layout, columns = self._read_to_fit(X, [self.backbone])
+        spec = NetworkSpec((backbone,), None, None, precision=self.precision, **layout.as_fields())
+        device, seed = resolve_device(self.device), draw_seed(self.random_state)
+        with seeded(seed, device):
+            statistics = channel_statistics(images.pixels, np.arange(len(images)))
+            network = create_network(spec, [self.weights], statistics)
+        spec = replace(spec, backbones=with_standardization(spec.backbones, network))
+        self._set_fitted(
+            columns,
+            spec_=spec,
+            predictor_=Predictor(network, spec, device, self._store()),
+            network_=network,
+            image_shape_=spec.image_shape,
+            fit_settings_=describe_settings(self),
+            device_=str(device),
+        )
+        self._n_features_out = network.backbones[0].num_features
+        return images

@@ -1,22 +1,26 @@
-"""The classifier on the features of several backbones."""
+"""Classifier on the features of several backbones."""
 
-from dataclasses import dataclass, field
 from numbers import Integral
 
 from skblood._sklearn import Interval, validate_parameter_constraints
-from skblood.estimators._backbone_classifier import BackboneClassifier
-from skblood.estimators._base import BACKBONE_CONSTRAINTS
-from skblood.estimators._docs import document
+
+from ._base import (
+    BACKBONE_CONSTRAINTS,
+    PREPROCESSING_CONSTRAINTS,
+    STANDARDIZE_CONSTRAINT,
+    backbone_spec,
+)
+from ._classifier import CellClassifier
+from ._docs import document
 
 
 @document
-@dataclass(kw_only=True, repr=False, eq=False)
-class HybridFeatureClassifier(BackboneClassifier):
-    """Classify cell images by the concatenated features of several backbones.
+class HybridFeatureClassifier(CellClassifier):
+    """Classifier on the concatenated features of several backbones.
 
-    The system of Battu et al.: pooled features side by side, a dense layer with dropout, and
-    a second phase of training with a fresh optimizer. Each backbone normalises the images in its
-    own way; all see them at one size.
+    The system of Battu et al. (2024): pooled features, a dense layer with dropout, and a second
+    phase of training with a fresh optimizer. Each backbone standardizes the images in its own way;
+    all work at one image size.
 
     Parameters
     ----------
@@ -27,7 +31,7 @@ class HybridFeatureClassifier(BackboneClassifier):
     trainable : "all", "head", int, or a sequence of these, default="all"
         As in `TransferCellClassifier`; a sequence has one entry for each backbone.
     hidden_layer_sizes : tuple of int, default=(512,)
-        Units of each hidden layer behind the concatenated features.
+        Units of each hidden layer on the concatenated features.
     dropout : float in [0, 1), default=0.5
         Share of units dropped after each hidden layer.
     refine_epochs : int, default=5
@@ -56,35 +60,99 @@ class HybridFeatureClassifier(BackboneClassifier):
     3
     """
 
-    backbones: tuple = field(default=("inception_v3", "legacy_xception"), kw_only=False)
-    hidden_layer_sizes: tuple = (512,)
-    dropout: float = 0.5
-    refine_epochs: int = 5
-
     _parameter_constraints = {
-        **BackboneClassifier._parameter_constraints,
+        **CellClassifier._parameter_constraints,
+        **PREPROCESSING_CONSTRAINTS,
         "backbones": ["array-like"],
         "weights": [*BACKBONE_CONSTRAINTS["weights"], "array-like"],
         "trainable": [*BACKBONE_CONSTRAINTS["trainable"], "array-like"],
         "refine_epochs": [Interval(Integral, 0, None, closed="left")],
+        "standardize": STANDARDIZE_CONSTRAINT,
     }
 
-    def _epochs(self):
-        return [n for n in (self.max_epochs, self.refine_epochs) if n]
+    def __init__(
+        self,
+        backbones=("inception_v3", "legacy_xception"),
+        *,
+        weights="default",
+        trainable="all",
+        hidden_layer_sizes=(512,),
+        dropout=0.5,
+        refine_epochs=5,
+        standardize="auto",
+        image_shape=None,
+        image_size=None,
+        crop=1.0,
+        interpolation="bilinear",
+        augment="cells",
+        optimizer="adamw",
+        lr="auto",
+        weight_decay=0.02,
+        lr_schedule="onecycle",
+        batch_size=64,
+        max_epochs=20,
+        loss="cross_entropy",
+        label_smoothing=0.1,
+        class_weight=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        scoring="f1_macro",
+        callbacks=None,
+        warm_start=False,
+        memory=None,
+        device="auto",
+        precision="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.backbones = backbones
+        self.weights = weights
+        self.trainable = trainable
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.dropout = dropout
+        self.refine_epochs = refine_epochs
+        self.standardize = standardize
+        self.image_shape = image_shape
+        self.image_size = image_size
+        self.crop = crop
+        self.interpolation = interpolation
+        self.augment = augment
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.lr_schedule = lr_schedule
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.loss = loss
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.scoring = scoring
+        self.callbacks = callbacks
+        self.warm_start = warm_start
+        self.memory = memory
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+        self.verbose = verbose
 
-    def _each_backbone(self):
-        """Return the name, the weights and the trainable part of each backbone, checked."""
+    def _n_epochs(self):
+        return [int(n) for n in (self.max_epochs, self.refine_epochs) if n]
+
+    def _backbones(self):
         if isinstance(self.backbones, str) or len(self.backbones) < 2:
             raise ValueError(
                 f"backbones={self.backbones!r} must be two or more names of backbones; "
                 "for one, use TransferCellClassifier."
             )
-        weights, trainable = self._one_for_each("weights"), self._one_for_each("trainable")
-        each = list(zip(self.backbones, weights, trainable, strict=True))
-        for settings in each:
+        weights = self._one_for_each("weights")
+        specs = []
+        for settings in zip(self.backbones, weights, self._one_for_each("trainable"), strict=True):
             named = dict(zip(BACKBONE_CONSTRAINTS, settings, strict=True))
             validate_parameter_constraints(BACKBONE_CONSTRAINTS, named, type(self).__name__)
-        return each
+            specs.append(backbone_spec(*settings, self.standardize))
+        return specs, weights
 
     def _one_for_each(self, parameter):
         value = getattr(self, parameter)

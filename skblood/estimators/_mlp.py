@@ -1,35 +1,31 @@
-"""The classifier on the pixels themselves."""
-
-from dataclasses import dataclass, field
-
-from torch import nn
+"""Classifier on the pixels themselves."""
 
 from skblood._sklearn import StrOptions
-from skblood.estimators._classifier import CellClassifier
-from skblood.estimators._docs import document
-from skblood.networks import ACTIVATIONS, Backbone, Standardize, make_head
+from skblood.networks import ACTIVATIONS, PIXELS, BackboneSpec, HeadSpec, check_layer_sizes
+
+from ._classifier import CellClassifier
+from ._docs import document
 
 
 @document
-@dataclass(kw_only=True, repr=False, eq=False)
 class MLPCellClassifier(CellClassifier):
-    """Classify cell images by a multi-layer perceptron on their pixels.
+    """Multi-layer perceptron on the pixels of cell images.
 
-    The baseline of the field, and a classifier of any table of numbers: rows that fold to no
-    square image are taken as features, each standardised by its mean and standard deviation
-    among the training rows.
+    The baseline of the field. It also classifies tables of numbers: rows that are no square images
+    are features, which are standardized by their mean and standard deviation over the training
+    rows.
 
     Parameters
     ----------
     hidden_layer_sizes : tuple of int, default=(1024, 512)
-        Units of each hidden layer. Each is followed by batch normalisation, the activation and
+        Units of each hidden layer. Each is followed by batch normalization, the activation and
         dropout.
     activation : {{"relu", "gelu", "tanh", "silu"}}, default="relu"
         Activation of the hidden layers.
     dropout : float in [0, 1), default=0.1
         Share of units dropped after each hidden layer.
     max_epochs : int, default=40
-        Passes over the training images, at most.
+        Maximum number of passes over the training images.
     {shared}
 
     See Also
@@ -46,11 +42,6 @@ class MLPCellClassifier(CellClassifier):
     (160,)
     """
 
-    hidden_layer_sizes: tuple = field(default=(1024, 512), kw_only=False)
-    dropout: float = 0.1
-    max_epochs: int = 40
-    activation: str = "relu"
-
     _parameter_constraints = {
         **CellClassifier._parameter_constraints,
         "activation": [StrOptions(set(ACTIVATIONS))],
@@ -58,21 +49,62 @@ class MLPCellClassifier(CellClassifier):
 
     _odd_rows = "keep"
 
-    def _backbone_names(self):
-        return []
+    def __init__(
+        self,
+        hidden_layer_sizes=(1024, 512),
+        *,
+        activation="relu",
+        dropout=0.1,
+        image_shape=None,
+        image_size=None,
+        augment="cells",
+        optimizer="adamw",
+        lr="auto",
+        weight_decay=0.02,
+        lr_schedule="onecycle",
+        batch_size=64,
+        max_epochs=40,
+        loss="cross_entropy",
+        label_smoothing=0.1,
+        class_weight=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        scoring="f1_macro",
+        callbacks=None,
+        warm_start=False,
+        device="auto",
+        precision="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.dropout = dropout
+        self.image_shape = image_shape
+        self.image_size = image_size
+        self.augment = augment
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.lr_schedule = lr_schedule
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.loss = loss
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.scoring = scoring
+        self.callbacks = callbacks
+        self.warm_start = warm_start
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+        self.verbose = verbose
 
-    def _make_backbones(self, image_shape, statistics):
-        height, width, n_channels = image_shape
-        pixels = Backbone(nn.Flatten(), Standardize(*statistics), n_channels)
-        pixels.num_features = height * width * n_channels
-        return [pixels]
+    def _backbones(self):
+        return [BackboneSpec(PIXELS)], [None]
 
-    def _make_head(self, n_features, n_classes):
-        return make_head(
-            n_features,
-            self.hidden_layer_sizes,
-            n_classes,
-            dropout=self.dropout,
-            activation=self.activation,
-            batch_norm=True,
-        )
+    def _head(self):
+        sizes = check_layer_sizes(self.hidden_layer_sizes)
+        return HeadSpec(sizes, float(self.dropout), self.activation, batch_norm=True)

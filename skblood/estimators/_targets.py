@@ -1,10 +1,11 @@
-"""Labels: what y may be, and how it becomes class codes."""
+"""Labels of a fit: checked, and encoded as class codes."""
 
 import numpy as np
 import torch
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
+from skblood._labels import check_complete, encode_labels, sort_labels
 from skblood.images import to_numpy
 
 
@@ -36,44 +37,20 @@ def read_targets(estimator, y, name="y"):
         raise ValueError(f"{error}\nPass as {name} a list or an array of labels.") from error
     if y.dtype.kind == "T":
         y = y.astype(object)  # scikit-learn does not know NumPy's StringDType
-    missing = [i for i, label in enumerate(y) if is_missing(label)] if y.dtype == object else []
-    if missing:
-        raise ValueError(
-            f"{name} holds {len(missing)} missing labels (None or NaN), the first at position "
-            f"{missing[0]}. Leave these images out, or give them a label of their own."
-        )
+    if y.dtype == object:
+        check_complete(y, name, "Leave these images out, or give them a label of their own.")
     if y.dtype.kind == "f":
         assert_all_finite(y, input_name=name)
     try:
         check_classification_targets(y)
     except TypeError as error:
-        raise TypeError(_not_sortable(y, name)) from error
+        sort_labels(y, name)  # whose message says what to do
+        raise error
     return y
 
 
-def is_missing(label):
-    # pandas.NA equals nothing and cannot be asked; its type is known by its name.
-    return label is None or type(label).__name__ in ("NAType", "NaTType") or label != label
-
-
-def sort_labels(labels, name="y"):
-    """Return the different labels, sorted."""
-    try:
-        return np.unique(labels)
-    except TypeError as error:
-        raise TypeError(_not_sortable(labels, name)) from error
-
-
-def _not_sortable(labels, name):
-    kinds = ", ".join(sorted({type(label).__name__ for label in labels}))
-    return (
-        f"{name} holds labels that cannot be sorted, of the types {kinds}. Make them all str or "
-        f"all int, e.g. [str(label) for label in {name}]."
-    )
-
-
 def code_targets(y, classes=None):
-    """Turn labels into positions in `classes`.
+    """Encode labels as positions in `classes`.
 
     Parameters
     ----------
@@ -91,15 +68,9 @@ def code_targets(y, classes=None):
     ValueError
         If there are less than two classes, or a label is not among them.
     """
-    given = sort_labels(y)
-    classes = given if classes is None else classes
+    classes = sort_labels(y) if classes is None else classes
     if len(classes) < 2:
         raise ValueError(
-            f"y holds one class only, {given.tolist()}; a classifier needs two or more classes."
+            f"y holds one class only, {classes.tolist()}; a classifier needs two or more classes."
         )
-    unknown = given[~np.isin(given, classes)]
-    if len(unknown):
-        raise ValueError(
-            f"y holds labels that are not among the classes {classes.tolist()}: {unknown.tolist()}."
-        )
-    return classes, np.searchsorted(classes, y)
+    return classes, encode_labels(y, classes)

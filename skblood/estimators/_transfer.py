@@ -1,41 +1,37 @@
-"""The classifier on one backbone."""
+"""Classifier on one backbone."""
 
-from dataclasses import dataclass, field
-from numbers import Integral
-
-from skblood._sklearn import Options
-from skblood.estimators._backbone_classifier import BackboneClassifier
-from skblood.estimators._base import BACKBONE_CONSTRAINTS
-from skblood.estimators._docs import document
+from ._base import (
+    BACKBONE_CONSTRAINTS,
+    PREPROCESSING_CONSTRAINTS,
+    STANDARDIZE_CONSTRAINT,
+    backbone_spec,
+)
+from ._classifier import CellClassifier
+from ._docs import document
 
 
 @document
-@dataclass(kw_only=True, repr=False, eq=False)
-class TransferCellClassifier(BackboneClassifier):
-    """Classify cell images by a convolutional or transformer backbone and a dense head.
+class TransferCellClassifier(CellClassifier):
+    """Classifier of cell images: a convolutional or transformer backbone and a dense head.
 
     The default backbone, ``"cellnet_s"``, is small, works at the images' own size and is trained
-    from scratch; any other of timm or torchvision starts from its published weights.
+    from scratch; backbones of timm and torchvision start from their published weights.
 
     Parameters
     ----------
     backbone : str, default="cellnet_s"
         A name of `timm.list_models`, ``"torchvision/<name>"`` with a name of torchvision's
-        classification models, or one of our own: ``"cellnet_s"`` (630,000 parameters, for
-        images of 28 to 128 px) and ``"cellnet_t"`` (56,000, for tests and quick looks).
+        classification models, or one of skblood: ``"cellnet_s"`` (630,000 parameters, for images
+        of 28 to 128 px) and ``"cellnet_t"`` (56,000 parameters, for tests).
     weights : "default", "pbc", None or path-like, default="default"
-        Published weights, loaded through timm or torchvision (our own backbones have none and
-        start at random); "pbc", those of the ready model, for "cellnet_s" alone; None, random
-        ones; or the path of a ``.safetensors`` or ``.pth`` file.
+        Published weights, loaded through timm or torchvision (the backbones of skblood have none
+        and start at random); "pbc", those of the pretrained model, for "cellnet_s" only; None,
+        random weights; or the path of a ``.safetensors`` or ``.pth`` file.
     trainable : "all", "head" or int, default="all"
-        Train the whole network; only the head, for which each image passes the backbone once, see
-        `n_views` and `memory`; or the head and the last `trainable` stages of the backbone. What
-        is frozen stays in evaluation mode, the statistics of BatchNorm included.
-    predict_views : {{1, 2, 4, 8}}, default=1
-        Views of each image whose logits are averaged when the model predicts: 1 is the image
-        itself, 2 adds its mirror image, 4 both of them upside down, 8 all of these with rows and
-        columns exchanged, for square images. A smear has no up, so they are as good as the image;
-        prediction takes as many times as long. Not where all of the backbone is frozen.
+        Train the whole network; only the head, for which each image passes the backbone once (see
+        `memory`); or the head and the last `trainable` stages of the backbone. Frozen layers stay
+        in evaluation mode, statistics of batch normalization included. With ``warm_start=True``
+        it may change from fit to fit (gradual unfreezing).
     {shared}
 
     See Also
@@ -43,7 +39,8 @@ class TransferCellClassifier(BackboneClassifier):
     MLPCellClassifier : A multi-layer perceptron on the pixels.
     HybridFeatureClassifier : Several backbones, their features concatenated.
     CellEmbedder : The features of a backbone, without a classifier.
-    load_pretrained : The ready model, whose weights "pbc" are.
+    load_pretrained : The pretrained model, whose weights are "pbc".
+    reconfigure : Another crop, or test-time augmentation, for a fitted model.
 
     Examples
     --------
@@ -55,31 +52,78 @@ class TransferCellClassifier(BackboneClassifier):
     (2, 8)
     """
 
-    backbone: str = field(default="cellnet_s", kw_only=False)
-    predict_views: int = 1
-
     _parameter_constraints = {
-        **BackboneClassifier._parameter_constraints,
-        "backbone": BACKBONE_CONSTRAINTS["backbone"],
-        "predict_views": [Options(Integral, {1, 2, 4, 8})],
+        **CellClassifier._parameter_constraints,
+        **BACKBONE_CONSTRAINTS,
+        **PREPROCESSING_CONSTRAINTS,
+        "standardize": STANDARDIZE_CONSTRAINT,
     }
 
-    def _make_network(self, statistics):
-        network = super()._make_network(statistics)
-        height, width, _ = self.image_shape_
-        if self.predict_views > 1 and network.frozen:
-            raise ValueError(
-                f"predict_views={self.predict_views} needs images that pass the backbone, but with "
-                "trainable='head' they pass it once, as they are. Set predict_views=1, or train "
-                "more of the backbone."
-            )
-        if self.predict_views == 8 and height != width:
-            raise ValueError(
-                f"predict_views=8 exchanges rows and columns, but the images are {height} x "
-                f"{width} px. Set predict_views=4, or an image_size that is square."
-            )
-        network.predict_views = self.predict_views
-        return network
+    def __init__(
+        self,
+        backbone="cellnet_s",
+        *,
+        weights="default",
+        trainable="all",
+        hidden_layer_sizes=(256,),
+        dropout=0.3,
+        standardize="auto",
+        image_shape=None,
+        image_size=None,
+        crop=1.0,
+        interpolation="bilinear",
+        augment="cells",
+        optimizer="adamw",
+        lr="auto",
+        weight_decay=0.02,
+        lr_schedule="onecycle",
+        batch_size=64,
+        max_epochs=20,
+        loss="cross_entropy",
+        label_smoothing=0.1,
+        class_weight=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        scoring="f1_macro",
+        callbacks=None,
+        warm_start=False,
+        memory=None,
+        device="auto",
+        precision="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.backbone = backbone
+        self.weights = weights
+        self.trainable = trainable
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.dropout = dropout
+        self.standardize = standardize
+        self.image_shape = image_shape
+        self.image_size = image_size
+        self.crop = crop
+        self.interpolation = interpolation
+        self.augment = augment
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.lr_schedule = lr_schedule
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.loss = loss
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.scoring = scoring
+        self.callbacks = callbacks
+        self.warm_start = warm_start
+        self.memory = memory
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+        self.verbose = verbose
 
-    def _each_backbone(self):
-        return [(self.backbone, self.weights, self.trainable)]
+    def _backbones(self):
+        spec = backbone_spec(self.backbone, self.weights, self.trainable, self.standardize)
+        return [spec], [self.weights]

@@ -1,4 +1,4 @@
-"""How good a classifier is, and looking at a dataset, at training, and at cells gone wrong."""
+"""Evaluation: scores with intervals, differential counts, and displays of data and training."""
 
 from skblood.evaluation._cell_grid import CellGridDisplay
 from skblood.evaluation._cell_sample import CellSampleDisplay
@@ -6,8 +6,8 @@ from skblood.evaluation._class_distribution import ClassDistributionDisplay
 from skblood.evaluation._compare import DifferentialComparison, compare_differentials
 from skblood.evaluation._differential import DifferentialCount, differential_count
 from skblood.evaluation._evaluate import evaluate
+from skblood.evaluation._evaluation_report import EvaluationReport
 from skblood.evaluation._history import HistoryDisplay
-from skblood.evaluation._report import EvaluationReport
 
 __all__ = [
     "CellGridDisplay",

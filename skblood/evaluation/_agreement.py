@@ -1,17 +1,18 @@
-"""How well two methods agree: differences, limits of a count, kappa."""
+"""Agreement of two methods: Bland-Altman limits, limits of a count, and Cohen's kappa."""
 
 import numpy as np
-from scipy.special import betaincinv, ndtri, stdtrit
+from scipy.special import ndtri, stdtrit
+from scipy.stats import beta
 from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
 from skblood.evaluation._estimates import Estimate
 
 
 def bland_altman(differences, confidence_level):
-    """Return the bias of one method against another and the limits of agreement.
+    """Return the bias and the limits of agreement (Bland and Altman 1986, 1999).
 
-    The limits hold 95 % of the differences, whatever the confidence level is: that is the level of
-    the intervals of the three (Bland and Altman 1986, 1999).
+    The limits contain 95 % of the differences. `confidence_level` is that of the intervals of bias
+    and limits.
 
     Parameters
     ----------
@@ -22,33 +23,27 @@ def bland_altman(differences, confidence_level):
     -------
     bias, lower, upper : Estimate
     """
-    n, spread = len(differences), differences.std(ddof=1)
+    n, spread, bias = len(differences), differences.std(ddof=1), differences.mean()
     t, z = stdtrit(n - 1, (1 + confidence_level) / 2), ndtri(0.975)
-    bias = differences.mean()
-    error = t * spread * np.sqrt(1 / n)
-    limit_error = t * spread * np.sqrt(1 / n + z**2 / (2 * (n - 1)))
+    margin = t * spread * np.sqrt(1 / n + z**2 / (2 * (n - 1)))
     return (
-        _around(bias, error),
-        _around(bias - z * spread, limit_error),
-        _around(bias + z * spread, limit_error),
+        Estimate.around(bias, t * spread * np.sqrt(1 / n)),
+        Estimate.around(bias - z * spread, margin),
+        Estimate.around(bias + z * spread, margin),
     )
 
 
-def _around(value, error):
-    return Estimate(*map(float, (value, value - error, value + error)))
-
-
 def count_limits(shares, n_cells):
-    """Return the 95 % limits of shares that a reader counted, those of the table of Rümke (1985).
+    """Return the 95 % limits of counted shares, as in the table of Rümke (1985).
 
-    They are the exact ones of the binomial (Clopper and Pearson 1934); the table rounds them
-    outwards to whole percents.
+    These are the exact binomial limits (Clopper and Pearson 1934); the table rounds them outwards
+    to whole percents.
 
     Parameters
     ----------
     shares : array-like of shape (...)
     n_cells : array-like of shape (...)
-        The cells that were counted.
+        Number of cells counted.
 
     Returns
     -------
@@ -57,10 +52,9 @@ def count_limits(shares, n_cells):
     n_cells = np.asarray(n_cells, float)
     hits = np.asarray(shares, float) * n_cells
     others = n_cells - hits
-    # No count has zero as a parameter: 1 takes its place, and the limit is known.
-    low = betaincinv(np.where(hits > 0, hits, 1), others + 1, 0.025)
-    high = betaincinv(hits + 1, np.where(others > 0, others, 1), 0.975)
-    return np.where(hits > 0, low, 0), np.where(others > 0, high, 1)
+    # The beta distribution is undefined (NaN) for no hits or no others.
+    low = np.nan_to_num(beta.ppf(0.025, hits, others + 1), nan=0.0)
+    return low, np.nan_to_num(beta.ppf(0.975, hits + 1, others), nan=1.0)
 
 
 def estimate_kappa(labels_a, labels_b, confidence_level):
@@ -68,13 +62,13 @@ def estimate_kappa(labels_a, labels_b, confidence_level):
 
     Parameters
     ----------
-    labels_a, labels_b : ndarray of shape (n,)
+    labels_a, labels_b : array-like of shape (n,)
     confidence_level : float
 
     Returns
     -------
     kappa : Estimate
-        NaN where both gave one and the same label to all cells.
+        NaN if a single label occurs.
     """
     if len(np.union1d(labels_a, labels_b)) == 1:
         return Estimate(np.nan)
@@ -89,6 +83,7 @@ def estimate_kappa(labels_a, labels_b, confidence_level):
         + (1 - kappa) ** 2 * (mixed.sum() - mixed.trace())
         - (kappa - chance * (1 - kappa)) ** 2
     ) / (n * (1 - chance) ** 2)
-    # Where the two agree on all cells rounding may leave less than nothing.
-    _, low, high = _around(kappa, ndtri((1 + confidence_level) / 2) * np.sqrt(max(variance, 0)))
-    return Estimate(float(kappa), max(low, -1.0), min(high, 1.0))
+    # With full agreement, rounding may make the variance negative.
+    margin = ndtri((1 + confidence_level) / 2) * np.sqrt(max(variance, 0))
+    value, low, high = Estimate.around(kappa, margin)
+    return Estimate(value, max(low, -1.0), min(high, 1.0))

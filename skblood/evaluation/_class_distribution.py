@@ -1,44 +1,45 @@
-"""How many images each class has."""
+"""Number of images of each class."""
 
 import textwrap
 from itertools import cycle
 
 import numpy as np
+import pandas as pd
 
-from skblood.evaluation._labels import check_lengths, count_labels
-from skblood.evaluation._plotting import import_pyplot
+from skblood._labels import as_column, check_lengths, count_labels
+from skblood._plotting import import_pyplot
 
-# The hatches tell the splits apart where the colours do not.
+# Hatches distinguish the splits where colors do not.
 _STYLES = (
     {"color": "#0072b2"},
     {"color": "#e69f00", "hatch": "///"},
     {"color": "#009e73", "hatch": "..."},
     {"color": "#cc79a7", "hatch": "xxx"},
 )
-_NAME_WIDTH = 28  # characters in a line of a class's name
-_BAR, _LINE, _GAP = 0.17, 0.15, 0.1  # inches: a bar, a line of a name, what lies between classes
+_NAME_WIDTH = 28  # characters in a line of a class name
+_BAR, _LINE, _GAP = 0.17, 0.15, 0.1  # inches: a bar, a line of a name, between classes
 
 
 class ClassDistributionDisplay:
-    """Images of each class, in all or in each split.
+    """Bar plot of the number of images of each class, in total or by split.
 
-    Each bar has its count and its share written beside it. Use :meth:`from_labels` to make one.
+    Each bar is labelled with its count and share. Use :meth:`from_labels` to create a display.
 
     Parameters
     ----------
     counts : ndarray of int of shape (n_classes, n_splits)
-        Numbers of images; one column where there are no splits.
+        Numbers of images; one column without splits.
     classes : array-like of shape (n_classes,)
-        The labels.
+        Class labels.
     splits : array-like of str of shape (n_splits,), default=None
         Names of the splits.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
-        The figure, after :meth:`plot`.
+        Figure, after :meth:`plot`.
     ax_ : matplotlib Axes
-        The axes with the bars.
+        Axes with the bars.
 
     See Also
     --------
@@ -71,10 +72,10 @@ class ClassDistributionDisplay:
         y : array-like of shape (n_images,)
             Labels.
         split : array-like of str of shape (n_images,), default=None
-            The split that each image is in, such as "train" or "test". Each gets a bar in each
-            class, in the order in which they first appear; shares are then those in the split.
+            Split of each image, such as "train" or "test". Each split gets a bar in each class, in
+            the order of first appearance; shares are those within the split.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure, as high as the classes need.
+            Axes to draw on; None creates a figure whose height depends on the number of classes.
 
         Returns
         -------
@@ -83,18 +84,20 @@ class ClassDistributionDisplay:
 
         Raises
         ------
+        TypeError
+            If labels of different types cannot be sorted.
         ValueError
-            If `y` is empty or holds labels that cannot be sorted, such as None among str, or the
-            lengths differ.
+            If `y` is empty or has missing labels, or the lengths differ.
         """
         classes, codes, counts = count_labels(y)
         if split is None:
             return cls(counts[:, None], classes).plot(ax=ax)
-        split = np.ravel(split)
+        split = as_column(split, "split")
         check_lengths(y=len(codes), split=len(split))
-        splits = np.array(list(dict.fromkeys(split.tolist())))
-        counts = [np.bincount(codes[split == name], minlength=len(classes)) for name in splits]
-        return cls(np.stack(counts, axis=1), classes, splits).plot(ax=ax)
+        places, splits = pd.factorize(split)
+        counts = np.zeros((len(classes), len(splits)), int)
+        np.add.at(counts, (codes, places), 1)
+        return cls(counts, classes, splits).plot(ax=ax)
 
     def plot(self, *, ax=None):
         """Draw the bars.
@@ -102,7 +105,7 @@ class ClassDistributionDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure, as high as the classes need.
+            Axes to draw on; None creates a figure whose height depends on the number of classes.
 
         Returns
         -------
@@ -120,24 +123,21 @@ class ClassDistributionDisplay:
         if ax is None:
             n_lines = 1 + max(name.count("\n") for name in names)
             row = max(n_splits * _BAR, n_lines * _LINE) + _GAP
-            size = (7, n_classes * row + 0.8)
-            _, ax = plt.subplots(figsize=size, layout="constrained")
+            _, ax = plt.subplots(figsize=(7, n_classes * row + 0.8), layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
 
         positions, height = np.arange(n_classes), 0.8 / n_splits
         totals = self.counts.sum(axis=0)
-        for i, (counts, total, style) in enumerate(
-            zip(self.counts.T, totals, cycle(_STYLES), strict=False)
-        ):
-            where = positions + (i - (n_splits - 1) / 2) * height
+        for i, style in zip(range(n_splits), cycle(_STYLES), strict=False):
+            counts, total = self.counts[:, i], totals[i]
             label = "" if self.splits is None else f"{self.splits[i]} ({total:,})"
-            bars = ax.barh(
-                where, counts, 0.92 * height, label=label, edgecolor="white", linewidth=0, **style
-            )
+            where = positions + (i - (n_splits - 1) / 2) * height
+            style = {"label": label, "edgecolor": "white", "linewidth": 0, **style}
+            bars = ax.barh(where, counts, 0.92 * height, **style)
             texts = [f"{count:,} ({count / total:.1%})" for count in counts]
             ax.bar_label(bars, texts, padding=3, fontsize=8)
         ax.set_yticks(positions, names)
-        # The first class is on top; the largest bar leaves room for its text.
+        # The first class is on top; the longest bar leaves room for its label.
         ax.set(ylim=(n_classes - 0.5, -0.5), xlim=(0, 1.25 * self.counts.max()))
         ax.set_xlabel(f"images ({totals.sum():,})")
         ax.xaxis.get_major_locator().set_params(integer=True)

@@ -1,58 +1,54 @@
-"""Two differential counts of the same slides, compared class by class."""
+"""Comparison of two differential counts of the same slides."""
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from skblood._labels import check_lengths
 from skblood.evaluation._agreement import bland_altman, count_limits, estimate_kappa
-from skblood.evaluation._compare_plot import plot_bland_altman, plot_regression
 from skblood.evaluation._differential import DifferentialCount
-from skblood.evaluation._labels import check_lengths
+from skblood.evaluation._differential_plots import plot_bland_altman, plot_regression
+from skblood.evaluation._estimates import Estimate, tabulate_estimates
+from skblood.evaluation._intervals import check_level
 from skblood.evaluation._regression import deming, passing_bablok
 
 _METHODS = ("passing-bablok", "deming")
 _PLOTS = {"regression": plot_regression, "bland-altman": plot_bland_altman}
 _ESTIMATES = ("slope", "intercept", "bias", "lower_limit", "upper_limit")
-# Jackknife intervals and those of limits of agreement need one point more than a line does.
+# Intervals by the jackknife and of limits of agreement need three points.
 _MIN_SLIDES = 3
 
 
+@dataclass(eq=False, repr=False)
 class DifferentialComparison:
-    """How well two methods of counting agree over the same slides, class by class.
+    """Agreement of two methods of counting over the same slides, class by class.
 
-    Use :func:`skblood.evaluation.compare_differentials` to make one, ``print`` it for a table and
-    :meth:`plot` it. Everything is in shares, 0..1, but for the pictures, which are in percent.
+    Created by :func:`skblood.evaluation.compare_differentials`; ``print`` shows it as a table, and
+    :meth:`plot` draws it. All values are shares in 0..1; the figures show percent.
 
     Parameters
     ----------
     a, b : DifferentialCount
-        The two counts, `b` with the slides and classes of `a` in the same order.
+        The two counts, `b` with the slides and classes in the order of `a`.
     method : {"passing-bablok", "deming"}
-        The regression.
-    lines : list of Line of length n_classes
-        The slope and the intercept of each class.
-    agreement : list of tuple of Estimate of length n_classes
-        The bias and the limits of agreement of each class.
-    within_limits : ndarray of shape (n_classes,)
-        As below.
-    kappa : Estimate or None
-        As below.
-    confidence_level : float
-        That of all intervals.
-
-    Attributes
-    ----------
+        Regression method.
     slope, intercept : list of Estimate of length n_classes
-        Of the line from the shares of `a` to those of `b`. Each has `value`, `low` and `high`.
-        NaN where a class does not vary.
-    bias, lower_limit, upper_limit : list of Estimate of length n_classes
-        The mean of `b` less `a`, and the limits that hold 95 % of these differences.
+        Regression line from the shares of `a` to those of `b`. Each has `value`, `low` and `high`;
+        NaN if the shares of a class do not vary.
+    bias : list of Estimate of length n_classes
+        Mean of `b` minus `a`.
+    lower_limit, upper_limit : list of Estimate of length n_classes
+        Limits of agreement, which contain 95 % of the differences.
     within_limits : ndarray of shape (n_classes,)
-        The share of the slides on which `b` lies within the 95 % limits of the count of `a`.
+        Share of the slides on which `b` lies within the 95 % limits of the count of `a`.
     kappa : Estimate or None
-        Cohen's kappa of the labels of the same cells, if there are any.
+        Cohen's kappa of the labels of the same cells, if these were given.
+    confidence_level : float
+        Confidence level of all intervals.
 
     See Also
     --------
-    compare_differentials : Makes one.
+    compare_differentials : Compare two counts.
 
     Examples
     --------
@@ -67,15 +63,17 @@ class DifferentialComparison:
     array([1., 1.])
     """
 
-    def __init__(self, a, b, method, lines, agreement, within_limits, kappa, confidence_level):
-        self.a, self.b, self.method = a, b, method
-        self.lines, self.agreement = lines, agreement
-        self.slope, self.intercept = (list(each) for each in zip(*lines, strict=True))
-        self.bias, self.lower_limit, self.upper_limit = (
-            list(each) for each in zip(*agreement, strict=True)
-        )
-        self.within_limits, self.kappa = within_limits, kappa
-        self.confidence_level = confidence_level
+    a: DifferentialCount
+    b: DifferentialCount
+    method: str
+    slope: list
+    intercept: list
+    bias: list
+    lower_limit: list
+    upper_limit: list
+    within_limits: np.ndarray
+    kappa: Estimate | None
+    confidence_level: float
 
     def __repr__(self):
         return (
@@ -102,34 +100,26 @@ class DifferentialComparison:
         return "\n".join(lines)
 
     def to_frame(self):
-        """Return a table, one row for each class.
+        """Return a table with one row for each class.
 
         Returns
         -------
         pandas.DataFrame
-            Rows by label; the columns slope, slope_low, slope_high, the same of intercept, bias,
-            lower_limit and upper_limit, and within_limits.
+            With the columns slope, slope_low, slope_high, the same for intercept, bias, lower_limit
+            and upper_limit, and within_limits.
         """
-        import pandas as pd
-
-        columns = {
-            f"{name}{end}": [each[place] for each in getattr(self, name)]
-            for name in _ESTIMATES
-            for place, end in enumerate(("", "_low", "_high"))
-        }
-        index = pd.Index(self.a.classes, name="class")
-        return pd.DataFrame({**columns, "within_limits": self.within_limits}, index=index)
+        estimates = {name: getattr(self, name) for name in _ESTIMATES}
+        return tabulate_estimates(self.a.classes, estimates, within_limits=self.within_limits)
 
     def plot(self, kind="regression"):
-        """Draw a panel for each class, in a new figure.
+        """Draw a panel for each class in a new figure.
 
         Parameters
         ----------
         kind : {"regression", "bland-altman"}, default="regression"
-            "regression" draws the slides, the line with its band, the line of identity, and in
-            grey the 95 % limits of the count of `a` (of its median number of cells).
-            "bland-altman" draws differences over means, with the bias and the limits of
-            agreement, and the intervals of all three.
+            "regression" draws the slides, the line with its band, the identity, and in gray the
+            95 % limits of the count of `a` (for its median number of cells). "bland-altman" draws
+            differences against means, with bias and limits of agreement and their intervals.
 
         Returns
         -------
@@ -140,7 +130,7 @@ class DifferentialComparison:
         ImportError
             If matplotlib is not installed.
         ValueError
-            If there is no such picture.
+            If `kind` is unknown.
         """
         if kind not in _PLOTS:
             raise ValueError(f"`kind` must be one of {list(_PLOTS)}, not {kind!r}.")
@@ -148,20 +138,19 @@ class DifferentialComparison:
 
 
 def compare_differentials(a, b, *, method="passing-bablok", cells=None, confidence_level=0.95):
-    """Compare two methods, or a reader and a model, over the same slides.
+    """Compare two methods of counting, such as a reader and a model, over the same slides.
 
     Parameters
     ----------
     a, b : DifferentialCount
-        The counts of the same slides, by the same classes, in any order; `a` is the reference.
+        Counts of the same slides by the same classes, in any order; `a` is the reference.
     method : {"passing-bablok", "deming"}, default="passing-bablok"
-        The regression. "passing-bablok" asks nothing of the errors, and outliers hardly move it;
-        "deming" takes the errors for normal, and their variances for inverse to the numbers of
-        cells.
+        Regression method. "passing-bablok" makes no assumption about the errors and is robust to
+        outliers; "deming" assumes normal errors with variances inverse to the numbers of cells.
     cells : tuple of two array-like of shape (n_cells,), default=None
-        The labels that `a` and `b` gave to the same cells, for Cohen's kappa.
+        Labels of the same cells by both methods, for Cohen's kappa.
     confidence_level : float in (0, 1), default=0.95
-        That of all intervals.
+        Confidence level of all intervals.
 
     Returns
     -------
@@ -170,28 +159,26 @@ def compare_differentials(a, b, *, method="passing-bablok", cells=None, confiden
     Raises
     ------
     TypeError
-        If `a` or `b` is no DifferentialCount.
+        If `a` or `b` is not a DifferentialCount.
     ValueError
-        If slides or classes are not the same, there are less than three slides, or one of them
-        has no cells.
+        If slides or classes differ, there are fewer than three slides, or a slide has no cells.
 
     See Also
     --------
-    differential_count : Counts predicted labels.
-    DifferentialCount.from_counts : Takes what a reader or an instrument has counted.
+    differential_count : Count predicted labels.
+    DifferentialCount.from_counts : Counts of a reader or an analyzer.
 
     Notes
     -----
-    The regressions are those of [1]_, with its intervals by ranks, and of [2]_, with intervals by
-    the jackknife [3]_. Methods agree if the slope's interval holds 1 and the intercept's holds 0.
-    Of a class that is rare on all slides little can be learned by a line; the bias and the limits
-    of agreement [4]_ tell more. The interval of kappa is that of [5]_.
+    The regressions are those of [1]_, with intervals by ranks, and [2]_, with intervals by the
+    jackknife [3]_. Two methods agree if the interval of the slope contains 1 and that of the
+    intercept contains 0. For a class that is rare on all slides a line is uninformative; use the
+    bias and the limits of agreement [4]_. The interval of kappa is that of [5]_.
 
-    In the manner of CLSI H20-A2 [6]_ the counts of the reference have limits: those within which
-    the true share lies in 95 % of slides, the exact ones of the binomial, which are tabulated in
-    [7]_. They know only of the error of `a`. If `b`, too, is a count of as many cells, no more
-    than 83 % or so of the slides are to be expected within them, and 95 % if it is a count of many
-    more.
+    As in CLSI H20-A2 [6]_, the counts of the reference have limits that contain the true share on
+    95 % of slides: the exact binomial limits, tabulated in [7]_. They account for the error of `a`
+    only. If `b` is a count of as many cells, expect about 83 % of the slides within them, and 95 %
+    if `b` is a count of many more.
 
     References
     ----------
@@ -226,64 +213,51 @@ def compare_differentials(a, b, *, method="passing-bablok", cells=None, confiden
     """
     if method not in _METHODS:
         raise ValueError(f"`method` must be one of {list(_METHODS)}, not {method!r}.")
-    if not 0 < confidence_level < 1:
-        raise ValueError(f"`confidence_level` must be between 0 and 1, not {confidence_level}.")
-    b = _in_the_order_of(a, b)
-    # The variances of two counts of one share are as the numbers of cells are, inversely.
+    check_level(confidence_level)
+    b = _in_order_of(a, b)
+    kappa = None
+    if cells is not None:
+        check_lengths(**{"cells[0]": len(cells[0]), "cells[1]": len(cells[1])})
+        kappa = estimate_kappa(*cells, confidence_level)
+    # The variance of a counted share is inverse to the number of cells.
     ratio = np.mean(1 / b.n_cells) / np.mean(1 / a.n_cells)
-    lines, agreement = [], []
+    estimates = []
     for x, y in zip(a.shares.T, b.shares.T, strict=True):
         if method == "deming":
-            lines.append(deming(x, y, ratio, confidence_level))
+            line = deming(x, y, ratio, confidence_level)
         else:
-            lines.append(passing_bablok(x, y, confidence_level))
-        agreement.append(bland_altman(y - x, confidence_level))
+            line = passing_bablok(x, y, confidence_level)
+        estimates.append((*line, *bland_altman(y - x, confidence_level)))
+    estimates = map(list, zip(*estimates, strict=True))
     low, high = count_limits(a.shares, a.n_cells[:, None])
     within = ((low <= b.shares) & (b.shares <= high)).mean(axis=0)
-    kappa = None if cells is None else _kappa(*cells, confidence_level)
-    return DifferentialComparison(a, b, method, lines, agreement, within, kappa, confidence_level)
+    return DifferentialComparison(a, b, method, *estimates, within, kappa, confidence_level)
 
 
-def _in_the_order_of(a, b):
-    """Return `b` with the slides and the classes of `a`, in their order."""
+def _in_order_of(a, b):
+    """Return `b` with the slides and the classes in the order of `a`."""
     for name, count in {"a": a, "b": b}.items():
         if not isinstance(count, DifferentialCount):
             raise TypeError(
-                f"`{name}` must be a DifferentialCount, not {type(count).__name__}. Make one with "
-                "differential_count, or with DifferentialCount.from_counts."
+                f"`{name}` must be a DifferentialCount, not {type(count).__name__}. Create one by "
+                "differential_count or DifferentialCount.from_counts."
             )
         empty = [group for group, n in zip(count.groups, count.n_cells, strict=True) if n == 0]
         if empty:
             raise ValueError(f"`{name}` has slides without cells: {empty}. Leave them out of both.")
-    order = {}
     for name in ("groups", "classes"):
-        ours, theirs = getattr(a, name), getattr(b, name)
-        if set(ours) != set(theirs):
-            alone = [each for each in [*ours, *theirs] if (each in ours) != (each in theirs)]
+        alone = set(getattr(a, name)) ^ set(getattr(b, name))
+        if alone:
             raise ValueError(
-                f"`a` and `b` must have the same {name}; in one of them only: {alone}. Count both "
-                f"on the same slides, with the same `classes`."
+                f"`a` and `b` must have the same {name}; in one of them only: "
+                f"{sorted(alone, key=str)}. Count both on the same slides with the same `classes`."
             )
-        order[name] = [theirs.index(each) for each in ours]
     if len(a.groups) < _MIN_SLIDES:
         raise ValueError(
-            f"A comparison needs at least {_MIN_SLIDES} slides, got {len(a.groups)}. Say with "
-            "`groups` which slide each cell is from."
+            f"A comparison needs at least {_MIN_SLIDES} slides, got {len(a.groups)}. Give the "
+            "slide of each cell as `groups`."
         )
-    rows, grid = order["groups"], np.ix_(order["groups"], order["classes"])
-    return DifferentialCount(
-        a.classes,
-        a.groups,
-        b.counts[grid],
-        b.n_rejected[rows],
-        b.shares[grid],
-        b.low[grid],
-        b.high[grid],
-        b.corrected,
-        b.confidence_level,
-    )
-
-
-def _kappa(labels_a, labels_b, confidence_level):
-    check_lengths(**{"cells[0]": len(labels_a), "cells[1]": len(labels_b)})
-    return estimate_kappa(labels_a, labels_b, confidence_level)
+    rows = [b.groups.index(group) for group in a.groups]
+    grid = np.ix_(rows, [b.classes.index(label) for label in a.classes])
+    arrays = {name: getattr(b, name)[grid] for name in ("counts", "shares", "low", "high")}
+    return replace(b, groups=a.groups, classes=a.classes, n_rejected=b.n_rejected[rows], **arrays)

@@ -1,76 +1,77 @@
-"""The differential count: the share of each class on a slide, and how sure it is."""
+"""Differential counts: the share of each class on a slide, with confidence intervals."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
+from skblood._labels import check_lengths, resolve_classes
 from skblood.evaluation._differential_correction import correct_counts
 from skblood.evaluation._differential_input import check_confusion, check_counts, count_cells
-from skblood.evaluation._differential_plot import plot_shares
-from skblood.evaluation._intervals import wilson_interval
-from skblood.evaluation._labels import check_lengths
-from skblood.evaluation._report import EvaluationReport
+from skblood.evaluation._differential_plots import plot_shares
+from skblood.evaluation._evaluation_report import EvaluationReport
+from skblood.evaluation._intervals import check_level, wilson_interval
+from skblood.evaluation._scores import divide
 from skblood.inference import draw_seed
 
-# Slides that are printed.
+# Slides shown by print.
 _MAX_PRINTED = 10
 
 
+@dataclass(eq=False, repr=False)
 class DifferentialCount:
-    """The share of each class among the cells of each slide, with intervals.
+    """Shares of the classes among the cells of each slide, with confidence intervals.
 
-    Use :func:`skblood.evaluation.differential_count` or :meth:`from_counts` to make one, and
-    ``print`` it for a table.
+    Created by :func:`skblood.evaluation.differential_count` or :meth:`from_counts`; ``print`` shows
+    it as a table.
 
     Parameters
     ----------
     classes : list of length n_classes
-        The labels.
+        Class labels.
     groups : list of length n_slides
-        The slides or patients.
+        Slides or patients.
     counts : ndarray of int of shape (n_slides, n_classes)
-        Cells by the class that was predicted, the rejected ones left out.
+        Numbers of cells by predicted class, without rejected cells.
     n_rejected : ndarray of int of shape (n_slides,)
-        Cells that were refused a label.
-    shares, low, high : ndarray of shape (n_slides, n_classes)
-        As below.
+        Numbers of rejected cells.
+    shares : ndarray of shape (n_slides, n_classes)
+        Share of each class among the cells that are not rejected, NaN if there are none. Corrected
+        shares are the most likely ones in 0..1.
+    low, high : ndarray of shape (n_slides, n_classes)
+        Ends of the intervals of the shares.
     corrected : bool
         Whether the shares are corrected for confusions.
     confidence_level : float
-        The share of slides whose intervals hold the truth.
+        Confidence level of the intervals.
 
     Attributes
     ----------
-    shares : ndarray of shape (n_slides, n_classes)
-        The share of each class among the cells that were not rejected, NaN where there are none.
-        Corrected, they are the most likely ones in 0..1.
-    low, high : ndarray of shape (n_slides, n_classes)
-        The ends of their intervals.
     n_cells : ndarray of int of shape (n_slides,)
-        Cells that the shares are of.
+        Numbers of cells that are not rejected.
 
     See Also
     --------
-    differential_count : Makes one of predicted labels.
-    compare_differentials : Compares two of the same slides.
+    differential_count : Count predicted labels.
+    compare_differentials : Compare two counts of the same slides.
 
     Notes
     -----
-    The interval of a share as counted is Wilson's [1]_; of the error of differential counts see
+    The interval of an uncorrected share is Wilson's [1]_. For the error of differential counts see
     [2]_ and [3]_.
 
-    The share as counted is off where cells of one class are taken for another. If `rates` are the
-    shares of each class that are taken for each, the expected counts are ``shares @ rates``, which
-    can be solved for the shares [4]_; where the solution would have shares below zero the most
-    likely ones in 0..1 are taken. The rates are measured on a few validation cells, and are not
-    exactly known. Hence both rates and counts are drawn at random, as they may be in view of what
-    was counted (each row of the confusion matrix, and the counts, has a Dirichlet distribution,
-    with the priors of [5]_), each draw is solved, and the interval holds the middle part of the
-    solutions [6]_. Where a model can hardly tell two classes apart the intervals of both are very
-    wide, wider than they need to be, since solutions below zero are among the draws.
+    An uncorrected share is biased if cells of one class are predicted as another. With `rates`, the
+    shares of each class predicted as each class, the expected counts are ``shares @ rates``, which
+    is solved for the shares [4]_; if the solution has negative shares, the most likely ones in 0..1
+    are used. The rates are estimated from few validation cells. Therefore rates and counts are both
+    drawn from their posterior distributions (Dirichlet, with the priors of [5]_ for the rows of the
+    confusion matrix and the counts), each draw is solved, and the interval contains the central
+    part of the solutions [6]_. If a model hardly distinguishes two classes, their intervals are
+    very wide, and wider than necessary, since negative solutions are among the draws.
 
-    This takes the cells of a slide for a random draw of its cells, and the confusions on the slide
-    for those of the validation cells: of another laboratory, another stain or a rejection at
-    another threshold they are not. Rejected cells are no random draw either; where a class is
-    rejected more often than others its share among the rest is too low, so look at both.
+    The method assumes that the cells are a random sample of the slide, and that the confusions on
+    the slide are those of the validation cells. This does not hold for another laboratory, another
+    stain, or another rejection threshold. Rejected cells are not a random sample either: the share
+    of a class that is rejected more often than others is too low, so check both.
 
     References
     ----------
@@ -109,13 +110,15 @@ class DifferentialCount:
       neutrophil      50  0.526 [0.427, 0.624]
     """
 
-    def __init__(
-        self, classes, groups, counts, n_rejected, shares, low, high, corrected, confidence_level
-    ):
-        self.classes, self.groups = classes, groups
-        self.counts, self.n_rejected = counts, n_rejected
-        self.shares, self.low, self.high = shares, low, high
-        self.corrected, self.confidence_level = corrected, confidence_level
+    classes: list
+    groups: list
+    counts: np.ndarray
+    n_rejected: np.ndarray
+    shares: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    corrected: bool
+    confidence_level: float
 
     @classmethod
     def from_counts(
@@ -129,20 +132,20 @@ class DifferentialCount:
         confidence_level=0.95,
         random_state=0,
     ):
-        """Take cells that are counted already, by a reader or an instrument.
+        """Create a differential count from numbers of cells, e.g. of a reader or an analyzer.
 
         Parameters
         ----------
         counts : array-like of int of shape (n_slides, n_classes)
-            Cells of each class, the rejected ones left out.
+            Numbers of cells of each class, without rejected cells.
         classes : array-like of shape (n_classes,)
-            The labels.
+            Class labels.
         groups : array-like of shape (n_slides,), default=None
-            The slides or patients. None numbers them.
+            Slides or patients. None numbers them.
         n_rejected : array-like of int of shape (n_slides,), default=None
-            Cells that were refused a label.
+            Numbers of rejected cells. None means 0.
         confusion, confidence_level, random_state
-            As :func:`differential_count` takes them.
+            As in :func:`differential_count`.
 
         Returns
         -------
@@ -151,35 +154,31 @@ class DifferentialCount:
         Raises
         ------
         ValueError
-            If lengths differ, a slide or class is there twice, or anything but counts is given.
+            If lengths differ, a slide or class is given twice, or `counts` does not hold counts.
         """
-        if not 0 < confidence_level < 1:
-            raise ValueError(f"`confidence_level` must be between 0 and 1, not {confidence_level}.")
-        classes = list(np.asarray(classes).tolist())
+        check_level(confidence_level)
+        classes = resolve_classes(classes)
         counts = check_counts(counts, "counts", (None, len(classes)))
-        groups = list(range(len(counts))) if groups is None else list(np.asarray(groups).tolist())
+        groups = list(range(len(counts))) if groups is None else np.asarray(groups).tolist()
+        check_lengths(counts=len(counts), groups=len(groups))
+        if len(set(groups)) < len(groups):
+            raise ValueError(f"`groups` must be different slides, got {groups}.")
         n_rejected = [0] * len(counts) if n_rejected is None else n_rejected
         n_rejected = check_counts(n_rejected, "n_rejected", (len(counts),))
-        check_lengths(counts=len(counts), groups=len(groups))
-        for name, labels in {"classes": classes, "groups": groups}.items():
-            if len(set(labels)) < len(labels):
-                raise ValueError(f"`{name}` must be different labels, got {labels}.")
         if confusion is None:
-            totals = counts.sum(axis=1, keepdims=True)
-            shares = np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
+            totals = np.broadcast_to(counts.sum(axis=1, keepdims=True), counts.shape)
+            shares = divide(counts, totals, np.nan)
             low, high = wilson_interval(counts, totals, confidence_level)
         else:
             rng = np.random.default_rng(draw_seed(random_state))
             confusion = check_confusion(confusion, classes)
             shares, low, high = correct_counts(counts, confusion, confidence_level, rng)
-        corrected = confusion is not None
-        return cls(
-            classes, groups, counts, n_rejected, shares, low, high, corrected, confidence_level
-        )
+        intervals = (shares, low, high, confusion is not None, confidence_level)
+        return cls(classes, groups, counts, n_rejected, *intervals)
 
     @property
     def n_cells(self):
-        """Cells of each slide that the shares are of."""
+        """Numbers of cells of each slide that are not rejected."""
         return self.counts.sum(axis=1)
 
     def __repr__(self):
@@ -199,13 +198,10 @@ class DifferentialCount:
         for i, group in enumerate(self.groups[:_MAX_PRINTED]):
             rejected = f", and {self.n_rejected[i]:,} rejected" if self.n_rejected[i] else ""
             lines += ["", f"{group}: {_number(self.n_cells[i], 'cell')}{rejected}"]
+            columns = self.classes, self.counts[i], self.shares[i], self.low[i], self.high[i]
             lines += [
                 f"  {label!s:{width}}  {count:6,}  {share:.3f} [{low:.3f}, {high:.3f}]"
-                for label, count, share, low, high in zip(
-                    self.classes,
-                    *(values[i] for values in (self.counts, self.shares, self.low, self.high)),
-                    strict=True,
-                )
+                for label, count, share, low, high in zip(*columns, strict=True)
             ]
         more = len(self.groups) - _MAX_PRINTED
         if more > 0:
@@ -213,7 +209,7 @@ class DifferentialCount:
         return "\n".join(lines)
 
     def to_frame(self):
-        """Return a table, one row for each class on each slide.
+        """Return a table with one row for each class on each slide.
 
         Returns
         -------
@@ -224,26 +220,24 @@ class DifferentialCount:
         import pandas as pd
 
         n_slides, n_classes = self.counts.shape
+        values = {"count": self.counts, "share": self.shares, "low": self.low, "high": self.high}
         return pd.DataFrame(
             {
                 "group": np.repeat(self.groups, n_classes),
                 "class": np.tile(self.classes, n_slides),
-                "count": self.counts.ravel(),
-                "share": self.shares.ravel(),
-                "low": self.low.ravel(),
-                "high": self.high.ravel(),
+                **{name: array.ravel() for name, array in values.items()},
                 "n_cells": np.repeat(self.n_cells, n_classes),
                 "n_rejected": np.repeat(self.n_rejected, n_classes),
             }
         )
 
     def plot(self, *, ax=None):
-        """Draw the shares and their intervals, slide by slide in each class.
+        """Draw the shares and their intervals by class and slide.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure, as high as the slides need.
+            Axes to draw on; None creates a figure whose height depends on the number of slides.
 
         Returns
         -------
@@ -271,29 +265,29 @@ def differential_count(
     confidence_level=0.95,
     random_state=0,
 ):
-    """Count the cells of each class, slide by slide, with intervals.
+    """Count the cells of each class on each slide, with confidence intervals.
 
     Parameters
     ----------
     y_pred : array-like of shape (n_cells,)
-        The predicted label of each cell.
+        Predicted labels.
     groups : array-like of shape (n_cells,), default=None
-        The slide or patient of each cell. None is one slide, "all".
+        Slide or patient of each cell. None means one slide, "all".
     classes : array-like of shape (n_classes,), default=None
-        All labels of the model, also those that no cell has. None takes those of `confusion`, if
-        it is a report, else the labels that occur, sorted.
+        All class labels of the model, also those that no cell has. None takes those of
+        `confusion`, if it is a report, or else the labels that occur, sorted.
     rejected : array-like of bool of shape (n_cells,), default=None
-        The cells that were refused a label. They are counted apart, and their labels are not
-        read; shares are those among the other cells.
+        Which cells are rejected. They are counted apart and their labels are not read; shares are
+        those among the other cells.
     confusion : EvaluationReport or array-like of shape (n_classes, n_classes), default=None
-        How the model does on validation cells of the same laboratory, rejected ones left out:
-        its evaluation, or the numbers of cells of each class (row) by the class that was
-        predicted (column), in the order of `classes`. The shares are then corrected for it. None
-        leaves them as they are counted.
+        Evaluation of the model on validation cells of the same laboratory, without rejected ones,
+        or the confusion matrix: numbers of cells by true class (row) and predicted class (column)
+        in the order of `classes`. The shares are corrected for these confusions. None does not
+        correct them.
     confidence_level : float in (0, 1), default=0.95
-        The share of slides whose intervals hold the truth.
+        Confidence level of the intervals.
     random_state : int, RandomState instance or None, default=0
-        Seeds the draws that corrected intervals come of.
+        Seed of the draws for corrected intervals.
 
     Returns
     -------
@@ -302,13 +296,14 @@ def differential_count(
     Raises
     ------
     ValueError
-        If lengths differ, nothing is given, a label is not among `classes`, or `confusion` does
-        not hold counts for them.
+        If lengths differ, there are no labels, a label is not among `classes`, groups are missing,
+        or `confusion` does not hold counts of these classes.
 
     See Also
     --------
-    DifferentialCount.from_counts : The same for cells that are counted already.
-    compare_differentials : Two such counts of the same slides.
+    DifferentialCount.from_counts : The same for numbers of cells.
+    compare_differentials : Compare two counts of the same slides.
+    skblood.uncertainty.RejectOption : Reject cells of low confidence.
 
     Examples
     --------
@@ -322,8 +317,8 @@ def differential_count(
       monocyte         3  0.030 [0.010, 0.085]
       neutrophil      60  0.600 [0.502, 0.691]
 
-    In validation 30 of 100 monocytes were taken for lymphocytes: there are more monocytes on the
-    slide than it seems, and how many is less sure than it seems.
+    In validation, 30 of 100 monocytes were predicted as lymphocytes. The corrected share of
+    monocytes is higher:
 
     >>> confusion = [[400, 0, 0], [30, 70, 0], [0, 0, 500]]
     >>> corrected = differential_count(y_pred, confusion=confusion)

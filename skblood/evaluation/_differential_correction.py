@@ -1,23 +1,23 @@
-"""Shares of the classes among cells whose labels are sometimes wrong."""
+"""Correction of class shares for known confusions."""
 
 import numpy as np
 
-# Draws that the ends of an interval are quantiles of.
+# Draws that the intervals are quantiles of.
 _N_DRAWS = 2000
-# The most likely shares are found when none moves by more in a step.
+# The iteration stops when no share changes by more.
 _TOLERANCE = 1e-6
 _MAX_STEPS = 2000
 
 
 def correct_counts(counts, confusion, confidence_level, rng):
-    """Return the shares of the classes, corrected for confusions, and their intervals.
+    """Return class shares corrected for confusions, and their intervals.
 
     Parameters
     ----------
     counts : ndarray of int of shape (n_slides, n_classes)
-        Cells of each slide by the class that was predicted.
+        Cells of each slide by predicted class.
     confusion : ndarray of int of shape (n_classes, n_classes)
-        Validation cells of each class (row) by the class that was predicted (column).
+        Validation cells by true class (row) and predicted class (column).
     confidence_level : float
     rng : numpy.random.Generator
 
@@ -26,8 +26,8 @@ def correct_counts(counts, confusion, confidence_level, rng):
     shares, low, high : ndarray of shape (n_slides, n_classes)
         NaN for a slide without cells.
     """
-    # One cell is added to each row, in equal parts: of a confusion that was never seen it is not
-    # known that it never happens (the prior of Berger et al. 2015).
+    # The prior of Berger et al. (2015) adds one cell to each row, in equal parts: a confusion that
+    # was not observed may still happen.
     confusion = confusion + 1 / len(confusion)
     rates = rng.standard_gamma(confusion, size=(_N_DRAWS, *confusion.shape))
     inverses = np.linalg.inv(rates / rates.sum(axis=2, keepdims=True))
@@ -38,13 +38,13 @@ def correct_counts(counts, confusion, confidence_level, rng):
         shares = _most_likely(counts[slide], mean_rates)
         draws = _draw_shares(counts[slide], inverses, rng)
         low, high = np.clip(np.quantile(draws, levels, axis=0), 0, 1)
-        # Where one class is held at zero the others give way, at times out of their intervals.
+        # If a share is held at zero, the others may leave their intervals.
         found[:, slide] = shares, np.minimum(low, shares), np.maximum(high, shares)
     return tuple(found)
 
 
 def _most_likely(counts, rates):
-    """Return the shares in 0..1 that make counts most likely (EM; Dempster et al. 1977)."""
+    """Return the maximum likelihood shares in 0..1 by EM (Dempster et al. 1977)."""
     shares = np.full(len(counts), 1 / len(counts))
     for _ in range(_MAX_STEPS):
         before = shares
@@ -55,17 +55,17 @@ def _most_likely(counts, rates):
 
 
 def _draw_shares(counts, inverses, rng):
-    """Return shares that counts and rates of confusion may come of, ``(n_draws, n_classes)``.
+    """Return draws of the true shares, shape (n_draws, n_classes).
 
-    Drawn are the shares of the predictions, each with the prior of Jeffreys: half a cell for the
-    class itself, and half a cell for all others. A matrix of rates maps the true shares to them,
-    and its inverse maps them back, at times to values below 0. Those stay: were each draw put
-    right, the share of a class that is not there would always come out too high.
+    The shares of the predictions are drawn, each with the prior of Jeffreys: half a cell for the
+    class itself and half a cell for all others. The inverse of the rates of confusion maps them to
+    true shares, some of which are below 0. These are kept: clipping each draw would bias the shares
+    of rare classes upwards.
     """
     n_draws, n_classes = inverses.shape[:2]
     part = 0.5 / max(n_classes - 1, 1)
     cells = rng.standard_gamma(counts + part, size=(n_draws, n_classes))
-    # What a class has more of when it is the one in question than when it is one of the others.
+    # Further prior of a class for its own interval, compared with its part as one of the others.
     more = rng.standard_gamma(0.5 - part, size=(n_draws, n_classes))
     own = inverses.diagonal(axis1=1, axis2=2)
     sums = np.einsum("sj,sjk->sk", cells, inverses) + more * own

@@ -1,35 +1,36 @@
-"""The evaluation of a fitted classifier."""
+"""Evaluation of a fitted classifier."""
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.pipeline import Pipeline
+from sklearn.calibration import CalibratedClassifierCV
 
+from skblood._labels import encode_labels
+from skblood._sklearn import unwrap_model
 from skblood.estimators import CellClassifier
-from skblood.evaluation._report import EvaluationReport
-from skblood.evaluation._report_input import code_labels, resolve_classes
+from skblood.evaluation._evaluation_report import EvaluationReport
 
 
 def evaluate(model, X, y, *, groups=None, n_resamples=2000, confidence_level=0.95, random_state=0):
-    """Score a fitted classifier on images that it has not seen.
+    """Evaluate a fitted classifier on test images.
 
     Parameters
     ----------
     model : fitted classifier
-        One of skblood or scikit-learn, or a Pipeline or search of them.
-    X : array-like or sequence
-        Images, in any form that the model takes.
+        Of skblood or scikit-learn, or a Pipeline or search of these.
+    X : array-like or sequence of n_images
+        Test images, not used in training, in any form that the model takes. They are read once.
     y : array-like of shape (n_images,)
-        Their labels. Not all classes need to occur.
+        Labels. Not all classes need to occur.
     groups : array-like of shape (n_images,), default=None
-        The slide or patient of each image. Images of one are alike, so that there is less to be
-        learned from them than from as many others; intervals then come of drawing whole groups,
-        and hold for other slides or patients.
+        Patient or slide of each image. Images of one group are alike and tell less than
+        independent ones; with groups, intervals come from resampling whole groups, and hold for
+        new patients or slides.
     n_resamples : int, default=2000
-        Resamples of the test set.
+        Number of bootstrap resamples.
     confidence_level : float in (0, 1), default=0.95
-        The share of test sets whose intervals hold the truth.
+        Confidence level of the intervals.
     random_state : int, RandomState instance or None, default=0
-        Seeds the resampling.
+        Seed of the resampling.
 
     Returns
     -------
@@ -38,13 +39,13 @@ def evaluate(model, X, y, *, groups=None, n_resamples=2000, confidence_level=0.9
     Raises
     ------
     TypeError
-        If `model` is no classifier.
+        If `model` is not a classifier.
     ValueError
         If `y` holds labels that the model does not know, or lengths differ.
 
     See Also
     --------
-    EvaluationReport.from_predictions : The same for predictions that are there already.
+    EvaluationReport.from_predictions : Report from existing predictions.
 
     Examples
     --------
@@ -62,14 +63,12 @@ def evaluate(model, X, y, *, groups=None, n_resamples=2000, confidence_level=0.9
     """
     if not (hasattr(model, "__sklearn_tags__") and is_classifier(model)):
         raise TypeError(
-            f"{type(model).__name__} is no classifier. Give a fitted classifier, or a Pipeline "
+            f"{type(model).__name__} is not a classifier. Give a fitted classifier, or a Pipeline "
             "that ends in one."
         )
     classes = getattr(model, "classes_", None)
     if classes is not None:
-        code_labels(
-            y, resolve_classes(y, y, classes), "y"
-        )  # before the prediction, which may take long
+        encode_labels(y, classes)  # raises before the prediction, which may take long
     y_pred, y_proba = _predict(model, X)
     return EvaluationReport.from_predictions(
         y,
@@ -84,11 +83,12 @@ def evaluate(model, X, y, *, groups=None, n_resamples=2000, confidence_level=0.9
 
 
 def _predict(model, X):
+    """Return labels and, if the model has them, probabilities; steps before the last run once."""
+    model, X = unwrap_model(model, X)
     if not hasattr(model, "predict_proba"):
         return model.predict(X), None
     y_proba = model.predict_proba(X)
-    last = model[-1] if isinstance(model, Pipeline) else model
-    if isinstance(last, CellClassifier):
-        # Its labels are the most probable ones: no need for a second pass over the images.
-        return model.classes_[np.argmax(y_proba, axis=1)], y_proba
+    if isinstance(model, CellClassifier | CalibratedClassifierCV):
+        # These predict the most probable class: no second pass over the images is needed.
+        return np.asarray(model.classes_)[np.argmax(y_proba, axis=1)], y_proba
     return model.predict(X), y_proba

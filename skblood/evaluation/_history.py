@@ -1,26 +1,25 @@
 """Learning curves of a fitted classifier."""
 
 import numpy as np
+import pandas as pd
 
-from skblood.evaluation._plotting import import_pyplot
+from skblood._plotting import import_pyplot
 
-# Blue and orange can be told apart with every common form of colour blindness; the markers differ
-# as well.
+# Blue and orange differ for every common form of color blindness, and so do the markers.
 _TRAIN = {"color": "#0072b2", "marker": "o", "markersize": 3}
 _VALID = {"color": "#d55e00", "marker": "s", "markersize": 3}
-_LOSSES = ("train_loss", "valid_loss")
-_NO_SCORE = ("_best", "_batch_count")  # skorch's own notes beside the figures
+_NO_SCORE = ("_best", "_batch_count")  # entries that skorch adds to the history
 
 
 class HistoryDisplay:
-    """Losses and scores of each epoch of training.
+    """Losses and scores by epoch of training.
 
-    Use :meth:`from_estimator` to make one.
+    Use :meth:`from_estimator` to create a display.
 
     Parameters
     ----------
     epochs : array-like of int of shape (n_epochs,)
-        Numbers of the epochs, from 1.
+        Epochs, counted from 1.
     train_loss : array-like of float of shape (n_epochs,)
         Mean loss on the training images.
     valid_loss : array-like of float of shape (n_epochs,), default=None
@@ -33,9 +32,9 @@ class HistoryDisplay:
     Attributes
     ----------
     figure_ : matplotlib Figure
-        The figure, after :meth:`plot`.
+        Figure, after :meth:`plot`.
     axes_ : ndarray of matplotlib Axes of shape (1,) or (2,)
-        The axes of the losses and, if there are scores, of the scores.
+        Axes of the losses and, if there are scores, of the scores.
 
     See Also
     --------
@@ -65,11 +64,10 @@ class HistoryDisplay:
         Parameters
         ----------
         estimator : fitted classifier of skblood
-            Has the attribute ``history_``. Of a search give ``search.best_estimator_``, of a
-            pipeline its last step, ``pipeline[-1]``.
+            Has the attribute ``history_``. For a search give ``search.best_estimator_``, for a
+            Pipeline its last step, ``pipeline[-1]``.
         ax : matplotlib Axes or sequence of two, default=None
-            Where to draw the losses and the scores. With a single one the scores are left out;
-            None makes a new figure.
+            Axes for losses and scores. A single one shows the losses only; None creates a figure.
 
         Returns
         -------
@@ -81,24 +79,26 @@ class HistoryDisplay:
         TypeError
             If `estimator` has no ``history_``.
         ValueError
-            If the history holds no epoch.
+            If the history has no epochs.
         """
         history = getattr(estimator, "history_", None)
         if history is None:
             raise TypeError(
                 f"{type(estimator).__name__} has no `history_`. Give a fitted classifier of "
-                "skblood: of a search its `best_estimator_`, of a pipeline its last step."
+                "skblood: of a search its `best_estimator_`, of a Pipeline its last step."
             )
         if len(history) == 0:
-            raise ValueError("`history_` holds no epoch: nothing was trained, nothing to draw.")
-        # Without early stopping the last epoch is kept, which says nothing about its being best.
+            raise ValueError("`history_` has no epochs: nothing was trained.")
+        # Without early stopping the last epoch is kept, which need not be the best.
         stopped_early = getattr(estimator, "early_stopping", False)
-        names = sorted({key for row in history for key in row if _is_score(key)})
+        # Epochs without an entry, e.g. without validation, get NaN.
+        table = pd.DataFrame(list(history))
+        figures = {name: table[name].to_numpy(float) for name in filter(_is_figure, sorted(table))}
         return cls(
-            np.array([row["epoch"] for row in history]),
-            _column(history, "train_loss"),
-            valid_loss=_column(history, "valid_loss"),
-            scores={name: _column(history, name) for name in names},
+            table["epoch"].to_numpy(),
+            figures.pop("train_loss"),
+            valid_loss=figures.pop("valid_loss", None),
+            scores=figures,
             best_epoch=estimator.best_epoch_ if stopped_early else None,
         ).plot(ax=ax)
 
@@ -108,8 +108,7 @@ class HistoryDisplay:
         Parameters
         ----------
         ax : matplotlib Axes or sequence of two, default=None
-            Where to draw the losses and the scores. With a single one the scores are left out;
-            None makes a new figure.
+            Axes for losses and scores. A single one shows the losses only; None creates a figure.
 
         Returns
         -------
@@ -127,23 +126,21 @@ class HistoryDisplay:
             _, ax = plt.subplots(1, n_panels, figsize=(5 * n_panels, 3.8), layout="constrained")
         self.axes_ = np.ravel(ax)
         self.figure_ = self.axes_[0].figure
-
-        self._draw(self.axes_[0], "training", self.train_loss, _TRAIN)
+        losses = {"training": (self.train_loss, _TRAIN)}
         if self.valid_loss is not None:
-            self._draw(self.axes_[0], "validation", self.valid_loss, _VALID)
-        self._finish(self.axes_[0], "loss")
+            losses["validation"] = (self.valid_loss, _VALID)
+        self._draw(self.axes_[0], losses, "loss")
         if self.scores and len(self.axes_) > 1:
+            scores = {}
             for name, values in self.scores.items():
                 where, _, score = name.partition("_")
-                style = _TRAIN if where == "train" else _VALID
-                self._draw(self.axes_[1], f"{score} ({where})", values, style)
-            self._finish(self.axes_[1], "score")
+                scores[f"{score} ({where})"] = (values, _TRAIN if where == "train" else _VALID)
+            self._draw(self.axes_[1], scores, "score")
         return self
 
-    def _draw(self, ax, label, values, style):
-        ax.plot(self.epochs, values, label=label, **style)
-
-    def _finish(self, ax, ylabel):
+    def _draw(self, ax, curves, ylabel):
+        for label, (values, style) in curves.items():
+            ax.plot(self.epochs, values, label=label, **style)
         if self.best_epoch is not None:
             label = f"best epoch ({self.best_epoch})"
             ax.axvline(self.best_epoch, color="0.4", linestyle="--", linewidth=1, label=label)
@@ -152,13 +149,5 @@ class HistoryDisplay:
         ax.legend()
 
 
-def _is_score(key):
-    is_figure = key.startswith(("train_", "valid_")) and not key.endswith(_NO_SCORE)
-    return is_figure and key not in _LOSSES
-
-
-def _column(history, key):
-    """Return the values of `key`, NaN in epochs without it, or None if no epoch has it."""
-    if not any(key in row for row in history):
-        return None
-    return np.array([row.get(key, np.nan) for row in history], dtype=float)
+def _is_figure(key):
+    return key.startswith(("train_", "valid_")) and not key.endswith(_NO_SCORE)

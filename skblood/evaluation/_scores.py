@@ -1,25 +1,23 @@
-"""Scores of classification from counts, for many sets of counts at once."""
+"""Classification scores from counts, vectorized over many sets of counts."""
 
 import numpy as np
 
-# Equal parts of 0..1 that probabilities are sorted into; 15 as in Guo et al. 2017.
-_N_BINS = 15
 
-
-def class_scores(hits, true, predicted, undefined=0.0):
-    """Return the scores of each class.
+def class_scores(sums, undefined=0.0):
+    """Return precision, recall and F1 of each class.
 
     Parameters
     ----------
-    hits, true, predicted : ndarray of shape (..., n_classes)
-        Images of each class that are predicted to be, that are, that are predicted.
+    sums : ndarray of shape (..., 3 * n_classes)
+        Numbers of images of each class: predicted correctly, in truth, and predicted.
     undefined : float, default=0.0
-        What takes the place of a division by zero, as scikit-learn's `zero_division`.
+        Replaces a division by zero, like `zero_division` of scikit-learn.
 
     Returns
     -------
     dict of str to ndarray of shape (..., n_classes)
     """
+    hits, true, predicted = np.split(sums, 3, axis=-1)
     return {
         "precision": divide(hits, predicted, undefined),
         "recall": divide(hits, true, undefined),
@@ -27,22 +25,23 @@ def class_scores(hits, true, predicted, undefined=0.0):
     }
 
 
-def overall_scores(hits, true, predicted):
-    """Return the scores of all classes together, as `sklearn.metrics` defines them.
+def overall_scores(sums):
+    """Return the scores over all classes, as `sklearn.metrics` defines them.
 
-    A class without image does not count in the balanced accuracy; one that is not predicted
-    either, not in the mean F1. Where there is no image at all, they are NaN.
+    The balanced accuracy leaves out classes without images, and the macro F1 those that are not
+    predicted either. Without any image, scores are NaN.
 
     Parameters
     ----------
-    hits, true, predicted : ndarray of shape (..., n_classes)
+    sums : ndarray of shape (..., 3 * n_classes)
         As in `class_scores`.
 
     Returns
     -------
     dict of str to ndarray of shape (...)
     """
-    each = class_scores(hits, true, predicted)
+    each = class_scores(sums)
+    hits, true, predicted = np.split(sums, 3, axis=-1)
     n, n_hits = true.sum(-1), hits.sum(-1)
     covariance = n_hits * n - (true * predicted).sum(-1)
     spread = (n**2 - (true**2).sum(-1)) * (n**2 - (predicted**2).sum(-1))
@@ -76,18 +75,6 @@ def image_losses(codes, probabilities):
         "log_loss": -np.log(clipped),
         "brier_score_loss": distances / 2 if n_classes == 2 else distances,
     }
-
-
-def calibration_error(codes, probabilities):
-    """Return the expected calibration error (Guo et al. 2017).
-
-    Images are sorted by the probability of their most probable class into bins; the error is the
-    mean distance between that probability and the share of them for which the class is right.
-    """
-    confidences = probabilities.max(axis=1)
-    gaps = confidences - (probabilities.argmax(axis=1) == codes)
-    bins = np.minimum((confidences * _N_BINS).astype(int), _N_BINS - 1)
-    return np.abs(np.bincount(bins, weights=gaps)).sum() / len(codes)
 
 
 def divide(a, b, undefined=0.0):

@@ -1,7 +1,7 @@
-"""The image layer: from what the user has to one uint8 array of shape (n, h, w, c).
+"""Image input: from what the user has to one uint8 array of shape (n, h, w, c).
 
-X is a table of numbers or not, which :func:`is_table` says. Tables are validated by scikit-learn
-and folded by :func:`fold_rows`; all else is read by :func:`read_images`.
+:func:`is_table` tells tables of numbers from images. Tables are validated by scikit-learn and
+converted by :func:`unflatten_rows`; images are read by :func:`read_images`.
 """
 
 from ._cell_images import CellImages
@@ -12,31 +12,8 @@ from ._files import file_key
 from ._forms import holds_arrays, is_table
 from ._pixels import as_uint8, to_numpy
 from ._quiet import quiet
-from ._read import list_unreadable, map_images, read_images
+from ._read import list_unreadable, map_images, read_crops, read_images
+from ._reader import ImageReader, Layout
 from ._resize import INTERPOLATIONS, resize_batch, resize_images
-from ._rows import fold_rows, resolve_fold
 from ._table import read_table
-
-__all__ = [
-    "CROP_RANGE",
-    "INTERPOLATIONS",
-    "CellImages",
-    "as_uint8",
-    "check_crop",
-    "content_keys",
-    "convert_channels",
-    "crop_places",
-    "file_key",
-    "fold_rows",
-    "holds_arrays",
-    "is_table",
-    "list_unreadable",
-    "map_images",
-    "quiet",
-    "read_images",
-    "read_table",
-    "resize_batch",
-    "resize_images",
-    "resolve_fold",
-    "to_numpy",
-]
+from ._unflatten import resolve_row_shape, unflatten_rows

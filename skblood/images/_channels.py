@@ -1,8 +1,8 @@
-"""Channels of uint8 images: gray, colour, and transparency on white."""
+"""Conversion of uint8 images to gray or RGB, with transparency on white."""
 
 import numpy as np
 
-# Pixels that are computed at a time: the sums need four times the memory of the images.
+# Pixels converted at a time: the sums need four times the memory of the images.
 _CHUNK = 2**20
 
 # The weights of Pillow's "L", ITU-R 601-2 luma, in 1/65536.
@@ -16,20 +16,20 @@ def check_channels(channels):
 
 
 def convert_channels(images, channels=None):
-    """Give uint8 images the channels that are asked for.
+    """Convert uint8 images to gray or RGB.
 
     Parameters
     ----------
     images : ndarray of shape (..., c), dtype uint8
-        c is 1 (gray), 3 (RGB) or 4 (RGBA). It is not changed.
+        c is 1 (gray), 3 (RGB) or 4 (RGBA). Not changed.
     channels : {None, 1, 3}, default=None
-        1 turns colour into gray by the luma of Pillow's "L" (ITU-R 601-2), 3 repeats gray, None
-        keeps either. RGBA is laid on white in each case.
+        1 converts RGB to gray by the luma of Pillow's "L" (ITU-R 601-2), 3 repeats gray, None keeps
+        both. RGBA is blended with white in each case.
 
     Returns
     -------
     ndarray of shape (..., channels), dtype uint8
-        ``images`` itself where there is nothing to do.
+        ``images`` itself if there is nothing to do.
 
     Raises
     ------
@@ -63,9 +63,9 @@ def _by_pixel(convert, images, channels):
 
 
 def _on_white(rgba):
-    colour, alpha = rgba[..., :3].astype(np.uint16), rgba[..., 3:].astype(np.uint16)
+    color, alpha = rgba[..., :3].astype(np.uint16), rgba[..., 3:].astype(np.uint16)
     # 255 * 255 + 127 still fits uint16.
-    return (colour * alpha + 255 * (255 - alpha) + 127) // 255
+    return (color * alpha + 255 * (255 - alpha) + 127) // 255
 
 
 def _luma(rgb):

@@ -1,4 +1,4 @@
-"""What an image holds, as a short key: the same for copies, wherever they come from."""
+"""Content keys: hashes by which copies of an image are found."""
 
 import hashlib
 
@@ -6,12 +6,12 @@ import numpy as np
 
 
 def content_keys(images):
-    """Hash each image's bytes.
+    """Hash the bytes of each image.
 
     Returns
     -------
     keys : ndarray of shape (n, 2), dtype uint64
-        128 bits for each image; the same for identical images only.
+        128 bits for each image, equal for identical images only.
     """
     digests = b"".join(
         hashlib.blake2b(np.ascontiguousarray(image), digest_size=16).digest() for image in images

@@ -1,4 +1,4 @@
-"""Image files and PIL images to uint8 arrays, and the list of those that cannot be read."""
+"""Decoding of image files and PIL images, and the reasons why some cannot be read."""
 
 import hashlib
 import os
@@ -15,8 +15,8 @@ from ._channels import convert_channels
 from ._pixels import as_uint8
 from ._quiet import quiet
 
-# 16-bit gray, in Pillow's modes; "I" holds 32 bits, but its files hold 16.
-_DEEP_GRAY = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+# Pillow's modes of 16-bit gray; "I" holds 32 bits, but the files hold 16.
+_GRAY_16_BITS = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 
 # To be raised when this package decodes the same file to other pixels.
 _VERSION = 1
@@ -25,63 +25,84 @@ _VERSION = 1
 _MAX_THREADS = 16
 
 
-def read_files(paths, finish, channels, store=None, settings=()):
+def read_files(paths, finish, channels):
     """Read image files with several threads, keeping their order.
 
     Parameters
     ----------
     paths : sequence of str or PathLike
     finish : callable
-        Applied to each uint8 image (h, w, c) in its thread, so that a large one can be made small
-        before the next is read.
+        Applied to each uint8 image (h, w, c) in its thread, so that a large image is reduced
+        before the next one is read.
     channels : {1, 3}
-    store : skblood.FeatureStore, default=None
-        Where what `finish` makes of a file's content is looked up before, and kept.
-    settings : tuple
-        What that depends on, besides this package.
 
     Returns
     -------
-    images : list
-        The results of ``finish``; None for what cannot be read.
+    results : list
+        The results of ``finish``; None for files that cannot be read.
     reasons : dict of int to str
-        Position -> why it cannot be read.
+        Position -> why the file cannot be read.
     """
-    if store is None:
-        return _try_all(lambda path: finish(_read_file(path, channels)), paths)
-    keys, reasons = _try_all(file_key, paths)
-    there = [i for i in range(len(paths)) if i not in reasons]
-    if not there:
-        return keys, reasons
-    why = {}  # by key: files of the same content are decoded once
-
-    def decode_unchanged(i):
-        image = finish(_read_file(paths[i], channels))
-        if file_key(paths[i]) != keys[i]:
-            raise ValueError("changed while it was read")
-        return image
-
-    def decode(rows):
-        chosen = [there[row] for row in rows]
-        images, failed = _try_all(decode_unchanged, chosen)
-        why.update({keys[chosen[j]]: reason for j, reason in failed.items()})
-        return images
-
-    versions = (_VERSION, PIL.__version__, torch.__version__)
-    kept = store.fetch_images((*versions, *settings), [keys[i] for i in there], decode)
-    images = dict(zip(there, kept, strict=True))
-    reasons |= {i: why[keys[i]] for i, image in images.items() if image is None}
-    return [images.get(i) for i in range(len(paths))], reasons
+    return _try_each(lambda path: finish(_read_file(path, channels)), paths)
 
 
 def read_pil_images(images, finish, channels):
-    """Convert PIL images as :func:`read_files` converts files; none is changed or closed."""
-    # In one thread: an image may be listed twice, and Pillow loads it when it is first used.
-    return _try_all(lambda image: finish(_to_array(image, channels)), images, threads=1)
+    """Convert PIL images as :func:`read_files` reads files; none is changed or closed."""
+    # In one thread: an image may be listed twice, and Pillow loads it at its first use.
+    return _try_each(lambda image: finish(_to_array(image, channels)), images, n_threads=1)
 
 
-def _try_all(convert, items, threads=None):
-    """Return the converted items (None where that failed), and position -> reason of failure."""
+def read_stored_files(paths, finish, channels, store, settings):
+    """Read image files as :func:`read_files` does, through a store.
+
+    Parameters
+    ----------
+    paths, channels
+        As in :func:`read_files`.
+    finish : callable
+        Makes several uint8 images of each, e.g. crops.
+    store : skblood.FeatureStore
+        Holds these images by the content of the file.
+    settings : list of tuple
+        What each of the images depends on, besides the file and this package.
+
+    Returns
+    -------
+    results : list of list of ndarray
+    reasons : dict of int to str
+    """
+    keys, reasons = _try_each(file_key, paths)
+    hashed = [i for i in range(len(paths)) if i not in reasons]
+    decoded, failed = {}, {}  # by key: each content is decoded once for all settings
+
+    def decode_unchanged(i):
+        images = finish(_read_file(paths[i], channels))
+        if file_key(paths[i]) != keys[i]:
+            raise ValueError("changed while it was read")
+        return images
+
+    def decode(rows, column):
+        chosen = [hashed[row] for row in rows]
+        new = [i for i in chosen if keys[i] not in decoded]
+        results, why = _try_each(decode_unchanged, new)
+        decoded.update((keys[i], images) for i, images in zip(new, results, strict=True))
+        failed.update((keys[new[j]], reason) for j, reason in why.items())
+        images = [decoded[keys[i]] for i in chosen]
+        return [made and made[column] for made in images]
+
+    versions = (_VERSION, PIL.__version__, torch.__version__)
+    file_keys = [keys[i] for i in hashed]
+    columns = [
+        store.fetch_images((*versions, *facts), file_keys, partial(decode, column=column))
+        for column, facts in enumerate(settings)
+    ]
+    results = dict(zip(hashed, zip(*columns, strict=True), strict=True))
+    reasons |= {i: failed[keys[i]] for i in hashed if keys[i] in failed}
+    return [results.get(i) for i in range(len(paths))], reasons
+
+
+def _try_each(convert, items, n_threads=None):
+    """Return the converted items (None if that failed), and position -> reason of failure."""
 
     def attempt(item):
         try:
@@ -90,37 +111,32 @@ def _try_all(convert, items, threads=None):
         except Exception as error:
             return None, _reason(error)
 
-    n_threads = threads or min(_MAX_THREADS, os.cpu_count() or 1)
+    n_threads = n_threads or min(_MAX_THREADS, os.cpu_count() or 1)
     with quiet(), ThreadPoolExecutor(n_threads) as pool:
         results = list(pool.map(attempt, items))
     reasons = {i: reason for i, (_, reason) in enumerate(results) if reason is not None}
-    return [image for image, _ in results], reasons
+    return [result for result, _ in results], reasons
 
 
 def _reason(error):
-    """Return what an exception says to somebody who looks for the bad file."""
+    """Return the message of an exception, for the user who looks for the bad file."""
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if isinstance(error, UnidentifiedImageError):
         return "not an image that Pillow can read"
-    said = getattr(error, "strerror", None) or str(error)
-    # Words of other exceptions (of a KeyError, say) make no sense without their type.
-    return said if said and isinstance(error, (OSError, ValueError)) else repr(error)
+    text = getattr(error, "strerror", None) or str(error)
+    # The text of other exceptions (e.g. a KeyError) makes no sense without their type.
+    return text if text and isinstance(error, (OSError, ValueError)) else repr(error)
 
 
 def _check_file(path):
-    status = os.stat(path)
-    if stat.S_ISDIR(status.st_mode):
-        raise ValueError("a folder, not a file")
-    # Opening a pipe or a device could wait for ever.
-    if not stat.S_ISREG(status.st_mode):
-        raise ValueError("not a regular file")
-    if status.st_size == 0:
-        raise ValueError("an empty file")
+    # Opening a pipe or a device could wait forever.
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ValueError("a folder or device, not a file")
 
 
 def file_key(path):
-    """Hash a file's content, 16 bytes: the same for a copy, wherever it is."""
+    """Hash the content of a file, 16 bytes: equal for copies."""
     _check_file(path)
     with open(path, "rb") as file:
         return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16)).digest()
@@ -130,11 +146,11 @@ def _read_file(path, channels):
     """Return an image file, upright, as a uint8 array (h, w, channels)."""
     _check_file(path)
     with Image.open(path) as image:
-        # Pillow only warns here, and filters of warnings are shared by all threads.
+        # Pillow only warns, and warning filters are shared by all threads.
         limit = Image.MAX_IMAGE_PIXELS
         if limit is not None and image.width * image.height > limit:
             raise ValueError(
-                f"{image.width} x {image.height} pixels, more than PIL.Image.MAX_IMAGE_PIXELS = "
+                f"{image.width} x {image.height} pixels exceed PIL.Image.MAX_IMAGE_PIXELS = "
                 f"{limit}; a decompression bomb?"
             )
         return _to_array(image, channels)
@@ -146,8 +162,8 @@ def _to_array(image, channels):
         raise ValueError("no pixels")
     image = ImageOps.exif_transpose(image)
     if image.mode == "La":
-        image = image.convert("LA")  # the only mode that Pillow brings it to
-    if image.mode in _DEEP_GRAY:
+        image = image.convert("LA")  # the only mode that Pillow converts it to
+    if image.mode in _GRAY_16_BITS:
         pixels = _from_16_bits(np.asarray(image))[..., None]
     elif image.mode == "F":
         pixels = as_uint8(np.asarray(image)[None])[0, ..., None]

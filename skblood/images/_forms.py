@@ -1,4 +1,4 @@
-"""Which form X has: a table, a stack of images in one array, or a sequence of images."""
+"""The form of X: a table of numbers, images in one array, or a sequence of images."""
 
 import os
 from collections.abc import Sequence
@@ -7,32 +7,32 @@ import numpy as np
 import torch
 from PIL import Image
 
-# What X may be as a whole, ...
+# Forms of X as a whole, ...
 TABLE, STACK, SEQUENCE, SINGLE = "table", "stack", "sequence", "single"
 
-# ... and what the items of a sequence may be, in the words of a message.
+# ... and of the items of a sequence, as messages name them.
 PATH, PIL, ARRAY = "a path", "a PIL image", "an array"
 
-# Positions or sizes that a message names before it says "...".
+# Positions or sizes that a message lists.
 _MAX_NAMED = 5
 
 
 def is_table(X):
-    """Say whether X is a table of numbers, to be validated by scikit-learn and folded.
+    """Return whether X is a table of numbers, to be validated by scikit-learn.
 
     Everything else is for :func:`read_images`.
 
     Parameters
     ----------
     X : object
-        What the user passed. Only its first item is looked at, and nothing is decoded.
+        Only its first item is inspected, and nothing is decoded.
 
     Returns
     -------
     bool
-        False for numeric arrays of three or more axes; for sequences of paths, of PIL images or
-        of arrays, also in a DataFrame's only column; and for a single path or PIL image, which
-        is an error. True for the rest, rows of numbers or not.
+        False for arrays of three or more axes; for sequences of paths, PIL images or arrays, also
+        as the only column of a DataFrame; and for a single path or PIL image, which is an error.
+        True for everything else, whether it holds numbers or not.
 
     Examples
     --------
@@ -47,7 +47,7 @@ def is_table(X):
 
 
 def holds_arrays(X):
-    """Say whether X holds images as arrays, in one or in a sequence, not as files or PIL images.
+    """Return whether X holds images as arrays, in one or in a sequence.
 
     Examples
     --------
@@ -56,8 +56,21 @@ def holds_arrays(X):
     >>> holds_arrays([np.zeros((28, 28))]), holds_arrays(["a.png"])
     (True, False)
     """
-    form, items = classify(X)
-    return form == STACK or (form == SEQUENCE and _item_form(items[0]) == ARRAY)
+    form, images = classify(X)
+    return form == STACK or (form == SEQUENCE and _item_form(images[0]) == ARRAY)
+
+
+def classify(X):
+    """Return the form of X, and its images: one array, or a list of items."""
+    if _item_form(X) in (PATH, PIL):
+        return SINGLE, X
+    n_axes = getattr(X, "ndim", 0)  # anything, if X is a class or a module
+    if isinstance(n_axes, int) and n_axes >= 3 and hasattr(X, "__array__"):
+        return STACK, X
+    items = _items(X)
+    if items and _item_form(items[0]) is not None:
+        return SEQUENCE, items
+    return (STACK, items) if items and _is_nested(items[0]) else (TABLE, X)
 
 
 def _item_form(item):
@@ -71,59 +84,34 @@ def _item_form(item):
     return None
 
 
-def classify(X):
-    """Return the form of X, and what is to be read in that form."""
-    if _item_form(X) in (PATH, PIL):
-        return SINGLE, X
-    if isinstance(X, memoryview):
-        X = np.asarray(X)
-    items = X if isinstance(X, Sequence) else _column(X)
-    if items is not None and len(items):
-        if _item_form(items[0]) is not None:
-            return SEQUENCE, items
-        if _depth(items[0]) >= 2:
-            return STACK, list(items)
-    elif _n_axes(X) >= 3 and hasattr(X, "__array__"):
-        return STACK, X
-    return TABLE, X
-
-
-def _column(X):
-    """Return the objects or strings of a 1-D array, Series or only column of a table, or None."""
-    # Duck-typed, so that pandas is not needed.
-    if hasattr(X, "columns") and hasattr(X, "iloc") and X.shape[1] == 1:
-        X = X.iloc[:, 0]
-    elif isinstance(X, np.ndarray) and X.ndim == 2 and X.shape[1] == 1:
-        X = X[:, 0]
-    if getattr(X, "ndim", 0) != 1 or not hasattr(X, "__array__"):
+def _items(X):
+    """Return the items of a sequence, or of a column of objects or strings, as a list, or None."""
+    if isinstance(X, Sequence) and not isinstance(X, memoryview):
+        return list(X)
+    shape = getattr(X, "shape", None)
+    if not isinstance(shape, tuple) or isinstance(X, torch.Tensor) or not hasattr(X, "__array__"):
         return None
+    # Series and DataFrames of any library; a table of several columns is never converted.
+    column = np.asarray(X) if len(shape) == 1 or shape[1:] == (1,) else None
     # Python objects, strings and NumPy's StringDType.
-    return np.asarray(X, dtype=object) if getattr(X.dtype, "kind", "") in "OUT" else None
+    is_column = column is not None and column.dtype.kind in "OUT"
+    return column.ravel().astype(object).tolist() if is_column else None
 
 
-def _n_axes(X):
-    n = getattr(X, "ndim", 0)
-    return n if isinstance(n, int) else 0  # of a class or a module it may be anything
-
-
-def _depth(item):
-    """Return the number of axes of nested lists, judged by the first item of each."""
-    depth = 0
-    while isinstance(item, (list, tuple)):
-        depth += 1
-        if not item:
-            break
-        item = item[0]
-    return depth + (item.ndim if isinstance(item, (np.ndarray, torch.Tensor)) else 0)
+def _is_nested(item):
+    """Return whether an item is a nested list, or a list of arrays."""
+    first = item[0] if isinstance(item, (list, tuple)) and item else None
+    is_array = isinstance(first, (np.ndarray, torch.Tensor)) and first.ndim > 0
+    return isinstance(first, (list, tuple)) or is_array
 
 
 def single_message(X):
-    """Say what to pass in place of a single path or PIL image."""
+    """Say what to pass instead of a single path or PIL image."""
     if isinstance(X, Image.Image):
         return "X is a single PIL image. Pass a list of images: [X]."
     return (
-        f"X is a single path, {os.fspath(X)!r}. Pass a list of paths, or read a folder of images, "
-        "one subfolder a class, by skblood.datasets.load_image_folder."
+        f"X is a single path, {os.fspath(X)!r}. Pass a list of paths; "
+        "skblood.datasets.load_image_folder lists a folder of images, one subfolder a class."
     )
 
 
@@ -132,16 +120,13 @@ def common_form(items):
     positions = {}
     for i, item in enumerate(items):
         positions.setdefault(_item_form(item) or f"a {type(item).__name__}", []).append(i)
-    if len(positions) == 1:
-        return next(iter(positions))
-    found = ", ".join(
-        f"{form} at {'position' if len(where) == 1 else 'positions'} {first_few(where)}"
-        for form, where in positions.items()
-    )
-    raise ValueError(
-        f"The items of X must all be paths, all PIL images or all arrays (h, w) or (h, w, c), but "
-        f"there is {found}. Convert or leave out those that differ."
-    )
+    if len(positions) > 1:
+        found = "; ".join(f"{form} at {first_few(where)}" for form, where in positions.items())
+        raise ValueError(
+            "The items of X must all be paths, all PIL images or all arrays (h, w) or (h, w, c). "
+            f"By position, there is {found}. Convert or leave out those that differ."
+        )
+    return next(iter(positions))
 
 
 def first_few(items):

@@ -1,4 +1,4 @@
-"""Warnings of other packages that say nothing to the user, left out in all threads."""
+"""Suppression of irrelevant warnings of Pillow and torch, in all threads."""
 
 import threading
 import warnings
@@ -11,11 +11,11 @@ _former = None
 
 @contextmanager
 def quiet():
-    """Ignore what Pillow warns of in damaged files, and torch of arrays that are read-only.
+    """Ignore Pillow's warnings about damaged files, and torch's about read-only arrays.
 
-    A damaged file is read or named as unreadable, whatever the filters of warnings are; and nothing
-    here writes to an array. `warnings.catch_warnings` alone would not do: threads that enter and
-    leave by turns would leave each other's filters behind.
+    A damaged file is read or reported as unreadable, whatever the warning filters are, and nothing
+    here writes to an array. `warnings.catch_warnings` alone is not thread-safe: threads that enter
+    and leave in turns would leave each other's filters behind.
     """
     global _inside, _former
     with _lock:

@@ -1,6 +1,4 @@
-"""Resizing of uint8 images: one rule for one image, a batch, an array and a device."""
-
-from numbers import Integral
+"""Resizing of uint8 images, the same for arrays and tensors, alone and in batches."""
 
 import numpy as np
 import torch
@@ -8,34 +6,28 @@ from torch.nn import functional
 
 INTERPOLATIONS = ("bilinear", "bicubic", "nearest")
 
-# Images that are copied and resized at a time: enough to fill the cores, small in memory.
+# Images copied and resized at a time: enough to use all cores, small in memory.
 _CHUNK = 64
 
 
 def check_size(size):
     """Return ``size`` as a tuple of two positive ints, or raise ValueError."""
-    try:
-        height, width = size
-    except (TypeError, ValueError):
-        height = width = None
-    if not all(isinstance(side, Integral) and side >= 1 for side in (height, width)):
+    sides = np.ravel(size).tolist()
+    if len(sides) != 2 or any(type(side) is not int or side < 1 for side in sides):
         raise ValueError(
             f"The image size must be (height, width), two integers of at least 1, not {size!r}."
         )
-    return int(height), int(width)
+    return tuple(sides)
 
 
 def check_interpolation(interpolation):
     """Raise ValueError unless ``interpolation`` is one of INTERPOLATIONS."""
     if interpolation not in INTERPOLATIONS:
-        raise ValueError(
-            f"interpolation must be one of {', '.join(map(repr, INTERPOLATIONS))}, "
-            f"not {interpolation!r}."
-        )
+        raise ValueError(f"interpolation must be one of {INTERPOLATIONS}, not {interpolation!r}.")
 
 
 def resize_batch(images, size, interpolation="bilinear"):
-    """Resize a batch of uint8 images as Pillow does, on the device where it lies.
+    """Resize a batch of uint8 images as Pillow does, on its device.
 
     The aspect ratio is not kept: nothing is cropped or padded. The result for an image does not
     depend on the other images of the batch.
@@ -52,7 +44,7 @@ def resize_batch(images, size, interpolation="bilinear"):
     Returns
     -------
     torch.Tensor of shape (n, c, *size), dtype uint8
-        ``images`` itself when it has that size already.
+        ``images`` itself if it has that size.
 
     Raises
     ------
@@ -88,7 +80,7 @@ def resize_images(images, size, interpolation="bilinear"):
     Parameters
     ----------
     images : ndarray of shape (n, h, w, c), dtype uint8
-        Any memory layout, read-only arrays included. It is not changed.
+        Any memory layout, including read-only arrays. Not changed.
     size : tuple of (int, int)
         Height and width of the result.
     interpolation : {"bilinear", "bicubic", "nearest"}, default="bilinear"
@@ -97,7 +89,7 @@ def resize_images(images, size, interpolation="bilinear"):
     Returns
     -------
     ndarray of shape (n, *size, c), dtype uint8
-        ``images`` itself when it has that size already.
+        ``images`` itself if it has that size.
 
     Raises
     ------
@@ -122,7 +114,7 @@ def resize_images(images, size, interpolation="bilinear"):
         return images
     resized = np.empty((len(images), *size, images.shape[3]), np.uint8)
     for start in range(0, len(images), _CHUNK):
-        # The copy lets torch take arrays that are read-only or run backwards.
+        # torch needs a copy of arrays that are read-only or have negative strides.
         chunk = torch.from_numpy(images[start : start + _CHUNK].copy()).permute(0, 3, 1, 2)
         result = resize_batch(chunk, size, interpolation)
         resized[start : start + _CHUNK] = result.permute(0, 2, 3, 1).numpy()
@@ -130,11 +122,11 @@ def resize_images(images, size, interpolation="bilinear"):
 
 
 def _nearest(images, size):
-    """Take the pixel that holds the centre of each new pixel: the one that Pillow takes.
+    """Select the pixel that holds the center of each new pixel, as Pillow does.
 
-    torch's "nearest" takes another pixel (the corner's). Its "nearest-exact" differs from Pillow
-    where a centre falls on a border between pixels (a fifth of them from 128 to 224), since the
-    rounding errors of the two decide there. Adding up steps as Pillow does gives Pillow's.
+    torch's "nearest" selects the pixel of the corner. Its "nearest-exact" differs from Pillow where
+    a center falls on a border between pixels (a fifth of them from 128 to 224), where rounding
+    errors decide. Adding up steps as Pillow does gives the same errors.
     """
     layout = torch.channels_last
     keep = layout if images.is_contiguous(memory_format=layout) else torch.contiguous_format
@@ -148,16 +140,16 @@ def _nearest(images, size):
 
 
 def _resize_by_floats(images, size, interpolation):
-    """Resize where torch has no uint8 kernel, by the same two rounded passes as on the CPU.
+    """Resize on devices without a uint8 kernel, by the same two rounded passes as on the CPU.
 
-    Rounding between the passes keeps nearly all pixels within one grey level of the CPU's and of
-    Pillow's. In one float pass, bicubic's overshoot is not cut off in between, and the difference
-    grows to 25.
+    Rounding between the passes keeps nearly all pixels within one gray level of the CPU's and of
+    Pillow's. A single float pass would not clip the overshoot of bicubic in between, and the
+    difference grows to 25.
     """
     for shape in ((images.shape[2], size[1]), size):
         images = functional.interpolate(
             images.float(), size=shape, mode=interpolation, antialias=True
         )
-        # Halves up, as in integer arithmetic; round() would take them to the even number.
+        # Halves up, as in integer arithmetic; round() goes to the even number.
         images = images.add_(0.5).floor_().clamp_(0, 255)
     return images.to(torch.uint8)

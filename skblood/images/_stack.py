@@ -1,7 +1,6 @@
-"""The array that images are read into: filled as they come, on disk where it is large."""
+"""The array that images are read into, in a temporary file if it is large."""
 
 import os
-import shutil
 import tempfile
 from math import prod
 from pathlib import Path
@@ -12,12 +11,12 @@ from ._channels import convert_channels
 from ._forms import first_few
 from ._resize import resize_images
 
-# A larger array is a file that is mapped into memory. A share of the free memory would make the
-# same fit run differently from day to day, and nothing is lost: the system keeps the file's pages
-# in memory for as long as nothing else needs the room.
+# A larger array is a memory-mapped file. Not a share of the free memory, which would make the same
+# fit run differently from day to day; the system keeps the pages of the file in memory anyway
+# while it has room for them.
 _MAX_IN_MEMORY = 2**29
 
-# What is read at a time, beside the result: many enough to keep all threads busy, ...
+# Images read at a time: enough to keep all threads busy, ...
 _CHUNK = 256
 # ... but no more bytes than this, unless a few images alone have them.
 _CHUNK_BYTES = 2**26
@@ -25,16 +24,15 @@ _SMALLEST_CHUNK = 16
 
 
 def empty_images(shape, folder=None):
-    """Return a uint8 array to be filled: in memory, or in a temporary file if it is large.
+    """Return an uninitialized uint8 array, in memory, or in a temporary file if it is large.
 
-    The file has no name, or one that goes with it, and so it is gone when the array is, also
-    after an exception.
+    The file is deleted with the array, also after an exception.
 
     Parameters
     ----------
     shape : tuple of int
     folder : str or PathLike, default=None
-        Where a file would be, made if it is not there; None is the system's temporary folder.
+        Folder of the file, made if missing; None is the system's temporary folder.
 
     Returns
     -------
@@ -43,94 +41,88 @@ def empty_images(shape, folder=None):
     Raises
     ------
     OSError
-        If the disk has no room for the file.
+        If the disk has no space for the file.
     """
     n_bytes = prod(shape)
     if n_bytes <= _MAX_IN_MEMORY:
         return np.empty(shape, np.uint8)
     folder = Path(tempfile.gettempdir() if folder is None else folder).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(folder).free
-    if free < n_bytes:
-        raise OSError(_no_room(n_bytes, folder, f"{free / 1e9:.3g} GB are free"))
-    with tempfile.TemporaryFile(dir=folder) as file:
-        try:
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
             _reserve(file, n_bytes)
-        except OSError as error:
-            raise OSError(_no_room(n_bytes, folder, error)) from error
-        # The map lives on when the file is closed. A plain array: what is picked from it is one.
-        return np.memmap(file, np.uint8, "r+", shape=shape).view(np.ndarray)
+            # The map outlives the file object. A view as a plain array, so that parts are, too.
+            return np.memmap(file, np.uint8, "r+", shape=shape).view(np.ndarray)
+    except OSError as error:
+        raise OSError(
+            f"The images take {n_bytes / 1e9:.3g} GB, too much for memory, and no temporary file "
+            f"of that size can be made in {str(folder)!r} ({error}). Name a folder on another disk "
+            "by the parameter memory or the environment variable TMPDIR, or use a smaller "
+            "image_size."
+        ) from error
 
 
 def _reserve(file, n_bytes):
-    # Without it the disk could become full later, which kills whoever writes to the map.
+    # If the disk became full later, writing to the map would kill the process.
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(file.fileno(), 0, n_bytes)
     else:
         file.truncate(n_bytes)
 
 
-def _no_room(n_bytes, folder, why):
-    return (
-        f"The images take {n_bytes / 1e9:.3g} GB, too many for memory, and the disk of "
-        f"{str(folder)!r} has no room for a temporary file of that size ({why}). Name a folder on "
-        "another disk, by the parameter memory or by the environment variable TMPDIR, or set a "
-        "smaller image_size."
-    )
+def chunk_size(stacks):
+    """Return how many images to read next, for all stacks at once."""
+    n_bytes = sum(stack.image_bytes for stack in stacks)
+    if n_bytes == 0:  # the first few tell
+        return _SMALLEST_CHUNK
+    return min(_CHUNK, max(_SMALLEST_CHUNK, _CHUNK_BYTES // n_bytes))
 
 
 class ImageStack:
-    """Images in one array, which is made when the first one says what their shape is.
+    """Images in one array, which is allocated when the first one tells their shape.
 
-    Images of one size keep it. When another size comes, all are brought to `size`, those that are
-    there already included; colour among gray ones makes all of them colour.
+    Images of one size keep it. As soon as another size comes, all are resized to `size`, including
+    those that were added before; an RGB image among gray ones makes all of them RGB.
 
     Parameters
     ----------
     n : int
-        Images at most.
+        Maximal number of images.
     size : tuple of (int, int) or None
-        Height and width for images that differ in size; None makes that an error.
+        Height and width if the images differ in size; None makes that an error.
     interpolation : str
-    store : skblood.FeatureStore or None
-        In whose folder a large array is.
+    folder : str or None
+        Folder of a large array.
     """
 
-    def __init__(self, n, size, interpolation, store=None):
-        self._n, self._size, self._interpolation = n, size, interpolation
-        self._folder = None if store is None else store.location
+    def __init__(self, n, size, interpolation, folder=None):
+        self._n, self._size, self._interpolation, self._folder = n, size, interpolation, folder
         self._images, self._n_filled = None, 0
-        self._sizes = {}  # of each size: how many images have it, and which was the first
+        self._sizes = {}  # size: how many images have it, position of the first
 
     @property
-    def chunk(self):
-        """How many images to read next."""
-        if self._images is None:
-            return _SMALLEST_CHUNK
-        return min(_CHUNK, max(_SMALLEST_CHUNK, _CHUNK_BYTES // self._images[0].size))
+    def image_bytes(self):
+        """Bytes of one image, 0 before the first one."""
+        return 0 if self._images is None else self._images[0].size
 
     def append(self, image, position):
-        """Take an image (h, w, c); the position is for messages."""
+        """Add an image (h, w, c); the position is for messages."""
         n, first = self._sizes.get(image.shape[:2], (0, position))
         self._sizes[image.shape[:2]] = n + 1, first
-        if self._images is None:
-            self._images = empty_images((self._n, *image.shape), self._folder)
-        height, width, channels = self._images.shape[1:]
-        if len(self._sizes) > 1:
-            if self._size is None:
-                return  # an error, in the end
-            height, width = self._size
-        self._change_shape((height, width, max(channels, image.shape[2])))
-        self._images[self._n_filled] = self._brought(image[None])[0]
+        if len(self._sizes) > 1 and self._size is None:
+            return  # `complete` raises
+        former = image.shape if self._images is None else self._images.shape[1:]
+        size = self._size if len(self._sizes) > 1 else former[:2]
+        self._allocate((*size, max(former[2], image.shape[2])))
+        self._images[self._n_filled] = self._convert(image[None])[0]
         self._n_filled += 1
 
     def complete(self):
-        """Return the images that were taken, or raise ValueError if their sizes differ."""
+        """Return the images that were added, or raise ValueError if their sizes differ."""
         if len(self._sizes) > 1 and self._size is None:
-            by_number = sorted(self._sizes.items(), key=lambda item: -item[1][0])
             found = [
                 f"{height} x {width} ({n} images, the first at position {first})"
-                for (height, width), (n, first) in by_number
+                for (height, width), (n, first) in self._sizes.items()
             ]
             raise ValueError(
                 f"The images have {len(found)} sizes (height x width): {first_few(found)}. "
@@ -138,16 +130,17 @@ class ImageStack:
             )
         return self._images[: self._n_filled]
 
-    def _change_shape(self, shape):
-        former = self._images[: self._n_filled]
-        if former.shape[1:] == shape:
+    def _allocate(self, shape):
+        """Make an array for images of a shape, unless there is one; move the images to it."""
+        if self._images is not None and self._images.shape[1:] == shape:
             return
+        former = [] if self._images is None else self._images[: self._n_filled]
         self._images = empty_images((self._n, *shape), self._folder)
         for start in range(0, len(former), _SMALLEST_CHUNK):
             some = former[start : start + _SMALLEST_CHUNK]
-            self._images[start : start + len(some)] = self._brought(some)
+            self._images[start : start + len(some)] = self._convert(some)
 
-    def _brought(self, images):
+    def _convert(self, images):
         height, width, channels = self._images.shape[1:]
         resized = resize_images(images, (height, width), self._interpolation)
         return convert_channels(resized, channels)

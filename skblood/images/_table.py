@@ -1,4 +1,4 @@
-"""Tables of numbers: what scikit-learn says of them, and what X may be instead."""
+"""Validation of tables of numbers by scikit-learn."""
 
 import numpy as np
 import scipy.sparse
@@ -8,11 +8,6 @@ from sklearn.utils.validation import validate_data
 
 from ._pixels import to_numpy
 
-_ALLOWED = (
-    "X is {what}. Pass images: an array of shape (n, h, w) or (n, h, w, c), or a list of paths, of "
-    "PIL images or of arrays; or pass a table of numbers."
-)
-
 
 def read_table(estimator, X, **options):
     """Return X as an array of shape (n, n_features), as `validate_data` does.
@@ -20,16 +15,16 @@ def read_table(estimator, X, **options):
     Parameters
     ----------
     estimator : object or None
-        The estimator that X is for; None is none.
+        The estimator that validates X; None uses `check_array`.
     X : object
     **options
-        Those of `validate_data`, or of `check_array`.
+        Options of `validate_data` or `check_array`.
 
     Raises
     ------
     TypeError, ValueError
-        If X is no such table. Of what cannot become numbers at all, the message says what X may
-        be as well: NumPy's own words, which scikit-learn passes on, help nobody.
+        If X is not such a table. If it cannot become numbers at all, the message lists what X may
+        be, which NumPy's own message does not.
     """
     if isinstance(X, (torch.Tensor, np.ma.MaskedArray)):
         X = to_numpy(X)
@@ -41,8 +36,11 @@ def read_table(estimator, X, **options):
         if scipy.sparse.issparse(X) or _is_numeric(X):
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        what = f"of type {type(X).__name__} and holds no table of numbers"
-        raise kind(f"{error}\n{_ALLOWED.format(what=what)}") from error
+        raise kind(
+            f"{error}\nX is of type {type(X).__name__} and holds no table of numbers. Pass images: "
+            "an array of shape (n, h, w) or (n, h, w, c), or a list of paths, of PIL images or of "
+            "arrays; or pass a table of numbers."
+        ) from error
 
 
 def _is_numeric(X):

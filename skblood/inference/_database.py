@@ -1,235 +1,147 @@
-"""The SQLite database of a feature store, in a file or in memory: all its SQL."""
+"""Rows of a feature store in an SQLite file: all of its SQL."""
 
-import atexit
-import os
 import sqlite3
-import threading
-import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-# "skbf": by this mark, and the version of the tables, a file is known as ours.
+# "skbf" and the version of the tables: both identify a file as a feature store.
 _MARKS = (0x736B6266, 1)
-_SCHEMA = (
-    # Decoded images count as those of a network, whose rows differ in width: it is NULL.
-    "CREATE TABLE networks (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, width INTEGER)",
-    # AUTOINCREMENT: ids tell the age, and SQLite keeps the last one given, even of deleted rows.
-    "CREATE TABLE features (id INTEGER PRIMARY KEY AUTOINCREMENT, network INTEGER NOT NULL, "
-    "key BLOB NOT NULL, feature BLOB NOT NULL, UNIQUE (network, key))",
-    f"PRAGMA application_id = {_MARKS[0]}",
-    f"PRAGMA user_version = {_MARKS[1]}",
-)
-_SETTINGS = (
-    # Small pages would be half empty with rows of 2 KB, and slow with rows of 8 KB.
-    "PRAGMA page_size = 65536",
-    # Others can read until the end of a transaction, and old rows need no zeros written over.
-    "PRAGMA cache_spill = OFF",
-    "PRAGMA secure_delete = OFF",
-    "PRAGMA synchronous = NORMAL",
-)
-# How long to wait for a lock, in seconds. Another process that computes keeps one for as long
-# as its chunk takes; all others are held for moments, or do not work on this file system.
-_WAIT_FOR_COMPUTING = 24 * 3600
-_WAIT = 60
-_EVICTED_AT_ONCE = 32
+
+# Small pages are half empty with rows of 2 KB, and slow with rows of 8 KB. The width is NULL for
+# decoded images, which differ in size. By AUTOINCREMENT, ids are in the order of insertion, and
+# SQLite keeps the last one given.
+_SCHEMA = f"""
+PRAGMA page_size = 65536; BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS networks
+    (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, width INTEGER);
+CREATE TABLE IF NOT EXISTS features
+    (id INTEGER PRIMARY KEY AUTOINCREMENT, network INTEGER NOT NULL, key BLOB NOT NULL,
+    feature BLOB NOT NULL, UNIQUE (network, key));
+PRAGMA application_id = {_MARKS[0]}; PRAGMA user_version = {_MARKS[1]}; COMMIT;
+"""
+_WIDTH = "SELECT max(width) FROM networks WHERE key = ?"
+_FIND = """
+SELECT features.key, feature FROM features JOIN networks ON networks.id = network
+WHERE networks.key = ? AND features.key IN ({marks})
+"""
+# Not "OR IGNORE", which counts an id for each row that it ignores.
+_INSERT = """
+INSERT INTO features (network, key, feature) SELECT id, ?2, ?3 FROM networks
+WHERE key = ?1 AND NOT EXISTS
+    (SELECT 1 FROM features WHERE network = networks.id AND features.key = ?2)
+"""
+_EVICT = "DELETE FROM features WHERE id IN (SELECT id FROM features ORDER BY id LIMIT 32)"
+_CLEAR = """
+BEGIN IMMEDIATE; DELETE FROM features; DELETE FROM networks; DELETE FROM sqlite_sequence; COMMIT;
+VACUUM;
+"""
+_N_BYTES = """
+SELECT (page_count - freelist_count) * page_size
+FROM pragma_page_count, pragma_freelist_count, pragma_page_size
+"""
+_FIGURES = f"""
+SELECT (SELECT count(*) FROM features), (SELECT coalesce(max(seq), 0) FROM sqlite_sequence),
+({_N_BYTES})
+"""
+_FOUND_MARKS = "SELECT * FROM pragma_application_id, pragma_user_version"
+_DAMAGE = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR)
+
+# Seconds to wait for a lock, which others hold while they read or insert a chunk of rows.
+_WAIT = 30
 
 
-def database_file(location):
-    """Return the path of the file in the folder `location`, there or not."""
-    return Path(location).expanduser() / "features.sqlite"
+class DatabaseRows:
+    """Rows in the file ``features.sqlite`` of a folder, shared by all threads and processes.
 
+    A group of rows holds the features that one network computes, or the images decoded with the
+    same settings. Each method opens a connection of its own and closes it, so that no lock is
+    held between calls.
 
-@contextmanager
-def open_database(location):
-    """Connect to the database for as long as the block runs; make it if there is none.
+    Parameters
+    ----------
+    location : str
+        The folder; made, with the file, by `find` and `add`.
 
     Raises
     ------
     ValueError
-        If the file is damaged, or holds something else.
+        By each method, if the file is damaged or is not a feature store of this version.
     OSError
-        If it cannot be made or used.
+        By each method, if the file cannot be made, read or written.
     """
-    if location is None:
-        memory = _memories.setdefault(os.getpid(), _Memory())
-        with memory.lock:
-            yield memory.connect()
-        return
-    file = database_file(location)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OSError(_unusable(file, error)) from error
-    try:
-        connection = sqlite3.connect(file, timeout=1, isolation_level=None)
+
+    def __init__(self, location):
+        self.file = Path(location).expanduser() / "features.sqlite"
+
+    def find(self, group, keys):
+        """Look rows up.
+
+        Returns
+        -------
+        found : dict of bytes to bytes
+            The stored rows, by key.
+        width : int or None
+            Numbers in each row of the group; None if it is unknown or differs between rows.
+        """
+        sql = _FIND.format(marks=", ".join("?" * len(keys)))
+        with self._connection() as connection:
+            found = dict(connection.execute(sql, [group, *keys]))
+            return found, _row(connection, _WIDTH, group)[0]
+
+    def add(self, group, rows, width, max_bytes):
+        """Insert the rows that are not stored yet, then remove the oldest until all fit."""
+        with self._connection() as connection, connection:  # which commits, or undoes all
+            connection.execute("BEGIN IMMEDIATE")
+            sql = "INSERT OR IGNORE INTO networks (key, width) VALUES (?, ?)"
+            connection.execute(sql, [group, width])
+            connection.executemany(_INSERT, ((group, key, row) for key, row in rows.items()))
+            while _row(connection, _N_BYTES)[0] > max_bytes:
+                if connection.execute(_EVICT).rowcount == 0:
+                    break
+
+    def clear(self):
+        """Remove all rows and shrink the file."""
+        if self.file.is_file():
+            with self._connection() as connection:
+                connection.executescript(_CLEAR)
+
+    def figures(self):
+        """Return the number of rows stored now, of rows ever stored, and of bytes in use."""
+        if not self.file.is_file():  # asking does not make the file
+            return 0, 0, 0
+        with self._connection() as connection:
+            return _row(connection, _FIGURES)
+
+    @contextmanager
+    def _connection(self):
         try:
-            _prepare(connection, file)
-            yield connection
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        if is_damage(error):
-            raise ValueError(_not_ours(file, error)) from error
-        raise OSError(_unusable(file, error)) from error
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(self.file, timeout=_WAIT, isolation_level=None)
+            with closing(connection):  # which undoes an open transaction
+                self._prepare(connection)
+                yield connection
+        except (sqlite3.Error, OSError) as error:
+            # The low byte of the code: the others are details.
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE:
+                raise ValueError(self._not_a_store(error)) from error
+            raise OSError(
+                f"The feature store {str(self.file)!r} cannot be used ({error}). Its location must "
+                "be a writable folder on a file system with locks, or None (memory)."
+            ) from error
+
+    def _prepare(self, connection):
+        """Check that the file is a feature store; make the tables if it is empty."""
+        if _row(connection, "SELECT count(*) FROM sqlite_master") == (0,):
+            connection.executescript(_SCHEMA)
+        if (marks := _row(connection, _FOUND_MARKS)) != _MARKS:
+            raise ValueError(self._not_a_store(f"its marks are {marks}, not {_MARKS}"))
+
+    def _not_a_store(self, why):
+        return (
+            f"{str(self.file)!r} is not a feature store of this version of skblood, or it is "
+            f"damaged ({why}). Delete it, or use another location."
+        )
 
 
-class _Memory:
-    """The database in memory of this process, for one thread at a time."""
-
-    def __init__(self):
-        self.lock = threading.Lock()
-        self._connection = None
-
-    def connect(self):
-        if self._connection is None:
-            connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-            atexit.register(connection.close)
-            _prepare(connection, "memory")
-            self._connection = connection
-        # Of a block that Ctrl-C left at a moment at which nothing could be cleaned up.
-        self._connection.rollback()
-        return self._connection
-
-
-# By process id: a fork would find the lock as another thread of its parent held it.
-_memories = {}
-
-
-def _prepare(connection, file):
-    """Check that the database is ours; make the tables if it is empty."""
-    for setting in _SETTINGS:
-        _run(connection, setting)
-    if _is_empty(connection, file):
-        with writing(connection):
-            # Another process may have made them while this one waited.
-            if _is_empty(connection, file):
-                for statement in _SCHEMA:
-                    _run(connection, statement)
-
-
-def _is_empty(connection, file):
-    (n_tables,) = _run(connection, "SELECT count(*) FROM sqlite_master").fetchone()
-    if n_tables == 0:
-        return True
-    marks = tuple(_pragma(connection, name) for name in ("application_id", "user_version"))
-    if marks != _MARKS:
-        raise ValueError(_not_ours(file, f"its marks are {marks}, not {_MARKS}"))
-    return False
-
-
-@contextmanager
-def writing(connection):
-    """Let no other process or thread write; undo what the block wrote if it fails."""
-    try:
-        _run(connection, "BEGIN IMMEDIATE", wait=_WAIT_FOR_COMPUTING)
-        # Changes nothing, but where nothing can be written it fails now, before the work.
-        _run(connection, f"PRAGMA user_version = {_MARKS[1]}")
-        yield
-        _run(connection, "COMMIT")
-    except BaseException:
-        # What stopped the block matters more; closing the connection undoes it, too.
-        with suppress(sqlite3.Error):
-            connection.rollback()
-        raise
-
-
-def find(connection, network_key, keys):
-    """Look rows up.
-
-    Returns
-    -------
-    found : dict of bytes to bytes
-        Those of `keys` that are stored, and their rows.
-    width : int or None
-        Numbers in each row of this network; None if it is not known, or not the same for all.
-    """
-    sql = "SELECT id, width FROM networks WHERE key = ?"
-    network, width = _run(connection, sql, [network_key]).fetchone() or (None, None)
-    if network is None:
-        return {}, None
-    marks = ", ".join("?" * len(keys))
-    sql = f"SELECT key, feature FROM features WHERE network = ? AND key IN ({marks})"
-    return dict(_run(connection, sql, [network, *keys]).fetchall()), width
-
-
-def add(connection, network_key, rows, width, max_bytes):
-    """Store rows that are not there yet, and let the oldest go until all fit."""
-    sql = "INSERT OR IGNORE INTO networks (key, width) VALUES (?, ?)"
-    _run(connection, sql, [network_key, width])
-    sql = "SELECT id FROM networks WHERE key = ?"
-    (network,) = _run(connection, sql, [network_key]).fetchone()
-    connection.executemany(
-        "INSERT INTO features (network, key, feature) VALUES (?, ?, ?)",
-        ((network, key, row) for key, row in rows.items()),
-    )
-    oldest = f"SELECT id FROM features ORDER BY id LIMIT {_EVICTED_AT_ONCE}"
-    while n_bytes(connection) > max_bytes:
-        if _run(connection, f"DELETE FROM features WHERE id IN ({oldest})").rowcount == 0:
-            break
-
-
-def clear(connection):
-    """Remove all, and give the room back."""
-    with writing(connection):
-        for table in ("features", "networks", "sqlite_sequence"):
-            _run(connection, f"DELETE FROM {table}")
-    _run(connection, "VACUUM", wait=_WAIT_FOR_COMPUTING)
-
-
-def n_rows(connection):
-    """Count the rows held now."""
-    return _run(connection, "SELECT count(*) FROM features").fetchone()[0]
-
-
-def n_computed(connection):
-    """Count the rows ever stored."""
-    return _run(connection, "SELECT coalesce(max(seq), 0) FROM sqlite_sequence").fetchone()[0]
-
-
-def n_bytes(connection):
-    """Count the bytes in use; the file may have free ones besides."""
-    n_pages = _pragma(connection, "page_count") - _pragma(connection, "freelist_count")
-    return n_pages * _pragma(connection, "page_size")
-
-
-def is_damage(error):
-    """Tell errors of the file's content from those of its disk, its rights and its locks."""
-    damage = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR)
-    return _code(error) in damage
-
-
-def _run(connection, sql, parameters=(), wait=None):
-    """Execute a statement, waiting for locks in a way that Ctrl-C can end."""
-    # SQLite itself waits a second, the connection's timeout, and hears no signals meanwhile.
-    end = time.monotonic() + (_WAIT if wait is None else wait)
-    while True:
-        try:
-            return connection.execute(sql, parameters)
-        except sqlite3.OperationalError as error:
-            if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > end:
-                raise
-        time.sleep(0.001)
-
-
-def _pragma(connection, name):
-    return _run(connection, f"PRAGMA {name}").fetchone()[0]
-
-
-def _code(error):
-    # The low byte: the others tell details.
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
-def _not_ours(file, why):
-    return (
-        f"{str(file)!r} is not a feature store of this version of skblood, or it is damaged "
-        f"({why}). Delete it, or name another folder as location."
-    )
-
-
-def _unusable(file, why):
-    return (
-        f"The feature store {str(file)!r} cannot be used ({why}). Its location must be a folder "
-        "that can be made and written, on a file system where locks work; name another one, or "
-        "None to keep features in memory."
-    )
+def _row(connection, sql, *parameters):
+    return connection.execute(sql, parameters).fetchone()

@@ -1,16 +1,16 @@
-"""Which device and which precision: decided here, at fit, and nowhere else."""
+"""Device and precision, resolved in one place."""
 
 import torch
 
 
 def resolve_device(device):
-    """Turn the parameter `device` into a device that is there.
+    """Turn the parameter `device` into an available device.
 
     Parameters
     ----------
     device : str or torch.device
-        ``"auto"``: CUDA if there is one, else Apple's MPS, else the CPU. A device that the
-        user named is never replaced by another.
+        ``"auto"``: CUDA if available, else Apple's MPS, else the CPU. A named device is never
+        replaced by another.
 
     Returns
     -------
@@ -19,7 +19,7 @@ def resolve_device(device):
     Raises
     ------
     ValueError
-        If the device is not known or not there.
+        If the device is unknown or not available.
     """
     available = {
         "cuda": torch.cuda.is_available(),

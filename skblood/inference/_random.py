@@ -1,5 +1,6 @@
-"""Randomness that leaves the world as it was."""
+"""Random number generation that leaves the global generators unchanged."""
 
+import os
 import threading
 from contextlib import contextmanager
 
@@ -11,28 +12,37 @@ from sklearn.utils import check_random_state
 def draw_seed(random_state):
     """Draw a seed from `random_state`.
 
-    None takes fresh entropy: scikit-learn's habit of drawing from numpy's global generator
-    would change a state that is the caller's.
+    None takes fresh entropy and leaves numpy's global generator unchanged.
     """
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1)[0] >> 1)
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
-# A thread may be in the block twice: views are drawn while a head is trained.
-_drawing = threading.RLock()
+# Reentrant, since a seeded block may call another.
+_lock = threading.RLock()
+
+
+def _renew_lock():
+    # In a forked child, the lock may be held by a thread that does not exist there.
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 @contextmanager
 def seeded(seed, device):
-    """Seed torch's generators inside the block and restore them behind it.
+    """Seed torch's generators inside the block and restore them after it.
 
-    Only those of the CPU and of `device`: `torch.manual_seed` would seed every GPU, for good. All
-    threads draw from the same generators, and so they are in the block one after the other.
+    Only those of the CPU and of `device`: `torch.manual_seed` would seed every GPU for good.
+    Threads share these generators, so that only one at a time is inside such a block.
     """
     accelerator = [] if device.type == "cpu" else [device]
     kind = device.type if accelerator else "cuda"
-    with _drawing, torch.random.fork_rng(devices=accelerator, device_type=kind):
+    with _lock, torch.random.fork_rng(devices=accelerator, device_type=kind):
         torch.default_generator.manual_seed(seed)
         if device.type == "cuda":
             with torch.cuda.device(device):
@@ -53,7 +63,7 @@ def generator_states(device):
 
 
 def restore_generators(states, device):
-    """Bring the generators to states that `generator_states` returned."""
+    """Restore states that `generator_states` returned."""
     torch.set_rng_state(states["cpu"])
     if device.type == "cuda":
         torch.cuda.set_rng_state(states["cuda"], device)

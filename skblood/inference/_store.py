@@ -1,52 +1,52 @@
-"""The store of features and decoded images: in a folder, or in the memory of the process."""
+"""Store of backbone features and decoded image files."""
 
 import hashlib
 import os
-import sqlite3
+import random
 import warnings
 from numbers import Integral
 
-from . import _database as database
-from ._answer import Features, Images
+import numpy as np
 
-# Images computed and stored at once. Nobody else computes meanwhile, and who is killed meanwhile
-# loses no more than these.
+from ._database import DatabaseRows
+from ._memory import process_rows
+
+# Images computed and stored at once; a process that is killed loses no more than these.
 _CHUNK = 256
 
-# The bounds by default: a small part of a computer's memory, and of its disk. The second holds
-# 1.3 million images of 64 x 64 pixels, or 100,000 of 224 x 224.
+# Default bounds: 1.3 million decoded images of 64 x 64 pixels fit the second.
 _MAX_IN_MEMORY = 2**30
 _MAX_IN_FOLDER = 2**34
 
 
 class FeatureStore:
-    """What is costly to make of images, each made once: features, and decoded image files.
+    """Cache of backbone features and decoded image files, shared by threads and processes.
 
-    A search fits many models on many folds of the same images. With a store, all of them, in all
-    threads and processes, run the frozen part of the network once for each image; with one in a
-    folder, they decode each image file once, too. Images are known by their content, files by
-    the content of the file, so that one that was renamed is found again and one that was changed
-    is decoded anew. Networks are known by a key that the caller makes of all that their features
-    depend on, and decoded images belong to the size, interpolation and channels that they were
-    brought to, and to the versions of what decoded them.
+    A search fits many models on overlapping folds of the same images. With a store, the frozen
+    part of the network sees each image once for all of them; with a store in a folder, each image
+    file is decoded once, too. Images are identified by their content and files by the content of
+    the file, so a renamed file is found again and a changed one is decoded anew. Features belong
+    to a key that the caller computes from everything they depend on. Decoded images belong to
+    their crop, size, interpolation and channels, and to the versions of the packages that decoded
+    them.
 
     Parameters
     ----------
     location : str or path-like, default=None
-        Folder of the store, made when it is first needed; all is in a file ``features.sqlite`` in
-        it. None is the memory of this process, where all stores are one: worker processes do not
-        share it, and decoded images, which a fit holds anyway, are not kept in it.
+        Folder of the store, made when it is first needed; everything is in the file
+        ``features.sqlite`` in it. None keeps features in the memory of this process: all such
+        stores are one, worker processes do not share it, and decoded images, which a fit holds
+        anyway, are not kept in it.
     max_bytes : int, default=None
-        Size above which the oldest rows are removed. None is 2**30 (1 GiB) in memory, and 2**34
+        Size above which the oldest rows are removed. None is 2**30 (1 GiB) in memory and 2**34
         (16 GiB) in a folder: 1.3 million decoded images of 64 x 64 pixels, or 100,000 of
-        224 x 224. An empty store has about 400 kB.
+        224 x 224. An empty store in a folder has about 400 kB.
 
     Attributes
     ----------
     n_computed : int
-        Rows that were ever computed and stored, by all processes: the features of one image by
-        one network, or one decoded image. Those removed since are counted, too; :meth:`clear`
-        sets it to 0.
+        Rows ever stored, by all processes, including those removed since. A row holds the
+        features of one image by one network, or one decoded image. :meth:`clear` sets it to 0.
     n_bytes : int
         Bytes in use now.
 
@@ -57,21 +57,21 @@ class FeatureStore:
 
     Notes
     -----
-    The store is bounded: whenever it is larger than `max_bytes`, the rows that came first are
-    removed, used or not. Their room is used again; the file shrinks with :meth:`clear` only. So a
-    set of images that is larger than the bound is decoded again by each fit: raise `max_bytes`.
+    Whenever the store is larger than `max_bytes`, the rows that were stored first are removed,
+    used or not. Their space in the file is reused; the file shrinks with :meth:`clear` only. A set
+    of images larger than the bound is decoded again by each fit: raise `max_bytes`.
 
-    A decoded image takes height x width x channels bytes, as the fit needs it: at the size of the
-    network, or its own if all are smaller.
+    A decoded image takes height x width x channels bytes, at the size of the network, or at its
+    own if all images are smaller.
 
-    SQLite's locks let a single thread or process compute and write at a time, 256 images at most,
-    and the others read meanwhile. Who is killed leaves a whole store, without the images that were
-    just being computed. The locks work on a local disk, and on a network file system only if that
-    has working ones.
+    Processes compute at the same time and hold a lock only while they read or store 256 rows.
+    Those that start together may compute the same row; the first one to finish stores it. A
+    process that is killed leaves an intact store, without the rows that it was computing. The
+    locks need a local disk, or a network file system with working ones.
 
-    The file holds numbers only, nothing that runs when it is read.
+    The file holds numbers only; nothing in it is executed when it is read.
 
-    ``len(store)`` is the number of rows held now.
+    ``len(store)`` is the number of rows stored now.
 
     Examples
     --------
@@ -97,71 +97,72 @@ class FeatureStore:
         if max_bytes is None:
             max_bytes = _MAX_IN_MEMORY if location is None else _MAX_IN_FOLDER
         if isinstance(max_bytes, bool) or not isinstance(max_bytes, Integral) or max_bytes < 1:
-            raise ValueError(
-                f"max_bytes={max_bytes!r} must be a positive integer, the size of the store in "
-                "bytes (2**30 is 1 GiB), or None."
-            )
+            raise ValueError(f"max_bytes={max_bytes!r} must be a positive integer or None.")
         self.location = None if location is None else os.fspath(location)
         self.max_bytes = int(max_bytes)
 
     def fetch(self, network_key, image_keys, compute):
-        """Return the features of images, and compute those that are not stored.
+        """Return the features of images; compute and store those that are missing.
 
         Parameters
         ----------
         network_key : bytes
-            A hash of all that the features depend on besides the image: the network, its
+            Hash of everything that the features depend on besides the image: the network, its
             weights, the preprocessing and the image size.
         image_keys : ndarray of shape (n, 2), dtype uint64
-            A 128-bit hash of each image's content. Images with the same key are one image.
+            128-bit hash of each image's content. Equal keys mean the same image.
         compute : callable
-            Gets an int array of positions in `image_keys`, of 256 images at most, and returns
-            their features as a float32 array of shape (len(rows), d). It must not use the store.
+            Takes an int array of at most 256 positions in `image_keys` and returns the features
+            of these images, a float32 array of shape (len(rows), d).
 
         Returns
         -------
         features : ndarray of shape (n, d), dtype float32
-            To the bit as `compute` returned them, in whichever process.
+            Bit for bit as `compute` returned them, in this process or another.
 
         Raises
         ------
         TypeError
             If `network_key` is not bytes.
         ValueError
-            If `image_keys` or what `compute` returns has another form, d is not that of the
-            features stored under `network_key`, or the file is damaged or no feature store.
+            If `image_keys` or the result of `compute` has another dtype or shape, if d differs
+            from the features stored under `network_key`, or if the file is damaged or is not a
+            feature store.
         OSError
-            If the location is not a folder, or cannot be made, read or written.
+            If the location is not a folder or cannot be made, read or written.
 
         Warns
         -----
         UserWarning
-            If computed features cannot be stored, because the disk is full for example; they
-            are returned all the same.
+            If computed features cannot be stored, e.g. because the disk is full. They are
+            returned all the same.
         """
         if not isinstance(network_key, bytes):
             raise TypeError(f"network_key must be bytes, got {network_key!r}.")
-        return self._fetch(network_key, Features(image_keys), compute)
+        keys = _split_keys(image_keys)
+        rows = self._fetch(network_key, keys, compute, _pack_features)
+        # A bytearray makes the result writable without a copy.
+        features = np.frombuffer(bytearray().join([rows[key] for key in keys]), "<f4")
+        return features.reshape(len(keys), -1).astype(np.float32, copy=False)
 
     def fetch_images(self, settings, file_keys, decode):
-        """Return decoded image files, and decode those that are not stored.
+        """Return decoded image files; decode and store those that are missing.
 
         Parameters
         ----------
         settings : tuple
-            All that the decoded image depends on besides the file: size, interpolation, channels,
-            versions. What has the same ``repr`` is the same.
+            Everything that a decoded image depends on besides the file: crop, size,
+            interpolation, channels, versions. Compared by ``repr``.
         file_keys : list of bytes
-            A 128-bit hash of each file's content. Files with the same key are one image.
+            128-bit hash of each file's content. Equal keys mean the same image.
         decode : callable
-            Gets an int array of positions in `file_keys`, of 256 at most, and returns a list of
-            uint8 arrays of shape (h, w, c), with None for what cannot be decoded. It must not use
-            the store.
+            Takes an int array of at most 256 positions in `file_keys` and returns a list of uint8
+            arrays of shape (h, w, c), with None for files that cannot be decoded.
 
         Returns
         -------
         images : list of ndarray of shape (h, w, c), dtype uint8
-            Maybe read-only. None for what cannot be decoded.
+            Read-only. None for files that cannot be decoded, which are not stored.
 
         Raises
         ------
@@ -173,74 +174,112 @@ class FeatureStore:
         UserWarning
             As in :meth:`fetch`.
         """
-        key = hashlib.blake2b(repr(settings).encode(), digest_size=16).digest()
-        return self._fetch(b"images " + key, Images(file_keys), decode)
+        group = b"images " + hashlib.blake2b(repr(settings).encode(), digest_size=16).digest()
+        rows = self._fetch(group, file_keys, decode, _pack_images)
+        return [_unpack_image(rows[key]) if key in rows else None for key in file_keys]
 
-    def _fetch(self, network_key, answer, compute):
-        storing = True
-        with database.open_database(self.location) as connection:
-            for keys in _chunks(answer.missing):
-                answer.put(*database.find(connection, network_key, keys))
-            for keys in _chunks(answer.missing):
-                try:
-                    if storing:
-                        self._compute_and_store(connection, network_key, keys, answer, compute)
-                except sqlite3.Error as error:
-                    if database.is_damage(error):
-                        raise
-                    storing = False
-                    self._warn(error)
-                # Nothing is left unless it cannot be stored.
-                answer.compute(keys, compute)
-        return answer.complete()
+    def _fetch(self, group, keys, compute, pack):
+        """Return the rows of keys as a dict, without those that cannot be computed."""
+        first, rows, width, storing = {}, {}, None, True
+        for position, key in enumerate(keys):
+            first.setdefault(key, position)
+        stored = self._rows()
+        for chunk in _chunks(first):
+            rows |= stored.find(group, chunk)[0]
+        chunks = _chunks(key for key in first if key not in rows)
+        # Processes that start together take different chunks, and find those of the others.
+        random.Random(os.getpid()).shuffle(chunks)
+        for chunk in chunks:
+            found, stored_width = stored.find(group, chunk)
+            rows |= found
+            missing = [key for key in chunk if key not in found]
+            if not missing:
+                continue
+            computed = compute(np.array([first[key] for key in missing]))
+            computed, width = pack(missing, computed, stored_width or width)
+            rows |= computed
+            try:
+                if storing:
+                    stored.add(group, computed, width, self.max_bytes)
+            except OSError as error:
+                storing = False
+                warnings.warn(
+                    f"Nothing more can be stored in {str(stored.file)!r} ({error.__cause__}). Free "
+                    "disk space, make the file and its folder writable, or use another location.",
+                    stacklevel=3,
+                )
+        return rows
 
     @property
     def n_computed(self):
-        """Rows ever computed and stored."""
-        return self._ask(database.n_computed)
+        """Rows ever stored."""
+        return self._rows().figures()[1]
 
     @property
     def n_bytes(self):
         """Bytes in use now."""
-        return self._ask(database.n_bytes)
+        return self._rows().figures()[2]
 
     def __len__(self):
-        return self._ask(database.n_rows)
+        return self._rows().figures()[0]
 
     def __repr__(self):
         location = "" if self.location is None else f"{self.location!r}, "
         return f"FeatureStore({location}max_bytes={self.max_bytes})"
 
     def clear(self):
-        """Remove all rows, those of other stores at the same location included."""
-        self._ask(database.clear)
+        """Remove all rows, including those of other stores at the same location."""
+        self._rows().clear()
 
-    def _compute_and_store(self, connection, network_key, keys, answer, compute):
-        with database.writing(connection):
-            # Another process may have computed some of them while this one waited.
-            answer.put(*database.find(connection, network_key, keys))
-            if rows := answer.compute(keys, compute):
-                database.add(connection, network_key, rows, answer.width, self.max_bytes)
-
-    def _ask(self, question):
-        # To ask does not make a store.
-        if self.location is not None and not database.database_file(self.location).is_file():
-            return 0
-        with database.open_database(self.location) as connection:
-            return question(connection)
-
-    def _warn(self, error):
-        where = "memory" if self.location is None else str(database.database_file(self.location))
-        warnings.warn(
-            f"What is computed of images cannot be stored in {where!r} any more ({error}). It is "
-            "used, but will be computed again the next time. Make room on its disk, make the file "
-            "and its folder writable, or name another folder as location.",
-            UserWarning,
-            stacklevel=4,
-        )
+    def _rows(self):
+        return process_rows() if self.location is None else DatabaseRows(self.location)
 
 
 def _chunks(keys):
-    """Split keys into lists of a chunk each."""
+    """Split keys into lists of at most 256."""
     keys = list(keys)
     return [keys[start : start + _CHUNK] for start in range(0, len(keys), _CHUNK)]
+
+
+def _split_keys(image_keys):
+    """Return each key as 16 bytes, the same on every machine."""
+    image_keys = np.asarray(image_keys)
+    if image_keys.dtype != np.uint64 or image_keys.shape[1:] != (2,) or len(image_keys) == 0:
+        raise ValueError(
+            "image_keys must be uint64 of shape (n, 2), a 128-bit hash for each of n >= 1 images, "
+            f"got {image_keys.dtype} of shape {image_keys.shape}."
+        )
+    return [key.tobytes() for key in image_keys.astype("<u8")]
+
+
+def _pack_features(keys, computed, width):
+    """Return features as bytes by key, and their number, which must be `width` if that is known."""
+    features = np.asarray(computed)
+    shape = features.shape
+    if features.dtype != np.float32 or len(shape) != 2 or len(keys) != shape[0] or 0 in shape:
+        raise ValueError(
+            f"compute must return float32 features of shape ({len(keys)}, d) for {len(keys)} "
+            f"rows, got {features.dtype} of shape {shape}."
+        )
+    if width not in (None, shape[1]):
+        raise ValueError(
+            f"The network gives {shape[1]} features for an image, but {width} are stored under its "
+            "network_key. Use a different network_key for each network, layer and image size, or "
+            "clear the store."
+        )
+    rows = [row.tobytes() for row in features.astype("<f4", copy=False)]
+    return dict(zip(keys, rows, strict=True)), shape[1]
+
+
+def _pack_images(keys, images, _width):
+    """Return images as bytes by key: height and width, then the pixels; None has none."""
+    return {
+        key: np.array(image.shape[:2], "<u4").tobytes() + image.tobytes()
+        for key, image in zip(keys, images, strict=True)
+        if image is not None
+    }, None
+
+
+def _unpack_image(row):
+    height, width = map(int, np.frombuffer(row, "<u4", count=2))
+    return np.frombuffer(row, np.uint8, offset=8).reshape(height, width, -1)

@@ -1,4 +1,4 @@
-"""Arrays on the device, and views of them as torch has them."""
+"""Image arrays as tensors on the device."""
 
 import numpy as np
 import torch

@@ -1,17 +1,7 @@
-"""Models in files: saved without pickle, loaded without running anything; cards; ONNX."""
+"""Model files (saved without pickle, loaded without running code), model cards, and ONNX."""
 
 from ._card import model_card
 from ._errors import ModelFileError
 from ._files import load, load_info, save
 from ._onnx import export_onnx
 from ._pretrained import load_pretrained
-
-__all__ = [
-    "ModelFileError",
-    "export_onnx",
-    "load",
-    "load_info",
-    "load_pretrained",
-    "model_card",
-    "save",
-]

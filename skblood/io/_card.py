@@ -1,11 +1,11 @@
-"""The model card: what a fitted model is, as it knows itself, in Markdown."""
+"""The model card: a fitted model described in Markdown, from its spec and fitted attributes."""
 
 import os
 import platform
+import textwrap
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib import import_module
 from importlib.metadata import version
 
 from sklearn.pipeline import Pipeline
@@ -13,40 +13,57 @@ from sklearn.utils.validation import check_is_fitted
 
 from skblood.estimators import CellModel
 from skblood.evaluation import EvaluationReport
-from skblood.io._card_parts import (
-    describe_data,
-    describe_evaluation,
-    describe_model,
-    describe_preprocessing,
-    describe_steps,
-    describe_training,
-)
-from skblood.io._markdown import as_text, bullets, table
 
-_PACKAGES = ("torch", "timm", "torchvision", "scikit-learn", "numpy", "pillow")
+from ._markdown import as_text, bullets, table
+
+_PACKAGES = ("skblood", "torch", "timm", "torchvision", "scikit-learn", "numpy", "pillow")
+_PBC = "basophil eosinophil erythroblast ig lymphocyte monocyte neutrophil platelet".split()
 # A class with fewer training images is named among the limits.
 _FEW = 50
-_PBC = "basophil eosinophil erythroblast ig lymphocyte monocyte neutrophil platelet".split()
+# Channels whose statistics are given; more of them are the columns of a table.
+_MAX_CHANNELS = 4
+
+_HEAD = """---
+library_name: skblood
+pipeline_tag: {task}
+---
+
+# Model card: {name}
+
+It {does}. For research use; not a medical device."""
+_LIMITS = """\
+- For research use. It is not a medical device, and nothing here shows that it is fit for
+  diagnosis.
+- It is for images like its training images. Another laboratory, stain, microscope, camera or crop
+  can lower every score: evaluate it on images from there first."""
+_CLASSIFIER_LIMITS = """
+- It knows {} classes and assigns one of them to every image, even to a cell of another kind, two
+  cells, or none.
+- Trust its probabilities only as far as an evaluation supports them, on images like those of the
+  evaluation."""
+_PBC_LIMITS = """
+- Its classes are those of PBC and BloodMNIST. BloodMNIST is made of the images of PBC: a model
+  trained on one has seen test images of the other."""
 
 
 def model_card(model, *, evaluation=None):
-    """Describe a fitted model in Markdown, for those who are to use it or to judge it.
+    """Describe a fitted model in Markdown, for its users and reviewers.
 
     Parameters
     ----------
     model : fitted estimator
         A classifier or embedder of skblood, or a Pipeline.
     evaluation : EvaluationReport or dict of str to EvaluationReport, default=None
-        How good it is, by :func:`skblood.evaluation.evaluate`; several by names of the test sets.
-        None: the card says that it was not evaluated, and gives the scores on the validation
+        Results of :func:`skblood.evaluation.evaluate`; several by names of the test sets. None:
+        the card says that the model was not evaluated, and gives the scores on the validation
         images, if there are any.
 
     Returns
     -------
     card : str
         Model, training data, training, evaluation, preprocessing, intended use and limits,
-        versions. The head has the form that the Hugging Face Hub reads. The date is that of
-        today or, if set, of the environment variable SOURCE_DATE_EPOCH.
+        versions. It begins with the metadata that the Hugging Face Hub reads. The date is today's
+        or that of the environment variable SOURCE_DATE_EPOCH.
 
     Raises
     ------
@@ -76,7 +93,13 @@ def model_card(model, *, evaluation=None):
     ## Intended use and limits
     ## Versions
     """
-    reports = _named_reports(evaluation)
+    reports = evaluation if isinstance(evaluation, Mapping) else {None: evaluation}
+    reports = {} if evaluation is None else reports
+    if not all(isinstance(report, EvaluationReport) for report in reports.values()):
+        raise TypeError(
+            "evaluation must be an EvaluationReport, as skblood.evaluation.evaluate returns it, or "
+            f"a dict of them by name; got {type(evaluation).__name__}."
+        )
     if not isinstance(model, (CellModel, Pipeline)):
         raise TypeError(
             f"A card describes an estimator of skblood or a Pipeline, not {type(model).__name__}. "
@@ -86,99 +109,185 @@ def model_card(model, *, evaluation=None):
     ours = [step for step in steps if isinstance(step, CellModel)]
     for each in (model, *ours):
         check_is_fitted(each)
-    trained = [each for each in ours if hasattr(each, "net_")]
-    parts = [_head(model, ours), "## Model", *describe_steps(model, steps)]
-    parts += _of_each(describe_model, ours)
-    if trained:
-        parts += ["## Training data", *_of_each(describe_data, trained)]
-        parts += ["## Training", *_of_each(describe_training, trained)]
-    if hasattr(model, "classes_"):
-        last = steps[-1] if steps[-1] in trained else None
-        parts += ["## Evaluation", *describe_evaluation(reports, last)]
-    if ours:
-        parts += ["## Preprocessing", *_of_each(describe_preprocessing, ours)]
-    parts += ["## Intended use and limits", bullets(_limits(model, trained))]
-    parts += ["## Versions", *_versions()]
+    trained = [each for each in ours if hasattr(each, "training_data_")]
+    last = steps[-1] if steps[-1] in trained else None
+    sections = {
+        "Model": [*_steps(model, steps), *_of_each(_model, ours)],
+        "Training data": _of_each(_training_data, trained),
+        "Training": _of_each(_training, trained),
+        "Evaluation": _evaluation(reports, last) if hasattr(model, "classes_") else (),
+        "Preprocessing": _of_each(_preprocessing, ours),
+        "Intended use and limits": [_limits(model, trained)],
+        "Versions": _versions(),
+    }
+    parts = [_head(model, ours)]
+    for title, paragraphs in sections.items():
+        if paragraphs := list(paragraphs):
+            parts += [f"## {title}", *paragraphs]
     return "\n\n".join(parts) + "\n"
 
 
 def _flatten(model):
-    """Return the estimators of a model, those of Pipelines in Pipelines, too."""
+    """Return the estimators of a model, including those of nested Pipelines."""
     if isinstance(model, Pipeline):
         return [part for _, step in model.steps for part in _flatten(step)]
     return [model]
 
 
 def _of_each(describe, estimators):
-    """Return what is to be said of each estimator, under its name if there are several."""
+    """Yield the description of each estimator, under its name if there are several."""
     for each in estimators:
         if len(estimators) > 1:
             yield f"### {type(each).__name__}"
         yield from describe(each)
 
 
-def _named_reports(evaluation):
-    if evaluation is None:
-        return {}
-    reports = evaluation if isinstance(evaluation, Mapping) else {None: evaluation}
-    for report in reports.values():
-        if not isinstance(report, EvaluationReport):
-            raise TypeError(
-                "evaluation must be an EvaluationReport, as skblood.evaluation.evaluate gives it, "
-                f"or a dict of them by name; got {type(report).__name__}."
-            )
-    return reports
-
-
 def _head(model, ours):
-    sees_images = bool(ours) and ours[0]._is_pixels
+    sees_images = bool(ours) and ours[0].spec_.is_pixels
+    what = "images of single blood cells" if sees_images else "rows of numbers"
     if hasattr(model, "classes_"):
         task = "image-classification" if sees_images else "tabular-classification"
-        does = f"sorts {{}} into {len(model.classes_)} classes"
+        does = f"classifies {what} into {len(model.classes_)} classes"
     else:
         task = "image-feature-extraction" if sees_images else "feature-extraction"
-        does = "turns {} into features"
-    what = "images of single blood cells" if sees_images else "rows of numbers"
-    return (
-        f"---\nlibrary_name: skblood\npipeline_tag: {task}\n---\n\n"
-        f"# Model card: {type(model).__name__}\n\n"
-        f"It {does.format(what)}. For research use; not a medical device."
+        does = f"turns {what} into features"
+    return _HEAD.format(task=task, name=type(model).__name__, does=does)
+
+
+def _steps(model, steps):
+    if isinstance(model, Pipeline):
+        names = (step if isinstance(step, str) else type(step).__name__ for step in steps)
+        yield f"A {type(model).__name__} of {', '.join(map(as_text, names))}."
+    if hasattr(model, "classes_"):
+        yield f"Its classes are {', '.join(map(as_text, model.classes_))}."
+
+
+def _model(ours):
+    size = sum(each.numel() for each in ours.predictor_.network.parameters())
+    rows = [("estimator", type(ours).__name__)]
+    rows += [("backbone", text) for text in _backbones(ours)]
+    yield table(("what", "value"), [*rows, ("parameters of the network", f"{size:,}")])
+    defaults = {name: repr(value) for name, value in type(ours)().get_params(deep=False).items()}
+    settings = [each for each in ours.fit_settings_.items() if each[1] != defaults.get(each[0])]
+    if settings:
+        yield "Parameters of the fit that are not the defaults of this version:"
+        yield table(("parameter", "value"), settings)
+    else:
+        yield "All parameters of the fit are the defaults of this version."
+
+
+def _backbones(ours):
+    sources = {None: "random weights", "default": "its published weights"}
+    extents = {"all": "all of it trained", "head": "none of it trained"}
+    for backbone in ours.spec_.backbones:
+        source = f"the weights of {str(backbone.weights).removeprefix('file:')}"
+        extent = extents.get(backbone.trained, f"its last {backbone.trained} stages trained")
+        if backbone.name != "pixels":
+            yield f"{backbone.name}, from {sources.get(backbone.weights, source)}, {extent}"
+
+
+def _training_data(ours):
+    data = ours.training_data_
+    n_images, n_validation = data["n_images"], data["n_validation_images"]
+    yield f"{n_images:,} training images and {n_validation:,} validation images."
+    counts = [(label, f"{n:,}") for label, n in data["class_counts"].items()]
+    yield table(("class", "training images"), counts)
+    yield (
+        "SHA-256 of the decoded training images with their classes, independent of their order: "
+        f"`{data['fingerprint']}`"
     )
+
+
+def _training(ours):
+    kept = "the last epoch"
+    if ours.best_epoch_ < ours.n_iter_:
+        kept = f"epoch {ours.best_epoch_}, the best on the validation images"
+    epochs = "epoch" if ours.n_iter_ == 1 else "epochs"
+    yield f"{ours.n_iter_} {epochs} on {ours.device_}; the weights are those of {kept}."
+    if hasattr(ours, "adaptation_"):
+        yield _adaptation(ours.adaptation_)
+
+
+def _adaptation(done):
+    counts = [f"{as_text(label)} {n:,}" for label, n in done.n_labelled.items() if n]
+    labelled = f" ({', '.join(counts)})" if counts else ""
+    cells = (
+        f"{sum(done.n_labelled.values()):,} labelled{labelled} and {done.n_unlabelled:,} unlabelled"
+    )
+    steps = ", ".join(map(as_text, done.steps)) or "nothing was changed"
+    return f"**Adapted** after the training to {cells} cells: {steps}. Why: {as_text(done.reason)}"
+
+
+def _evaluation(reports, trained):
+    if not reports:
+        yield "**Not evaluated** on images that had no part in the training."
+        yield from _validation(trained) if trained else ()
+        return
+    for name, report in reports.items():
+        yield from () if name is None else [f"### {as_text(name)}"]
+        yield textwrap.indent(str(report), "    ")  # a block of code, whatever labels hold
+
+
+def _validation(ours):
+    scores = [
+        f"{as_text(key.removeprefix('valid_'))} {value:.3f}"
+        for key, value in ours.history_[ours.best_epoch_ - 1].items()
+        if key.startswith("valid_") and isinstance(value, float)
+    ]
+    if scores:
+        n = ours.training_data_["n_validation_images"]
+        yield (
+            f"On the {n:,} validation images, in epoch {ours.best_epoch_}: {', '.join(scores)}. "
+            "Where early stopping chose the epoch by these scores, expect lower ones on other "
+            "images."
+        )
+
+
+def _preprocessing(ours):
+    spec = ours.spec_
+    height, width, n_channels = spec.image_shape
+    resized = f"{height} x {width} px (height x width), {spec.interpolation} with antialiasing"
+    given = "{} x {} px (height x width), as given".format(*spec.input_shape)
+    colors = {1: "gray", 3: "RGB"}.get(n_channels, f"{n_channels} channels")
+    lines = {
+        f"Pixels in 0..255 (uint8), or in 0..1 (float); {colors}.": True,
+        f"Size: {given}.": spec.image_size is None,
+        f"Cropped to {spec.crop:.4g} of each side, around the center.": spec.crop < 1,
+        f"Extended by reflection to {spec.crop:.4g} times each side.": spec.crop > 1,
+        f"Resized to {resized}.": spec.image_size is not None,
+        "Divided by 255.": True,
+    }
+    if not spec.is_pixels:
+        lines = {f"Rows of {height * width * n_channels} numbers.": True}
+    for backbone, module in zip(spec.backbones, ours.predictor_.network.backbones, strict=True):
+        lines[_standardization(backbone, module.standardize)] = True
+    views = f"Logits are averaged over {spec.dihedral_views} dihedral views of each image."
+    lines[views] = spec.dihedral_views > 1
+    yield bullets(line for line, holds in lines.items() if holds)
+
+
+def _standardization(backbone, module):
+    if backbone.standardize == "image":
+        return "Each image standardized by its own darkest and brightest spot, per channel."
+    if len(module.mean) > _MAX_CHANNELS:
+        return f"Each of the {len(module.mean)} standardized by its mean and deviation in training."
+    mean, std = (", ".join(f"{v:.4g}" for v in each.tolist()) for each in (module.mean, module.std))
+    return f"Standardized per channel: mean {mean}; standard deviation {std}."
 
 
 def _limits(model, trained):
-    yield (
-        "For research use. It is not a medical device, and nothing here shows that it is fit for "
-        "diagnosis."
-    )
-    yield (
-        "It is for images like those that it was trained on. Another laboratory, stain, "
-        "microscope, camera or crop can lower every score: evaluate it on images from there first."
-    )
+    text = _LIMITS
     if hasattr(model, "classes_"):
-        yield (
-            f"It knows {len(model.classes_)} classes and gives every image one of them, also a "
-            "cell of another kind, two cells, or none."
-        )
-        yield (
-            "Its probabilities are as trustworthy as an evaluation has shown them to be, on "
-            "images like those of the evaluation."
-        )
-        if sorted(map(str, model.classes_)) == _PBC:
-            yield (
-                "Its classes are those of PBC and BloodMNIST. BloodMNIST is made of the images of "
-                "PBC: a model trained on one has seen test images of the other."
-            )
+        text += _CLASSIFIER_LIMITS.format(len(model.classes_))
+        text += _PBC_LIMITS if sorted(map(str, model.classes_)) == _PBC else ""
     counts = [pair for each in trained for pair in each.training_data_["class_counts"].items()]
-    few = [f"{as_text(label)} ({n:,})" for label, n in counts if n < _FEW]
-    if few:
-        yield f"It has seen few training images (less than {_FEW}) of {', '.join(few)}."
+    if few := [f"{as_text(label)} ({n:,})" for label, n in counts if n < _FEW]:
+        text += f"\n- It has seen few training images (fewer than {_FEW}) of {', '.join(few)}."
+    return text
 
 
 def _versions():
     seconds = int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
     yield f"Written on {datetime.fromtimestamp(seconds, UTC).date()} (UTC) with"
-    rows = [("skblood", import_module("skblood").__version__)]
-    rows += [("Python", platform.python_version())]
-    rows += [(package, version(package)) for package in _PACKAGES]
-    yield table(("package", "version"), rows)
+    rows = [(package, version(package)) for package in _PACKAGES]
+    yield table(("package", "version"), [("Python", platform.python_version()), *rows])

@@ -1,8 +1,8 @@
-"""The error of a file that is no model."""
+"""The error of a file that cannot be loaded."""
 
 
 class ModelFileError(ValueError):
-    """A file that is no model of ours, is damaged, or is of a later version.
+    """A file is not a model of skblood, is damaged, or needs a later version of skblood.
 
     Raised by `skblood.load` and `skblood.load_info`.
 
@@ -22,8 +22,8 @@ class ModelFileError(ValueError):
     ...     try:
     ...         skblood.load(path)
     ...     except skblood.ModelFileError:
-    ...         print("no model")
-    no model
+    ...         print("not a model")
+    not a model
     """
 
     def __init__(self, message):

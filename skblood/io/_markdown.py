@@ -2,17 +2,17 @@
 
 import re
 
-# What would be read as a mark; an underscore inside a word is none.
+# Characters that Markdown would interpret; an underscore inside a word is not one.
 _MARKS = re.compile(r"[\\|<>*`\[\]]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def as_text(value):
-    """Return a value as one line of text without marks."""
+    """Return a value as one line of text with Markdown's special characters escaped."""
     return _MARKS.sub(r"\\\g<0>", " ".join(str(value).split()))
 
 
 def table(head, rows):
-    """Return a table; every cell is taken as plain text, numbers are set to the right."""
+    """Return a table of plain text; columns of numbers are aligned to the right."""
     rows = [list(row) for row in rows]
     aligned = [_rule([row[place] for row in rows]) for place in range(len(head))]
     lines = [map(as_text, head), aligned, *(map(as_text, row) for row in rows)]

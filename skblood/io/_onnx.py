@@ -3,79 +3,85 @@
 import copy
 import json
 import math
-from importlib import import_module
+from importlib import import_module, metadata
 
+import numpy as np
 import torch
+from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted
 
 from skblood._replace import replace_file
 from skblood.estimators import CellModel
-from skblood.io._onnx_check import largest_difference
-from skblood.io._onnx_graph import Graph
-from skblood.io._onnx_proto import make_proto, open_proto
+from skblood.images import resize_images
 
-# The most that a graph and its estimator may differ by.
+from ._onnx_graph import Graph
+from ._onnx_proto import make_proto, open_proto
+
+# The largest difference allowed between a graph and its model.
 _TOLERANCE = 1e-4
 _USE = "research use; not a medical device"
+# The drawn images that both are compared on: patches along a side, and the noise added to them.
+_PATCHES = 6
+_NOISE = 12
 
 
 def export_onnx(model, path):
-    """Write a fitted model as an ONNX file, which answers without Python, skblood or PyTorch.
+    """Write a fitted model as an ONNX file, which runs without Python, skblood or PyTorch.
 
-    The preprocessing is inside: images go in as they are, as uint8, and are cropped, resized,
-    scaled and standardised by the graph, each pixel to the bit as `skblood` does it. Before
-    anything is written, ONNX Runtime has to give the answers of the model for drawn images of two
-    sizes and in batches of two lengths, within 1e-4.
+    The preprocessing is part of the graph: it takes uint8 images as they are, and crops, resizes,
+    scales and standardizes them; resizing is equal to skblood's in every pixel. Before the file is
+    written, ONNX Runtime must agree with the model within 1e-4 on synthetic images of two sizes,
+    in batches of two lengths.
 
     Parameters
     ----------
     model : estimator
         A fitted classifier or `CellEmbedder`. It is not changed. Of a Pipeline or a search, give
-        the estimator within.
+        the estimator inside.
     path : str or path-like
-        The file, by convention ``*.onnx``. An existing one is replaced when the new one is whole.
+        The file, by convention ``*.onnx``. An existing one is replaced in one step.
 
     Returns
     -------
     difference : float
-        The largest difference met between the file and the model: of probabilities, or of
-        features, those in parts of the largest one if it is above 1.
+        The largest difference found between the file and the model: of probabilities, or of
+        features, divided by the largest feature if that is above 1.
 
     Raises
     ------
     ImportError
         If onnx, onnxruntime or onnxscript is not installed: ``pip install "skblood[onnx]"``.
     TypeError
-        If `model` is no estimator of skblood.
+        If `model` is not an estimator of skblood.
     sklearn.exceptions.NotFittedError
         If it is not fitted.
     ValueError
-        If its network cannot be written as ONNX, has more than 2 GiB, or cannot be run by ONNX
-        Runtime, or gives other answers there. No file is written then.
+        If its network cannot be written as ONNX, has more than 2 GiB, cannot be run by ONNX
+        Runtime, or gives other results there. No file is written then.
     OSError
         If the file cannot be written.
 
     See Also
     --------
-    save : A file to go on working with in skblood.
+    save : Write a file that skblood loads.
 
     Notes
     -----
     The input is ``images``, uint8 of shape (n, height, width, channels), with 1 channel for gray
-    and 3 for RGB. Any n from 1 is taken, and any height and width if the model brings images to one
-    size (its ``image_size_`` is not None); else those that it was fitted with. A model of rows of
-    floats has the input ``rows``, float32 of shape (n, number of features).
+    and 3 for RGB. n may be any number from 1; height and width may be any if the model resizes
+    images (its ``spec_.image_size`` is not None), and are those of `fit` otherwise. A model of
+    rows of floats has the input ``rows``, float32 of shape (n, number of features).
 
     The output of a classifier is ``probabilities``, float32 of shape (n, n_classes), in the order
     of ``classes_``; that of an embedder is ``features``, float32 of shape (n, n_features).
 
-    The metadata hold, each as text: ``classes`` (a JSON list; classifiers only), ``input`` (a JSON
+    The metadata hold, as text: ``classes`` (a JSON list; classifiers only), ``input`` (a JSON
     object: name, dtype, axes, shape with null for any length, and the range), ``estimator``,
     ``skblood_version``, ``largest_difference`` and ``intended_use``.
 
-    The file computes in float32, and is compared with the model in float32 on the CPU. Where
-    ``precision="auto"`` chooses bfloat16, `predict_proba` itself differs by more than 1e-4 from
-    that; ``set_params(precision="float32")`` gives what the file gives.
+    The file computes in float32, and is compared with the model in float32 on the CPU. A model
+    that was fitted with ``precision="auto"`` on a device that chooses bfloat16 differs from both by
+    more than 1e-4 in its own `predict_proba`; one fitted with ``precision="float32"`` does not.
 
     Examples
     --------
@@ -97,20 +103,19 @@ def export_onnx(model, path):
     """
     _check_packages()
     _check_model(model)
-    network = copy.deepcopy(model._network).cpu()
-    classifies = hasattr(model, "classes_")
-    graph = Graph(network, model.image_shape_, model._is_pixels, classifies, model.crop_).eval()
-    contract = _contract(model)
-    names = contract["name"], "probabilities" if classifies else "features"
-    proto = make_proto(graph, _example(model), _free_axes(contract), names)
-    difference = largest_difference(open_proto(proto, names), model, network)
-    if not difference <= _TOLERANCE:  # not a number is not, either
+    spec = model.spec_
+    graph = Graph(copy.deepcopy(model.predictor_.network).cpu(), spec).eval()
+    contract = _input_contract(spec)
+    names = contract["name"], "features" if spec.head is None else "probabilities"
+    proto = make_proto(graph, _example(spec), _free_axes(contract), names)
+    difference = _largest_difference(open_proto(proto, names), model)
+    if not difference <= _TOLERANCE:  # nor is NaN allowed
         raise ValueError(
-            f"The answers of ONNX Runtime differ from those of {type(model).__name__} by "
+            f"The results of ONNX Runtime differ from those of {type(model).__name__} by "
             f"{difference:.2g}; {_TOLERANCE:g} is allowed. Nothing was written. Choose another "
             "backbone, or use skblood.save."
         )
-    _describe(proto, model, contract, difference)
+    _add_metadata(proto, model, contract, difference)
     replace_file(path, proto.SerializeToString())
     return difference
 
@@ -127,35 +132,27 @@ def _check_packages():
 
 
 def _check_model(model):
-    if isinstance(model, CellModel):
-        check_is_fitted(model)
-        return
-    advice = "Give one of them."
-    steps = [name for name, step in getattr(model, "steps", ()) if isinstance(step, CellModel)]
-    if steps:
-        advice = (
-            f"Export its step named_steps[{steps[0]!r}], and do the other steps where the file is "
-            "used."
+    if not isinstance(model, CellModel):
+        raise TypeError(
+            "export_onnx takes a fitted classifier or embedder of skblood, not "
+            f"{type(model).__name__}. Of a Pipeline, export the step that is one "
+            "(model.named_steps[...]), and do the other steps where the file is used; of a "
+            "search, export its best_estimator_."
         )
-    elif isinstance(getattr(model, "best_estimator_", None), CellModel):
-        advice = "Export its best_estimator_."
-    raise TypeError(
-        "export_onnx takes a fitted classifier or embedder of skblood, not "
-        f"{type(model).__name__}. {advice}"
-    )
+    check_is_fitted(model)
 
 
-def _contract(model):
-    """Say what goes in, as JSON has it; None is any length."""
-    if not model._is_pixels:
+def _input_contract(spec):
+    """Return the form of the input as JSON; null is any length."""
+    height, width, n_channels = spec.input_shape
+    if not spec.is_pixels:
         return {
             "name": "rows",
             "dtype": "float32",
             "axes": ["n", "columns"],
-            "shape": [None, model.n_features_in_],
+            "shape": [None, height * width * n_channels],
         }
-    height, width, n_channels = model._given_shape
-    size = [height, width] if model.image_size_ is None else [None, None]
+    size = [height, width] if spec.image_size is None else [None, None]
     return {
         "name": "images",
         "dtype": "uint8",
@@ -171,30 +168,78 @@ def _free_axes(contract):
     return {i: axis for i, (axis, length) in enumerate(pairs) if length is None}
 
 
-def _example(model):
-    """Return two images, or rows, for the exporter to follow through the network."""
-    if not model._is_pixels:
-        return torch.zeros(2, model.n_features_in_)
-    height, width, n_channels = model._given_shape
-    if model.image_size_ is not None:
-        # No size that could be taken for a fixed one, as a single pixel that is left would be.
-        least = math.ceil(2 / model.crop_)
-        height, width = max(height, least) + 3, max(width, least) + 5
+def _example(spec):
+    """Return two images, or rows, for the exporter to trace the network with."""
+    height, width, n_channels = spec.input_shape
+    if not spec.is_pixels:
+        return torch.zeros(2, height * width * n_channels)
+    if spec.image_size is not None:
+        # The exporter takes a size of 1, or one that the network knows, for a constant.
+        least = math.ceil(2 / spec.crop)
+        height, width = max(spec.image_size[0], least) + 3, max(spec.image_size[1], least) + 5
     return torch.zeros(2, height, width, n_channels, dtype=torch.uint8)
 
 
-def _describe(proto, model, contract, difference):
-    """Write into a graph what it is, for whoever has nothing but the file."""
-    version = import_module("skblood").__version__  # it imports this module
-    proto.producer_name, proto.producer_version = "skblood", version
+def _largest_difference(run, model):
+    """Return the largest difference between a graph and a model on synthetic images.
+
+    Parameters
+    ----------
+    run : callable
+        Maps images, or rows, to the output of the graph.
+    model : CellModel
+        Fitted. It is compared in float32 on the CPU.
+
+    Returns
+    -------
+    difference : float
+        NaN if the graph gives NaN.
+    """
+    predictor = model.predictor_.to("cpu", precision="float32")
+    differences = []
+    for X in _draw_inputs(model.spec_, predictor.network):
+        # Not by `predictor.features`, which would keep those of synthetic images.
+        expected = predictor.run(predictor.network, model.read_images(X))
+        expected = expected if model.spec_.head is None else softmax(expected, axis=1)
+        scale = max(1.0, float(np.abs(expected).max()))
+        differences.append(np.abs(run(X) - expected).max() / scale)
+    return float(np.max(differences))
+
+
+def _draw_inputs(spec, network):
+    """Return two batches like those that the model was fitted on, the same ones each time."""
+    rng = np.random.default_rng(0)
+    shape = spec.input_shape
+    if not spec.is_pixels:
+        scale = network.backbones[0].standardize
+        rows = rng.normal(scale.mean.numpy(), scale.std.numpy(), (5, *shape))
+        rows = rows.reshape(5, -1).astype(np.float32)
+        return [rows[:1], rows]
+    if spec.image_size is None:
+        return [_draw_images(rng, n, *shape) for n in (1, 3)]
+    height, width = spec.image_size
+    sizes = (height, width), (height + height // 2 + 1, max(1, width // 2))
+    return [_draw_images(rng, n, *size, shape[2]) for n, size in zip((1, 3), sizes, strict=True)]
+
+
+def _draw_images(rng, n, height, width, n_channels):
+    """Return images of soft patches with a little noise: unlike plain noise, they differ."""
+    patches = rng.integers(0, 256, (n, _PATCHES, _PATCHES, n_channels), dtype=np.uint8)
+    images = resize_images(patches, (height, width), "bicubic").astype(np.int16)
+    images += rng.integers(-_NOISE, _NOISE + 1, images.shape, dtype=np.int16)
+    return images.clip(0, 255).astype(np.uint8)
+
+
+def _add_metadata(proto, model, contract, difference):
+    proto.producer_name, proto.producer_version = "skblood", metadata.version("skblood")
     facts = {
         "estimator": type(model).__name__,
         "input": json.dumps(contract),
         "intended_use": _USE,
         "largest_difference": f"{difference:.3g}",
-        "skblood_version": version,
+        "skblood_version": proto.producer_version,
     }
-    if hasattr(model, "classes_"):
-        facts["classes"] = json.dumps(model.classes_.tolist())
+    if model.spec_.classes is not None:
+        facts["classes"] = json.dumps(list(model.spec_.classes))
     for key, value in sorted(facts.items()):
         proto.metadata_props.add(key=key, value=value)

@@ -1,4 +1,4 @@
-"""From a module to ONNX's own form, without a word of torch's exporter, and on to its answers."""
+"""Torch module to ONNX model, and ONNX model to ONNX Runtime."""
 
 import logging
 import warnings
@@ -9,9 +9,8 @@ import torch
 
 # Understood by ONNX Runtime since 1.14.
 _OPSET = 18
-# protobuf ends at 2 GiB; what is not weights is small.
+# protobuf is limited to 2 GiB; everything but weights is small.
 _MAX_BYTES = 2**31 - 2**24
-_LOGGERS = ("torch", "onnx_ir", "onnxscript")
 
 
 def make_proto(module, example, axes, names):
@@ -22,11 +21,11 @@ def make_proto(module, example, axes, names):
     module : torch.nn.Module
         In evaluation mode, on the CPU; takes one tensor and returns one.
     example : torch.Tensor
-        Two at least of all that may be of any length.
+        An input, at least 2 long along all axes of any length.
     axes : dict of int to str
-        The axes of the input that may have any length, and their names.
+        Input axes of any length, with their names.
     names : tuple of (str, str)
-        Of the input and of the output.
+        Names of the input and of the output.
 
     Returns
     -------
@@ -35,12 +34,12 @@ def make_proto(module, example, axes, names):
     Raises
     ------
     ValueError
-        If the weights have more than 2 GiB, or the module does what ONNX cannot.
+        If the weights have more than 2 GiB, or ONNX cannot express the module.
     """
     from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
     _check_bytes(module)
-    with _refusal("written as ONNX"), _silence():
+    with _as_value_error("written as ONNX"), _silence():
         program = torch.onnx.export(
             module,
             (example,),
@@ -51,39 +50,39 @@ def make_proto(module, example, axes, names):
             dynamic_shapes=({axis: torch.export.Dim(axes[axis], min=1) for axis in axes},),
             verbose=False,
         )
-        # Each node tells of the lines of Python that it was made of, and of their folders.
+        # Nodes carry the lines of Python that they come from, with their folders.
         ClearMetadataAndDocStringPass()(program.model)
         return program.model_proto
 
 
 def open_proto(proto, names):
-    """Return what runs a graph by ONNX Runtime, on an array."""
+    """Return a function that runs a model by ONNX Runtime on an array."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # an error is raised, and need not be printed as well
+    options.log_severity_level = 4  # errors are raised; do not print them, too
     options.intra_op_num_threads = torch.get_num_threads()
-    with _refusal("run by ONNX Runtime"):
+    with _as_value_error("run by ONNX Runtime"):
         session = onnxruntime.InferenceSession(
             proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
 
     def run(X):
-        with _refusal("run by ONNX Runtime"):
+        with _as_value_error("run by ONNX Runtime"):
             return session.run(names[1:], {names[0]: X})[0]
 
     return run
 
 
 @contextmanager
-def _refusal(deed):
-    """Turn whatever is raised into a ValueError: the network may be anybody's."""
+def _as_value_error(action):
+    """Turn any exception into a ValueError: networks of timm may raise whatever they like."""
     try:
         yield
     except Exception as error:
         reason = str(error).strip().partition("\n")[0]
         raise ValueError(
-            f"The network cannot be {deed} ({type(error).__name__}: {reason}). Nothing was "
+            f"The network cannot be {action} ({type(error).__name__}: {reason}). Nothing was "
             "written. Choose another backbone, or use skblood.save."
         ) from error
 
@@ -92,22 +91,19 @@ def _check_bytes(module):
     n_bytes = sum(tensor.nbytes for tensor in module.state_dict().values())
     if n_bytes > _MAX_BYTES:
         raise ValueError(
-            f"The network has {n_bytes / 2**30:.1f} GiB of weights, and a file of ONNX holds 2 GiB "
-            "at most. Nothing was written. Choose a smaller backbone, or use skblood.save."
+            f"The network has {n_bytes / 2**30:.1f} GiB of weights; an ONNX file holds at most 2 "
+            "GiB. Nothing was written. Choose a smaller backbone, or use skblood.save."
         )
 
 
 @contextmanager
 def _silence():
-    """Keep what the exporter says about itself from the user."""
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
-    levels = [logger.level for logger in loggers]
+    """Suppress the exporter's output, warnings and log messages."""
+    disabled = logging.root.manager.disable
     with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
+        logging.disable()
         try:
             yield
         finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
+            logging.disable(disabled)

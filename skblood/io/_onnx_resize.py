@@ -1,10 +1,9 @@
-"""Resizing as `skblood.images.resize_batch` does, in operations that a graph can hold.
+"""Resizing equal to `skblood.images.resize_batch` in every pixel, by operations of ONNX.
 
-torch resizes uint8 images in integers: weights rounded to so many bits that the largest fits into
-16, and a uint8 image between the two passes. ONNX's Resize computes in floats, in one pass, and
-differs by a grey level here and there; so both passes are spelt out, as products with a matrix
-that the graph makes of the size of the images. float64 holds all of these integers, so that each
-pixel is that of `resize_batch`, to the bit.
+torch resizes uint8 images in integers: weights are rounded to as many bits as the largest allows
+in 16, and the image between the two passes is uint8. ONNX's Resize computes in floats, in one
+pass, and differs by a gray level in some pixels. So both passes are written out, as products with a
+matrix that the graph computes from the size of the images. float64 holds these integers exactly.
 """
 
 import torch
@@ -14,7 +13,7 @@ _MOST_BITS = 22
 
 
 def resize(images, size, interpolation):
-    """Resize a batch of any size, which the graph need not know.
+    """Resize a batch whose size the graph does not know.
 
     Parameters
     ----------
@@ -25,7 +24,7 @@ def resize(images, size, interpolation):
     Returns
     -------
     torch.Tensor of shape (n, c, *size), dtype float64
-        Whole numbers from 0 to 255.
+        Integers from 0 to 255.
     """
     height, width = size
     if interpolation == "nearest":
@@ -43,21 +42,21 @@ def _rounded(sums, unit):
 
 
 def _weights(old, new, kernel, radius):
-    """Return the whole-numbered weights ``(new, old)`` of the pixels of a side, and their sum."""
+    """Return the integer weights ``(new, old)`` of the pixels along a side, and their sum."""
     places = torch.arange(old, dtype=torch.float64)
     old = places.new_ones(()) * old  # in the graph from here on, whatever the size
     scale = old / new
     stretch = scale.clamp(min=1.0)
-    centres = (torch.arange(new, dtype=torch.float64)[:, None] + 0.5) * scale
-    first = (centres - radius * stretch + 0.5).floor()
-    last = torch.minimum((centres + radius * stretch + 0.5).floor(), old)
+    centers = (torch.arange(new, dtype=torch.float64)[:, None] + 0.5) * scale
+    first = (centers - radius * stretch + 0.5).floor()
+    last = torch.minimum((centers + radius * stretch + 0.5).floor(), old)
     inside = (places >= first) & (places < last)
-    weights = kernel((places + 0.5 - centres) / stretch) * inside
+    weights = kernel((places + 0.5 - centers) / stretch) * inside
     weights = weights / weights.sum(1, keepdim=True)
     units = 2.0 ** torch.arange(1, _MOST_BITS + 1, dtype=torch.float64)
     fits = weights.max() * units + 0.5 < 2**_RESOLUTION
     unit = torch.where(fits, units, 1.0).max()
-    # Halves go away from zero.
+    # Halves are rounded away from zero.
     return weights.sign() * (weights.abs() * unit + 0.5).floor(), unit
 
 
@@ -66,7 +65,7 @@ def _triangle(x):
 
 
 def _cubic(x):
-    """Return Keys' cubic with a = -0.5, by the expressions of torch and Pillow."""
+    """Return Keys' cubic with a = -0.5, in the order of operations of torch and Pillow."""
     a, x = -0.5, x.abs()
     near = ((a + 2) * x - (a + 3)) * x * x + 1
     far = (((x - 5) * x + 8) * x - 4) * a
@@ -74,7 +73,7 @@ def _cubic(x):
 
 
 def _nearest(old, new):
-    """Return the pixels of a side that are taken: steps are added up, as `resize_batch` does."""
+    """Return the chosen pixels along a side; steps are summed up, as `resize_batch` does."""
     step = torch.ones(new, dtype=torch.float64) * old / new
     step = torch.where(torch.arange(new) == 0, step * 0.5, step)
     return step.cumsum(0).long()

@@ -1,23 +1,25 @@
-"""The models that come with the package."""
+"""Pretrained models that come with the package."""
 
 from pathlib import Path
 
-from skblood.io import load
-from skblood.networks import READY_WEIGHTS
+from ._files import read_file
+from ._pipelines import restore_model
 
 _FOLDER = Path(__file__).parents[1] / "pretrained"
 _NAMES = ("pbc8",)
 
 
 def load_pretrained(name="pbc8", *, device="auto"):
-    """Load a model that comes with the package: nothing is trained, and nothing is downloaded.
+    """Load a pretrained model that comes with the package.
+
+    Nothing is trained or downloaded.
 
     Parameters
     ----------
     name : {"pbc8"}, default="pbc8"
-        "pbc8" tells the eight classes of PBC and BloodMNIST apart: basophil, eosinophil,
+        "pbc8" classifies the eight classes of PBC and BloodMNIST: basophil, eosinophil,
         erythroblast, ig (immature granulocytes), lymphocyte, monocyte, neutrophil and platelet.
-        A ``cellnet_s``, trained on the train part of PBC (10,766 images).
+        A ``cellnet_s``, trained on the training part of PBC (10,766 images).
     device : str, default="auto"
         As in :func:`skblood.load`.
 
@@ -29,23 +31,19 @@ def load_pretrained(name="pbc8", *, device="auto"):
     Raises
     ------
     ValueError
-        If there is no model of that name.
-
-    Warns
-    -----
-    SeenImagesWarning
-        Not here but later, when `score` meets images that the model was trained on.
+        If there is no model of that name, or the device is unknown or not available.
 
     See Also
     --------
-    TransferCellClassifier : With ``weights="pbc"``, trains on from these weights.
+    TransferCellClassifier : With ``weights="pbc"``, trains these weights further.
 
     Notes
     -----
-    It looks for a cell that fills the image as in BloodMNIST: of PBC's originals, the central
-    200 px. Images of any size are taken. It gives each of them one of its classes, whatever they
-    show, and how well it does in another laboratory is to be measured there. For research use: it
-    is no medical device. Its model card is the file ``pbc8.md`` beside it.
+    It expects a cell that fills the image as in BloodMNIST: of PBC's originals, the central 200 px.
+    Images may have any size. It assigns one of its classes to every image, whatever it shows;
+    measure how well it does in your laboratory. For research use; not a medical device. Its model
+    card is the file ``pbc8.md`` beside it. Its `score` warns (`TrainingOverlapWarning`) of images
+    that it was trained on.
 
     References
     ----------
@@ -54,7 +52,7 @@ def load_pretrained(name="pbc8", *, device="auto"):
 
     Examples
     --------
-    >>> from skblood.pretrained import load_pretrained
+    >>> from skblood import load_pretrained
     >>> from skblood.datasets import make_blood_cells
     >>> X, _ = make_blood_cells(4, image_size=64, random_state=0)
     >>> model = load_pretrained("pbc8")
@@ -63,9 +61,11 @@ def load_pretrained(name="pbc8", *, device="auto"):
     """
     if name not in _NAMES:
         raise ValueError(
-            f"{name!r} is no model that comes with skblood; there is "
-            f"{', '.join(map(repr, _NAMES))}. A file of your own is loaded by skblood.load."
+            f"{name!r} is not a pretrained model of skblood; choose from "
+            f"{', '.join(map(repr, _NAMES))}. Use skblood.load for a file of your own."
         )
-    model = load(_FOLDER / f"{name}.safetensors", device=device)
-    # What it starts from, when it is fitted again, and what its scores are warned of for.
-    return model.set_params(weights=READY_WEIGHTS)
+    contents = read_file(_FOLDER / f"{name}.safetensors")
+    model = contents.document["model"]
+    # It was trained from scratch. What starts from it, and its own scores, know it as "pbc".
+    model["spec"]["backbones"][0]["weights"] = model["parameters"]["weights"] = "pbc"
+    return restore_model(model, contents.tensors, device)

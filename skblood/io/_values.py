@@ -1,33 +1,37 @@
-"""Python values as JSON and back, so that they come back of the same type.
+"""Python values as JSON and back, keeping their types.
 
-What JSON has is written as it is; of the rest, each is an object of one key, which names its type.
+JSON values are written as they are; any other is an object with one key, which names its type.
 """
 
 import math
 import os
+import re
 from functools import partial
 
 import numpy as np
 from skorch.history import History
+from torch import nn
 
 from skblood.adaptation import Adaptation
-from skblood.augment import is_own
-from skblood.io._augments import NAMES, decode_augment, encode_augment
+from skblood.augment import AUGMENTS, is_own
 
-# Bytes of an array, at most: its dtype alone could ask for any number.
-_MAX_ARRAY = 2**26
+_AUGMENTS = {kind.__name__: kind for kind in AUGMENTS}
+# Those of arrays that are written: a few bytes an item, whatever the file says.
+_DTYPES = re.compile(r"object|[<>|][biufU]\d{1,4}")
 
 
 def encode(value):
-    """Return a value as JSON has it.
+    """Return a value as JSON.
 
     Raises
     ------
     TypeError
-        If there is no way back from JSON.
+        If values of this type cannot be written.
     """
-    if value is None or isinstance(value, bool | str):
-        return str(value) if isinstance(value, str) else value
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str(value)
     if isinstance(value, np.generic):
         return encode(value.item())
     if isinstance(value, int):
@@ -37,15 +41,17 @@ def encode(value):
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, History):
-        return {"history": [_encode_epoch(epoch) for epoch in value]}
+        return {"history": _encode_history(value)}
     if isinstance(value, list):
         return [encode(item) for item in value]
     if isinstance(value, tuple):
-        return {"tuple": [encode(item) for item in value]}
+        return {"tuple": encode(list(value))}
     if isinstance(value, dict):
         return {"dict": [[encode(key), encode(item)] for key, item in value.items()]}
+    if type(value) is nn.Sequential and is_own(value):
+        return {"augments": encode(list(value))}
     if is_own(value):
-        return encode_augment(value)
+        return {type(value).__name__: plain(value.get_params())}
     if type(value) is Adaptation:
         return {"Adaptation": {name: encode(part) for name, part in vars(value).items()}}
     if hasattr(value, "__array__"):
@@ -59,104 +65,85 @@ def decode(value):
     Raises
     ------
     ValueError
-        If it is none that `encode` writes.
+        If `encode` writes no such JSON.
     """
     if isinstance(value, list):
         return [decode(item) for item in value]
     if not isinstance(value, dict):
         return value
     if len(value) != 1 or (kind := next(iter(value))) not in _DECODERS:
-        raise ValueError(f"{short(value)} is no value of any known type")
+        raise ValueError(f"{short(value)} is not a value of a known type")
     try:
         return _DECODERS[kind](value[kind])
     except (TypeError, ValueError, OverflowError, KeyError, AttributeError) as error:
-        raise ValueError(f"{short(value)} is no {kind}: {error}") from error
+        raise ValueError(f"{short(value)} is not a valid {kind}: {error}") from error
 
 
 def plain(value):
-    """Return a value in types that JSON has, whatever is lost: to be read, not to come back."""
+    """Return a value in JSON types for reading; it cannot be decoded."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     return str(value) if is_own(value) else value
 
 
-def _encode_epoch(epoch):
-    # The figures of each batch, which skorch keeps as well, would outweigh a small network.
-    figures = {str(k): v for k, v in epoch.items() if k != "batches"}
-    return {
-        k: encode(v)
-        for k, v in figures.items()
-        if isinstance(v, bool | int | float | str | np.generic)
-    }
+def short(value):
+    """Return the `repr` of a value, at most 80 characters of it."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _encode_history(history):
+    # skorch also keeps the figures of each batch, which can outweigh a small network.
+    kinds = bool | int | float | str | np.generic
+    return [{k: encode(v) for k, v in epoch.items() if isinstance(v, kinds)} for epoch in history]
+
+
+def _decode_history(stored):
+    history = History()
+    for epoch in stored:
+        history.append({"batches": [], **{name: decode(v) for name, v in epoch.items()}})
+    return history
 
 
 def _encode_array(array):
-    values = array.tolist()
-    kinds = {"b", "i", "u", "f", "U"}
-    if array.ndim != 1 or (array.dtype.kind not in kinds and not _is_strings(values)):
+    dtype = "object" if array.dtype == object else array.dtype.str
+    if array.ndim != 1 or not _DTYPES.fullmatch(dtype):
         raise TypeError(f"an array of {array.ndim} axes and dtype {array.dtype} cannot be written")
-    dtype = array.dtype.str if array.dtype.kind in kinds else "object"
-    return {"dtype": dtype, "values": [encode(item) for item in values]}
-
-
-def _is_strings(values):
-    return all(type(item) is str for item in values)
+    return {"dtype": dtype, "values": encode(array.tolist())}
 
 
 def _decode_array(stored):
-    dtype, values = stored["dtype"], [decode(item) for item in stored["values"]]
-    if dtype == "object":
-        if not _is_strings(values):
-            raise ValueError("it holds other objects than strings")
-        return np.array(values, dtype=object)
-    dtype = np.dtype(str(dtype))
-    if dtype.kind not in "biufU" or dtype.itemsize * max(1, len(values)) > _MAX_ARRAY:
-        raise ValueError(f"its dtype is {dtype}")
+    dtype, values = stored["dtype"], decode(stored["values"])
+    if not _DTYPES.fullmatch(dtype):
+        raise ValueError(f"its dtype is {short(dtype)}")
     array = np.array(values, dtype=dtype)
     if array.ndim != 1 or array.tolist() != values:
         raise ValueError(f"its values are not of dtype {dtype}")
     return array
 
 
-def _decode_float(text):
-    if text not in ("nan", "inf", "-inf"):
-        raise ValueError("it is finite")
-    return float(text)
+def _decode_augment(name, stored):
+    parameters = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
+    return _AUGMENTS[name](**parameters)
 
 
-def _decode_history(stored):
-    history = History()
-    for epoch in stored:
-        history.append({"batches": [], **{str(k): decode(v) for k, v in epoch.items()}})
-    return history
-
-
-def _decode_dict(stored):
-    return {_key(key): decode(value) for key, value in stored}
-
-
-def _key(stored):
-    key = decode(stored)
-    hash(key)
-    return key
+def _decode_augments(stored):
+    if not is_own(augments := nn.Sequential(*map(decode, stored))):
+        raise ValueError("it holds other things than augmentations")
+    return augments
 
 
 _DECODERS = {
-    "float": _decode_float,
+    "float": float,
     "history": _decode_history,
-    "tuple": lambda stored: tuple(decode(item) for item in stored),
-    "dict": _decode_dict,
-    **{name: partial(decode_augment, name) for name in NAMES},
+    "tuple": lambda stored: tuple(decode(stored)),
+    "dict": lambda stored: {decode(key): decode(value) for key, value in stored},
+    "augments": _decode_augments,
+    **{name: partial(_decode_augment, name) for name in _AUGMENTS},
     "Adaptation": lambda stored: Adaptation(**{name: decode(v) for name, v in stored.items()}),
     "array": _decode_array,
 }
-
-
-def short(value):
-    """Return a value as a message shows it."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,4 +1,4 @@
-"""The whole network of a classifier: preparation, backbones, head."""
+"""The network of a fitted model: preparation of images, backbones, head."""
 
 from numbers import Integral
 
@@ -20,24 +20,23 @@ class CellNetwork(nn.Module):
     head : torch.nn.Module
         Maps the features to logits, or is the identity.
     image_size : tuple of (int, int) or None
-        Height and width that the backbones work at; None is the images' own.
+        Height and width that the backbones work at; None if images keep their own size.
     interpolation : str
-        How images of another size are brought to it.
-
-    Attributes
-    ----------
-    predict_views : int
-        In evaluation mode, logits are the mean of those of so many views of an image; see `turned`.
+        How images of another size are resized to it.
+    dihedral_views : {1, 2, 4, 8}
+        In evaluation mode, the logits of so many flips and quarter turns are averaged.
     """
 
-    def __init__(self, backbones, head, image_size=None, interpolation="bilinear"):
+    def __init__(
+        self, backbones, head, image_size=None, interpolation="bilinear", dihedral_views=1
+    ):
         super().__init__()
         self.backbones = nn.ModuleList(backbones)
-        self.scale = nn.Identity()  # the features of frozen backbones are standardised here
+        self.scale = nn.Identity()  # standardizes the features of frozen backbones
         self.head = head
         self.image_size = image_size
         self.interpolation = interpolation
-        self.predict_views = 1
+        self.dihedral_views = dihedral_views
 
     @property
     def frozen(self):
@@ -45,12 +44,12 @@ class CellNetwork(nn.Module):
         return all(backbone.frozen for backbone in self.backbones)
 
     def prepare(self, images):
-        """Bring a batch as it is stored to what the backbones take.
+        """Convert a stored batch to what the backbones take.
 
         Parameters
         ----------
         images : torch.Tensor of shape (n, c, h, w)
-            uint8 pixels, which are resized and scaled to 0..1; or float32, passed as they are.
+            uint8 pixels, which are resized and scaled to 0..1; or float32, passed unchanged.
         """
         if images.dtype != torch.uint8:
             return images
@@ -64,28 +63,28 @@ class CellNetwork(nn.Module):
 
     def forward(self, x):
         """Map prepared images ``(n, c, h, w)``, or features ``(n, d)``, to logits."""
-        if x.ndim != 4 or self.training or self.predict_views == 1:
-            return self.head(self._features(x))
-        views = turned(x, self.predict_views)
-        return torch.stack([self.head(self._features(view)) for view in views]).mean(0)
+        if x.ndim != 4 or self.training or self.dihedral_views == 1:
+            return self.head(self._scaled_features(x))
+        views = dihedral_views(x, self.dihedral_views)
+        return torch.stack([self.head(self._scaled_features(view)) for view in views]).mean(0)
 
     def penultimate(self, x):
-        """Map prepared images, or features, to what the output layer is given."""
-        return self.head[:-1](self._features(x))
+        """Map prepared images, or features, to the input of the output layer."""
+        return self.head[:-1](self._scaled_features(x))
 
-    def _features(self, x):
+    def _scaled_features(self, x):
         return self.scale(self.encode(x) if x.ndim == 4 else x)
 
 
-def turned(x, n_views):
-    """Return the first of the eight ways in which images can lie.
+def dihedral_views(x, n_views):
+    """Return images flipped and turned by quarter turns.
 
     Parameters
     ----------
     x : torch.Tensor of shape (n, c, h, w)
     n_views : {1, 2, 4, 8}
-        As they are; mirrored as well; upside down as well; and, for square ones, with their axes
-        exchanged as well.
+        1, the images themselves; 2, mirrored as well; 4, upside down as well; 8, with rows and
+        columns exchanged as well, for square images.
 
     Returns
     -------
@@ -97,7 +96,7 @@ def turned(x, n_views):
 
 
 class OutputLayer(nn.Linear):
-    """The layer that gives the logits: in float32, since 8 bits make close ones equal."""
+    """Linear layer that computes the logits in float32, whatever the precision of the network."""
 
     def forward(self, x):
         """Map ``(n, d)`` to logits."""
@@ -106,18 +105,13 @@ class OutputLayer(nn.Linear):
 
 
 def make_head(
-    n_features, hidden_layer_sizes, n_classes, *, dropout, activation="relu", batch_norm=False
+    n_features, hidden_layer_sizes, n_outputs, *, dropout, activation="relu", batch_norm=False
 ):
     """Build the dense layers behind the backbones.
 
     Dropout follows each hidden layer; without one, it precedes the output layer. Batch
-    normalisation, if any, comes between a hidden layer and its activation.
+    normalization, if any, is between a hidden layer and its activation.
     """
-    if any(not isinstance(width, Integral) or width < 1 for width in hidden_layer_sizes):
-        raise ValueError(
-            f"hidden_layer_sizes={hidden_layer_sizes!r} must be positive integers, one for each "
-            "hidden layer; () is for none."
-        )
     layers = []
     for width in hidden_layer_sizes:
         layers += [nn.Linear(n_features, width, bias=not batch_norm)]
@@ -126,11 +120,22 @@ def make_head(
         n_features = width
     if not layers:
         layers = [nn.Dropout(dropout)]
-    return nn.Sequential(*layers, OutputLayer(n_features, n_classes))
+    return nn.Sequential(*layers, OutputLayer(n_features, n_outputs))
+
+
+def check_layer_sizes(sizes):
+    """Return `hidden_layer_sizes` as a tuple of int, or raise ValueError."""
+    sizes = tuple(sizes)
+    if any(not isinstance(width, Integral) or width < 1 for width in sizes):
+        raise ValueError(
+            f"hidden_layer_sizes={sizes!r} must be positive integers, one for each hidden layer; "
+            "() is for none."
+        )
+    return tuple(map(int, sizes))
 
 
 def hash_weights(module, digest):
-    """Update a hashlib object with the names, the types and the values of a module's weights."""
+    """Update a hashlib object with the names, dtypes and values of a module's weights."""
     for name, tensor in module.state_dict().items():
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())

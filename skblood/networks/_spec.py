@@ -39,12 +39,15 @@ class HeadSpec:
     activation : {"relu", "gelu", "tanh", "silu"}
     batch_norm : bool
         Whether batch normalization follows each hidden layer.
+    standardize_features : bool
+        Whether features are standardized before the head, as those of frozen backbones are.
     """
 
     hidden_layer_sizes: tuple = ()
     dropout: float = 0.0
     activation: str = "relu"
     batch_norm: bool = False
+    standardize_features: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,13 @@ class NetworkSpec:
     def frozen(self):
         """Whether only the head was trained, so that features can be stored."""
         return all(backbone.trained == "head" for backbone in self.backbones)
+
+    @property
+    def accepted_shape(self):
+        """Height, width and channels that X must have; with an `image_size`, those it becomes."""
+        if self.image_size is not None:
+            return self.image_shape
+        return (*self.input_shape[:2], self.image_shape[2])
 
     def with_crop(self, crop):
         """Return the spec of the same network looking at another share of each image.

@@ -7,11 +7,3 @@ from ._training_overlap import (
     score_overlap_message,
     starts_from_pretrained,
 )
-
-__all__ = [
-    "TrainingOverlapWarning",
-    "find_training_overlap",
-    "fit_overlap_message",
-    "score_overlap_message",
-    "starts_from_pretrained",
-]

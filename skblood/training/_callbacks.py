@@ -1,4 +1,4 @@
-"""skorch callbacks of our own: schedule, score, best epoch, progress."""
+"""skorch callbacks: learning-rate schedule, validation score, best epoch, progress."""
 
 import copy
 import sys
@@ -11,21 +11,43 @@ from tqdm.auto import tqdm
 
 from ._outputs import PredictedClassifier
 
+# Steps of a training below which a schedule would not reach its highest rate.
+_SHORT = 10
+# Improvement of the validation score that counts.
+_TOLERANCE = 1e-4
+
 
 class StopTraining(Exception):
-    """Raised by a callback to end the training in good order."""
+    """Raised by a callback to end the training normally."""
+
+
+class InGivenOrder(Callback):
+    """Train on the images in the order in which they were given, in every epoch.
+
+    By default images are drawn in random order. For the systems of papers that did not shuffle.
+
+    Examples
+    --------
+    >>> from skblood import MLPCellClassifier
+    >>> from skblood.training import InGivenOrder
+    >>> clf = MLPCellClassifier(callbacks=[InGivenOrder()])
+    """
+
+    def on_train_begin(self, net, **kwargs):
+        """Switch shuffling off."""
+        net.set_params(iterator_train__shuffle=False)
 
 
 class LearningRateSchedule(Callback):
     """Change the learning rate batch by batch, over one phase of training.
 
-    skorch's own LRScheduler takes the length of the history for the age of the optimizer, which
-    it is not in a second phase.
+    Not skorch's LRScheduler, which takes the length of the history for the age of the optimizer;
+    in a second phase it is not.
 
     Parameters
     ----------
     lr_schedule : {"onecycle", "cosine"} or None
-        Up and down (Smith 2018), down along a cosine, or constant.
+        One-cycle (Smith 2018), cosine annealing, or constant; constant below ten batches.
     n_steps : int
         Batches in this phase.
     """
@@ -35,8 +57,10 @@ class LearningRateSchedule(Callback):
         self.n_steps = n_steps
 
     def on_train_begin(self, net, **kwargs):
-        """Take hold of the optimizer."""
+        """Create the scheduler."""
         self.scheduler_ = None
+        if self.n_steps < _SHORT:
+            return
         if self.lr_schedule == "onecycle":
             # The momentum is the user's; it is not cycled along with the rate.
             self.scheduler_ = OneCycleLR(
@@ -46,38 +70,38 @@ class LearningRateSchedule(Callback):
             self.scheduler_ = CosineAnnealingLR(net.optimizer_, T_max=self.n_steps)
 
     def on_batch_begin(self, net, training=None, **kwargs):
-        """Note the rate that this batch is trained with."""
+        """Record the rate of this batch."""
         if training:
             net.history.record_batch("lr", net.optimizer_.param_groups[0]["lr"])
 
     def on_batch_end(self, net, training=None, **kwargs):
-        """Move on by a training batch."""
+        """Advance by a training batch."""
         if training and self.scheduler_ is not None:
             self.scheduler_.step()
 
     def on_train_end(self, net, **kwargs):
-        """Let the optimizer go."""
+        """Drop the scheduler, which holds the optimizer."""
         self.scheduler_ = None
 
     def state_dict(self):
-        """Return how far the schedule has come."""
+        """Return the state of the schedule."""
         return self.scheduler_ and self.scheduler_.state_dict()
 
     def load_state_dict(self, state):
-        """Go on from there."""
+        """Restore it."""
         if self.scheduler_ is not None:
             self.scheduler_.load_state_dict(state)
 
 
 class MeanLoss(PassthroughScoring):
-    """The mean loss of an epoch's batches; a state tells which was the lowest before."""
+    """The mean loss of an epoch's batches, with a state for checkpoints."""
 
     def state_dict(self):
-        """Return the lowest one so far."""
+        """Return the lowest loss so far."""
         return float(self.best_score_)
 
     def load_state_dict(self, state):
-        """Go on from there."""
+        """Restore it."""
         self.best_score_ = state
 
 
@@ -102,7 +126,7 @@ class ValidationScore(Callback):
         return f"valid_{self.scoring if isinstance(self.scoring, str) else 'score'}"
 
     def on_epoch_begin(self, net, **kwargs):
-        """Forget the predictions of the epoch before."""
+        """Clear the predictions of the last epoch."""
         self.logits_, self.codes_ = [], []
 
     def on_batch_end(self, net, batch=None, training=None, y_pred=None, **kwargs):
@@ -113,11 +137,10 @@ class ValidationScore(Callback):
             self.codes_.append(codes.cpu().numpy())
 
     def on_epoch_end(self, net, **kwargs):
-        """Score them."""
+        """Score the predictions."""
         predicted = PredictedClassifier(np.concatenate(self.logits_), self.classes)
         truth = self.classes[np.concatenate(self.codes_)]
-        scorer = get_scorer(self.scoring)
-        score = float(scorer(predicted, truth, truth))
+        score = float(get_scorer(self.scoring)(predicted, np.arange(len(truth)), truth))
         if not np.isfinite(score):
             raise ValueError(
                 f"scoring={self.scoring!r} gave {score} on the validation images. Use a scorer "
@@ -128,29 +151,25 @@ class ValidationScore(Callback):
 
 
 class BestEpoch(Callback):
-    """Keep the weights of the best epoch, restore them, and stop when nothing gets better.
+    """Stop when nothing improves, and restore the weights of the best epoch.
 
     The best epoch has the highest score; among equals, the lowest validation loss.
 
     Parameters
     ----------
     score_name : str
-        The name of the score in the history.
-    n_iter_no_change : int
-        Epochs without an improvement of at least `tol` after which training stops.
-    tol : float
-        The improvement of the score that counts.
+        Name of the score in the history.
+    patience : int
+        Epochs without an improvement of the score by 1e-4 after which training stops.
     """
 
-    def __init__(self, score_name, n_iter_no_change, tol):
+    def __init__(self, score_name, patience):
         self.score_name = score_name
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
+        self.patience = patience
+        self.best_, self.best_epoch_, self.best_state_ = (-np.inf, -np.inf), 0, None
 
     def on_train_begin(self, net, **kwargs):
-        """Count anew; a second phase of training still has to beat the best of the first."""
-        if not hasattr(self, "best_"):
-            self.best_, self.best_epoch_, self.best_state_ = (-np.inf, -np.inf), 0, None
+        """Reset the count; a second phase still has to beat the best epoch of the first."""
         self.reference_, self.misses_ = self.best_[0], 0
 
     def on_epoch_end(self, net, **kwargs):
@@ -160,11 +179,11 @@ class BestEpoch(Callback):
         if (score, -loss) > self.best_:
             self.best_, self.best_epoch_ = (score, -loss), len(net.history)
             self.best_state_ = copy.deepcopy(net.module_.state_dict())
-        if score > self.reference_ + self.tol:
+        if score > self.reference_ + _TOLERANCE:
             self.reference_, self.misses_ = score, 0
         else:
             self.misses_ += 1
-        if self.misses_ >= self.n_iter_no_change:
+        if self.misses_ >= self.patience:
             raise StopTraining
 
     def on_train_end(self, net, **kwargs):
@@ -177,16 +196,16 @@ class BestEpoch(Callback):
         return {**vars(self), "best_state_": None}
 
     def state_dict(self):
-        """Return what was learnt about the epochs so far."""
+        """Return what is known of the epochs so far."""
         return {name: value for name, value in vars(self).items() if name.endswith("_")}
 
     def load_state_dict(self, state):
-        """Go on from there."""
+        """Restore it."""
         vars(self).update(state)
 
 
 class Progress(Callback):
-    """A bar over all batches of the training, with the time left and the latest figures.
+    """Show the progress on the standard error.
 
     Parameters
     ----------
@@ -194,26 +213,29 @@ class Progress(Callback):
         Epochs at most.
     n_done : int, default=0
         Epochs that were trained before.
+    lines : bool, default=False
+        Print a line for each epoch, for logs, instead of a progress bar.
     """
 
-    def __init__(self, n_epochs, n_done=0):
+    def __init__(self, n_epochs, n_done=0, lines=False):
         self.n_epochs = n_epochs
         self.n_done = n_done
+        self.lines = lines
 
     def on_train_begin(self, net, X=None, **kwargs):
         """Open the bar."""
-        train, _ = X
-        n_batches = len(net.get_iterator(train, training=True))
+        n_batches = len(net.get_iterator(X[0], training=True))
         self.epoch_ = self.n_done
         self.bar_ = tqdm(
             total=self.n_epochs * n_batches,
             initial=self.n_done * n_batches,
             unit="batch",
             dynamic_ncols=True,
+            disable=self.lines,
         )
 
     def on_epoch_begin(self, net, **kwargs):
-        """Name the epoch."""
+        """Show which epoch it is."""
         self.epoch_ += 1
         self.bar_.set_description(f"epoch {self.epoch_}/{self.n_epochs}", refresh=False)
 
@@ -224,47 +246,16 @@ class Progress(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         """Show the losses and the score."""
-        self.bar_.set_postfix(_figures(net.history[-1]))
+        last = net.history[-1]
+        shown = {k: v for k, v in last.items() if k.startswith(("train_", "valid_"))}
+        figures = {k: f"{v:.4g}" for k, v in shown.items() if isinstance(v, float)}
+        self.bar_.set_postfix(figures)
+        if self.lines:
+            text = ", ".join(f"{name} {value}" for name, value in figures.items())
+            line = f"epoch {self.epoch_}/{self.n_epochs}: {text} ({last['dur']:.1f} s)"
+            print(line, file=sys.stderr, flush=True)
 
     def on_train_end(self, net, **kwargs):
         """Close the bar."""
         self.bar_.close()
         del self.bar_  # it holds a stream, which cannot be pickled
-
-
-class EpochLines(Callback):
-    """A line on the standard error for each epoch, for logs, where a bar is litter.
-
-    Parameters
-    ----------
-    n_epochs, n_done : int
-        As in `Progress`.
-    """
-
-    def __init__(self, n_epochs, n_done=0):
-        self.n_epochs = n_epochs
-        self.n_done = n_done
-
-    def on_train_begin(self, net, **kwargs):
-        """Count anew, in each phase of the training."""
-        self.epoch_ = self.n_done
-
-    def on_epoch_end(self, net, **kwargs):
-        """Print the losses, the score and the seconds."""
-        self.epoch_ += 1
-        last = net.history[-1]
-        figures = ", ".join(f"{name} {value}" for name, value in _figures(last).items())
-        line = f"epoch {self.epoch_}/{self.n_epochs}: {figures} ({last['dur']:.1f} s)"
-        print(line, file=sys.stderr, flush=True)
-
-
-def show_progress(verbose, n_epochs, n_done):
-    """Return the callbacks that show the progress: none, a bar, or, above 1, lines."""
-    shown = [Progress, EpochLines][verbose > 1](n_epochs, n_done)
-    return [shown] if verbose else []
-
-
-def _figures(epoch):
-    """Return the losses and the score of an epoch, as they are shown."""
-    shown = {k: v for k, v in epoch.items() if k.startswith(("train_", "valid_"))}
-    return {k: f"{v:.4g}" for k, v in shown.items() if isinstance(v, float)}

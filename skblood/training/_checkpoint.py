@@ -1,10 +1,12 @@
-"""The state of a training in a file, from which the same training goes on."""
+"""State of a training in a file, from which an interrupted training resumes."""
 
 import hashlib
 import io
 import json
 import math
+import os
 import warnings
+from pathlib import Path
 
 import torch
 from skorch.callbacks import Callback
@@ -17,29 +19,77 @@ from skblood.networks import hash_weights
 _DIGEST_SIZE = hashlib.sha256().digest_size
 
 
-class Checkpoint(Callback):
-    """Write the state of a training after each epoch; bring back the one that was written.
+class TrainingCheckpoint(Callback):
+    """Save the state of a training after each epoch, so that an interrupted fit resumes.
 
-    To be the last of the callbacks, since it writes down what the others hold. Two trainings of
-    one name may run at once: a file is replaced as a whole, and either may go on from it.
+    When `fit` is called again with the same data and parameters, it continues after the last
+    complete epoch; on a CPU it gives the same model as an uninterrupted fit, to the bit. A complete
+    fit removes its file. One folder may serve a whole search, and several processes: each fit has
+    a file of its own, named by a hash of its data and parameters.
 
     Parameters
     ----------
-    file : Path or None
-        Its name stands for all that decides the result. None writes and brings back nothing.
-    seed : int
-        The seed of a training that has no file yet.
+    folder : str or path-like
+        Created if needed.
 
-    Attributes
-    ----------
-    seed : int
-        The seed to train with: that of the file, if there is one.
+    Raises
+    ------
+    ValueError
+        In `fit`, if there are other callbacks as well, whose state would be lost.
+    OSError
+        In `fit`, if the folder cannot be created.
+
+    Warns
+    -----
+    UserWarning
+        In `fit`, if a file is damaged or cannot be written; the training continues.
+
+    See Also
+    --------
+    skblood.TrainingInterrupted : Raised on Ctrl-C, with the model so far.
+
+    Notes
+    -----
+    `partial_fit` writes no checkpoints.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from skblood import TrainingCheckpoint, TransferCellClassifier
+    >>> from skblood.datasets import make_blood_cells
+    >>> X, y = make_blood_cells(160, image_size=28, random_state=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     clf = TransferCellClassifier(
+    ...         "cellnet_t", max_epochs=3, callbacks=[TrainingCheckpoint(folder)], random_state=0
+    ...     )
+    ...     clf.fit(X, y).n_iter_
+    3
     """
 
-    def __init__(self, file, seed):
-        self.file = file
-        self._state = None if file is None else _read(file)
-        self.seed = seed if self._state is None else self._state["seed"]
+    def __init__(self, folder):
+        self.folder = folder
+
+    def open(self, name, key, seed):
+        """Look for the file of a fit.
+
+        Parameters
+        ----------
+        name : str
+            Class of the estimator.
+        key : str
+            See `fit_key`.
+        seed : int
+            Seed of a fit that has no file yet.
+
+        Returns
+        -------
+        seed : int
+            Seed to train with: that of the file, if there is one.
+        """
+        self._file = _make_folder(self.folder) / f"{name}-{key}.checkpoint"
+        self._state = _read(self._file)
+        self._seed = seed if self._state is None else self._state["seed"]
+        return self._seed
 
     def enter(self, phase, network):
         """Begin a phase of training.
@@ -48,28 +98,25 @@ class Checkpoint(Callback):
         ----------
         phase : int
         network : CellNetwork
-            As it is trained in this phase. One that is trained already gets its weights.
+            As it is trained in this phase. If it was trained already, it gets its weights.
 
         Returns
         -------
         n_epochs : int or float
-            Epochs of this phase that are done; infinity if the phase is.
+            Epochs of this phase that are complete; infinity if the phase is.
         """
-        if self.file is None:
-            return 0
         self._phase, self._epoch = phase, 0
         if phase == 0:
-            # The parameters name the weights that a training starts from; the file of that name
-            # may have changed since.
-            self._start = _digest_of(network)
+            # Parameters name the initial weights; the file of that name may have changed since.
+            self._start = _hash_start(network)
             if self._state is not None and self._state["start"] != self._start:
                 self._state = None
         if self._state is None:
             return 0
         if phase < self._state["phase"]:
-            # A later phase may take features from the backbones; its head may be another.
-            weights = self._state["network"].items()
+            # A later phase may take features from the backbones; its head may be another one.
             prefix = "backbones."
+            weights = self._state["network"].items()
             network.backbones.load_state_dict(
                 {name[len(prefix) :]: w for name, w in weights if name.startswith(prefix)}
             )
@@ -78,8 +125,8 @@ class Checkpoint(Callback):
         return self._epoch
 
     def on_train_begin(self, net, **kwargs):
-        """Bring everything back to where it was."""
-        if self.file is None or self._state is None:
+        """Restore the state of the file."""
+        if self._state is None:
             return
         state, self._state = self._state, None
         net.module_.load_state_dict(state["network"])
@@ -91,11 +138,9 @@ class Checkpoint(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         """Write the state."""
-        if self.file is None:
-            return
         self._epoch += 1
         state = {
-            "seed": self.seed,
+            "seed": self._seed,
             "start": self._start,
             "phase": self._phase,
             "epoch": self._epoch,
@@ -106,36 +151,48 @@ class Checkpoint(Callback):
             "generators": generator_states(torch.device(net.device)),
         }
         try:
-            _write(self.file, state)
+            _write(self._file, state)
         except OSError as error:
             warnings.warn(
-                f"The checkpoint {str(self.file)!r} cannot be written "
-                f"({error.__cause__ or error}). The training goes on; if it is broken off, only "
-                "what was written before is left. Make room, or make the folder writable.",
+                f"The checkpoint {str(self._file)!r} cannot be written "
+                f"({error.__cause__ or error}). The training continues; if it is interrupted, it "
+                "resumes from what was written before. Make room, or make the folder writable.",
                 UserWarning,
                 stacklevel=2,
             )
 
     def remove(self):
-        """Remove the file of a training that is complete."""
-        if self.file is not None:
-            self.file.unlink(missing_ok=True)
+        """Remove the file of a complete training."""
+        self._file.unlink(missing_ok=True)
+
+
+def _make_folder(folder):
+    path = Path(os.path.abspath(Path(folder).expanduser()))
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise type(error)(
+            error.errno,
+            f"The folder {str(folder)!r} of TrainingCheckpoint is not a folder and cannot be "
+            f"created ({error.strerror})",
+        ) from error
+    return path
 
 
 def _with_state(net):
     return [(name, each) for name, each in net.callbacks_ if hasattr(each, "state_dict")]
 
 
-def _digest_of(network):
+def _hash_start(network):
     digest = hashlib.sha256()
-    # Not those that standardise features, which are computed, and on a GPU not to the bit.
+    # Not the statistics of features, which are computed, and on a GPU not to the bit.
     for part in (network.backbones, network.head):
         hash_weights(part, digest)
     return digest.hexdigest()
 
 
 def _write(file, state):
-    """Write a state, and behind it its digest: torch does not notice bits that have flipped."""
+    """Write a state and its digest, since torch does not notice flipped bits."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     buffer.write(hashlib.sha256(buffer.getbuffer()).digest())
@@ -143,14 +200,14 @@ def _write(file, state):
 
 
 def _read(file):
-    """Return the state in a file, or None if there is none, or none that is whole."""
+    """Return the state in a file, or None if there is no file or it is damaged."""
     if not file.exists():
         return None
     content = memoryview(file.read_bytes())
     state, digest = content[:-_DIGEST_SIZE], content[-_DIGEST_SIZE:]
     if hashlib.sha256(state).digest() != digest:
         warnings.warn(
-            f"The checkpoint {str(file)!r} is damaged, so the training begins from the start.",
+            f"The checkpoint {str(file)!r} is damaged, so the training starts anew.",
             UserWarning,
             stacklevel=2,
         )

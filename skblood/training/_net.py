@@ -2,6 +2,7 @@
 
 import math
 from contextlib import suppress
+from functools import partial
 
 import torch
 from skorch import NeuralNet
@@ -15,9 +16,32 @@ from ._exceptions import NonFiniteLossError
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
-    "sgd": torch.optim.SGD,
-    "rmsprop": torch.optim.RMSprop,
+    "sgd": partial(torch.optim.SGD, momentum=0.9),
+    "rmsprop": partial(torch.optim.RMSprop, momentum=0.9),
 }
+
+
+def make_optimizer(optimizer, parameters, lr, weight_decay, device):
+    """Create an optimizer; biases and normalization layers have no weight decay.
+
+    Parameters
+    ----------
+    optimizer : str or callable
+        A key of `OPTIMIZERS`, or a torch optimizer class or a partial of one.
+    parameters : list of torch.nn.Parameter
+    lr, weight_decay : float
+    device : torch.device
+    """
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if not isinstance(optimizer, str):
+        return optimizer(groups, lr=lr)
+    # A single kernel for all parameters, where torch has one.
+    fused = {"fused": True} if optimizer != "rmsprop" and device.type != "mps" else {}
+    return OPTIMIZERS[optimizer](groups, lr=lr, **fused)
 
 
 class TrainingNet(NeuralNet):
@@ -31,19 +55,18 @@ class TrainingNet(NeuralNet):
         Maps a float batch ``(n, c, h, w)`` in 0..1 to one of the same shape, in training only.
     autocast_dtype : torch.dtype
         The precision of passes over pixels.
-    momentum : float
-        For the optimizers that have one.
+    weight_decay : float
     **kwargs
         Those of `skorch.NeuralNet`.
     """
 
-    def __init__(self, module, *args, augment, autocast_dtype, weight_decay, momentum, **kwargs):
-        super().__init__(module, *args, **kwargs)
-        # A torch module among its attributes would be trained, too; a bound method is none.
+    def __init__(self, module, *, augment, autocast_dtype, weight_decay, **kwargs):
+        super().__init__(module, train_split=None, verbose=0, **kwargs)
+        # A torch module among its attributes would be trained, too; a bound method is not.
         self.augment = augment.forward if isinstance(augment, torch.nn.Module) else augment
         self.autocast_dtype = autocast_dtype
         self.weight_decay = weight_decay
-        self.momentum = momentum
+        self.iterator_train__shuffle = True
 
     @property
     def _default_callbacks(self):
@@ -53,27 +76,29 @@ class TrainingNet(NeuralNet):
             ("valid_loss", MeanLoss("valid_loss")),
         ]
 
+    @property
+    def can_continue(self):
+        """Whether the optimizer has the state of the last training step."""
+        return bool(self.optimizer_.state)
+
+    def forget_optimizer(self):
+        """Drop the state of the optimizer, which is twice the size of the network."""
+        self.optimizer_.state.clear()
+
     def initialize_optimizer(self, *args, **kwargs):
-        """Make the optimizer; biases and normalisation layers do not decay."""
-        parameters = [p for p in self.module_.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.weight_decay},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        options = {"lr": self.lr}
-        if self.optimizer in (torch.optim.SGD, torch.optim.RMSprop):
-            options["momentum"] = self.momentum
-        if self.optimizer is not torch.optim.RMSprop and torch.device(self.device).type != "mps":
-            options["fused"] = True  # one kernel for all parameters, where torch has one
-        self.optimizer_ = self.optimizer([g for g in groups if g["params"]], **options)
+        """Create the optimizer."""
+        trained = [p for p in self.module_.parameters() if p.requires_grad]
+        self.optimizer_ = make_optimizer(
+            self.optimizer, trained, self.lr, self.weight_decay, torch.device(self.device)
+        )
         return self
 
     def train_for(self, train, valid, n_epochs):
         """Train for at most `n_epochs`.
 
-        Ctrl-C is not swallowed, but the epoch that it breaks off leaves no row in the history. A
-        callback ends the training by StopTraining, or, being skorch's own EarlyStopping, by the
-        KeyboardInterrupt that skorch uses for it.
+        Ctrl-C is raised, not swallowed as in skorch, and the incomplete epoch leaves no row in the
+        history. Callbacks end the training by StopTraining or, as skorch's EarlyStopping, by a
+        KeyboardInterrupt of their own.
         """
         samples = (train, valid)
         self.notify("on_train_begin", X=samples, y=None)
@@ -82,13 +107,13 @@ class TrainingNet(NeuralNet):
                 self.fit_loop(samples, epochs=n_epochs)
         except KeyboardInterrupt:
             if not any(_has_stopped(callback) for _, callback in self.callbacks_):
-                self._drop_broken_epoch()
+                self._drop_incomplete_epoch()
                 raise
         finally:
             self.notify("on_train_end", X=samples, y=None)
         return self
 
-    def _drop_broken_epoch(self):
+    def _drop_incomplete_epoch(self):
         names = [each.name for _, each in self.callbacks_ if isinstance(each, ValidationScore)]
         last = names[-1] if names else "train_loss"  # what is recorded last of all
         if self.history and last not in self.history[-1]:
@@ -140,7 +165,7 @@ class TrainingNet(NeuralNet):
             f"(now {self.lr:g}){instead}. If that does not help, look at the images, class_weight "
             "and sample_weight of that batch: the attribute `positions` of this error tells where "
             "they stand.",
-            batches.samples.rows[batches.visits_[number]].tolist(),
+            batches.samples.rows[batches.indices_[number]].tolist(),
         )
 
     def train_step_single(self, batch, **kwargs):

@@ -11,12 +11,14 @@ def decision_values(logits):
 
 
 class PredictedClassifier(ClassifierMixin, BaseEstimator):
-    """A classifier that has predicted already: what a scikit-learn scorer is given.
+    """Classifier with stored predictions, for scikit-learn's scorers.
+
+    Its X are positions of the images: all of them, or a part that a scorer has selected.
 
     Parameters
     ----------
     logits : ndarray of shape (n, n_classes)
-    classes_ : ndarray of shape (n_classes,)
+    classes : ndarray of shape (n_classes,)
     """
 
     def __init__(self, logits, classes):
@@ -24,13 +26,13 @@ class PredictedClassifier(ClassifierMixin, BaseEstimator):
         self.classes_ = classes
 
     def decision_function(self, X):
-        """Return the decision values, whatever `X` is."""
-        return decision_values(self.logits)
+        """Return the decision values of the images at positions `X`."""
+        return decision_values(self.logits[X])
 
     def predict_proba(self, X):
-        """Return the probabilities, whatever `X` is."""
-        return softmax(self.logits, axis=1)
+        """Return the probabilities of the images at positions `X`."""
+        return softmax(self.logits[X], axis=1)
 
     def predict(self, X):
-        """Return the labels, whatever `X` is."""
-        return self.classes_[np.argmax(self.logits, axis=1)]
+        """Return the labels of the images at positions `X`."""
+        return self.classes_[np.argmax(self.logits[X], axis=1)]

@@ -1,59 +1,55 @@
-"""Which images an epoch visits, in which order, with which weight, and which validate."""
+"""Which images an epoch draws, how often and with which weight, and which are for validation."""
 
 import numpy as np
-from sklearn.model_selection import StratifiedShuffleSplit
-
-# More visits than this, on average, are a scale mistake rather than a count.
-_MAX_VISITS_PER_IMAGE = 1000
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedShuffleSplit
 
 
-def plan_visits(keys, codes, sample_weight, canonical):
-    """Turn sample weights into visits.
-
-    An image of weight w is visited ceil(w) times an epoch, each visit weighing w / ceil(w).
-    A whole number is thereby a count: weight 3 is three copies, weight 0 none, exactly.
+def merge_copies(keys, codes):
+    """Find the distinct labelled images.
 
     Parameters
     ----------
     keys : ndarray of shape (n, 2), dtype uint64
-        The images' content; see `skblood.images.content_keys`.
+        Content of each image; see `skblood.images.content_keys`.
     codes : ndarray of shape (n,)
         Class codes.
-    sample_weight : ndarray of shape (n,) or None
-        Non-negative weights.
-    canonical : bool
-        Sort the visits by the images' content, so that the result of a seeded fit does not
-        depend on the order in which the images came (that of a folder differs from one file
-        system to the next). False keeps the given order.
 
     Returns
     -------
-    rows, weights : ndarray of shape (m,)
-        The image of each visit and its weight.
-
-    Raises
-    ------
-    ValueError
-        If a weight is negative, all are zero, they are so large that an epoch would never end,
-        or less than two images are left.
+    first : ndarray of shape (n_distinct,)
+        Position of each distinct image, in an order that depends on the content only.
+    inverse : ndarray of shape (n,)
+        The distinct image of each image.
     """
-    n = len(keys)
-    if sample_weight is None:
-        rows, weights = np.arange(n), np.ones(n)
-    else:
-        rows, weights = _repeat_by_weight(sample_weight)
-    if len(rows) < 2:
-        raise ValueError(
-            f"{len(rows)} image is left to train on; batch normalisation needs two or more. Give "
-            "more images, or more of them a sample_weight above 0."
-        )
-    if canonical:
-        order = np.lexsort((weights, codes[rows], keys[rows, 1], keys[rows, 0]))
-        rows, weights = rows[order], weights[order]
-    return rows, weights
+    table = np.column_stack([keys, codes.astype(np.uint64)])
+    _, first, inverse = np.unique(table, axis=0, return_index=True, return_inverse=True)
+    return first, inverse.ravel()
 
 
-def _repeat_by_weight(sample_weight):
+def draw_counts(weights):
+    """Return how often an epoch draws each image, and the weight of each draw.
+
+    Only the ratios of the weights count. An image of weight w, in units of the mean, is drawn
+    ``max(1, round(w))`` times.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n,)
+        All above 0.
+
+    Returns
+    -------
+    counts : ndarray of shape (n,), dtype int
+    weights : ndarray of shape (n,)
+        Of a single draw.
+    """
+    relative = weights / weights.mean()
+    counts = np.maximum(1, np.rint(relative)).astype(int)
+    return counts, relative / counts
+
+
+def check_sample_weight_sign(sample_weight):
+    """Raise ValueError if a weight is negative, or none is above 0."""
     if (sample_weight < 0).any():
         raise ValueError(
             f"sample_weight must not be negative; {(sample_weight < 0).sum()} of "
@@ -61,53 +57,65 @@ def _repeat_by_weight(sample_weight):
         )
     if not (sample_weight > 0).any():
         raise ValueError("sample_weight is zero for every sample; no image is left to train on.")
-    visits = np.ceil(sample_weight)
-    if visits.sum() > _MAX_VISITS_PER_IMAGE * len(visits):
-        raise ValueError(
-            f"sample_weight sums to {sample_weight.sum():.3g} for {len(visits)} images. A weight "
-            "counts how often an image is visited in an epoch; divide the weights by their mean."
-        )
-    visits = visits.astype(int)
-    weights = sample_weight / np.maximum(visits, 1)
-    return np.repeat(np.arange(len(visits)), visits), np.repeat(weights, visits)
 
 
-def split_visits(groups, codes, classes, validation_fraction, seed):
-    """Set visits aside for validation: stratified, seeded, copies of an image kept together.
+def split_off_validation(codes, classes, fraction, seed, groups=None):
+    """Choose images for validation: stratified, seeded, groups kept together.
 
     Parameters
     ----------
-    groups : ndarray of shape (m,)
-        The content key of each visit; visits of equal content go to the same side.
-    codes : ndarray of shape (m,)
-        Class codes.
+    codes : ndarray of shape (n,)
+        Class codes of the distinct images.
     classes : ndarray
         Class labels, for messages.
-    validation_fraction : float
-        Share of the distinct images.
+    fraction : float
+        Share of the images to choose.
     seed : int
+    groups : ndarray of shape (n,), default=None
+        Images of one group go to the same side.
 
     Returns
     -------
-    train, valid : ndarray of bool, shape (m,)
+    valid : ndarray of shape (n,), dtype bool
 
     Raises
     ------
     ValueError
-        If a class has too few distinct images to be on both sides.
+        If a class cannot be on both sides.
     """
-    distinct, first = np.unique(groups, return_index=True)
-    counts = np.bincount(codes[first], minlength=len(classes))
-    n_valid = int(np.ceil(validation_fraction * len(distinct)))
-    if counts.min() < 2 or min(n_valid, len(distinct) - n_valid) < len(classes):
-        listed = ", ".join(f"{c}: {n}" for c, n in zip(classes.tolist(), counts, strict=True))
-        raise ValueError(
-            f"early_stopping=True sets validation_fraction={validation_fraction} of the images "
-            f"aside, which needs two or more distinct images of each of the {len(classes)} "
-            f"classes, and one of each on either side; there are {listed}. Give more images, "
-            "another validation_fraction, X_val and y_val, or early_stopping=False."
-        )
-    splitter = StratifiedShuffleSplit(1, test_size=n_valid, random_state=seed)
-    _, chosen = next(splitter.split(distinct, codes[first]))
-    valid = np.isin(groups, distinct[chosen])
-    return ~valid, valid
+    n_valid = int(np.ceil(fraction * len(codes)))
+    counts = np.bincount(codes, minlength=len(classes))
+    enough = counts.min() >= 2 and min(n_valid, len(codes) - n_valid) >= len(classes)
+    valid = np.zeros(len(codes), bool)
+    if enough and groups is None:
+        splitter = StratifiedShuffleSplit(1, test_size=n_valid, random_state=seed)
+        valid[next(splitter.split(codes, codes))[1]] = True
+        return valid
+    if enough and (chosen := _choose_groups(codes, classes, fraction, seed, groups)) is not None:
+        valid[chosen] = True
+        return valid
+    listed = ", ".join(f"{c}: {n}" for c, n in zip(classes.tolist(), counts, strict=True))
+    of_groups = "" if groups is None else f", of {len(np.unique(groups))} groups,"
+    raise ValueError(
+        f"early_stopping sets validation_fraction={fraction} of the images{of_groups} aside, which "
+        f"needs two or more distinct images of each of the {len(classes)} classes, and one of each "
+        f"on either side; there are {listed}. Give more images, another validation_fraction, "
+        "X_val and y_val, or early_stopping=False."
+    )
+
+
+def _choose_groups(codes, classes, fraction, seed, groups):
+    """Return the positions of a fold of whole groups that has all classes on both sides, or None.
+
+    Of the folds that do, the one whose size is nearest to the fraction.
+    """
+    n_folds = min(max(2, round(1 / fraction)), len(np.unique(groups)))
+    if n_folds < 2:
+        return None
+    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    folds = [
+        valid
+        for train, valid in splitter.split(codes, codes, groups)
+        if len(np.unique(codes[train])) == len(np.unique(codes[valid])) == len(classes)
+    ]
+    return min(folds, key=lambda fold: abs(len(fold) - fraction * len(codes)), default=None)

@@ -1,4 +1,4 @@
-"""The images of a fit on the device, and the batches that an epoch takes from them."""
+"""Images of a fit on the device, and the batches of an epoch."""
 
 from dataclasses import dataclass
 
@@ -9,18 +9,18 @@ from skblood.inference import as_nchw
 
 @dataclass
 class Samples:
-    """Images, and the visits that an epoch pays them.
+    """Images, and the samples of an epoch.
 
     Attributes
     ----------
-    images : torch.Tensor of shape (n, h, w, c), (n, d) or (n, n_views, d)
+    images : torch.Tensor of shape (n, h, w, c) or (n, d)
         uint8 pixels, float32 rows, or features that were computed before.
     rows : torch.Tensor of shape (m,)
-        The image of each visit. An image may be visited several times or never.
+        The image of each sample. An image may be drawn several times or never.
     targets : torch.Tensor of shape (m,)
-        The class code of each visit.
+        The class code of each sample.
     weights : torch.Tensor of shape (m,)
-        What each visit's loss is multiplied with.
+        Factor of each sample's loss.
     """
 
     images: torch.Tensor
@@ -28,19 +28,11 @@ class Samples:
     targets: torch.Tensor
     weights: torch.Tensor
 
-    def take(self, visits):
-        """Return the images of some visits; of several views, one drawn for each visit."""
-        rows = self.rows[visits].to(self.images.device)
-        if self.images.ndim != 3:
-            return self.images.index_select(0, rows)
-        views = torch.randint(self.images.shape[1], rows.shape, device=rows.device)
-        return self.images[rows, views]
-
     def __len__(self):
         return len(self.rows)
 
     def batches(self, batch_size, device, shuffle=False):
-        """Return what iterates over one epoch of batches, anew each time."""
+        """Return an iterable over the batches of an epoch."""
         return Batches(self, batch_size, device, shuffle)
 
 
@@ -50,8 +42,8 @@ class Batches:
 
     Attributes
     ----------
-    visits_ : sequence of torch.Tensor
-        The visits of each batch, once the epoch has begun.
+    indices_ : sequence of torch.Tensor
+        The samples of each batch, once the epoch has begun.
     """
 
     samples: Samples
@@ -60,17 +52,19 @@ class Batches:
     shuffle: bool
 
     def __len__(self):
-        # Batch normalisation has no statistics of one image alone.
+        # Batch normalization has no statistics of a single image.
         n = len(self.samples)
         return max(1, min(-(-n // self.batch_size), n // 2))
 
     def __iter__(self):
         samples = self.samples
-        n = len(samples)
-        order = torch.randperm(n) if self.shuffle else torch.arange(n)
+        # Samples are sorted by the content of the images, so that a seeded fit does not depend on
+        # the order in which they were given, which differs from one file system to the next.
+        order = torch.randperm(len(samples)) if self.shuffle else samples.rows.argsort(stable=True)
         # Batches of nearly equal size: a small last one would count as much as the others.
-        self.visits_ = torch.tensor_split(order, len(self))
-        for visits in self.visits_:
-            images = as_nchw(samples.take(visits).to(self.device))
-            targets = samples.targets[visits].to(self.device)
-            yield images, (targets, samples.weights[visits].to(self.device))
+        self.indices_ = torch.tensor_split(order, len(self))
+        for indices in self.indices_:
+            rows = samples.rows[indices].to(samples.images.device)
+            images = as_nchw(samples.images.index_select(0, rows).to(self.device))
+            targets = samples.targets[indices].to(self.device)
+            yield images, (targets, samples.weights[indices].to(self.device))

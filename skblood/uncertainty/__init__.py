@@ -1,4 +1,4 @@
-"""What a classifier does not know: calibration, prediction sets, a reject option, outliers."""
+"""Uncertainty: calibration, prediction sets, rejection, outliers, and tests of a laboratory."""
 
 from skblood.uncertainty._calibration import expected_calibration_error
 from skblood.uncertainty._coverage import AccuracyCoverageDisplay, accuracy_coverage_curve

@@ -1,42 +1,46 @@
-"""How far probabilities are from what comes true."""
+"""Calibration error of class probabilities."""
 
-from skblood.evaluation._labels import check_lengths
-from skblood.evaluation._report_input import check_probabilities, code_labels, resolve_classes
-from skblood.evaluation._scores import calibration_error
+import numpy as np
+
+from skblood._labels import check_lengths, check_probabilities, encode_labels, resolve_classes
+
+# As in Guo et al. 2017.
+_N_BINS = 15
 
 
 def expected_calibration_error(y_true, y_proba, *, labels=None):
-    """Return how far the probabilities of a classifier are from what comes true.
+    """Return the expected calibration error of class probabilities.
 
-    Cells are sorted by the probability of their most probable class into 15 bins of equal width;
-    the error is the mean distance between that probability and the share of cells for which the
-    class is right [1]_. It is the figure that :func:`~skblood.evaluation.evaluate` reports.
+    Cells are binned by the probability of their most probable class, in 15 bins of equal width.
+    The error is the mean distance, weighted by the number of cells, between this probability and
+    the accuracy in a bin [1]_. :func:`~skblood.evaluation.evaluate` reports the same error.
 
     Parameters
     ----------
     y_true : array-like of shape (n,)
         True labels.
     y_proba : array-like of shape (n, n_classes)
-        Probabilities, as `predict_proba` gives them.
+        Probabilities, as returned by `predict_proba`.
     labels : array-like of shape (n_classes,), default=None
-        The labels of the columns, `classes_` of the classifier. None: those of `y_true`, sorted,
-        which then must hold all of them.
+        Labels of the columns, `classes_` of the classifier. None takes the labels in `y_true`,
+        sorted; all classes must then occur.
 
     Returns
     -------
     error : float
-        From 0 to 1; 0 is best.
+        In 0..1; 0 is best.
 
     Raises
     ------
     ValueError
-        If `y_true` holds a label that is not among `labels`, or `y_proba` no probabilities of
-        these labels.
+        If `y_true` holds a label that is not among `labels`, or `y_proba` does not hold
+        probabilities of these labels.
 
     Notes
     -----
-    It is never below what chance alone makes of it, about 0.01 for 1,000 cells: compare it on the
-    same cells only. It is no proper score; the logarithmic loss and the Brier score are.
+    Even with perfect probabilities chance makes the error positive, about 0.01 for 1,000 cells:
+    compare errors on the same cells only. Unlike the log loss and the Brier score it is not a
+    proper score.
 
     References
     ----------
@@ -50,7 +54,11 @@ def expected_calibration_error(y_true, y_proba, *, labels=None):
     >>> round(expected_calibration_error(["a", "a", "b", "a"], y_proba), 6)
     0.2
     """
-    classes = resolve_classes(y_true, y_true, labels)
-    codes = code_labels(y_true, classes, "y_true")
+    classes = resolve_classes(labels, y_true=y_true)
+    codes = encode_labels(y_true, classes, "y_true")
     check_lengths(y_true=len(codes), y_proba=len(y_proba))
-    return float(calibration_error(codes, check_probabilities(y_proba, len(codes), classes)))
+    y_proba = check_probabilities(y_proba, len(codes), classes)
+    confidences = y_proba.max(axis=1)
+    gaps = confidences - (y_proba.argmax(axis=1) == codes)
+    bins = np.minimum((confidences * _N_BINS).astype(int), _N_BINS - 1)
+    return float(np.abs(np.bincount(bins, weights=gaps)).sum() / len(codes))

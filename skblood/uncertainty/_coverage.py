@@ -1,16 +1,14 @@
-"""How right a classifier is on the cells that it is sure of."""
+"""Accuracy on accepted cells against their share."""
 
 import numpy as np
-from sklearn.utils import column_or_1d
 
-from skblood.evaluation._labels import check_lengths
-from skblood.evaluation._plotting import import_pyplot
-from skblood.evaluation._report_input import code_labels, resolve_classes
+from skblood._labels import as_column, check_lengths, encode_labels, resolve_classes
+from skblood._plotting import import_pyplot
 from skblood.uncertainty._classifier import check_classifier, predict_proba
 
 
 def accuracy_coverage_curve(y_true, y_pred, confidence):
-    """Return the accuracy on the cells that are accepted, for each threshold on the confidence.
+    """Return the accuracy on accepted cells for each threshold of the confidence.
 
     Parameters
     ----------
@@ -19,16 +17,16 @@ def accuracy_coverage_curve(y_true, y_pred, confidence):
     y_pred : array-like of shape (n,)
         Predicted labels.
     confidence : array-like of shape (n,)
-        The higher, the surer: the highest probability of each cell, or any other score.
+        Confidence of each prediction: the highest probability, or any other score.
 
     Returns
     -------
     coverage : ndarray of shape (n_thresholds,)
-        Share of the cells that are accepted, ascending; the last is 1.
+        Share of cells that are accepted, ascending; the last is 1.
     accuracy : ndarray of shape (n_thresholds,)
-        Share of the accepted cells that are right.
+        Accuracy on the accepted cells.
     thresholds : ndarray of shape (n_thresholds,)
-        Descending; cells are accepted whose confidence is this or higher.
+        Descending; cells with this confidence or a higher one are accepted.
 
     Raises
     ------
@@ -37,7 +35,7 @@ def accuracy_coverage_curve(y_true, y_pred, confidence):
 
     See Also
     --------
-    AccuracyCoverageDisplay : The curve as a picture.
+    AccuracyCoverageDisplay : Plot of the curve.
 
     Examples
     --------
@@ -50,46 +48,51 @@ def accuracy_coverage_curve(y_true, y_pred, confidence):
     >>> accuracy
     array([1.  , 1.  , 1.  , 0.75])
     """
-    classes = resolve_classes(y_true, y_pred)
-    codes = code_labels(y_true, classes, "y_true"), code_labels(y_pred, classes, "y_pred")
-    confidence = column_or_1d(confidence, dtype=np.float64)
-    check_lengths(y_true=len(codes[0]), y_pred=len(codes[1]), confidence=len(confidence))
+    classes = resolve_classes(None, y_true=y_true, y_pred=y_pred)
+    true = encode_labels(y_true, classes, "y_true")
+    predicted = encode_labels(y_pred, classes, "y_pred")
+    confidence = as_column(confidence, "confidence").astype(np.float64)
+    check_lengths(y_true=len(true), y_pred=len(predicted), confidence=len(confidence))
     if not np.isfinite(confidence).all():
         raise ValueError(
             f"`confidence` holds {(~np.isfinite(confidence)).sum()} values that are infinite or "
-            "not a number. Give a finite one for each cell."
+            "NaN. Give a finite value for each cell."
         )
     order = np.argsort(-confidence, kind="stable")
-    thresholds, right = confidence[order], (codes[0] == codes[1])[order]
-    # Cells of the same confidence are accepted together.
+    thresholds, correct = confidence[order], (true == predicted)[order]
+    # Cells of equal confidence are accepted together.
     last = np.flatnonzero(np.append(np.diff(thresholds) != 0, True))
     n_accepted = last + 1
-    return n_accepted / len(order), np.cumsum(right)[last] / n_accepted, thresholds[last]
+    return n_accepted / len(order), np.cumsum(correct)[last] / n_accepted, thresholds[last]
 
 
 class AccuracyCoverageDisplay:
-    """The accuracy on the cells that are accepted, by their share.
+    """Accuracy-coverage curve: accuracy on accepted cells against their share.
 
-    Use :meth:`from_estimator` or :meth:`from_predictions` to make one.
+    Use :meth:`from_estimator` or :meth:`from_predictions` to create a display.
 
     Parameters
     ----------
     coverage, accuracy : ndarray of shape (n_thresholds,)
         From :func:`accuracy_coverage_curve`.
     name : str, default=None
-        Of the classifier, for the legend.
+        Name of the classifier in the legend.
 
     Attributes
     ----------
     area : float
-        The accuracy, averaged over all coverages: 1 minus the "AURC", the area under the curve of
-        risk and coverage [1]_. A classifier whose errors all come last has the highest.
+        Area under the curve: 1 minus the area under the risk-coverage curve (AURC) [1]_. It is
+        highest if all errors have the lowest confidence.
     line_ : matplotlib Line2D
-        The curve, after :meth:`plot`.
+        Curve, after :meth:`plot`.
     ax_ : matplotlib Axes
-        The axes with the curve.
+        Axes with the curve.
     figure_ : matplotlib Figure
-        The figure.
+        Figure.
+
+    See Also
+    --------
+    RejectOption : Rejects cells of low confidence.
 
     References
     ----------
@@ -113,27 +116,27 @@ class AccuracyCoverageDisplay:
 
     @property
     def area(self):
-        """The accuracy, averaged over all coverages."""
+        """Area under the curve."""
         return float(np.diff(self.coverage, prepend=0) @ self.accuracy)
 
     @classmethod
     def from_estimator(cls, estimator, X, y, *, name=None, ax=None, **kwargs):
-        """Draw the curve of a fitted classifier; the confidence is the highest probability.
+        """Plot the curve of a fitted classifier; the confidence is the highest probability.
 
         Parameters
         ----------
         estimator : fitted classifier
             Of skblood or scikit-learn, with `predict_proba`.
         X : array-like or sequence
-            Cells, in any form that the classifier takes.
+            Cells, in any form that the classifier takes. Files are read once.
         y : array-like of shape (n,)
-            Their labels. Those that the classifier does not know count as errors.
+            Labels. Labels that the classifier does not know count as errors.
         name : str, default=None
-            Of the classifier, for the legend; None is the name of its class.
+            Name of the classifier in the legend; None uses the name of its class.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
+            Axes to draw on; None creates a figure.
         **kwargs
-            Those of `matplotlib.axes.Axes.plot`.
+            Passed to `matplotlib.axes.Axes.plot`.
 
         Returns
         -------
@@ -149,18 +152,18 @@ class AccuracyCoverageDisplay:
 
     @classmethod
     def from_predictions(cls, y_true, y_pred, confidence, *, name=None, ax=None, **kwargs):
-        """Draw the curve of predictions; see :func:`accuracy_coverage_curve`.
+        """Plot the curve of predictions; see :func:`accuracy_coverage_curve`.
 
         Parameters
         ----------
         y_true, y_pred, confidence : array-like of shape (n,)
             As in :func:`accuracy_coverage_curve`.
         name : str, default=None
-            Of the classifier, for the legend.
+            Name of the classifier in the legend.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
+            Axes to draw on; None creates a figure.
         **kwargs
-            Those of `matplotlib.axes.Axes.plot`.
+            Passed to `matplotlib.axes.Axes.plot`.
 
         Returns
         -------
@@ -171,14 +174,14 @@ class AccuracyCoverageDisplay:
         return cls(coverage, accuracy, name=name).plot(ax=ax, **kwargs)
 
     def plot(self, *, ax=None, **kwargs):
-        """Draw the curve.
+        """Plot the curve.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
+            Axes to draw on; None creates a figure.
         **kwargs
-            Those of `matplotlib.axes.Axes.plot`.
+            Passed to `matplotlib.axes.Axes.plot`.
 
         Returns
         -------
@@ -194,8 +197,8 @@ class AccuracyCoverageDisplay:
         if ax is None:
             _, ax = plt.subplots(figsize=(5, 3.8), layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
-        label = f"area {self.area:.4f}"
-        label = label if self.name is None else f"{self.name} ({label})"
+        area = f"area {self.area:.4f}"
+        label = area if self.name is None else f"{self.name} ({area})"
         (self.line_,) = ax.plot(self.coverage, self.accuracy, **{"label": label} | kwargs)
         ax.set(xlabel="coverage: share of cells accepted", ylabel="accuracy on these", xlim=(0, 1))
         ax.legend(loc="lower left")

@@ -1,4 +1,4 @@
-"""Where the features of known cells lie: around the mean of each class, all alike."""
+"""Gaussians of the features of known cells, one for each class, with a shared covariance."""
 
 from dataclasses import dataclass
 
@@ -9,35 +9,35 @@ from sklearn.covariance import ledoit_wolf
 
 @dataclass(frozen=True, eq=False)
 class ClassGaussian:
-    """Gaussians of one covariance around the mean of each class (Lee et al. 2018).
+    """Gaussians around the mean of each class with one covariance (Lee et al. 2018).
 
     Attributes
     ----------
     mean, scale : ndarray of shape (d,)
-        What makes the features alike in size.
+        Standardization of the features.
     factor : ndarray of shape (d, d)
-        The lower Cholesky factor of their covariance, shrunken (Ledoit and Wolf 2004).
-    centres : ndarray of shape (n_classes, d)
-        The means of the classes, whitened.
+        Lower Cholesky factor of the shrunk covariance (Ledoit and Wolf 2004).
+    centers : ndarray of shape (n_classes, d)
+        Whitened means of the classes.
     """
 
     mean: np.ndarray
     scale: np.ndarray
     factor: np.ndarray
-    centres: np.ndarray
+    centers: np.ndarray
 
     @classmethod
     def fit(cls, features, codes):
-        """Fit to features ``(n, d)`` of classes given by whole numbers."""
+        """Fit to features of shape (n, d) and class codes, in whose order the centers are."""
         features = features.astype(np.float64)
         mean, scale = features.mean(axis=0), features.std(axis=0)
-        # A channel that is silent in all known cells still counts, when it speaks.
+        # A feature that is constant in known cells counts as soon as it varies.
         scale = np.where(scale > 0, scale, 1.0)
         z = (features - mean) / scale
-        means = np.stack([z[codes == code].mean(axis=0) for code in np.unique(codes)])
-        rest = z - means[np.searchsorted(np.unique(codes), codes)]
-        covariance, _ = ledoit_wolf(rest, assume_centered=True)
-        # Where all cells are the same there is no spread to measure by: then any is.
+        classes, codes = np.unique(codes, return_inverse=True)  # a class may be missing in a fold
+        means = np.stack([z[codes == code].mean(axis=0) for code in range(len(classes))])
+        covariance, _ = ledoit_wolf(z - means[codes], assume_centered=True)
+        # Keeps the covariance positive definite if all cells are equal.
         ridge = 1e-6 * max(np.trace(covariance) / len(covariance), 1e-6)
         factor = cholesky(covariance + ridge * np.eye(len(covariance)), lower=True)
         return cls(mean, scale, factor, solve_triangular(factor, means.T, lower=True).T)
@@ -48,10 +48,10 @@ class ClassGaussian:
         return solve_triangular(self.factor, z.T, lower=True).T
 
     def distances(self, features):
-        """Return the Mahalanobis distance of each row to the nearest class, by the root of d.
+        """Return the Mahalanobis distance of each row to the nearest class, divided by sqrt(d).
 
-        It is about 1 for known cells, so that features of different numbers can be averaged.
+        It is about 1 for known cells, so that distances of different dimensions can be averaged.
         """
         z = self.whiten(features)
-        squares = [((z - centre) ** 2).mean(axis=1) for centre in self.centres]
+        squares = [((z - center) ** 2).mean(axis=1) for center in self.centers]
         return np.sqrt(np.min(squares, axis=0))

@@ -1,4 +1,4 @@
-"""What known cells look like to a network, and what their background does."""
+"""Model of the features of known cells and of their background."""
 
 from dataclasses import dataclass
 
@@ -10,49 +10,48 @@ from sklearn.preprocessing import StandardScaler
 from skblood.images import resize_images
 from skblood.uncertainty._gaussian import ClassGaussian
 
-# The features are as many as the cells, or more.
+# Strong regularization, since there are about as many features as cells.
 _C = 0.01
 
 
 @dataclass(frozen=True, eq=False)
 class KnownCells:
-    """What known cells look like.
+    """Model of known cells.
 
     Attributes
     ----------
     gaussians : list of ClassGaussian
         One for each level of the features.
-    cell_or_empty : Pipeline or None
-        Tells the features of cells from those of their background, all levels side by side.
+    cell_or_background : Pipeline or None
+        Classifier of the features of all levels: cell, or background.
     """
 
     gaussians: list
-    cell_or_empty: Pipeline | None
+    cell_or_background: Pipeline | None
 
     @classmethod
-    def fit(cls, cells, empty, codes):
-        """Learn from the features of cells and of their background.
+    def fit(cls, cells, background, codes):
+        """Fit to the features of cells and of their background.
 
         Parameters
         ----------
-        cells, empty : list of lists of ndarray of shape (n, d)
-            The levels of each version of them; `empty` may have no version.
+        cells, background : list of lists of ndarray of shape (n, d)
+            Levels of the features of each version of the images; `background` may be empty.
         codes : ndarray of int of shape (n,)
-            The cells' classes.
+            Class codes.
         """
         codes = np.tile(codes, len(cells))
         gaussians = [
             ClassGaussian.fit(np.concatenate(level), codes) for level in zip(*cells, strict=True)
         ]
-        if not empty:
+        if not background:
             return cls(gaussians, None)
-        rows = [np.concatenate(levels, axis=1) for levels in (*cells, *empty)]
-        is_cell = np.repeat([True, False], [len(codes), sum(map(len, rows)) - len(codes)])
+        rows = np.concatenate([np.hstack(levels) for levels in (*cells, *background)])
         model = make_pipeline(StandardScaler(), LogisticRegression(C=_C, max_iter=1000))
-        return cls(gaussians, model.fit(np.concatenate(rows), is_cell))
+        return cls(gaussians, model.fit(rows, np.arange(len(rows)) < len(codes)))
 
     def score(self, levels):
-        """Return, for each image, minus its distance, and how much more it is cell than empty.
+        """Return the negative distance of each image and the decision for cell or background.
 
         Parameters
         ----------
@@ -62,40 +61,35 @@ class KnownCells:
         -------
         scores : ndarray of shape (n, 2), or (n, 1) without background
         """
-        distances = [
-            one.distances(level) for one, level in zip(self.gaussians, levels, strict=True)
-        ]
-        scores = [-np.mean(distances, axis=0)]
-        if self.cell_or_empty is not None:
-            scores.append(self.cell_or_empty.decision_function(np.concatenate(levels, axis=1)))
+        pairs = zip(self.gaussians, levels, strict=True)
+        scores = [-np.mean([gaussian.distances(level) for gaussian, level in pairs], axis=0)]
+        if self.cell_or_background is not None:
+            scores.append(self.cell_or_background.decision_function(np.hstack(levels)))
         return np.stack(scores, axis=1)
 
 
-def empty_images(images, corner):
-    """Return images without the cell: of each, one corner in its place.
+def corner_images(images, corner):
+    """Return images of the background: each is one corner of an image.
 
-    Every other corner is enlarged; the others are mirrored, and keep their scale.
+    The corners take turns. Half of them are enlarged, the others keep their scale and are
+    continued by mirror images.
 
     Parameters
     ----------
     images : ndarray of uint8 of shape (n, h, w, c)
     corner : float
-        The corner's sides, as a share of the image's.
+        Sides of the corners, as a share of those of the image.
     """
-    n, height, width, _ = images.shape
-    high, wide = (max(1, round(corner * side)) for side in (height, width))
+    n, *size, _ = images.shape
+    high, wide = (max(1, round(corner * side)) for side in size)
+    margins = [(gap // 2, gap - gap // 2) for gap in (size[0] - high, size[1] - wide)]
     changed = np.empty_like(images)
     for number in range(min(n, 8)):
         rows = slice(high) if number % 2 else slice(-high, None)
         columns = slice(wide) if number // 2 % 2 else slice(-wide, None)
-        chosen = np.arange(n) % 8 == number
-        parts = images[chosen][:, rows, columns]
+        parts = images[number::8, rows, columns]
         if number < 4:
-            changed[chosen] = resize_images(parts, (height, width))
+            changed[number::8] = resize_images(parts, tuple(size))
         else:
-            margins = [
-                ((side - k) // 2, side - k - (side - k) // 2)
-                for side, k in ((height, high), (width, wide))
-            ]
-            changed[chosen] = np.pad(parts, ((0, 0), *margins, (0, 0)), "symmetric")
+            changed[number::8] = np.pad(parts, ((0, 0), *margins, (0, 0)), "symmetric")
     return changed

@@ -1,29 +1,30 @@
-"""Whether many cells come from a known laboratory."""
+"""Test of whether cells come from a known laboratory."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.base import is_classifier
 
+from skblood._sklearn import unwrap_model
 from skblood.inference import draw_seed
-from skblood.uncertainty._features import last_model, read_features
+from skblood.uncertainty._features import extract_features, read_cells
 from skblood.uncertainty._gaussian import ClassGaussian
 
 
 @dataclass(frozen=True)
 class LaboratoryTest:
-    """What :func:`laboratory_test` found.
+    """Result of :func:`laboratory_test`.
 
     Attributes
     ----------
     distance : float
-        How far the new cells of a label lie from the known ones, in standard deviations of both
-        together, less what chance makes of it: about 0 for a known laboratory; 2, where as many are
-        new as known, if they do not overlap at all.
+        Distance between the means of new and known cells of a label, in standard deviations of both
+        together, minus its expectation by chance: about 0 for a known laboratory; 2 if they do not
+        overlap at all and there are as many new as known cells.
     pvalue : float
-        How probable a distance as large or larger is where both come from one laboratory.
+        Probability of this distance or a larger one if both come from one laboratory.
     n_known, n_new : int
-        Cells that were compared: those of labels that are found on both sides.
+        Numbers of cells compared: those of labels that occur on both sides.
     """
 
     distance: float
@@ -33,25 +34,24 @@ class LaboratoryTest:
 
 
 def laboratory_test(estimator, X_known, X, *, n_permutations=999, random_state=None):
-    """Test whether cells come from a laboratory that is known: same stain, camera, background.
+    """Test whether cells come from a known laboratory: same stain, camera and background.
 
-    The mean features of new and of known cells are compared among the cells that get the same
-    label, so that another mix of cells, as each patient has it, is no difference. How large a
-    distance chance makes is learned by dealing the cells out anew, again and again, within each
-    label.
+    A permutation test of the mean features of new and known cells. Cells are compared and permuted
+    within each predicted label, so that another mix of cells, as in another patient, makes no
+    difference.
 
     Parameters
     ----------
     estimator : fitted classifier or transformer, or None
-        As in :class:`OutlierDetector`. If it is no classifier, all cells are compared together, and
-        another mix of cells is a difference, too.
+        As in :class:`OutlierDetector`. Without a classifier all cells are compared together, and
+        another mix of cells makes a difference.
     X_known, X : array-like or sequence
-        Cells of the known laboratory, that the network was not trained on, and those in question,
-        in any form that `estimator` takes: 100 or more of each.
+        Cells of the known laboratory, not used in training, and the cells to be tested, in any form
+        that `estimator` takes: at least 100 of each. Files are read once.
     n_permutations : int, default=999
-        How often the cells are dealt out anew.
+        Number of permutations.
     random_state : int, RandomState instance or None, default=None
-        Seeds that.
+        Seed of the permutations.
 
     Returns
     -------
@@ -60,17 +60,17 @@ def laboratory_test(estimator, X_known, X, *, n_permutations=999, random_state=N
     Raises
     ------
     ValueError
-        If no label is found on both sides.
+        If no label occurs on both sides.
 
     See Also
     --------
-    OutlierDetector : Whether single images are cells.
+    OutlierDetector : Detects single images that are not cells.
 
     Notes
     -----
-    With many cells the smallest difference is significant, such as another slide or another day
-    makes, whose cells are not drawn independently as the test takes them to be: so look at the
-    distance, and compare it with that between two slides of the known laboratory.
+    With many cells even small differences are significant, e.g. between two slides or two days,
+    since cells of one slide are not independent as the test assumes. Compare the distance with that
+    between two slides of the known laboratory.
 
     Examples
     --------
@@ -87,52 +87,55 @@ def laboratory_test(estimator, X_known, X, *, n_permutations=999, random_state=N
     >>> laboratory_test(clf, X[100:250], darker, random_state=0).pvalue
     0.001
     """
-    known, new = (_features(estimator, cells) for cells in (X_known, X))
-    features = np.concatenate([known, new])
-    is_new = np.repeat([False, True], [len(known), len(new)])
-    labels = np.zeros(len(features), int)
-    if estimator is not None and is_classifier(estimator):
-        labels = np.concatenate([estimator.predict(X_known), estimator.predict(X)])
+    sides = [_features_and_labels(estimator, cells) for cells in (X_known, X)]
+    features, labels = (np.concatenate(each) for each in zip(*sides, strict=True))
+    is_new = np.arange(len(labels)) >= len(sides[0][1])
     shared = np.isin(labels, np.intersect1d(labels[is_new], labels[~is_new]))
     if not shared.any():
         raise ValueError(
-            f"No label is found among both the {len(known)} known cells and the {len(new)} new "
-            "ones, so there is nothing to compare. Give more cells."
+            f"No label occurs among both the {(~is_new).sum()} known and the {is_new.sum()} new "
+            "cells, so there is nothing to compare. Give more cells."
         )
     features, is_new = features[shared], is_new[shared]
     codes = np.unique(labels[shared], return_inverse=True)[1]
     gaussian = ClassGaussian.fit(features, codes)
-    rows = gaussian.whiten(features) - gaussian.centres[codes]
+    rows = gaussian.whiten(features) - gaussian.centers[codes]
     rng = np.random.default_rng(draw_seed(random_state))
-    found, weight, by_chance = 0.0, 0.0, np.zeros(n_permutations)
-    for code in range(len(gaussian.centres)):
-        among, new_among = rows[codes == code], is_new[codes == code]
-        pairs = _weight(new_among)
-        found += pairs * _gap(new_among[None], among)[0]
-        weight += pairs
-        dealt = rng.random((n_permutations, len(among))).argsort(axis=1)
-        by_chance += pairs * _gap(new_among[dealt], among)
+    total = np.zeros(1 + n_permutations)  # as found, then by chance
+    total_weight = 0.0
+    for code in range(len(gaussian.centers)):
+        among, new = rows[codes == code], is_new[codes == code]
+        permuted = new[rng.random((n_permutations, len(among))).argsort(axis=1)]
+        weight = new.sum() * (~new).sum() / len(new)  # half the harmonic mean of the numbers
+        total += weight * _squared_gaps(np.vstack([new, permuted]), among)
+        total_weight += weight
+    found, chance = total[0], total[1:]
     return LaboratoryTest(
-        distance=float(np.sqrt(max(found - by_chance.mean(), 0) / weight)),
-        pvalue=float((1 + (by_chance >= found).sum()) / (1 + n_permutations)),
+        distance=float(np.sqrt(max(found - chance.mean(), 0) / total_weight)),
+        pvalue=float((1 + (chance >= found).sum()) / (1 + n_permutations)),
         n_known=int((~is_new).sum()),
         n_new=int(is_new.sum()),
     )
 
 
-def _features(estimator, X):
-    return np.concatenate(read_features(*last_model(estimator, X)), axis=1)
+def _features_and_labels(estimator, X):
+    """Return the features and the predicted label of each cell; one label without a classifier."""
+    model, X = unwrap_model(estimator, X)
+    X = read_cells(model, X)
+    features = np.hstack(extract_features(model, X))
+    if model is None or not is_classifier(model):
+        return features, np.zeros(len(features), int)
+    return features, model.predict(X)
 
 
-def _weight(is_new):
-    """Return how much the difference of two means counts: half the harmonic mean of the counts."""
-    return is_new.sum() * (~is_new).sum() / len(is_new)
+def _squared_gaps(is_new, rows):
+    """Return the squared distance between the means of new and known rows, for each permutation.
 
-
-def _gap(is_new, rows):
-    """Return the squared distance of the means, for each row of `is_new` ``(m, n)``.
-
-    The rows ``(n, d)`` have mean 0, so that the sum over the new ones tells the other one.
+    Parameters
+    ----------
+    is_new : ndarray of bool of shape (n_permutations, n)
+    rows : ndarray of shape (n, d)
+        With mean 0, so that the sum over the new rows determines that over the known ones.
     """
     sums = is_new.astype(np.float64) @ rows
     n_new = is_new[0].sum()

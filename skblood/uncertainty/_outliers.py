@@ -1,70 +1,66 @@
-"""Whether an image shows what a classifier was made for."""
+"""Outlier detection: images that are not cells, or cells of unknown kinds."""
 
 from numbers import Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.model_selection import KFold
-from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
-from skblood._sklearn import Interval, fit_context
-from skblood.augment import CellAugment
-from skblood.evaluation._labels import check_lengths
-from skblood.images import content_keys, read_table
-from skblood.inference import change
-from skblood.uncertainty._features import last_model, read_changed, read_features, sees_pixels
-from skblood.uncertainty._known import KnownCells, empty_images
+from skblood._labels import as_column, check_lengths
+from skblood._sklearn import Interval, fit_context, unwrap_model
+from skblood.augment import CellAugment, augment_images
+from skblood.images import CellImages, read_table
+from skblood.uncertainty._features import extract_features, read_cells, takes_pixels
+from skblood.uncertainty._known import KnownCells, corner_images
 
-# Parts of the cells, each scored by what was learned from the others.
-_N_PARTS = 5
-# Of known cells in any colours, this share scores below -1.
+_N_FOLDS = 5
+# This share of known cells, in any colors, scores below -1.
 _TAIL = 0.05
 _TINY = 1e-12
 
 
 class OutlierDetector(OutlierMixin, BaseEstimator):
-    """Tell images that are no cells, or cells of no known kind, by the features of a classifier.
+    """Detect images that are not cells, or cells of unknown kinds, by the features of a classifier.
 
-    The probabilities of a classifier do not tell: it is sure of many an image without a cell. Two
-    questions are asked instead of its features at each stage of the network, and the worse answer
-    counts. How far is the image from the nearest class, known cells being described by Gaussians
-    around the mean of each [1]_, averaged over the stages [2]_? And is it more like a cell or like
-    empty background, which the corners of the cells' own images show [3]_?
+    The probabilities of a classifier do not tell them: it may be confident on images without a
+    cell. The detector combines two scores of the features at each stage of the network and uses the
+    worse one: the distance to the nearest class, with known cells modelled by a Gaussian around the
+    mean of each class [1]_ and averaged over the stages [2]_, and a classifier of cell against
+    background, which is taken from the corners of the cell images [3]_.
 
     Parameters
     ----------
     estimator : fitted classifier or transformer, default=None
-        A classifier of skblood; a transformer, such as `skblood.CellEmbedder`; or a Pipeline, of
-        whose last step, unless it is one of these, the input is taken. None: X is a table of
-        features. It is not fitted again.
+        Classifier of skblood, or transformer such as `skblood.CellEmbedder`, or a Pipeline or
+        search that ends in one. For another last step, the input of this step is used as features.
+        None: X is a table of features. The estimator is not fitted again.
     contamination : float in (0, 0.5], default=0.01
         Share of cells like those of `fit` that are called outliers.
-    colour : float in [0, 1], default=0.5
-        How much the colours of a cell may change without making it an outlier, as in
-        `skblood.augment.CellAugment`: each cell is learned from in other colours, too. 0 is for no
-        change. Only with a classifier of skblood that works on pixels, as `corner`.
+    color : float in [0, 1], default=0.5
+        Strength of random color changes, as in `skblood.augment.CellAugment`, that must not make a
+        cell an outlier: each cell is also used in other colors. 0 means no change. Only used with
+        a classifier of skblood that was fitted on images, like `corner`.
     corner : float in [0, 0.5], default=0.3
-        Side of the corners of a cell's image, as a share of the image's, that show background; 0
-        for none, if they show the cell as well.
+        Sides of the corners that show background, as a share of those of the image. 0 means no
+        background, for images whose corners show the cell.
 
     Attributes
     ----------
     offset_ : float
-        Images with a score below this are outliers.
+        Images with a score below it are outliers.
     n_features_in_ : int
-        Columns of the table, if `estimator` is None.
+        Number of columns of the table, if `estimator` is None.
 
     See Also
     --------
-    RejectOption : Cells that the classifier is not sure of.
-    laboratory_test : Whether many cells come from a known laboratory.
+    RejectOption : Rejects cells of low confidence.
+    laboratory_test : Tests whether many cells come from a known laboratory.
 
     Notes
     -----
-    Give `fit` cells that the network was not trained on, some 1,000 of them if you have as many;
-    those it was trained on lie closer together than any others. The threshold comes of cells that
-    nothing was fitted to, in turns.
+    Fit on cells that the network was not trained on, if possible about 1,000: training cells lie
+    closer together than new ones. The threshold comes from a 5-fold cross-validation.
 
     References
     ----------
@@ -92,64 +88,63 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
     _parameter_constraints = {
         "estimator": "no_validation",
         "contamination": [Interval(Real, 0, 0.5, closed="right")],
-        "colour": [Interval(Real, 0, 1, closed="both")],
+        "color": [Interval(Real, 0, 1, closed="both")],
         "corner": [Interval(Real, 0, 0.5, closed="both")],
     }
 
-    def __init__(self, estimator=None, *, contamination=0.01, colour=0.5, corner=0.3):
+    def __init__(self, estimator=None, *, contamination=0.01, color=0.5, corner=0.3):
         self.estimator = estimator
         self.contamination = contamination
-        self.colour = colour
+        self.color = color
         self.corner = corner
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
-        """Learn what known cells look like.
+        """Fit the detector to known cells.
 
         Parameters
         ----------
         X : array-like or sequence
-            Cells, in any form that `estimator` takes.
+            Cells, in any form that `estimator` takes. Files are read once.
         y : array-like of shape (n,), default=None
-            Their labels, true or predicted. None describes all cells together, which is blunter.
+            Labels, true or predicted. None models all cells together, which is less sensitive.
 
         Returns
         -------
         self : object
-            The fitted one.
+            Fitted detector.
 
         Raises
         ------
         ValueError
             If there are fewer than five cells, or lengths differ.
         """
-        cells, empty = self._read_to_fit(X)
+        cells, background = self._extract_versions(X)
         n = len(cells[0][0])
-        if n < _N_PARTS:
+        if n < _N_FOLDS:
             raise ValueError(
-                f"X holds n_samples = {n} cells, and it takes {_N_PARTS} at least to learn what "
-                "cells look like; some 1,000 are good. Give more of them."
+                f"X holds n_samples = {n} cells, but at least {_N_FOLDS} are required, and about "
+                "1,000 are recommended. Give more cells."
             )
         codes = np.zeros(n, int)
         if y is not None:
-            codes = np.unique(column_or_1d(y), return_inverse=True)[1]
+            codes = np.unique(as_column(y, "y"), return_inverse=True)[1]
             check_lengths(X=n, y=len(codes))
         scores = [[] for _ in cells]
-        for known, new in KFold(_N_PARTS, shuffle=True, random_state=0).split(codes):
-            part = KnownCells.fit(_rows(cells, known), _rows(empty, known), codes[known])
+        for known, new in KFold(_N_FOLDS, shuffle=True, random_state=0).split(codes):
+            fold = KnownCells.fit(_rows(cells, known), _rows(background, known), codes[known])
             for version, found in zip(_rows(cells, new), scores, strict=True):
-                found.append(part.score(version))
-        # In the order of the parts, which is nothing to a quantile.
-        scores = [np.concatenate(version) for version in scores]
+                found.append(fold.score(version))
+        scores = [np.concatenate(version) for version in scores]  # their order does not matter
         every = np.concatenate(scores)
-        self._known = KnownCells.fit(cells, empty, codes)
+        self._known = KnownCells.fit(cells, background, codes)
         self._middle = np.median(every, axis=0)
         self._tail = np.maximum(self._middle - np.quantile(every, _TAIL, axis=0), _TINY)
         self.offset_ = float(np.quantile(self._worst(scores[0]), self.contamination))
         return self
 
     def score_samples(self, X):
-        """Return how much each image is like known cells: the higher, the more.
+        """Return the similarity of each image to known cells; higher means more similar.
 
         Parameters
         ----------
@@ -159,14 +154,13 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         Returns
         -------
         scores : ndarray of shape (n,)
-            Between 0 and -1 for most cells in known colours.
+            Between -1 and 0 for most cells in known colors.
         """
         check_is_fitted(self)
-        model, X = self._model(X, reset=False)
-        return self._worst(self._known.score(read_features(model, X)))
+        return self._worst(self._known.score(extract_features(*self._unwrap(X, reset=False))))
 
     def decision_function(self, X):
-        """Return the scores minus `offset_`: below 0 for outliers.
+        """Return the scores minus `offset_`, which are negative for outliers.
 
         Parameters
         ----------
@@ -193,31 +187,31 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         """
         return np.where(self.decision_function(X) >= 0, 1, -1)
 
-    def _model(self, X, reset):
-        """Return the model that makes the features, and what it is given of X."""
+    def _unwrap(self, X, reset):
+        """Return the model that extracts features, and its input."""
         if self.estimator is None:
             X = read_table(self, X, dtype=[np.float64, np.float32], reset=reset)
-        return last_model(self.estimator, X)
+        return unwrap_model(self.estimator, X)
 
-    def _read_to_fit(self, X):
-        """Return the features of the cells, and of their background, in each version of both."""
-        model, X = self._model(X, reset=True)
-        if not sees_pixels(model):
-            return [read_features(model, X)], []
-        augment = CellAugment(color=self.colour)
+    def _extract_versions(self, X):
+        """Return the features of each version of the cells, and of each of their background."""
+        model, X = self._unwrap(X, reset=True)
+        if not takes_pixels(model):
+            return [extract_features(model, X)], []
+        images = read_cells(model, X)
+        cells = [extract_features(model, each) for each in self._color_versions(images)]
+        if not self.corner:
+            return cells, []
+        corners = CellImages(corner_images(images.pixels, self.corner), images.preprocessing)
+        return cells, [extract_features(model, each) for each in self._color_versions(corners)]
 
-        def recoloured(images):
-            return change(images, content_keys(images), augment, 1)
-
-        def emptied(images):
-            return empty_images(images, self.corner)
-
-        changes = [np.asarray] + [recoloured] * (self.colour > 0)
-        n_versions = len(changes)
-        if self.corner:
-            changes += [lambda images, then=each: then(emptied(images)) for each in changes]
-        versions = read_changed(model, X, changes)
-        return versions[:n_versions], versions[n_versions:]
+    def _color_versions(self, images):
+        """Yield images as they are and, with `color`, once in random colors."""
+        yield images
+        if self.color:
+            augment = CellAugment(color=self.color)
+            recolored = augment_images(images.pixels, augment, random_state=0)
+            yield CellImages(recolored, images.preprocessing)
 
     def _worst(self, scores):
         return ((scores - self._middle) / self._tail).min(axis=1)

@@ -1,4 +1,4 @@
-"""Sets of labels that hold the true one as often as was asked for."""
+"""Prediction sets that contain the true label with a given probability."""
 
 import math
 import warnings
@@ -9,31 +9,30 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from skblood._labels import check_lengths, encode_labels
 from skblood._sklearn import Interval, fit_context
-from skblood.evaluation._labels import check_lengths
-from skblood.evaluation._report_input import code_labels
-from skblood.uncertainty._classifier import predict_proba, read_calibration_cells
+from skblood.uncertainty._classifier import predict_labelled, predict_proba
 
-# (n + 1) * 0.9 is to be 9 for n = 9, whatever the last bit says.
+# Ranks are rounded to this precision: (n + 1) * 0.9 must be 9 for n = 9.
 _DIGITS = 9
 
 
 @dataclass(frozen=True, eq=False)
 class SetCoverage:
-    """How often prediction sets hold the true label, and how large they are.
+    """Coverage and size of prediction sets.
 
     Attributes
     ----------
     marginal : float
-        Share of all cells whose set holds their label.
+        Share of all cells whose set contains their label.
     per_class : ndarray of shape (n_classes,)
-        The same among the cells of each class; NaN where there are none.
+        The same among the cells of each class; NaN if there are none.
     n_cells : ndarray of int of shape (n_classes,)
-        Cells of each class.
+        Number of cells of each class.
     mean_size : float
-        Labels in a set, on average.
+        Mean number of labels in a set.
     single, empty : float
-        Shares of cells whose set holds one label, and none.
+        Shares of cells whose set contains one label, and no label.
     """
 
     marginal: float
@@ -45,50 +44,50 @@ class SetCoverage:
 
 
 class PredictionSets(BaseEstimator):
-    """Predict, in place of one label, the set of those that cannot be ruled out.
+    """Predict sets of labels that contain the true one with a given probability.
 
-    Whatever the classifier and its errors, the sets hold the true label of at least
-    `confidence_level` of new cells, as long as these come from where the calibration cells come
-    from (split conformal prediction [1]_). A label is in the set if its probability is high enough,
-    which makes the smallest sets that there are for a classifier [2]_.
+    Split conformal prediction [1]_: for any classifier, the sets contain the true label of at least
+    `confidence_level` of new cells, if these come from the same source as the calibration cells. A
+    set contains the labels with a high enough probability, which gives the smallest sets for a
+    classifier [2]_.
 
     Parameters
     ----------
     estimator : fitted classifier
         Of skblood or scikit-learn, with `predict_proba`. It is not fitted again.
     confidence_level : float in (0, 1), default=0.9
-        Share of cells whose set is to hold their label.
+        Share of cells whose set contains their label.
     class_conditional : bool, default=False
-        Keep the promise for the cells of each class, and not for all together, where common classes
-        may make up for rare ones. Each class has a threshold of its own then [2]_.
+        Guarantee the level within each class, by a threshold for each class [2]_. By default it
+        holds for all cells together, where common classes may make up for rare ones.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels; the columns of `predict_sets` are in this order.
+        Class labels; the columns of `predict_sets` are in this order.
     thresholds_ : ndarray of shape (n_classes,)
-        A label is in the set if 1 minus its probability is at most this. Infinite where there are
-        too few calibration cells to rule the label out at this level: it is in every set then.
+        A set contains a label if 1 minus its probability is at most this. Infinite, so that the
+        label is in every set, if there are too few calibration cells for this level.
     n_calibration_ : ndarray of int of shape (n_classes,)
-        Calibration cells of each class.
+        Number of calibration cells of each class.
 
     See Also
     --------
-    RejectOption : One label, or none.
+    RejectOption : Predicts one label, and rejects cells of low confidence.
 
     Notes
     -----
-    The guarantee is an average over calibration sets and cells; with one set of n calibration cells
-    the share of new cells varies about it by some ``sqrt(0.09 / n)`` at 90 %. It needs
-    ``ceil(level / (1 - level))`` calibration cells, 9 at 90 %, of each class where it is to hold
-    for each. It does not hold in another laboratory: calibrate on cells from there.
+    The guarantee is an average over calibration sets and cells. With a single set of n calibration
+    cells, the coverage of new cells varies by about ``sqrt(0.09 / n)`` at a level of 0.9. The level
+    requires ``ceil(level / (1 - level))`` calibration cells, 9 at 0.9; with `class_conditional` as
+    many of each class. The guarantee does not hold in another laboratory: calibrate on its cells.
 
-    A set may be empty: the cell is less like each class than calibration cells are. With a
-    classifier that is right more often than `confidence_level`, some sets must be; so choose a
-    level above its accuracy if you do not want any.
+    An empty set means that the cell is less like each class than calibration cells are. If the
+    accuracy of the classifier exceeds `confidence_level`, some sets are empty; choose a level above
+    its accuracy to avoid them.
 
-    MAPIE has other scores (APS, RAPS, top-k). It has no sets that hold for each class, and of X it
-    takes tables alone: give it rows of flattened pixels.
+    MAPIE has further scores (APS, RAPS, top-k). It has no class-conditional sets and takes tables
+    only: give it flattened rows.
 
     References
     ----------
@@ -113,7 +112,7 @@ class PredictionSets(BaseEstimator):
     """
 
     _parameter_constraints = {
-        "estimator": "no_validation",  # fit says what is missing
+        "estimator": "no_validation",  # checked by fit
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],
         "class_conditional": ["boolean"],
     }
@@ -125,43 +124,40 @@ class PredictionSets(BaseEstimator):
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y):
-        """Find the thresholds on calibration cells.
+        """Determine the thresholds on calibration cells.
 
         Parameters
         ----------
         X : array-like or sequence
-            Calibration cells, in any form that the classifier takes: none that it was trained on,
-            which it knows too well.
+            Calibration cells, not used in training, in any form that the classifier takes.
         y : array-like of shape (n,)
-            Their labels.
+            Labels.
 
         Returns
         -------
         self : object
-            The fitted one.
+            Fitted prediction sets.
 
         Raises
         ------
         TypeError
-            If the estimator gives no probabilities.
+            If the estimator has no predict_proba.
         ValueError
             If `y` holds a label that the classifier does not know.
 
         Warns
         -----
         UserWarning
-            If there are too few calibration cells, of a class if it is to hold for each.
+            If there are too few calibration cells, with `class_conditional` of any class.
         """
-        codes, probabilities = read_calibration_cells(self.estimator, X, y)
+        codes, probabilities = predict_labelled(self.estimator, X, y)
         losses = 1 - probabilities[np.arange(len(codes)), codes]
-        n_classes = probabilities.shape[1]
-        if self.class_conditional:
-            parts = [losses[codes == code] for code in range(n_classes)]
-        else:
-            parts = [losses] * n_classes
         self.classes_ = np.asarray(self.estimator.classes_)
+        self.n_calibration_ = np.bincount(codes, minlength=len(self.classes_))
+        parts = [losses] * len(self.classes_)
+        if self.class_conditional:
+            parts = [losses[codes == code] for code in range(len(self.classes_))]
         self.thresholds_ = np.array([_threshold(part, self.confidence_level) for part in parts])
-        self.n_calibration_ = np.bincount(codes, minlength=n_classes)
         self._warn_of_few()
         return self
 
@@ -182,29 +178,30 @@ class PredictionSets(BaseEstimator):
         return 1 - predict_proba(self.estimator, X) <= self.thresholds_
 
     def coverage(self, X, y):
-        """Return how often the sets hold the true label, and how large they are.
+        """Return the coverage and the size of the sets on test cells.
 
         Parameters
         ----------
         X : array-like or sequence
-            Cells, in any form that the classifier takes: neither trained nor calibrated on.
+            Test cells, used neither in training nor in calibration, in any form that the classifier
+            takes.
         y : array-like of shape (n,)
-            Their labels.
+            Labels.
 
         Returns
         -------
         coverage : SetCoverage
         """
         check_is_fitted(self)
-        codes = code_labels(y, self.classes_.tolist(), "y")
+        codes = encode_labels(y, self.classes_)  # raises before the prediction, which takes long
         sets = self.predict_sets(X)
         check_lengths(X=len(sets), y=len(codes))
-        holds, sizes = sets[np.arange(len(codes)), codes], sets.sum(axis=1)
+        covered, sizes = sets[np.arange(len(codes)), codes], sets.sum(axis=1)
         n_cells = np.bincount(codes, minlength=len(self.classes_))
-        per_class = np.bincount(codes, weights=holds, minlength=len(self.classes_))
+        n_covered = np.bincount(codes[covered], minlength=len(self.classes_))
         return SetCoverage(
-            marginal=float(holds.mean()),
-            per_class=per_class / np.where(n_cells, n_cells, np.nan),
+            marginal=float(covered.mean()),
+            per_class=n_covered / np.where(n_cells, n_cells, np.nan),
             n_cells=n_cells,
             mean_size=float(sizes.mean()),
             single=float((sizes == 1).mean()),
@@ -217,18 +214,18 @@ class PredictionSets(BaseEstimator):
             return
         needed = math.ceil(round(self.confidence_level / (1 - self.confidence_level), _DIGITS))
         counts = zip(self.classes_[few].tolist(), self.n_calibration_[few].tolist(), strict=True)
-        what = ", ".join(f"{label!r} ({n})" for label, n in counts)
+        which = ", ".join(f"{label!r} ({n})" for label, n in counts)
         if not self.class_conditional:
-            what = f"all classes together ({self.n_calibration_.sum()})"
+            which = f"all classes together ({self.n_calibration_.sum()})"
         warnings.warn(
-            f"At confidence_level={self.confidence_level:g} it takes {needed} calibration cells "
-            f"to rule a label out, and there are fewer of {what}: every set will hold these "
-            "labels. Give more cells, or a lower confidence_level.",
+            f"confidence_level={self.confidence_level:g} requires {needed} calibration cells, but "
+            f"there are fewer of {which}: every set will contain these labels. Give more cells, or "
+            "a lower confidence_level.",
             stacklevel=4,
         )
 
 
 def _threshold(losses, confidence_level):
-    """Return the loss that a new cell exceeds with probability 1 - confidence_level at most."""
+    """Return the conformal quantile: new losses exceed it with probability 1 - confidence_level."""
     rank = math.ceil(round((len(losses) + 1) * confidence_level, _DIGITS))
     return np.inf if rank > len(losses) else np.partition(losses, rank - 1)[rank - 1]

@@ -1,4 +1,4 @@
-"""A classifier that may say that it does not know."""
+"""Reject option: cells of low confidence are not accepted."""
 
 import math
 from bisect import bisect_left
@@ -10,34 +10,34 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skblood._sklearn import Interval, StrOptions, fit_context
-from skblood.uncertainty._classifier import predict_proba, read_calibration_cells
+from skblood.uncertainty._classifier import predict_labelled, predict_proba
 from skblood.uncertainty._coverage import accuracy_coverage_curve
 
 
 class RejectOption(BaseEstimator):
-    """Accept the cells that a classifier is sure of, and reject the others.
+    """Accept the cells on which a classifier is confident, and reject the others.
 
-    The confidence in a cell is its highest probability, and cells below a threshold are rejected.
-    The threshold is found on validation cells.
+    The confidence is the highest probability of a cell. Cells below a threshold, which is chosen on
+    validation cells, are rejected.
 
     Parameters
     ----------
     estimator : fitted classifier
         Of skblood or scikit-learn, with `predict_proba`. It is not fitted again.
     criterion : {"accuracy", "coverage", "confidence"}, default="accuracy"
-        What `target` speaks of: the accuracy on accepted cells, which is promised (see Notes); the
-        share of cells that are accepted; or the confidence itself, the threshold being given.
+        Meaning of `target`: the accuracy on accepted cells, which is guaranteed (see Notes), the
+        share of cells that are accepted, or the threshold itself.
     target : float in (0, 1), default=0.99
-        What is to be reached, with as few rejected cells as possible.
+        Value to reach with as few rejected cells as possible.
     confidence_level : float in (0, 1), default=0.95
-        How sure the promise of ``criterion="accuracy"`` is; the others do not use it.
+        Confidence level of the guarantee with ``criterion="accuracy"``; not used otherwise.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels.
+        Class labels.
     threshold_ : float
-        Cells are accepted whose highest probability is this or higher.
+        Cells are accepted if their highest probability is at least this.
     coverage_ : float
         Share of the validation cells that are accepted.
     accuracy_ : float
@@ -45,16 +45,16 @@ class RejectOption(BaseEstimator):
 
     See Also
     --------
-    AccuracyCoverageDisplay : What other thresholds would give.
-    OutlierDetector : Whether an image shows a cell at all, which no probability tells.
+    AccuracyCoverageDisplay : Accuracy and coverage at all thresholds.
+    OutlierDetector : Detects images that are not cells, which probabilities do not tell.
 
     Notes
     -----
-    A threshold at which validation cells just reach an accuracy is missed by other cells about half
-    the time. So the lower bound of the accuracy (Clopper and Pearson 1934) must reach it, corrected
-    for the thresholds that are tried (Geifman and El-Yaniv 2017 [1]_): with probability
-    `confidence_level`, the accuracy on accepted cells of the same source is at least `target`. For
-    0.99 that takes some 530 accepted validation cells, all of them right, or more.
+    A threshold that just reaches an accuracy on validation cells misses it on other cells about
+    half of the time. Therefore the lower confidence bound of the accuracy (Clopper and Pearson
+    1934), corrected for the number of thresholds tried (Geifman and El-Yaniv 2017 [1]_), must reach
+    `target`: with probability `confidence_level`, the accuracy on accepted cells of the same source
+    is at least `target`. A target of 0.99 requires at least about 530 accepted validation cells.
 
     References
     ----------
@@ -78,7 +78,7 @@ class RejectOption(BaseEstimator):
     """
 
     _parameter_constraints = {
-        "estimator": "no_validation",  # fit says what is missing
+        "estimator": "no_validation",  # checked by fit
         "criterion": [StrOptions({"accuracy", "coverage", "confidence"})],
         "target": [Interval(Real, 0, 1, closed="neither")],
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],
@@ -92,60 +92,59 @@ class RejectOption(BaseEstimator):
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y):
-        """Find the threshold on validation cells.
+        """Choose the threshold on validation cells.
 
         Parameters
         ----------
         X : array-like or sequence
-            Cells, in any form that the classifier takes: none that it was trained on.
+            Validation cells, not used in training, in any form that the classifier takes.
         y : array-like of shape (n,)
-            Their labels.
+            Labels.
 
         Returns
         -------
         self : object
-            The fitted one.
+            Fitted reject option.
 
         Raises
         ------
         TypeError
-            If the estimator gives no probabilities.
+            If the estimator has no predict_proba.
         ValueError
-            If `y` holds a label that the classifier does not know, or no threshold can be promised
-            to reach the accuracy.
+            If `y` holds a label that the classifier does not know, or no threshold guarantees the
+            accuracy.
         """
-        codes, probabilities = read_calibration_cells(self.estimator, X, y)
+        codes, probabilities = predict_labelled(self.estimator, X, y)
         y_pred, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
-        if self.criterion == "confidence":
-            threshold = self.target
-        else:
+        threshold = self.target
+        if self.criterion != "confidence":
             curve = accuracy_coverage_curve(codes, y_pred, confidence)
             threshold = curve[2][self._choose(*curve[:2], len(codes))]
         accepted = confidence >= threshold
+        correct = (codes == y_pred)[accepted]
         self.classes_ = np.asarray(self.estimator.classes_)
         self.threshold_ = float(threshold)
         self.coverage_ = float(accepted.mean())
-        right = (codes == y_pred)[accepted]
-        self.accuracy_ = float(right.mean()) if len(right) else math.nan
+        self.accuracy_ = float(correct.mean()) if len(correct) else math.nan
         return self
 
     def predict(self, X, return_rejected=False):
-        """Return the most probable label of each cell, of rejected ones as well.
+        """Return the most probable label of each cell, also of rejected ones.
 
         Parameters
         ----------
         X : array-like or sequence
             Cells, in any form that the classifier takes.
         return_rejected : bool, default=False
-            Return which cells are rejected, too, in the same pass over the images.
+            Also return which cells are rejected, without reading the images again.
 
         Returns
         -------
         labels : ndarray of shape (n,)
-            What the classifier says. There is none that says "rejected": a new label would get
-            mixed up with the classes, and change the type of numbers.
+            Predicted labels. Rejected cells keep theirs: a label of their own could be confused
+            with the classes, and would change the dtype of numeric labels.
         rejected : ndarray of bool of shape (n,)
-            Whose label is not to be relied upon. Only if `return_rejected`.
+            Whether each cell is rejected. Only if `return_rejected`.
         """
         check_is_fitted(self)
         probabilities = predict_proba(self.estimator, X)
@@ -155,7 +154,7 @@ class RejectOption(BaseEstimator):
         return labels, probabilities.max(axis=1) < self.threshold_
 
     def accepts(self, X):
-        """Return which cells are accepted.
+        """Return whether each cell is accepted.
 
         Parameters
         ----------
@@ -169,30 +168,30 @@ class RejectOption(BaseEstimator):
         return ~self.predict(X, return_rejected=True)[1]
 
     def _choose(self, coverage, accuracy, n):
-        """Return the position of the threshold."""
+        """Return the position of the threshold on the curve."""
         if self.criterion == "coverage":
             return int(np.argmax(coverage >= self.target))
         n_accepted = np.rint(coverage * n)
-        n_right = np.rint(accuracy * n_accepted)
-        # Bisection looks at no more thresholds than this.
+        n_correct = np.rint(accuracy * n_accepted)
+        # Bisection tries at most this many thresholds.
         error = (1 - self.confidence_level) / math.ceil(math.log2(n + 1))
-        needed = math.ceil(math.log(error) / math.log(self.target))  # cells, if all are right
+        needed = math.ceil(math.log(error) / math.log(self.target))  # cells, if all are correct
         first = int(np.searchsorted(n_accepted, needed))
 
         def fails(i):
-            return _lower_bound(n_right[i], n_accepted[i], error) < self.target
+            return _lower_bound(n_correct[i], n_accepted[i], error) < self.target
 
         place = bisect_left(range(len(coverage)), True, lo=first, key=fails)
         if place == first:
             raise ValueError(
-                f"No threshold can be promised to give an accuracy of {self.target:g}: on all {n} "
-                f"validation cells it is {accuracy[-1]:.4f}, and the promise takes at least "
-                f"{needed} accepted cells without an error. Give more validation cells, or lower "
-                f"`target` or `confidence_level` (now {self.confidence_level:g})."
+                f"No threshold guarantees an accuracy of {self.target:g}: on all {n} validation "
+                f"cells it is {accuracy[-1]:.4f}, and the guarantee requires at least {needed} "
+                "accepted cells without an error. Give more validation cells, or lower `target` or "
+                f"`confidence_level` (now {self.confidence_level:g})."
             )
         return place - 1
 
 
-def _lower_bound(n_right, n, error):
-    """Return what the accuracy falls short of with this probability at most."""
-    return betaincinv(n_right, n - n_right + 1, error) if n_right else 0.0
+def _lower_bound(n_correct, n, error):
+    """Return the lower bound of the accuracy that fails with probability `error`."""
+    return betaincinv(n_correct, n - n_correct + 1, error) if n_correct else 0.0

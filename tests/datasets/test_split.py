@@ -1,16 +1,16 @@
-"""train_val_test_split: stratified, seeded, groups never crossing; over many random cases."""
+"""train_val_test_split: stratified, reproducible, groups in one part; on random cases."""
 
 from itertools import product
 
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
-from skblood.datasets import train_val_test_split
-from skblood.datasets._partition import _Placement, partition
+from skblood.datasets import _split, train_val_test_split
 
-CASES = range(40)
+SHARES = np.array([0.7, 0.15, 0.15])
+y = np.array(["a", "b"] * 20)
 
 
 def draw_labels(rng):
@@ -20,184 +20,146 @@ def draw_labels(rng):
     return rng.permutation(np.repeat(np.array(list("abcdefgh"))[:n_classes], counts))
 
 
-def draw_sizes(rng):
-    return rng.uniform(0.1, 0.3, 2)
-
-
-def split_rows(y, **options):
-    """Split the positions of y; return those of each part."""
-    *rows, _, _, _ = train_val_test_split(np.arange(len(y)), y, **options)
+def split_rows(y, groups=None, **options):
+    """Split the positions of y; check that each is in one part, and each group."""
+    *rows, _, _, _ = train_val_test_split(np.arange(len(y)), y, groups=groups, **options)
+    assert_array_equal(np.sort(np.concatenate(rows)), np.arange(len(y)))
+    if groups is not None:
+        parts = [set(groups[each].tolist()) for each in rows]
+        assert sum(map(len, parts)) == len(set.union(*parts))
     return rows
 
 
-def assert_each_once(rows, n):
-    assert_array_equal(np.sort(np.concatenate(rows)), np.arange(n))
-
-
-def assert_no_crossing(rows, groups):
-    parts = [set(groups[each].tolist()) for each in rows]
-    assert sum(map(len, parts)) == len(set.union(*parts))
-
-
 def counts_by_class(rows, y):
+    """Count the images of each part (rows) and class (columns)."""
     return np.array([[np.sum(y[each] == label) for label in np.unique(y)] for each in rows])
 
 
-def expected_counts(y, val_size, test_size):
-    shares = [1 - val_size - test_size, val_size, test_size]
-    return np.outer(shares, np.unique(y, return_counts=True)[1])
+def deviations(rows, y, shares=SHARES):
+    """Return the counts minus those that the shares give; every class must be in every part."""
+    counts = counts_by_class(rows, y)
+    assert counts.min() > 0
+    return counts - np.outer(shares, counts.sum(axis=0))
 
 
-@pytest.mark.parametrize("seed", CASES)
-class TestProperties:
+@pytest.mark.parametrize("seed", range(6))
+class TestRandomCases:
     def test_without_groups(self, seed):
         rng = np.random.default_rng(seed)
-        y, (val_size, test_size) = draw_labels(rng), draw_sizes(rng)
-        rows = split_rows(y, val_size=val_size, test_size=test_size, random_state=seed)
-        assert_each_once(rows, len(y))
-        counts, expected = counts_by_class(rows, y), expected_counts(y, val_size, test_size)
-        assert counts.min() > 0
-        assert np.abs(counts - expected).max() < 2
-        assert np.abs((counts - expected).sum(1)).max() < 2
+        y, (val, test) = draw_labels(rng), rng.uniform(0.1, 0.3, 2)
+        rows = split_rows(y, val_size=val, test_size=test, random_state=seed)
+        off = deviations(rows, y, [1 - val - test, val, test])
+        assert np.abs(off).max() < 2
+        assert np.abs(off.sum(axis=1)).max() < 2
 
     def test_few_copies(self, seed):
         """Nearly all groups are single images: the sizes are nearly exact."""
         rng = np.random.default_rng(seed)
-        y, (val_size, test_size) = draw_labels(rng), draw_sizes(rng)
-        groups = rng.choice(20 * len(y), len(y))
-        rows = split_rows(
-            y, val_size=val_size, test_size=test_size, groups=groups, random_state=seed
-        )
-        assert_each_once(rows, len(y))
-        assert_no_crossing(rows, groups)
-        counts, expected = counts_by_class(rows, y), expected_counts(y, val_size, test_size)
-        assert counts.min() > 0
-        assert np.abs(counts - expected).max() < 3
-        assert np.abs((counts - expected).sum(1)).max() < 3
+        y = draw_labels(rng)
+        off = deviations(split_rows(y, rng.choice(20 * len(y), len(y)), random_state=seed), y)
+        assert np.abs(off).max() < 3
+        assert np.abs(off.sum(axis=1)).max() < 3
 
-    def test_all_pairs(self, seed):
-        rng = np.random.default_rng(seed)
-        y = np.repeat(draw_labels(rng), 2)
-        groups = np.arange(len(y)) // 2
-        rows = split_rows(y, groups=groups, random_state=seed)
-        assert_each_once(rows, len(y))
-        assert_no_crossing(rows, groups)
-        assert np.abs(counts_by_class(rows, y) - expected_counts(y, 0.15, 0.15)).max() < 4
+    def test_pairs(self, seed):
+        y = np.repeat(draw_labels(np.random.default_rng(seed)), 2)
+        rows = split_rows(y, np.arange(len(y)) // 2, random_state=seed)
+        assert np.abs(deviations(rows, y)).max() < 6
 
-    def test_slides(self, seed):
-        """Large groups of unequal size: every class is in every part, and sizes are near."""
+    @pytest.mark.parametrize("n_slides", [25, 150])
+    def test_slides(self, seed, n_slides):
+        """Large groups of unequal size: every class is in every part, and the sizes are close."""
         rng = np.random.default_rng(seed)
         y = rng.choice(list("aabbbc"), 2000)
-        n_slides = rng.integers(20, 40)
         groups = rng.choice(n_slides, len(y), p=rng.dirichlet(np.full(n_slides, 3.0)))
-        rows = split_rows(y, groups=groups, random_state=seed)
-        assert_each_once(rows, len(y))
-        assert_no_crossing(rows, groups)
-        counts = counts_by_class(rows, y)
-        assert counts.min() > 0
-        assert_allclose_share(counts.sum(1) / len(y), [0.7, 0.15, 0.15], 0.02)
-        assert_allclose_share(counts / counts.sum(0), np.c_[[0.7, 0.15, 0.15]], 0.06)
+        off = deviations(split_rows(y, groups, random_state=seed), y)
+        assert_allclose(off.sum(axis=1) / len(y), 0, atol=0.02)
+        assert_allclose(off / np.unique(y, return_counts=True)[1], 0, atol=0.06)
 
-    def test_same_seed_same_split(self, seed):
-        rng = np.random.default_rng(seed)
-        y = draw_labels(rng)
-        groups = rng.choice(len(y), len(y))
-        for options in ({}, {"groups": groups}):
-            first, again, other = (
-                split_rows(y, random_state=state, **options) for state in (seed, seed, seed + 1000)
-            )
-            assert list(map(list, first)) == list(map(list, again))
-            assert set(first[0]) != set(other[0])
-
-    def test_names_of_groups_have_no_say(self, seed):
+    def test_reproducible(self, seed):
+        """The same seed gives the same split, also with other names of the groups."""
         rng = np.random.default_rng(seed)
         y = draw_labels(rng)
         groups = rng.choice(len(y) // 2, len(y))
+        first = split_rows(y, groups, random_state=seed)
         names = rng.permutation([f"slide {i}" for i in range(len(y))])[groups]
-        first = split_rows(y, groups=groups, random_state=seed)
-        renamed = split_rows(y, groups=names, random_state=seed)
-        assert list(map(list, first)) == list(map(list, renamed))
+        for again in (split_rows(y, given, random_state=seed) for given in (groups, names)):
+            assert list(map(list, first)) == list(map(list, again))
+        assert set(first[0]) != set(split_rows(y, groups, random_state=seed + 100)[0])
 
-    def test_as_good_as_trying_all(self, seed):
-        """Up to eight groups in every class: the search finds the best of all placements."""
+    def test_search_is_close_to_the_best(self, seed):
+        """Compare with all splits of up to eight groups."""
         rng = np.random.default_rng(seed)
-        n_groups, n_classes = rng.integers(4, 9), rng.integers(1, 4)
-        counts = 1.0 + rng.poisson(rng.gamma(1, 20, size=(n_groups, n_classes)))
-        placement = _Placement(counts, np.array([0.7, 0.15, 0.15]), np.zeros(n_classes, int))
-        every = product(range(3), repeat=n_groups)
-        best = min(placement._cost(np.array(part)) for part in every)
-        assert placement._cost(placement.search(rng)) == pytest.approx(best)
+        counts = 1 + rng.poisson(rng.gamma(1, 20, size=(rng.integers(4, 9), rng.integers(1, 4))))
+        wanted = np.outer(SHARES, counts.sum(axis=0))
 
+        def cost(part):
+            placed = np.array([counts[part == i].sum(axis=0) for i in range(3)])
+            deviation = ((placed - wanted) ** 2 / np.maximum(wanted, 1)).sum()
+            return ((placed == 0).sum(), deviation)
 
-def assert_allclose_share(actual, expected, tolerance):
-    np.testing.assert_allclose(actual, np.broadcast_to(expected, actual.shape), atol=tolerance)
+        found = _split._assign_groups(counts, np.zeros(counts.shape[1]), SHARES, rng)
+        best = min(cost(np.array(part)) for part in product(range(3), repeat=len(counts)))
+        assert cost(found)[0] == best[0]
+        assert cost(found)[1] <= 1.02 * best[1] + 1e-9
 
 
 class TestRareClasses:
     @pytest.mark.parametrize("n", [3, 4, 5])
-    def test_a_rare_class_is_in_every_part(self, n):
+    def test_rare_class_without_groups(self, n):
         y = np.repeat(["common", "rare"], [200, n])
-        for seed in range(10):
-            rows = split_rows(y, random_state=seed)
-            counts = counts_by_class(rows, y)
-            assert counts[:, 1].min() == 1
-            assert np.abs(counts.sum(1) - 0.01 * len(y) * np.array([70, 15, 15])).max() <= 2
+        off = deviations(split_rows(y, random_state=0), y)
+        assert np.abs(off.sum(axis=1)).max() <= 2
 
-    def test_a_rare_class_in_three_slides(self):
-        """Only a partition that takes the three apart will do."""
+    def test_classes_in_three_slides_each(self):
+        """Three of 30 slides hold the class a, and three others the class c."""
+        y, groups = np.array(["b", "b", "c"] * 200), np.arange(600) // 20
+        y[groups < 27] = "b"
+        y[groups < 3] = "a"
+        for seed in range(3):
+            deviations(split_rows(y, groups, random_state=seed), y)
+
+    def test_many_classes_of_few_patients(self):
+        """Each of 12 classes is in 5 of 20 patients."""
         rng = np.random.default_rng(0)
-        y, groups = rng.choice(list("ab"), 600), np.arange(600) // 20
-        y[groups < 27] = np.where(y[groups < 27] == "a", "b", y[groups < 27])
-        for seed in range(10):
-            rows = split_rows(y, groups=groups, random_state=seed)
-            assert counts_by_class(rows, y).min() > 0
-            assert_no_crossing(rows, groups)
+        pairs = [(c, p) for c in range(12) for p in rng.choice(20, 5, replace=False)]
+        y, groups = (np.repeat(each, 7) for each in zip(*pairs, strict=True))
+        assert counts_by_class(split_rows(y, groups, random_state=0), y).min() > 0
 
-    def test_single_images_make_up_for_slides(self):
-        y = np.array(["a"] * 40 + ["b"] * 40)
-        groups = np.append(np.zeros(40, int), np.arange(1, 41))
+    def test_single_images_fill_parts(self):
+        y, groups = (
+            np.array(["a"] * 40 + ["b"] * 40),
+            np.append(np.zeros(40, int), np.arange(1, 41)),
+        )
         y[-2:] = "a"
-        rows = split_rows(y, groups=groups, random_state=0)
+        rows = split_rows(y, groups, random_state=0)
         assert counts_by_class(rows, y)[:, 0].tolist() == [40, 1, 1]
-        assert_no_crossing(rows, groups)
 
-    def test_too_few_images(self):
+    def test_too_few(self):
         y = list("a" * 20 + "bb" + "ccc" + "d")
-        with pytest.raises(
-            ValueError,
-            match=r"needs 3 images or more, .*train, val, test; 2 of 4 .* fewer: b \(2\), d \(1\)",
-        ):
+        message = r"least 3 images, .*train, val, test; 2 of 4 .* fewer: b \(2\), d \(1\)\."
+        with pytest.raises(ValueError, match=message):
             train_val_test_split(y, y)
-
-    def test_too_few_groups(self):
         y, groups = ["a", "b"] * 30, [1, 2] * 30
-        with pytest.raises(ValueError, match=r"needs 3 groups .* fewer: a \(1\), b \(1\)\."):
+        with pytest.raises(ValueError, match=r"3 groups.* fewer: a \(1\), b \(1\)\."):
             train_val_test_split(y, y, groups=groups)
-
-    def test_many_classes_are_not_all_named(self):
-        y = np.arange(50)
-        with pytest.raises(ValueError, match=r"50 of 50 .* 9 \(1\), \.\.\.\. Add"):
-            train_val_test_split(y, y)
+        with pytest.raises(ValueError, match=r"50 of 50 .* 19 \(1\), and 30 more\. Add"):
+            train_val_test_split(range(50), range(50))
 
     def test_groups_that_cannot_be_split(self):
-        """Class a needs slides 0, 1 and 2 apart, and the other pairs leave 3 no part."""
+        """Class a needs the slides 0, 1 and 2 in different parts; then 3 fits into none."""
         pairs = [("a", 0), ("a", 1), ("a", 2), ("b", 0), ("b", 1), ("b", 3)]
         pairs += [("c", 0), ("c", 2), ("c", 3), ("d", 1), ("d", 2), ("d", 3)]
         y, groups = (np.repeat(each, 5) for each in zip(*pairs, strict=True))
-        with pytest.raises(ValueError, match=r"missing are at least \w from \w+.*random_state"):
+        with pytest.raises(ValueError, match=r"Missing in the best one: \w from \w+.*random_state"):
             train_val_test_split(y, y, groups=groups, random_state=0)
 
 
 class TestContainers:
-    """Each kind of X and y comes out as it came in."""
-
-    X = np.arange(40)
-    y = np.array(["a", "b"] * 20)
+    """Each type of X and y is returned as it was given."""
 
     @pytest.mark.parametrize(
         ("X", "read"),
         [
-            (np.arange(40), list),
             (np.arange(160).reshape(40, 2, 2), lambda part: [x[0, 0] // 4 for x in part]),
             (list(range(40)), list),
             (pd.Series(range(40), index=range(100, 140)), list),
@@ -205,96 +167,62 @@ class TestContainers:
         ],
     )
     def test_X(self, X, read):
-        *parts, _, _, _ = train_val_test_split(X, self.y, random_state=0)
-        expected = train_val_test_split(self.X, self.y, random_state=0)[:3]
+        expected = split_rows(y, random_state=0)
+        *parts, _, _, _ = train_val_test_split(X, y, random_state=0)
         for part, rows in zip(parts, expected, strict=True):
             assert type(part) is type(X)
             assert read(part) == list(rows)
+            assert not np.array_equal(rows, np.sort(rows))  # in random order
+            if hasattr(X, "index") and not isinstance(X, list):
+                assert_array_equal(part.index, np.array(rows) + 100)
 
     @pytest.mark.parametrize(
-        "y",
+        "labels",
         [y.tolist(), pd.Series(y, index=range(100, 140)), y[:, np.newaxis], (y == "b").astype(int)],
     )
-    def test_y(self, y):
-        parts = train_val_test_split(self.X, y, random_state=0)
-        for rows, labels in zip(parts[:3], parts[3:], strict=True):
-            assert type(labels) is type(y)
-            assert_array_equal(np.asarray(labels), np.asarray(y)[rows])
-
-    def test_index_of_pandas_is_kept(self):
-        frame = pd.DataFrame({"x": range(40)}, index=range(100, 140))
-        train, *_ = train_val_test_split(frame, self.y, random_state=0)
-        assert_array_equal(train.index, train["x"] + 100)
-
-    def test_parts_are_in_random_order(self):
-        train, val, test, *_ = train_val_test_split(self.X, self.y, random_state=0)
-        assert not any(np.array_equal(part, np.sort(part)) for part in (train, val, test))
-
-    def test_nothing_is_changed(self):
-        X, y, groups = np.arange(40), self.y.copy(), np.arange(40) // 2
-        train_val_test_split(X, y, groups=groups, random_state=0)
-        assert_array_equal(X, np.arange(40))
-        assert_array_equal(y, self.y)
-        assert_array_equal(groups, np.arange(40) // 2)
+    def test_y(self, labels):
+        parts = train_val_test_split(np.arange(40), labels, random_state=0)
+        for rows, part in zip(parts[:3], parts[3:], strict=True):
+            assert type(part) is type(labels)
+            assert_array_equal(np.asarray(part), np.asarray(labels)[rows])
 
 
-class TestRandomState:
-    y = np.array(["a", "b"] * 50)
-
-    def test_global_generator_is_left_alone(self):
-        before = np.random.get_state()[1].copy()
-        first, second = (set(split_rows(self.y)[0]) for _ in range(2))
-        assert first != second
-        assert_array_equal(np.random.get_state()[1], before)
-
-    def test_instance_goes_on(self):
-        state = np.random.RandomState(0)
-        first, second = (set(split_rows(self.y, random_state=state)[0]) for _ in range(2))
-        assert first != second
-        assert first == set(split_rows(self.y, random_state=np.random.RandomState(0))[0])
-
-    def test_every_image_can_be_in_every_part(self):
-        groups = np.arange(100) // 2
-        seen = np.zeros((3, 100), bool)
-        for seed in range(60):
-            for part, rows in enumerate(split_rows(self.y, groups=groups, random_state=seed)):
-                seen[part, rows] = True
-        assert seen.all()
-
-
-class TestErrors:
-    y = ["a", "b"] * 20
-
-    @pytest.mark.parametrize(
-        ("val_size", "test_size"), [(0, 0.2), (0.2, 0), (-0.1, 0.2), (0.5, 0.5), (10, 10)]
+def test_random_state():
+    before = np.random.get_state()[1].copy()
+    state = np.random.RandomState(0)
+    given = [None, None, state, state, np.random.RandomState(0)]
+    first, second, third, fourth, again = (
+        set(split_rows(y, random_state=each)[0]) for each in given
     )
-    def test_sizes(self, val_size, test_size):
-        with pytest.raises(ValueError, match=rf"val_size={val_size} and test_size={test_size} le"):
-            train_val_test_split(self.y, self.y, val_size=val_size, test_size=test_size)
-
-    @pytest.mark.parametrize("size", ["0.2", None, True])
-    def test_size_that_is_no_number(self, size):
-        with pytest.raises(TypeError, match=r"test_size=.*pass a share"):
-            train_val_test_split(self.y, self.y, test_size=size)
-
-    @pytest.mark.parametrize("groups", [None, ["s"] * 39])
-    def test_lengths(self, groups):
-        X = self.y if groups else self.y[1:]
-        with pytest.raises(ValueError, match="inconsistent numbers of samples"):
-            train_val_test_split(X, self.y, groups=groups)
-
-    @pytest.mark.parametrize("missing", [None, np.nan])
-    def test_missing_groups(self, missing):
-        groups = [*map(str, range(38)), missing, missing]
-        with pytest.raises(ValueError, match=r"2 of 40 groups are missing .* at position 38"):
-            train_val_test_split(self.y, self.y, groups=groups)
+    assert first != second
+    assert third != fourth
+    assert third == again
+    assert_array_equal(np.random.get_state()[1], before)
 
 
-def test_more_groups_than_are_exchanged():
-    """Above a hundred groups there are moves only; the sizes still come out."""
-    rng = np.random.default_rng(0)
-    codes, groups = rng.choice(4, 6000), rng.choice(150, 6000)
-    part = partition(codes, groups, np.array([0.7, 0.15, 0.15]), rng)
-    counts = np.zeros((3, 4))
-    np.add.at(counts, (part, codes), 1)
-    assert_allclose_share(counts / counts.sum(0), np.c_[[0.7, 0.15, 0.15]], 0.01)
+def test_every_group_can_be_in_every_part():
+    seen = np.zeros((3, 40), bool)
+    for seed in range(40):
+        for part, rows in enumerate(split_rows(y, np.arange(40) // 2, random_state=seed)):
+            seen[part, rows] = True
+    assert seen.all()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"val_size": 0}, ValueError, "val_size=0 and test_size=0.15 do not give three parts"),
+        ({"test_size": -0.1}, ValueError, "Both must be above 0"),
+        ({"val_size": 0.5, "test_size": 0.5}, ValueError, "their sum below 1"),
+        ({"test_size": "0.2"}, TypeError, "test_size='0.2' is a str; pass a share"),
+        ({"val_size": True}, TypeError, "val_size=True is a bool"),
+        ({"groups": ["s"] * 39}, ValueError, "inconsistent numbers of samples"),
+        ({"groups": [*range(38), None, None]}, ValueError, "2 missing .* position 38"),
+        ({"groups": [*map(str, range(38)), np.nan, "s"]}, ValueError, "1 missing .* position 38"),
+        ({"y": np.array([*y[:-1], None])}, ValueError, "`y` has 1 missing .* position 39"),
+        ({"X": y[1:]}, ValueError, "inconsistent numbers of samples"),
+    ],
+)
+def test_wrong_arguments(options, error, message):
+    with pytest.raises(error, match=message):
+        train_val_test_split(**({"X": y, "y": y} | options))

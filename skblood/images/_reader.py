@@ -1,0 +1,219 @@
+"""The reader of a model: X, in any form, as the images that its network takes."""
+
+import math
+
+import numpy as np
+
+from ._cell_images import CellImages
+from ._forms import holds_arrays
+from ._read import read_crops
+from ._unflatten import resolve_row_shape, unflatten_rows
+
+
+class ImageReader:
+    """Read X as images of one layout, cropped and no larger than the network's image size.
+
+    Smaller images are resized batch by batch on the device.
+
+    Parameters
+    ----------
+    spec : object
+        Has `input_shape`, `image_shape`, `is_pixels`, `image_size`, `crop`, `interpolation` and
+        `accepted_shape`; see `skblood.networks.NetworkSpec`.
+    store : FeatureStore or None, default=None
+        Keeps decoded files, if it has a folder.
+    """
+
+    def __init__(self, spec, store=None):
+        self.spec = spec
+        self.store = store
+
+    def preprocessing(self, crop):
+        """Return what the images depend on besides X; equal for images that can be exchanged."""
+        spec = self.spec
+        return spec.accepted_shape, spec.is_pixels, spec.image_size, crop, spec.interpolation
+
+    def read(self, X, *, rows=None, crops=None, unreadable=None, progress=False):
+        """Read images like those of the fit.
+
+        Parameters
+        ----------
+        X : object
+            Images in any form.
+        rows : ndarray of shape (n, n_features), default=None
+            X as a validated table, if it is one.
+        crops : sequence of float, default=None
+            Crops to read instead of that of the specification.
+        unreadable : dict, default=None
+            Takes position -> reason of what cannot be read, which is left out; None makes it an
+            error.
+        progress : bool, default=False
+
+        Returns
+        -------
+        images : list of CellImages
+            One for each crop.
+
+        Raises
+        ------
+        ValueError
+            If the images differ from those of the fit in shape or kind, or cannot be read.
+        """
+        spec = self.spec
+        crops = [spec.crop] if crops is None else list(crops)
+        if rows is not None:
+            images = unflatten_rows(rows, spec.input_shape)
+            arrays = _read_rows(spec, images, crops, self.store, progress)
+        else:
+            # A file is decoded as gray or color, as in the fit; an array is one or the other.
+            channels = None if holds_arrays(X) else spec.image_shape[2]
+            options = {"channels": channels, "unreadable": unreadable}
+            arrays = _read(spec, X, crops, self.store, progress, **options)
+        self._check(arrays[0])
+        arrays = _crop_unresized(arrays, crops, spec.image_size)
+        return [
+            CellImages(array, self.preprocessing(crop))
+            for array, crop in zip(arrays, crops, strict=True)
+        ]
+
+    def check(self, images):
+        """Raise ValueError unless `CellImages` were read for a model like this one."""
+        expected = self.preprocessing(self.spec.crop)
+        if images.preprocessing != expected:
+            raise ValueError(
+                "These images were read for a model with another preprocessing (shape, pixels, "
+                f"image_size, crop, interpolation): {images.preprocessing}, not {expected}. Read "
+                "them by read_images of this model."
+            )
+        return images
+
+    def _check(self, images):
+        spec = self.spec
+        given, accepted = images.shape[1:], spec.accepted_shape
+        same_size = spec.image_size is not None or given[:2] == accepted[:2]
+        if not same_size or given[2] != accepted[2]:
+            raise ValueError(
+                f"X holds images of shape {given} (height, width, channels), but the model was "
+                f"fitted with {accepted}. Bring them to that shape, or fit with image_size=, which "
+                "resizes images of any size."
+            )
+        if (images.dtype == np.uint8) != spec.is_pixels:
+            kinds = {True: "uint8 pixels (0..255)", False: "rows of float features"}
+            raise ValueError(
+                f"X holds {kinds[not spec.is_pixels]}, but the model was fitted with "
+                f"{kinds[spec.is_pixels]}. Give X in the form that fit was given."
+            )
+
+
+class Layout:
+    """How X is read, until `fit` has made a specification of it.
+
+    Parameters
+    ----------
+    image_size : tuple of (int, int) or None
+    crop : float
+    interpolation : str
+    """
+
+    def __init__(self, image_size, crop, interpolation):
+        self.image_size = image_size
+        self.crop = float(crop)
+        self.interpolation = interpolation
+
+    def read(
+        self,
+        X,
+        *,
+        rows=None,
+        image_shape=None,
+        odd_rows="error",
+        whole=False,
+        store=None,
+        progress=False,
+    ):
+        """Read the images of a fit, and note their layout.
+
+        Parameters
+        ----------
+        X : object
+        rows : ndarray of shape (n, n_features) or None
+            X as a validated table, if it is one.
+        image_shape : tuple of int or None
+            Shape that rows are unflattened to.
+        odd_rows : {"error", "keep"}
+            What to do with rows that are no images.
+        whole : bool
+            Read the images without the crop as well.
+        store : FeatureStore or None
+        progress : bool
+
+        Returns
+        -------
+        images : CellImages
+        whole : ndarray or None
+        """
+        if rows is not None:
+            self.input_shape = resolve_row_shape(rows.shape[1], image_shape, odd_rows)
+            if self.input_shape[0] == 1:
+                # Rows of numbers have no size and are not cropped.
+                self.image_size, self.crop = None, 1.0
+        crops = [self.crop, *([1.0] if whole else [])]
+        if rows is not None:
+            arrays = _read_rows(
+                self, unflatten_rows(rows, self.input_shape), crops, store, progress
+            )
+        else:
+            arrays = _read(self, X, crops, store, progress)
+            size = X.shape[1:3] if getattr(X, "ndim", 1) >= 3 else arrays[0].shape[1:3]
+            self.input_shape = (*map(int, size), arrays[0].shape[3])
+        arrays = _crop_unresized(arrays, crops, self.image_size)
+        images = arrays[0]
+        self.is_pixels = images.dtype == np.uint8
+        size = images.shape[1:3] if self.image_size is None else self.image_size
+        self.image_shape = (*map(int, size), images.shape[3])
+        accepted = self.image_shape
+        if self.image_size is None:
+            accepted = (*self.input_shape[:2], images.shape[3])
+        preprocessing = accepted, self.is_pixels, self.image_size, self.crop, self.interpolation
+        return CellImages(images, preprocessing), arrays[1] if whole else None
+
+    @property
+    def n_features(self):
+        """Width of a flattened image."""
+        return math.prod(self.input_shape)
+
+    def as_fields(self):
+        """Return the layout as fields of a specification."""
+        return dict(vars(self))
+
+
+def _read(spec, X, crops, store, progress, **options):
+    """Read X at several crops, resized if there is a size."""
+    return read_crops(
+        X,
+        # Images that are not resized are cropped once it is known that their size is right.
+        [1.0] * len(crops) if spec.image_size is None else crops,
+        size=spec.image_size,
+        interpolation=spec.interpolation,
+        # A store in memory would hold a second copy of the images.
+        store=None if store is None or store.location is None else store,
+        progress=progress,
+        **options,
+    )
+
+
+def _read_rows(spec, images, crops, store, progress):
+    """Read rows that were unflattened, which may be numbers and not pixels."""
+    if spec.image_size is None:
+        return [images] * len(crops)
+    return _read(spec, images, crops, store, progress)
+
+
+def _crop_unresized(arrays, crops, image_size):
+    """Crop images that are not resized."""
+    if image_size is not None:
+        return arrays
+    return [
+        array if crop == 1 else read_crops(array, [crop])[0]
+        for array, crop in zip(arrays, crops, strict=True)
+    ]

@@ -1,0 +1,224 @@
+"""The passes of a fitted network over images."""
+
+import copy
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import timm
+import torch
+
+from skblood.images import CellImages
+from skblood.networks import configure_network, hash_weights
+
+from ._device import autocast, autocast_dtype, resolve_device
+from ._tensors import as_nchw, to_tensor
+
+# Images in one pass at most; on a CPU, whose cache is small, also pixels.
+_MAX_BATCH = {"cpu": 64, "mps": 64, "cuda": 256}
+_MAX_PIXELS = 2**19
+# Sizes of the batches of smaller calls, which are filled up. Kernels depend on the size of a batch:
+# with these few, an image has the same probabilities alone and in company, to 1e-6. In bfloat16,
+# matrix products of a single row are rounded in another way, so that a pair is the smallest.
+_LADDER = (2, 4, 8, 16, 32)
+
+# On CPUs with AMX, bfloat16 convolutions of oneDNN give wrong values where maps get one pixel wide,
+# which they do in images of at most so many pixels (seen in torch 2.15).
+_NARROW = 16
+
+# Raise this when the package computes other features from the same settings.
+_VERSION = 2
+
+
+class Predictor:
+    """Apply a fitted network to images, in batches of the device's size.
+
+    Parameters
+    ----------
+    network : CellNetwork
+        Moved to the device.
+    spec : NetworkSpec
+    device : str or torch.device
+    store : FeatureStore or None, default=None
+        Keeps the features of frozen backbones.
+    """
+
+    def __init__(self, network, spec, device, store=None):
+        self.device = resolve_device(device)
+        self.network = network.to(self.device).eval()
+        self.spec = spec
+        self.store = store
+        self._weights_hash = None
+
+    @property
+    def dtype(self):
+        """Precision of passes over pixels, a torch.dtype."""
+        return pass_dtype(self.spec, self.device)
+
+    @property
+    def max_batch(self):
+        """Images in one pass at most."""
+        if self.device.type != "cpu":
+            return _MAX_BATCH[self.device.type]
+        height, width, _ = self.spec.image_shape
+        return min(_MAX_BATCH["cpu"], max(16, _MAX_PIXELS // (height * width)))
+
+    def to(self, device, precision=None):
+        """Return a predictor with a copy of the network on another device.
+
+        Parameters
+        ----------
+        device : str or torch.device
+        precision : {"auto", "float32", "bfloat16"}, default=None
+            None keeps that of the specification.
+        """
+        spec = self.spec if precision is None else replace(self.spec, precision=precision)
+        return Predictor(copy.deepcopy(self.network), spec, device)
+
+    def without_network(self):
+        """Return a copy without the network, which the caller has."""
+        predictor = copy.copy(self)
+        predictor.network = None
+        return predictor
+
+    def logits(self, images):
+        """Return the logits.
+
+        Parameters
+        ----------
+        images : CellImages
+
+        Returns
+        -------
+        logits : ndarray of shape (n, n_classes), dtype float64
+
+        Raises
+        ------
+        ValueError
+            If the network gives no finite number for an image.
+        """
+        source = self.features(images) if self.spec.frozen else images
+        logits = self.run(self.network.forward, source)
+        not_finite = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+        if len(not_finite):
+            raise ValueError(
+                f"The network gives no finite number for {len(not_finite)} of {len(logits)} "
+                f"images, the first being X[{not_finite[0]}]. Either their values are far from "
+                "those that it was trained on, or its training diverged: then fit with a lower lr."
+            )
+        return logits.astype(np.float64)
+
+    def penultimate(self, images):
+        """Return the input of the output layer for `CellImages`, float32 of shape (n, d)."""
+        source = self.features(images) if self.spec.frozen else images
+        return self.run(self.network.penultimate, source)
+
+    def features(self, images):
+        """Return the backbones' features of `CellImages`, float32 of shape (n, d).
+
+        Those of frozen backbones are looked up in the store, and computed if they are not there.
+        """
+        if self.store is None or not self.spec.frozen:
+            return self.run(self.network.encode, images)
+
+        def compute(rows):
+            return self.run(self.network.encode, images.pixels[rows])
+
+        return self.store.fetch(self._network_key(images.pixels), images.keys, compute)
+
+    @torch.inference_mode()
+    def run(self, step, images):
+        """Apply a step of the network to all images, in evaluation mode.
+
+        Parameters
+        ----------
+        step : callable
+            Maps prepared images ``(n, c, h, w)``, or features ``(n, d)``, to ``(n, k)``.
+        images : CellImages, ndarray of shape (n, h, w, c), or features of shape (n, d)
+
+        Returns
+        -------
+        out : ndarray of shape (n, k), dtype float32
+
+        Raises
+        ------
+        MemoryError
+            If the device has no memory for a pair of images.
+        """
+        images = images.pixels if isinstance(images, CellImages) else images
+        self.network.eval()
+        stored = to_tensor(images, self.device)
+        out, done, size = [], 0, _batch_size(len(stored), self.max_batch)
+        # One context for all batches: it keeps the weights that it has converted.
+        with autocast(stored, self.dtype, self.device):
+            while done < len(stored):
+                batch = stored[done : done + size].to(self.device)
+                try:
+                    out.append(self._pass(step, batch, size))
+                    done += len(batch)
+                except torch.OutOfMemoryError as error:
+                    size = self._smaller(size, images, error)
+        return np.concatenate(out)
+
+    def _pass(self, step, batch, size):
+        # A copy: kernels depend on the strides, too, and those are the caller's.
+        batch = batch.clone(memory_format=torch.contiguous_format)
+        n = len(batch)
+        if n < size:
+            batch = torch.cat([batch, batch[:1].expand(size - n, *batch.shape[1:])])
+        return step(self.network.prepare(as_nchw(batch)))[:n].float().cpu().numpy()
+
+    def _smaller(self, size, images, error):
+        if size == _LADDER[0]:
+            raise MemoryError(
+                f"Device {self.device} has no memory left for the network and {size} images of "
+                f"shape {images.shape[1:]}. Set device='cpu', a smaller image_size or a smaller "
+                "backbone, or free the memory that other models and programs hold."
+            ) from error
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return size // 2
+
+    def _network_key(self, pixels):
+        """Return a hash of all that features depend on but the images.
+
+        The weights are hashed once: a fitted network does not change.
+        """
+        if self._weights_hash is None:
+            digest = hashlib.blake2b(repr(self.network.backbones).encode(), digest_size=16)
+            hash_weights(self.network.backbones, digest)
+            self._weights_hash = digest.digest()
+        settings = (
+            _VERSION,
+            torch.__version__,
+            timm.__version__,
+            self.spec.image_size,
+            self.spec.interpolation,
+            str(self.dtype),
+            self.device.type,
+            pixels.shape[1:],
+            pixels.dtype.str,
+        )
+        return hashlib.blake2b(
+            repr(settings).encode() + self._weights_hash, digest_size=16
+        ).digest()
+
+
+def pass_dtype(spec, device):
+    """Return the precision of passes over pixels, as a torch.dtype."""
+    height, width, _ = spec.image_shape
+    if device.type == "cpu" and (height > width or width <= _NARROW):
+        return torch.float32
+    return autocast_dtype(spec.precision, device)
+
+
+def replace_spec(predictor, spec):
+    """Return a predictor with a copy of the network under another specification."""
+    network = copy.deepcopy(predictor.network)
+    configure_network(network, spec)
+    return Predictor(network, spec, predictor.device, predictor.store)
+
+
+def _batch_size(n, largest):
+    """Return the size of the batches for n images."""
+    return next((size for size in _LADDER if n <= size < largest), largest)

@@ -1,0 +1,72 @@
+"""Key of a fit, used to find its checkpoint."""
+
+import hashlib
+import pickle
+from importlib.metadata import version
+
+import joblib
+import torch
+
+# Parameters that do not change the result, or whose effect is in the data, the seed, the initial
+# weights or the device.
+_WITHOUT_EFFECT = {
+    "callbacks",
+    "device",
+    "memory",
+    "precision",
+    "random_state",
+    "verbose",
+    "warm_start",
+}
+
+
+def fit_key(name, parameters, data, device, dtype, seed):
+    """Hash all that decides the result of a fit.
+
+    Parameters
+    ----------
+    name : str
+        Class of the estimator.
+    parameters : dict
+        Its parameters.
+    data : TrainingSet
+    device : torch.device
+    dtype : torch.dtype
+        Precision of the training.
+    seed : int
+        Drawn from `random_state`; not a part of the key if that is None, since the fit could not
+        be found again.
+
+    Returns
+    -------
+    key : str
+        32 hexadecimal digits.
+
+    Raises
+    ------
+    ValueError
+        If a parameter cannot be hashed.
+    """
+    facts = {
+        "class": name,
+        "versions": (version("skblood"), torch.__version__),
+        "device": device.type,
+        "dtype": str(dtype),
+        "seed": None if parameters["random_state"] is None else seed,
+        "data": data.hash(),
+    }
+    for parameter, value in parameters.items():
+        if parameter not in _WITHOUT_EFFECT:
+            facts[parameter] = _hash(parameter, value)
+    return hashlib.sha256(repr(sorted(facts.items())).encode()).hexdigest()[:32]
+
+
+def _hash(name, value):
+    try:
+        return joblib.hash(value)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ValueError(
+            f"{name}={value!r} cannot be pickled ({error}), which a checkpoint needs to recognize "
+            "the fit in another process. Define it at the top level of a module, or leave "
+            "TrainingCheckpoint out."
+        ) from error

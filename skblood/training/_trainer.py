@@ -1,0 +1,216 @@
+"""The trainer: networks trained with skorch, phase by phase."""
+
+import copy
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from skblood.inference import seeded
+from skblood.networks import CellNetwork
+
+from ._callbacks import BestEpoch, LearningRateSchedule, Progress, ValidationScore
+from ._checkpoint import TrainingCheckpoint
+from ._losses import WeightedLoss
+from ._memory import MemoryAdvice
+from ._net import TrainingNet
+from ._samples import Samples
+
+
+@dataclass
+class Phase:
+    """A part of the training, which starts with a fresh optimizer and schedule.
+
+    Attributes
+    ----------
+    network : CellNetwork
+    train, valid : Samples
+        `valid` is None when there are no validation images.
+    n_epochs : int
+    criterion : torch.nn.Module
+        Maps logits and ``(codes, weights)`` to the loss of a batch.
+    lr : float
+        The highest of the schedule.
+    augment : callable or None
+        See `TrainingNet`.
+    callbacks : tuple of skorch callbacks
+    """
+
+    network: CellNetwork
+    train: Samples | None
+    valid: Samples | None
+    n_epochs: int
+    criterion: nn.Module
+    lr: float
+    augment: object
+    callbacks: tuple = ()
+
+
+@dataclass
+class TrainingResult:
+    """What a training gives.
+
+    Attributes
+    ----------
+    net : TrainingNet
+    best_epoch : int
+        The epoch, counted from 1, whose weights the network has.
+    interrupt : KeyboardInterrupt or None
+        Ctrl-C that ended the training after a complete epoch.
+    """
+
+    net: TrainingNet
+    best_epoch: int
+    interrupt: BaseException | None = None
+
+
+@dataclass(kw_only=True)
+class Trainer:
+    """Train networks with skorch.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (n_classes,)
+    image_shape : tuple of (int, int, int)
+    device : torch.device
+    dtype : torch.dtype
+        Precision of passes over pixels.
+    seed : int
+    optimizer : str or callable
+        See `make_optimizer`.
+    patience : int or None, default=None
+        Epochs without improvement after which training stops; None trains all epochs and keeps
+        the last weights.
+    weight_decay, lr_schedule, batch_size, scoring, callbacks, verbose
+        As the parameters of the estimators.
+    """
+
+    classes: object
+    image_shape: tuple
+    device: torch.device
+    dtype: torch.dtype
+    seed: int
+    optimizer: object = "adamw"
+    weight_decay: float = 0.0
+    lr_schedule: str | None = None
+    batch_size: int = 64
+    patience: int | None = None
+    scoring: object = "f1_macro"
+    callbacks: list = field(default_factory=list)
+    verbose: int = 0
+
+    def __post_init__(self):
+        # skorch writes into callbacks, and those are the user's.
+        self.callbacks = copy.deepcopy(self.callbacks or [])
+        checkpoints = [c for c in self.callbacks if isinstance(c, TrainingCheckpoint)]
+        self.checkpoint = checkpoints[0] if checkpoints else None
+        if self.checkpoint is not None and len(self.callbacks) > 1:
+            others = sorted({type(c).__name__ for c in self.callbacks if c is not self.checkpoint})
+            raise ValueError(
+                f"TrainingCheckpoint cannot be used with other callbacks ({', '.join(others)}), "
+                "whose state would be lost when the training resumes. Leave one of them out."
+            )
+
+    def train(self, phases):
+        """Train one phase after the other.
+
+        Parameters
+        ----------
+        phases : callable
+            Returns an iterator of Phase; called with the generators seeded, and asked for a phase
+            when the one before it is complete. A training that resumes from a checkpoint asks for
+            all phases, but trains only what is left.
+
+        Returns
+        -------
+        result : TrainingResult
+        """
+        with MemoryAdvice(self.batch_size, self.image_shape, self.device):
+            with seeded(self.seed, self.device):
+                result = self._train_phases(phases())
+        if self.checkpoint is not None and result.interrupt is None:
+            self.checkpoint.remove()
+        return result
+
+    def train_epoch(self, phase, former, lr):
+        """Train one epoch at a constant learning rate, on a copy of the net of the last call.
+
+        Parameters
+        ----------
+        phase : callable
+            Maps the network of the former net, or None, to a Phase.
+        former : TrainingNet or None
+            Continues with its optimizer, if that is still there.
+        lr : float
+        """
+        n_done = 0 if former is None else len(former.history_)
+        with (
+            MemoryAdvice(self.batch_size, self.image_shape, self.device),
+            seeded(self.seed + n_done, self.device),
+        ):
+            # A copy, so that an interrupted call leaves the fitted network unchanged.
+            net = copy.deepcopy(former)
+            phase = phase(None if net is None else net.module_)
+            if net is None or not net.can_continue:
+                net = self.make_net(phase, net)
+            for group in net.optimizer_.param_groups:
+                group["lr"] = lr
+            net.train_for(phase.train, None, 1)
+        return TrainingResult(net, len(net.history_))
+
+    def make_net(self, phase, former=None, callbacks=()):
+        """Return a net with a fresh optimizer, which continues the history of the former net."""
+        net = TrainingNet(
+            phase.network,
+            criterion=phase.criterion,
+            optimizer=self.optimizer,
+            lr=phase.lr,
+            weight_decay=self.weight_decay,
+            batch_size=self.batch_size,
+            callbacks=list(callbacks),
+            device=str(self.device),
+            augment=phase.augment,
+            autocast_dtype=self.dtype,
+        )
+        net.initialize()
+        net.module = CellNetwork  # the network is net.module_; a pickle would hold it twice
+        if former is not None:
+            net.history_ = former.history_
+        return net
+
+    def _train_phases(self, phases):
+        score = ValidationScore(self.scoring, self.classes)
+        best = BestEpoch(score.name, self.patience)
+        net = interrupt = None
+        try:
+            for number, phase in enumerate(phases):
+                n_done = (
+                    0 if self.checkpoint is None else self.checkpoint.enter(number, phase.network)
+                )
+                if n_done > phase.n_epochs:
+                    continue
+                callbacks = self._callbacks(phase, n_done, score, best)
+                net = self.make_net(phase, net, callbacks)
+                net.train_for(phase.train, phase.valid, phase.n_epochs - n_done)
+        except KeyboardInterrupt as error:
+            # A phase that only prepares leaves nothing that could predict.
+            if net is None or not net.history_ or not isinstance(net.criterion, WeightedLoss):
+                raise
+            interrupt = error
+        net.forget_optimizer()  # twice the size of the network
+        return TrainingResult(net, best.best_epoch_ or len(net.history_), interrupt)
+
+    def _callbacks(self, phase, n_done, score, best):
+        """Return the callbacks of a phase in the order in which they are called."""
+        n_steps = phase.n_epochs * len(phase.train.batches(self.batch_size, self.device))
+        callbacks = [LearningRateSchedule(self.lr_schedule, n_steps), *phase.callbacks]
+        if phase.valid is not None:
+            callbacks.append(score)
+        callbacks += [c for c in self.callbacks if c is not self.checkpoint]
+        if self.verbose:
+            callbacks.append(Progress(phase.n_epochs, n_done, lines=self.verbose > 1))
+        if self.patience is not None and phase.valid is not None:
+            callbacks.append(best)
+        if self.checkpoint is not None:
+            callbacks.append(self.checkpoint)  # last, since it saves the state of the others
+        return callbacks

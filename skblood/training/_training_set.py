@@ -1,0 +1,314 @@
+"""Training images, labels, sample weights and validation data."""
+
+import hashlib
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from sklearn.utils import compute_class_weight
+
+from skblood._labels import encode_groups, join_groups
+from skblood.images import CellImages, content_keys, resize_images
+from skblood.inference import to_tensor
+
+from ._plan import check_sample_weight_sign, draw_counts, merge_copies, split_off_validation
+from ._samples import Samples
+
+# Numbers that are converted to floats at a time: few enough to stay in the cache.
+_CHUNK = 2**18
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Images with class codes, the samples of an epoch, and validation data.
+
+    Attributes
+    ----------
+    images : CellImages, or ndarray of shape (n, d)
+        Pixels, rows of numbers, or the features of frozen backbones.
+    keys : ndarray of shape (n, 2)
+        Content of each image.
+    codes : ndarray of shape (n,)
+        Class codes.
+    classes : ndarray of shape (n_classes,)
+        Labels.
+    representative : ndarray of shape (n,)
+        The image that stands for this one and its copies of the same label; -1 if the sample
+        weight is 0.
+    groups : ndarray of shape (n,) or None
+        Images of one group stay together when a part is set aside for validation.
+    rows, weights : ndarray of shape (m,)
+        Image and weight of each sample of an epoch.
+    valid_rows : ndarray or None
+        Images that were set aside for validation.
+    valid_images, valid_codes : CellImages or ndarray, and ndarray; or None
+        Validation images that the user gave.
+    """
+
+    images: object
+    keys: np.ndarray
+    codes: np.ndarray
+    classes: np.ndarray
+    representative: np.ndarray
+    groups: np.ndarray | None
+    rows: np.ndarray
+    weights: np.ndarray
+    valid_rows: np.ndarray | None = None
+    valid_images: object = None
+    valid_codes: np.ndarray | None = None
+
+    @classmethod
+    def plan(cls, images, codes, classes, *, sample_weight=None, groups=None, relative=True):
+        """Plan the samples of an epoch.
+
+        Copies of an image with one label become a single image, whose weight is the sum of theirs:
+        so a weight of 2 is the same as a copy.
+
+        Parameters
+        ----------
+        images : CellImages
+        codes, classes : ndarray
+        sample_weight, groups : ndarray of shape (n,), default=None
+        relative : bool, default=True
+            Draw images of a large weight several times an epoch, by the ratios of the weights;
+            False draws each once, with its weight as it is.
+
+        Raises
+        ------
+        ValueError
+            If a weight is negative, all are zero, or less than two images are left.
+        """
+        first, inverse = merge_copies(images.keys, codes)
+        if sample_weight is None:
+            sample_weight = np.ones(len(codes))
+        check_sample_weight_sign(sample_weight)
+        total = np.bincount(inverse, weights=sample_weight)
+        drawn = np.flatnonzero(total > 0)
+        counts, weights = np.ones(len(drawn), int), total[drawn]
+        if relative:
+            counts, weights = draw_counts(weights)
+        rows = np.repeat(first[drawn], counts)
+        if len(rows) < 2:
+            raise ValueError(
+                f"{len(rows)} image is left to train on; batch normalization needs two or more. "
+                "Give more images, or more of them a sample_weight above 0."
+            )
+        return cls(
+            images,
+            images.keys,
+            codes,
+            classes,
+            np.where(sample_weight > 0, first[inverse], -1),
+            None if groups is None else _join_copies(images.keys, groups),
+            rows,
+            np.repeat(weights, counts),
+        )
+
+    def split(self, fraction, seed):
+        """Set a fraction of the distinct images aside; copies and groups stay together."""
+        if self.groups is None:
+            # Copies of an image that have several labels.
+            content, first = np.unique(self.keys[self.rows, 0], return_index=True)
+            images = self.rows[first]
+            chosen = split_off_validation(self.codes[images], self.classes, fraction, seed)
+            valid = np.isin(self.keys[self.rows, 0], content[chosen])
+        else:
+            images = np.unique(self.rows)
+            groups = self.groups[images]
+            chosen = split_off_validation(self.codes[images], self.classes, fraction, seed, groups)
+            valid = np.isin(self.rows, images[chosen])
+        return replace(
+            self,
+            rows=self.rows[~valid],
+            weights=self.weights[~valid],
+            valid_rows=np.unique(self.rows[valid]),
+        )
+
+    def validated_on(self, images, codes):
+        """Set validation images that are not among those of training."""
+        return replace(self, valid_images=images, valid_codes=codes)
+
+    def count_leaked(self, size, interpolation):
+        """Count validation images that are, as the network sees them, images of training."""
+        keys, valid_keys = self.keys, self.valid_images.keys
+        if self.images.shape[1:] != self.valid_images.shape[1:]:
+            keys = _keys_at(self.images.pixels, size, interpolation)
+            valid_keys = _keys_at(self.valid_images.pixels, size, interpolation)
+        return int(np.isin(valid_keys[:, 0], keys[np.unique(self.rows), 0]).sum())
+
+    def encoded(self, encode):
+        """Replace the images by their features, so that frozen backbones see each image once.
+
+        Parameters
+        ----------
+        encode : callable
+            Maps CellImages to features ``(n, d)``.
+        """
+        valid = None if self.valid_images is None else encode(self.valid_images)
+        return replace(self, images=encode(self.images), valid_images=valid)
+
+    def channel_statistics(self):
+        """Return mean and standard deviation per channel over the samples of an epoch."""
+        return channel_statistics(_array(self.images), self.rows)
+
+    def describe(self, former=None):
+        """Summarize the training data (counts, fingerprint); see `training_data_`.
+
+        Parameters
+        ----------
+        former : dict, default=None
+            Summary of earlier training data, to be added to.
+        """
+        used = np.flatnonzero(np.isin(self.representative, self.rows))
+        pairs = np.column_stack([self.keys[used], self.codes[used].astype(np.uint64)])
+        digest = hashlib.sha256(pairs[np.lexsort(pairs.T)].astype("<u8").tobytes())
+        counts = np.bincount(self.codes[used], minlength=len(self.classes))
+        if former is not None:
+            counts = counts + list(former["class_counts"].values())
+            digest.update(former["fingerprint"].encode())
+        return {
+            "n_images": int(counts.sum()),
+            "n_validation_images": self._count_validation(),
+            "class_counts": dict(zip(self.classes.tolist(), counts.tolist(), strict=True)),
+            "fingerprint": digest.hexdigest(),
+        }
+
+    def _count_validation(self):
+        if self.valid_codes is not None:
+            return len(self.valid_codes)
+        if self.valid_rows is None:
+            return 0
+        return int(np.isin(self.representative, self.valid_rows).sum())
+
+    def hash(self):
+        """Return a digest of all that a training takes from here."""
+        digest = hashlib.sha256(f"{self.images.shape[1:]} {self.classes.tolist()}".encode())
+        given = [self.keys[self.rows], self.codes[self.rows], self.weights]
+        if self.groups is not None:
+            given.append(self.groups[self.rows])
+        if self.valid_images is not None:
+            digest.update(f"{self.valid_images.shape[1:]}".encode())
+            given += [self.valid_images.keys, self.valid_codes]
+        for array in given:
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def samples(self, class_weight, device, *, relative=True):
+        """Put everything on the device.
+
+        Parameters
+        ----------
+        class_weight : dict, "balanced" or None
+            As in scikit-learn; "balanced" counts the weights of the samples.
+        device : torch.device
+        relative : bool, default=True
+            Divide the weights by their mean, which keeps the scale of the loss and thereby the
+            effect of the learning rate.
+
+        Returns
+        -------
+        train, valid : Samples
+            `valid` is None when there are no validation images.
+        """
+        codes = self.codes[self.rows]
+        by_class = self._class_weights(class_weight, codes)
+        weights = self.weights * by_class[codes]
+        if not weights.mean() > 0:
+            raise ValueError(
+                f"class_weight={class_weight!r} leaves no class of the training images a weight "
+                "above 0."
+            )
+        stored = to_tensor(_array(self.images), device)
+        train = _samples(stored, self.rows, codes, weights / (weights.mean() if relative else 1))
+        if self.valid_images is not None:
+            stored = to_tensor(_array(self.valid_images), device)
+            rows, codes = np.arange(len(stored)), self.valid_codes
+        elif self.valid_rows is not None:
+            rows, codes = self.valid_rows, self.codes[self.valid_rows]
+        else:
+            return train, None
+        weights = by_class[codes]
+        return train, _samples(stored, rows, codes, weights / (weights.mean() or 1))
+
+    def _class_weights(self, class_weight, codes):
+        if class_weight != "balanced":
+            return compute_class_weight(class_weight, classes=self.classes, y=self.classes[codes])
+        totals = np.bincount(codes, weights=self.weights, minlength=len(self.classes))
+        # A class that sample_weight leaves out has no weight to balance.
+        present = totals > 0
+        by_class = np.ones(len(totals))
+        by_class[present] = totals.sum() / (present.sum() * totals[present])
+        return by_class
+
+
+def _array(images):
+    return images.pixels if isinstance(images, CellImages) else images
+
+
+def _join_copies(keys, groups):
+    """Return groups that keep copies of an image together as well."""
+    _, codes = encode_groups(groups, len(keys))
+    _, contents = np.unique(keys, axis=0, return_inverse=True)
+    return join_groups(len(keys), codes, contents.ravel())
+
+
+def _samples(stored, rows, codes, weights):
+    return Samples(
+        stored,
+        torch.as_tensor(rows),
+        torch.as_tensor(codes),
+        torch.as_tensor(weights, dtype=torch.float32),
+    )
+
+
+def _keys_at(images, size, interpolation):
+    """Return the content keys of images at a size, holding no more than a chunk of them there."""
+    step = max(1, _CHUNK // math.prod(size))
+    chunks = (images[start : start + step] for start in range(0, len(images), step))
+    return np.concatenate([content_keys(resize_images(c, size, interpolation)) for c in chunks])
+
+
+def channel_statistics(images, rows):
+    """Return mean and standard deviation per channel, pixels being scaled to 0..1.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, ..., c)
+    rows : ndarray of shape (m,)
+        The images that count, each as often as it occurs here.
+
+    Returns
+    -------
+    mean, std : ndarray of shape (c,), dtype float64
+    """
+    n_channels, n = images.shape[-1], len(rows) * math.prod(images.shape[1:-1])
+    if images.dtype == np.uint8:
+        center, sums = 128.0, _sums_of_pixels
+    else:
+        # Centered on one image, so that large numbers of little variance keep their digits.
+        center, sums = images[rows[0]].reshape(-1, n_channels).mean(0, dtype=np.float64), _sums
+    total, squares = np.zeros(n_channels), np.zeros(n_channels)
+    step = max(1, _CHUNK // images[0].size)
+    for start in range(0, len(rows), step):
+        chunk = images[rows[start : start + step]]
+        chunk_total, chunk_squares = sums(chunk.reshape(len(chunk), -1, n_channels), center)
+        total += chunk_total
+        squares += chunk_squares
+    scale = 255.0 if images.dtype == np.uint8 else 1.0
+    mean = total / n
+    variance = np.maximum(squares / n - mean**2, 0)
+    return (mean + center) / scale, np.sqrt(variance) / scale
+
+
+def _sums(chunk, center):
+    chunk = chunk - center
+    return chunk.sum((0, 1)), np.einsum("nij,nij->j", chunk, chunk)
+
+
+def _sums_of_pixels(chunk, center):
+    """Return the same for pixels, ten times faster: added up by position, then in float64."""
+    n_channels = chunk.shape[2]
+    by_position = torch.from_numpy(chunk).flatten(1).float().sub_(center)
+    sums = by_position.sum(0), by_position.square_().sum(0)
+    return tuple(each.view(-1, n_channels).sum(0, dtype=torch.float64).numpy() for each in sums)

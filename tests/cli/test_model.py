@@ -1,0 +1,55 @@
+"""`skblood info` and `skblood export`."""
+
+import json
+
+import numpy as np
+
+import skblood
+from skblood.evaluation import evaluate
+
+from .conftest import CLASSES, draw
+
+
+class TestInfo:
+    def test_classifier(self, shell, model_file):
+        text = shell("info", model_file).stdout
+        assert "MLPCellClassifier" in text and "28 x 28 px, 3 channels" in text
+        assert "48 images: basophil 16, monocyte 16, platelet 16" in text
+        assert "validated   on 15 images" in text
+        assert "test        15 images: accuracy" in text
+
+    def test_json(self, shell, model_file):
+        info = json.loads(shell("info", model_file, "--json").stdout)
+        assert info["attributes"]["classes_"] == list(CLASSES)
+        assert info["evaluation"]["test"]["n_images"] == 15
+
+    def test_card(self, shell, model_file):
+        card = shell("info", model_file, "--card").stdout
+        assert card.rstrip("\n") == skblood.load_info(model_file)["card"].rstrip("\n")
+
+    def test_embedder(self, shell, tmp_path):
+        embedder = skblood.CellEmbedder("cellnet_t", random_state=0).fit(draw(2, 0)[0])
+        text = shell("info", skblood.save(embedder, tmp_path / "e.skblood")).stdout
+        assert "CellEmbedder" in text and "28 x 28 px, 3 channels" in text
+        assert "trained on" not in text
+
+    def test_single_evaluation(self, shell, model_file, test_cells, tmp_path):
+        model = skblood.load(model_file)
+        report = evaluate(model, test_cells.data, test_cells.target)
+        file = skblood.save(model, tmp_path / "m.skblood", evaluation=report)
+        assert "evaluated   15 images: accuracy" in shell("info", file).stdout
+
+
+def test_export(shell, model_file, test_cells, tmp_path):
+    import onnxruntime
+
+    out = tmp_path / "new" / "cells.onnx"
+    assert "differs from the model by" in shell("export", model_file, out).stdout
+    assert "--overwrite" in shell("export", model_file, out, code=1).stderr
+    document = json.loads(shell("export", model_file, out, "--json", "--overwrite").stdout)
+    assert document["path"] == str(out)
+    assert 0 <= document["largest_difference"] < 1e-4
+    images = skblood.images.read_images(test_cells.data)
+    (found,) = onnxruntime.InferenceSession(out).run(None, {"images": images})
+    expected = skblood.load(model_file).predict_proba(test_cells.data)
+    np.testing.assert_allclose(found, expected, atol=1e-2)  # the model may use bfloat16

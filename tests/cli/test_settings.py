@@ -1,0 +1,65 @@
+"""Values of --set, and what is checked before any image is read."""
+
+import pytest
+
+import skblood
+from skblood.cli._options import Estimator
+from skblood.cli._settings import make_estimator, parse_value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3", 3),
+        ("1e-3", 0.001),
+        ("true", True),
+        ("None", None),
+        ("adamw", "adamw"),
+        ("[256, 64]", (256, 64)),
+        ("(256,)", (256,)),
+        ("[true, false]", (True, False)),
+        ("{basophil = 2.0}", {"basophil": 2.0}),
+        ("{'ig': 2}", {"ig": 2}),
+        ("torchvision/resnet18", "torchvision/resnet18"),
+        ("a b", "a b"),
+        ("", ""),
+    ],
+)
+def test_parse_value(text, value):
+    found = parse_value(text)
+    assert found == value and type(found) is type(value)
+
+
+def test_settings_take_precedence():
+    model = make_estimator(
+        Estimator.HybridFeatureClassifier,
+        ["cellnet_t", "cnn_batista"],
+        ["max_epochs=2", " lr = 0.01"],
+        {"max_epochs": 9, "random_state": 0, "image_size": None},
+    )
+    assert isinstance(model, skblood.HybridFeatureClassifier)
+    assert model.backbones == ("cellnet_t", "cnn_batista")
+    assert (model.max_epochs, model.lr, model.random_state) == (2, 0.01, 0)
+    assert model.early_stopping is True
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--set", "droput=0.1"], "dropout"),
+        (["--set", "dropout"], "'dropout' must be name=value"),
+        (["--set", "dropout=2"], "'dropout' parameter of TransferCellClassifier must be"),
+        (["--backbone", "celnet_t"], "Did you mean 'cellnet_t'"),
+        (["--backbone", "cellnet_t", "--backbone", "cellnet_s"], "only --estimator hybrid"),
+        (["--estimator", "mlp", "--backbone", "cellnet_t"], "'backbone' for estimator MLP"),
+        (["--estimator", "mpl"], "mpl"),
+        (["--device", "tpu"], "tpu"),
+        (["--epochs", "0"], "--epochs"),
+        (["--epoch", "3"], "--epochs"),
+        (["--history", "h.txt"], "must end in .csv or .parquet"),
+    ],
+)
+def test_wrong_command_line(shell, tmp_path, words, message):
+    """It is found before the data, which do not exist, are looked for."""
+    result = shell("train", "nowhere", "--out", tmp_path / "a.skblood", *words, code=2)
+    assert message in result.stderr

@@ -1,0 +1,10 @@
+"""Close the figures that a test leaves open."""
+
+import matplotlib.pyplot as plt
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")

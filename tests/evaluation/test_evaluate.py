@@ -1,0 +1,185 @@
+"""`evaluate`: report of any fitted classifier; images are read once."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import LabelEncoder, StandardScaler
+from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
+
+from skblood import CellEmbedder, MLPCellClassifier
+from skblood._sklearn import unwrap_model
+from skblood.evaluation import EvaluationReport, evaluate
+
+PROBABILITY_SCORES = {"log_loss", "brier_score_loss", "expected_calibration_error"}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    X = np.random.default_rng(0).normal(size=(120, 5))
+    return X, np.array(["a", "b", "c"])[(X[:, 0] + X[:, 1] > 0) + 1 * (X[:, 0] > 1)]
+
+
+@pytest.fixture(scope="module")
+def fitted(cells):
+    return MLPCellClassifier((16,), max_epochs=2, random_state=0, device="cpu").fit(*cells)
+
+
+class TestModels:
+    def test_of_skblood(self, fitted, cells):
+        X, y = cells
+        report = evaluate(fitted, X, y, n_resamples=50)
+        expected = EvaluationReport.from_predictions(
+            y, fitted.predict(X), fitted.predict_proba(X), n_resamples=50
+        )
+        assert report.to_dict() == expected.to_dict()
+        assert report.scores["accuracy"].value == fitted.score(X, y)
+
+    @pytest.mark.parametrize(
+        "model",
+        [
+            LogisticRegression(),
+            make_pipeline(StandardScaler(), DecisionTreeClassifier(max_depth=2)),
+            GridSearchCV(
+                make_pipeline(LogisticRegression()), {"logisticregression__C": [0.1, 1]}, cv=2
+            ),
+        ],
+        ids=lambda model: type(model).__name__,
+    )
+    def test_of_scikit_learn(self, rows, model):
+        X, y = rows
+        report = evaluate(model.fit(X, y), X, y, n_resamples=20)
+        assert report.scores["accuracy"].value == pytest.approx(model.score(X, y))
+        assert report.scores.keys() >= PROBABILITY_SCORES
+
+    def test_without_probabilities(self, rows):
+        X, y = rows
+        report = evaluate(LinearSVC().fit(X, y), X, y, n_resamples=20)
+        assert not PROBABILITY_SCORES & report.scores.keys()
+
+    def test_labels_of_the_model_not_of_its_probabilities(self, rows):
+        """Some models do not predict the most probable class."""
+
+        class Contrary(DummyClassifier):
+            def predict(self, X):
+                return np.full(len(X), "b")
+
+        X, y = rows
+        model = Contrary(strategy="constant", constant="a").fit(X, y)
+        assert evaluate(model, X, y, n_resamples=1).confusion_matrix[:, 1].sum() == 120
+
+    @pytest.mark.parametrize("model", [MLPCellClassifier(), make_pipeline(DummyClassifier())])
+    def test_not_fitted(self, model):
+        with pytest.raises(NotFittedError):
+            evaluate(model, [[0, 0]], [0])
+
+    @pytest.mark.parametrize("model", [DummyRegressor(), CellEmbedder(), "model"])
+    def test_no_classifier(self, model):
+        with pytest.raises(TypeError, match=f"{type(model).__name__} is not a classifier"):
+            evaluate(model, [[0]], [0])
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Names of the files that Pillow opens."""
+    opened, open_image = [], Image.open
+    monkeypatch.setattr(Image, "open", lambda path: (opened.append(path), open_image(path))[1])
+    return opened
+
+
+class TestReading:
+    @pytest.mark.parametrize("kind", ["alone", "pipeline", "calibrated", "embedder", "search"])
+    def test_each_file_is_decoded_once(self, fitted, cells, decoded, tmp_path, kind):
+        X, y = cells[0][:24], cells[1][:24]
+        frozen = FrozenEstimator(fitted)
+        calibrated = CalibratedClassifierCV(frozen, method="temperature", ensemble=False)
+        embedder = CellEmbedder("cellnet_t", random_state=0)
+        model = {
+            "alone": fitted,
+            "pipeline": make_pipeline(fitted),
+            "search": GridSearchCV(clone(fitted), {}, cv=KFold(2)),
+            "calibrated": calibrated,
+            "embedder": make_pipeline(embedder, StandardScaler(), LogisticRegression()),
+        }[kind]
+        if kind in ("search", "calibrated", "embedder"):
+            model.fit(*cells)
+        paths = [tmp_path / f"{i}.png" for i in range(24)]
+        for image, path in zip(X, paths, strict=True):
+            Image.fromarray(image).save(path)
+        report = evaluate(model, paths, y, n_resamples=2)
+        assert sorted(decoded) == sorted(paths)
+        assert report.to_dict() == evaluate(model, X, y, n_resamples=2).to_dict()
+
+    def test_images_that_were_read_already(self, fitted, cells):
+        X, y = cells
+        expected = evaluate(fitted, X, y, n_resamples=2).to_dict()
+        assert evaluate(fitted, fitted.read_images(X), y, n_resamples=2).to_dict() == expected
+
+    def test_unwrap_a_search_of_a_pipeline_with_a_sampler(self, rows):
+        """Samplers resample in training only."""
+        imblearn = pytest.importorskip("imblearn")
+        X, y = rows
+        steps = StandardScaler(), imblearn.under_sampling.RandomUnderSampler(), LinearSVC()
+        search = GridSearchCV(imblearn.pipeline.make_pipeline(*steps), {}, cv=2).fit(X, y)
+        model, given = unwrap_model(FrozenEstimator(search), X)
+        assert model is search.best_estimator_[-1]
+        np.testing.assert_array_equal(given, search.best_estimator_[0].transform(X))
+
+
+class TestLabels:
+    def test_some_classes_only(self, fitted, cells):
+        X, y = cells
+        some = y == y[0]
+        report = evaluate(fitted, X[some], y[some], n_resamples=20)
+        assert report.classes == fitted.classes_.tolist()
+        assert (report.support > 0).sum() == 1
+
+    def test_unknown_labels_are_named_before_the_prediction(self, fitted, cells, monkeypatch):
+        X, y = cells
+        monkeypatch.setattr(MLPCellClassifier, "predict_proba", None)
+        with pytest.raises(ValueError, match=r"`y` holds 3 labels that are not among .*: 'blast'"):
+            evaluate(fitted, X, ["blast"] * 3 + y[3:].tolist())
+        with pytest.raises(ValueError, match="`y` holds 240 labels that are not among"):
+            evaluate(fitted, X, LabelEncoder().fit_transform(y))
+
+    def test_lengths(self, fitted, cells):
+        X, y = cells
+        with pytest.raises(ValueError, match="different lengths: `y_true` 239, `y_pred` 240"):
+            evaluate(fitted, X, y[1:])
+
+    def test_groups(self, fitted, cells):
+        report = evaluate(fitted, *cells, groups=np.arange(240) // 6, n_resamples=20)
+        assert report.n_groups == 40
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_real_cells(real_data):
+    """The intervals of nearly all of 20 test sets of 150 images contain the score of all images."""
+    from skblood.datasets import load_npz
+
+    path = real_data / "pbc" / "pbc_28.npz"
+    X, y = load_npz(path, split="train", return_X_y=True)
+    clf = MLPCellClassifier((128,), max_epochs=3, random_state=0).fit(X[::4], y[::4])
+    X, y = load_npz(path, split="test", return_X_y=True)
+    whole = evaluate(clf, X, y)
+    order = np.random.default_rng(0).permutation(len(y))
+    y_true, y_pred, y_proba = y[order], clf.predict(X)[order], clf.predict_proba(X)[order]
+    parts = [
+        EvaluationReport.from_predictions(
+            y_true[part], y_pred[part], y_proba[part], classes=clf.classes_
+        )
+        for part in np.split(np.arange(3000), 20)
+    ]
+    for name in ("accuracy", "f1_macro", "matthews_corrcoef", "log_loss", "brier_score_loss"):
+        truth = whole.scores[name].value
+        held = sum(part.scores[name].low <= truth <= part.scores[name].high for part in parts)
+        assert held >= 17, name

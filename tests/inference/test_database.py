@@ -1,0 +1,280 @@
+"""The file of a FeatureStore: location, damage, unwritable disks, locks and processes."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import joblib
+import numpy as np
+import pytest
+
+from skblood.inference import FeatureStore, _database
+
+IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "features.sqlite"
+
+
+@pytest.fixture
+def network(make_network):
+    return make_network(512)
+
+
+@pytest.fixture
+def filled(tmp_path, network, make_keys):
+    """A store in a folder, with the features of the first 100 of 600 keys."""
+    store, keys = FeatureStore(tmp_path), make_keys(600)
+    store.fetch(b"net", keys[:100], network.on(keys))
+    network.seen.clear()
+    return store
+
+
+def execute(file, *statements):
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+class TestLocation:
+    ADVICE = r"cannot be used .*Its location must be a writable folder"
+
+    def test_folder_is_made_when_needed(self, tmp_path, monkeypatch, network, make_keys, refuse):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setenv("USERPROFILE", str(tmp_path))
+        store, keys = FeatureStore("~/not/there yet, 100% #1?"), make_keys(2)
+        assert (len(store), store.n_computed, store.n_bytes) == (0, 0, 0)
+        store.clear()
+        assert list(tmp_path.iterdir()) == []
+        store.fetch(b"net", keys, network.on(keys))
+        files = [path for path in tmp_path.rglob("*") if path.is_file()]
+        assert files == [tmp_path / "not" / "there yet, 100% #1?" / "features.sqlite"]
+        assert store.n_bytes == files[0].stat().st_size
+        same = FeatureStore(files[0].parent)
+        assert network.made(same.fetch(b"net", keys, refuse), keys)
+        assert len(FeatureStore(tmp_path)) == len(FeatureStore()) == 0
+
+    def test_empty_file_is_an_empty_store(self, tmp_path, file, network, make_keys):
+        file.touch()
+        FeatureStore(tmp_path).fetch(b"net", make_keys(2), network.on(make_keys(2)))
+        assert len(FeatureStore(tmp_path)) == 2
+
+    def test_clear_gives_the_disk_space_back(self, filled, file, make_keys, network):
+        filled.fetch(b"net", make_keys(600), network.on(make_keys(600)))
+        filled.clear()
+        assert file.stat().st_size == filled.n_bytes < 500_000
+
+    @pytest.mark.parametrize("below", ["", "further/down"])
+    def test_is_a_file(self, tmp_path, make_keys, refuse, below):
+        (tmp_path / "cells.txt").write_text("neutrophil")
+        store = FeatureStore(tmp_path / "cells.txt" / below)
+        with pytest.raises(OSError, match=self.ADVICE) as error:
+            store.fetch(b"net", make_keys(3), refuse)
+        assert str(tmp_path / "cells.txt") in str(error.value)
+
+    @pytest.mark.skipif(IS_ROOT, reason="root may write everywhere")
+    def test_may_not_be_written(self, tmp_path, make_keys, refuse):
+        tmp_path.chmod(0o555)
+        try:
+            with pytest.raises(OSError, match=self.ADVICE):
+                FeatureStore(tmp_path).fetch(b"net", make_keys(3), refuse)
+        finally:
+            tmp_path.chmod(0o755)
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[:100_000])
+
+
+def scramble_pages(file):
+    data = bytearray(file.read_bytes())
+    data[65536:] = np.random.default_rng(0).bytes(len(data) - 65536)
+    file.write_bytes(data)
+
+
+def make_other_database(file):
+    file.unlink()
+    execute(file, "CREATE TABLE features (id, network, key, feature)")
+
+
+DAMAGES = {
+    "text": lambda file: file.write_text("neutrophil, 12\n" * 9),
+    "cut": cut,
+    "scrambled": scramble_pages,
+    "other database": make_other_database,
+    "other version": lambda file: execute(file, "PRAGMA user_version = 2"),
+    "other application": lambda file: execute(file, "PRAGMA application_id = 7"),
+    "no tables": lambda file: execute(file, "DROP TABLE networks", "DROP TABLE features"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_and_foreign_files_are_refused(filled, file, make_keys, refuse, damage):
+    DAMAGES[damage](file)
+    content = file.read_bytes()
+    with pytest.raises(ValueError, match="not a feature store of this version") as error:
+        filled.fetch(b"net", make_keys(600), refuse)
+    assert str(file) in str(error.value)
+    assert str(error.value).endswith("Delete it, or use another location.")
+    assert file.read_bytes() == content
+
+
+def test_damage_found_while_storing_is_an_error(filled, network, make_keys, monkeypatch):
+    monkeypatch.setattr(_database, "_INSERT", "INSERT INTO nothing VALUES (?, ?, ?)")
+    keys = make_keys(3, seed=1)
+    with pytest.raises(ValueError, match="Delete it, or use another"):
+        filled.fetch(b"net", keys, network.on(keys))
+
+
+def test_files_of_the_first_version_are_read(tmp_path, file, make_network, make_keys, refuse):
+    """The tables as that version made them."""
+    network, keys = make_network(5), make_keys(2)
+    execute(
+        file,
+        "CREATE TABLE networks (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, width INTEGER)",
+        "CREATE TABLE features (id INTEGER PRIMARY KEY AUTOINCREMENT, network INTEGER NOT NULL, "
+        "key BLOB NOT NULL, feature BLOB NOT NULL, UNIQUE (network, key))",
+        "PRAGMA application_id = 1936417382",
+        "PRAGMA user_version = 1",
+        "INSERT INTO networks VALUES (1, x'6e6574', 5)",
+        *(
+            f"INSERT INTO features (network, key, feature) VALUES (1, x'{key.tobytes().hex()}', "
+            f"x'{network.features(key[None]).tobytes().hex()}')"
+            for key in keys
+        ),
+    )
+    assert network.made(FeatureStore(tmp_path).fetch(b"net", keys, refuse), keys)
+
+
+# SQLite then fails as on a full disk, and as with a read-only file.
+CANNOT_WRITE = {
+    "PRAGMA max_page_count = 1": "database or disk is full",
+    "PRAGMA query_only = ON": "attempt to write a readonly database",
+}
+
+
+@pytest.mark.parametrize("statement", CANNOT_WRITE)
+class TestUnwritable:
+    @pytest.fixture(autouse=True)
+    def connect(self, filled, monkeypatch, statement):
+        """Let each connection begin with the statement."""
+        connect = sqlite3.connect
+
+        def connect_and_execute(*args, **options):
+            connection = connect(*args, **options)
+            connection.execute(statement)
+            return connection
+
+        monkeypatch.setattr(sqlite3, "connect", connect_and_execute)
+
+    def test_computed_with_one_warning(self, filled, file, network, make_keys, statement):
+        keys = make_keys(600)
+        with pytest.warns(UserWarning) as caught:
+            assert network.made(filled.fetch(b"net", keys, network.on(keys)), keys)
+        assert network.all_seen == list(range(100, 600))
+        assert len(caught) == 1 and caught[0].filename == __file__
+        text = str(caught[0].message)
+        assert f"be stored in {str(file)!r} ({CANNOT_WRITE[statement]})" in text
+        assert "Free disk space, make the file" in text
+        assert (len(filled), filled.n_computed) == (100, 100)
+
+    def test_stored_rows_are_read_without_warning(self, filled, network, make_keys, refuse):
+        keys = make_keys(600)[:100]
+        assert network.made(filled.fetch(b"net", keys, refuse), keys)
+
+    def test_other_width_is_found_all_the_same(self, filled, make_network, make_keys):
+        keys, networks = make_keys(600), [make_network(8), make_network(5)]
+        with warnings.catch_warnings(), pytest.raises(ValueError, match="features for an image"):
+            warnings.simplefilter("ignore")
+            filled.fetch(b"other", keys, lambda rows: networks.pop().features(keys[rows]))
+
+
+class TestLocks:
+    @pytest.fixture(autouse=True)
+    def wait(self, filled, monkeypatch):
+        monkeypatch.setattr(_database, "_WAIT", 0.1)
+
+    def test_writers_do_without(self, filled, file, network, make_keys):
+        keys = make_keys(110)
+        with closing(sqlite3.connect(file, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.warns(UserWarning, match=r"be stored in .* \(database is locked\)"):
+                assert network.made(filled.fetch(b"net", keys, network.on(keys)), keys)
+
+    def test_readers_give_up(self, filled, file, make_keys, refuse):
+        with closing(sqlite3.connect(file, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(OSError, match=r"database is locked.*on a file system with locks"):
+                filled.fetch(b"net", make_keys(100), refuse)
+
+
+def test_many_stores_are_made_at_once(tmp_path, network, make_keys):
+    """Half-made tables are never seen."""
+    keys = make_keys(4)
+    for i in range(8):
+        store = FeatureStore(tmp_path / str(i))
+
+        def fetch(row, store=store):
+            key = keys[row : row + 1]
+            return network.made(store.fetch(b"net", key, network.on(key)), key)
+
+        with ThreadPoolExecutor(4) as pool:
+            assert all(pool.map(fetch, range(4)))
+        assert len(store) == 4
+
+
+@pytest.mark.slow
+def test_processes_share_a_store(tmp_path, make_keys):
+    keys, store = make_keys(900), FeatureStore(tmp_path)
+
+    def fetch(_):
+        features = store.fetch(b"net", keys, lambda rows: keys[rows].astype(np.float32))
+        return np.array_equal(features, keys.astype(np.float32))
+
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+        assert all(joblib.Parallel(n_jobs=2)(joblib.delayed(fetch)(i) for i in (0, 1)))
+    assert len(store) == store.n_computed == 900
+
+
+KILLED = """
+import sys, time
+import numpy as np
+from skblood.inference import FeatureStore
+
+calls = []
+
+def compute(rows):
+    calls.append(rows)
+    if len(calls) == 2:
+        print("second chunk", flush=True)
+        time.sleep(600)
+    return np.ones((len(rows), 5), np.float32)
+
+keys = np.stack([np.arange(512), np.zeros(512)], axis=1).astype(np.uint64)
+FeatureStore(sys.argv[1]).fetch(b"net", keys, compute)
+"""
+
+
+def test_killed_process_leaves_an_intact_store(tmp_path):
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "second chunk\n"
+        process.kill()
+    store, seen = FeatureStore(tmp_path), []
+    assert (len(store), store.n_computed) == (256, 256)
+
+    def compute(rows):
+        seen.extend(rows.tolist())
+        return np.full((len(rows), 5), 2, np.float32)
+
+    keys = np.stack([np.arange(512), np.zeros(512)], axis=1).astype(np.uint64)
+    features = store.fetch(b"net", keys, compute)
+    assert len(seen) == 256 and (features[seen] == 2).all()
+    assert features.mean() == 1.5
+    assert [path.name for path in tmp_path.iterdir()] == ["features.sqlite"]

@@ -1,0 +1,152 @@
+"""Damaged files, files of other kinds and of other versions are refused."""
+
+import io
+import os
+import pickle
+import resource
+import sys
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+import skblood
+from skblood import ModelFileError
+from skblood.io import _container as container
+
+from .conftest import change_metadata, rewrite_header
+
+
+@pytest.fixture(scope="module")
+def whole(fitted, tmp_path_factory):
+    """The bytes of a file."""
+    path = skblood.save(fitted["mlp"], tmp_path_factory.mktemp("whole") / "model.skblood")
+    return path.read_bytes()
+
+
+def refused(path, content=None, match=None):
+    if content is not None:
+        path.write_bytes(content)
+    for read in (skblood.load, skblood.load_info):
+        with pytest.raises(ModelFileError, match=match) as error:
+            read(path)
+        assert repr(str(path)) in str(error.value)
+        assert len(str(error.value)) < 1000
+
+
+class TestDamage:
+    @pytest.mark.parametrize("step", [97, pytest.param(1, marks=pytest.mark.slow)])
+    def test_flipped_bits(self, whole, path, step):
+        size = 8 + int.from_bytes(whole[:8], "little")
+        assert 2000 < size < 20000
+        among_weights = np.random.default_rng(0).integers(size, len(whole), 20)
+        for position in [*range(8), *range(8, size, step), *among_weights]:
+            content = bytearray(whole)
+            content[position] ^= 1 << (position % 8)
+            refused(path, content)
+
+    def test_cut_off_or_continued(self, whole, path):
+        for length in (0, 1, 8, 40, 110, 5000, len(whole) - 1):
+            refused(path, whole[:length])
+        refused(path, whole + b"\0", "checksum is wrong")
+        refused(path, whole + whole, "checksum is wrong")
+
+    @pytest.mark.parametrize("size", [2**24 + 1, 2**64 - 1])
+    def test_a_header_without_end(self, size, whole, path):
+        refused(path, size.to_bytes(8, "little") + whole[8:], "damaged or cut off")
+
+
+def bytes_of(write):
+    buffer = io.BytesIO()
+    write(buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"", "is empty"),
+        (b"a model, or so", "not a file that skblood.save wrote"),
+        (pickle.dumps({"a": 1}), r"a pickle.*could run any code"),
+        (bytes_of(lambda b: torch.save({}, b)), r"torch.save.*weights="),
+        (b"\x1f\x8b\x08" + bytes(50), "gzip"),
+        (b"\x89HDF\r\n" + bytes(50), "Keras"),
+        (safetensors.torch.save({"a": torch.zeros(40)}), r"Weights of a backbone.*weights="),
+    ],
+)
+def test_other_files(content, match, path):
+    refused(path, content, match)
+
+
+def test_a_pickle_is_not_opened(path):
+    class Trap:
+        def __reduce__(self):
+            return os.mkdir, (str(path.with_name("sprung")),)
+
+    refused(path, pickle.dumps(Trap()))
+    refused(path, bytes_of(lambda buffer: torch.save(Trap(), buffer)))
+    assert not path.with_name("sprung").exists()
+
+
+@pytest.mark.parametrize("read", [skblood.load, skblood.load_info])
+def test_no_file(read, path):
+    with pytest.raises(FileNotFoundError, match="model"):
+        read(path)
+    with pytest.raises(ModelFileError, match="is a folder"):
+        read(path.parent)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(path)
+        with pytest.raises(ModelFileError, match="is a pipe"):  # which is not waited for
+            read(path)
+
+
+def test_versions(mlp, path, forge):
+    skblood.save(mlp, path)
+    change_metadata(path, format="3", skblood="7.1.0", model=None, new="thing")
+    refused(path, match=r"format 3; .* skblood 7\.1\.0: install")
+    for odd in ("", "0", "-1", "9" * 5000, "eins"):
+        change_metadata(path, format=odd)
+        refused(path, match="does not name the file format")
+
+    def change(document):
+        document["versions"]["timm"] = "0.0.1"
+        document["model"]["class"] = "LaterClassifier"
+
+    refused(forge(mlp, change), match=r"It was saved with timm 0\.0\.1 \(here 1\.")
+
+
+WEIGHT = "head.0.weight"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda header: header["__metadata__"].update(model="[" * 10**6 + "]" * 10**6),
+        lambda header: header["__metadata__"].update(model="null"),
+        lambda header: header["__metadata__"].update(model='{"model": ' + "9" * 10**5 + "}"),
+        lambda header: header["__metadata__"].update(model="{}"),
+        lambda header: header["__metadata__"].update(card={"a": 1}),
+        lambda header: header["__metadata__"].update(more="x"),
+        lambda header: header["__metadata__"].pop("card"),
+        lambda header: header.update({WEIGHT: None}),
+        lambda header: header[WEIGHT].update(shape=[2**40]),
+        lambda header: header[WEIGHT].update(data_offsets=[0, 2**62]),
+        lambda header: header[WEIGHT].update(dtype="O"),
+        lambda header: header.pop(WEIGHT),  # bytes that belong to no tensor
+    ],
+)
+def test_forged_headers(change, mlp, path):
+    skblood.save(mlp, path)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    rewrite_header(path, change)
+    refused(path)
+    unit = 1 if sys.platform == "darwin" else 1024
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit < 2**28
+
+
+def test_a_document_too_long_for_the_header(mlp, path, monkeypatch):
+    monkeypatch.setattr(container, "_MAX_HEADER", 1000)
+    with pytest.raises(ValueError, match="at most 1,000 fit"):
+        skblood.save(mlp, path)
+    assert not path.exists()
