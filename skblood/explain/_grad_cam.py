@@ -115,7 +115,7 @@ def _compute_maps(predictor, spec, pixels, codes):
     device = predictor.device
     # A copy, which takes hooks and needs no gradients of its parameters.
     network = copy.deepcopy(predictor.network).to(device).eval().requires_grad_(False)
-    network.predict_views = 1  # the map is of the image as it is, not of its dihedral views
+    network.dihedral_views = 1  # the map is of the image as it is, not of its dihedral views
 
     def prepare(rows):
         return network.prepare(torch.from_numpy(pixels[rows].copy()).to(device).permute(0, 3, 1, 2))
