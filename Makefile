@@ -4,18 +4,28 @@
 SHELL := /bin/sh
 VENV := .venv
 PY := $(VENV)/bin/python
+LOWEST := .venv-lowest
 ARGS ?=
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo test test-all lint docs smoke-lowest bench clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
 	$(PY) examples/quickstart.py $(ARGS)
 
-# Side by side, in their order (a long file at the end would leave one process idle); the tests of a
-# file stay together, since they share what is costly to make.
+# One process a core: torch's own threads are off in the tests. Idle processes take tests from the
+# others (worksteal), so that no long file is the tail.
+PYTEST := $(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal
+
 test: $(VENV)/.installed
-	$(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
+
+test-all: $(VENV)/.installed
+	$(PYTEST) $(ARGS)
+
+# The lowest versions that pyproject.toml allows, installed, and a smoke run with them.
+smoke-lowest: $(LOWEST)/.installed
+	PYTHONPATH=. $(LOWEST)/bin/python tests/smoke.py
 
 bench: $(VENV)/.installed
 	$(PY) -m benchmarks --quick $(ARGS)
@@ -28,7 +38,7 @@ docs: $(VENV)/.installed-docs
 	$(PY) -m sphinx -W --keep-going -b html docs docs/_build/html $(ARGS)
 
 clean:
-	rm -rf $(VENV) docs/_build docs/generated demo_output build dist .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) docs/_build docs/generated demo_output build dist .pytest_cache .ruff_cache
 
 # A candidate counts only when it runs: a version manager's shim can be on PATH and fail.
 $(VENV)/.created:
@@ -53,4 +63,16 @@ $(VENV)/.installed-docs: $(VENV)/.installed
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	@touch $@
+
+# --clear: a changed lower bound starts from nothing, so that no higher version stays installed.
+$(LOWEST)/.installed: $(VENV)/.created pyproject.toml
+	@echo "Installing the lowest versions that pyproject.toml allows (some minutes)"
+	$(PY) -m pip install --quiet --disable-pip-version-check "uv>=0.5"
+	$(VENV)/bin/uv venv --quiet --clear --python $(PY) $(LOWEST)
+	$(VENV)/bin/uv pip compile --quiet --resolution lowest-direct --python $(LOWEST)/bin/python \
+	    --extra onnx --extra parquet --extra pipeline --extra plot \
+	    pyproject.toml -o $(LOWEST)/requirements.txt
+	$(VENV)/bin/uv pip install --quiet --python $(LOWEST)/bin/python \
+	    -r $(LOWEST)/requirements.txt
 	@touch $@

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from benchmarks._command import find_cells
-from skblood import TransferCellClassifier, save
+from skblood import TrainingCheckpoint, TransferCellClassifier, save
 from skblood.augment import LaboratoryAugment
 from skblood.datasets import load_image_folder
 
@@ -32,7 +32,7 @@ def make(**options):
         "augment": "laboratory",
         "hidden_layer_sizes": (),
         "dropout": 0.0,
-        "predict_views": 8,
+        "dihedral_views": 8,
         "max_epochs": EPOCHS,
     }
     return TransferCellClassifier("cellnet_s", **recipe | options)
@@ -72,8 +72,9 @@ def main(argv=None):
     X_test, y_test = load_image_folder(options.data / "test", return_X_y=True)
     options.out.mkdir(parents=True, exist_ok=True)
     for seed in options.seeds:
-        checkpoint = str(options.out / "checkpoints")
-        model = make(max_epochs=options.epochs, random_state=seed, checkpoint=checkpoint, verbose=2)
+        checkpoint = TrainingCheckpoint(options.out / "checkpoints")
+        settings = {"random_state": seed, "callbacks": [checkpoint], "verbose": 2}
+        model = make(max_epochs=options.epochs, **settings)
         model = refine(model.fit(X, y), X, y)
         path = save(model, options.out / f"pbc8-{seed}.safetensors")
         figures = {"seed": seed, "epochs": options.epochs, "test": model.score(X_test, y_test)}

@@ -15,13 +15,19 @@ from pathlib import Path
 import numpy as np
 
 import skblood
-from benchmarks._bad_input import MODELS, Tally, tally_of_audit, tally_of_loaders, tally_of_model
+from tests.robustness._bad_input import (
+    MODELS,
+    Tally,
+    tally_of_audit,
+    tally_of_loaders,
+    tally_of_model,
+)
 from benchmarks._command import Benchmark, Row, run
-from benchmarks._faults import SAVED, damaged_models, run_faults
-from benchmarks._odd_files import make_files, outcomes_of_files
-from benchmarks._outcome import ANSWER, DEFECTS, REFUSED
+from tests.robustness._faults import SAVED, damaged_models, run_faults
+from tests.robustness._odd_files import make_files, outcomes_of_files
+from tests.robustness._outcome import ANSWER, DEFECTS, REFUSED
 from benchmarks._report import Bar
-from benchmarks._together import (
+from tests.robustness._together import (
     SHARED,
     joblib_threads,
     processes_with_one_cache,

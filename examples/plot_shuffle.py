@@ -23,6 +23,7 @@ from _script import draw_results, get_cells, make_parser, print_counts, save_fig
 from sklearn.model_selection import train_test_split
 
 from skblood import TransferCellClassifier
+from skblood.training import InGivenOrder
 
 parser = make_parser(__doc__)
 parser.add_argument("--epochs", type=int, default=10, help="passes over the training cells")
@@ -39,14 +40,14 @@ X_train, y_train = X_train[by_class], y_train[by_class]
 # %%
 # The same training twice
 # -----------------------
-# `shuffle=False` takes the cells as they stand, epoch after epoch. The test cells score each epoch
+# The callback `InGivenOrder` takes the cells as they stand, epoch after epoch. The test cells score each epoch
 # here, to be looked at; nothing is chosen by them.
 figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
-for name, shuffle in {"shuffled": True, "in the order of the classes": False}.items():
+for name, callbacks in {"shuffled": [], "in the order of the classes": [InGivenOrder()]}.items():
     classifier = TransferCellClassifier(
         "cellnet_t",
         image_size=32,
-        shuffle=shuffle,
+        callbacks=callbacks,
         lr_schedule=None,
         lr=2e-3,
         batch_size=16,
@@ -57,7 +58,7 @@ for name, shuffle in {"shuffled": True, "in the order of the classes": False}.it
     accuracy = classifier.history_[:, "valid_accuracy"]
     print(f"{name}: accuracy {accuracy[-1]:.3f}")
     ax.plot(range(1, len(accuracy) + 1), accuracy, "o-", label=name)
-    draw_results(args, f"shuffle_{shuffle}", classifier, X_test, y_test)
+    draw_results(args, f"shuffle_{not callbacks}", classifier, X_test, y_test)
 
 # %%
 # The curves

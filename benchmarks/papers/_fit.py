@@ -22,8 +22,11 @@ def make_estimator(recipe, parameters, seed, checkpoint=None):
     checkpoint : path-like, default=None
         Where a fit that is broken off goes on from.
     """
+    callbacks = list(parameters["callbacks"] or ())
+    if checkpoint is not None:
+        callbacks.append(skblood.TrainingCheckpoint(checkpoint))
     classifier = getattr(skblood, recipe.estimator)(
-        **parameters, random_state=seed, checkpoint=checkpoint
+        **{**parameters, "callbacks": callbacks}, random_state=seed
     )
     if recipe.resampling is None:
         return classifier

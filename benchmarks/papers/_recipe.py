@@ -3,19 +3,21 @@
 import math
 from dataclasses import asdict, dataclass, field, replace
 
+from skblood.training import InGivenOrder
+
 # What our estimators do unless told otherwise and the papers did not, or do not say that they did.
 AS_PUBLISHED = {
-    "interpolation": "bilinear",
     "augment": None,
+    "callbacks": None,
     "weight_decay": 0.0,
-    "momentum": 0.0,
     "lr_schedule": None,
-    "shuffle": True,
     "loss": "cross_entropy",
     "label_smoothing": 0.0,
     "class_weight": None,
     "early_stopping": False,
 }
+# Of networks; a perceptron resizes in this way anyhow.
+BILINEAR = {"interpolation": "bilinear"}
 _EPOCHS = ("max_epochs", "refine_epochs", "pretrain_epochs")
 
 
@@ -115,7 +117,7 @@ class Recipe:
             self,
             name=f"{self.name}-unshuffled",
             system=f"{self.system}, without shuffling",
-            parameters={**self.parameters, "shuffle": False},
+            parameters={**self.parameters, "callbacks": [InGivenOrder()]},
             published=published,
             place=place,
         )
@@ -136,4 +138,10 @@ class Recipe:
     def to_dict(self):
         """Return what decides the result, as JSON has it."""
         keys = ("estimator", "parameters", "split", "resampling", "pretrained", "merged", "on_all")
-        return {key: value for key, value in asdict(self).items() if key in keys}
+        found = {key: value for key, value in asdict(self).items() if key in keys}
+        found["parameters"] |= {
+            "callbacks": [type(each).__name__ for each in self.parameters["callbacks"] or ()],
+            "optimizer": getattr(self.parameters["optimizer"], "__name__", None)
+            or self.parameters["optimizer"],
+        }
+        return found

@@ -1,10 +1,10 @@
 """Asghar et al. 2023: eight frozen networks, and a convolutional network of their own."""
 
-from ._recipe import AS_PUBLISHED, Quick, Recipe, Split
+from ._recipe import AS_PUBLISHED, BILINEAR, Quick, Recipe, Split
 
 PAPER = "Asghar et al. 2023"
 _SPLIT = Split("shares", val=0.1, test=0.2)
-_SETTING = {**AS_PUBLISHED, "optimizer": "adam", "lr": 1e-3, "max_epochs": 150}
+_SETTING = {**AS_PUBLISHED, **BILINEAR, "optimizer": "adam", "lr": 1e-3, "max_epochs": 150}
 _FROZEN = {
     "vgg16": ("VGG16", "vgg16", 224, 0.928),
     "vgg19": ("VGG19", "vgg19", 224, 0.918),
@@ -58,10 +58,8 @@ RECIPES = (
             "image_size": 100,
             "batch_size": 32,
             # The best weights by loss, of all epochs.
-            "early_stopping": True,
+            "early_stopping": 150,
             "scoring": "neg_log_loss",
-            "tol": 0.0,
-            "n_iter_no_change": 150,
         },
         published={"accuracy": 0.9991},
         place="accuracy on all images, arXiv:2308.06300, abstract",

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ._recipe import AS_PUBLISHED, Quick, Recipe, Split
+from ._recipe import AS_PUBLISHED, BILINEAR, Quick, Recipe, Split
 
 PAPER = "Batista & Silva 2025"
 _PLACE = "macro-F1, the best of a grid; table not known"
@@ -17,10 +17,8 @@ _SETTING = {
     "lr": 1e-3,
     "batch_size": 128,
     "max_epochs": 100,
-    "early_stopping": True,
+    "early_stopping": 5,
     "scoring": "neg_log_loss",
-    "tol": 0.0,
-    "n_iter_no_change": 5,
 }
 _QUICK = Quick(28, 5_000, 20)
 
@@ -31,6 +29,7 @@ WEIGHTED_CNN = Recipe(
     estimator="TransferCellClassifier",
     parameters={
         **_SETTING,
+        **BILINEAR,
         "backbone": "cnn_batista",
         "hidden_layer_sizes": (128,),
         "dropout": 0.3,

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from torch.optim import SGD, RMSprop
+
 from ._recipe import AS_PUBLISHED, Quick, Recipe, Split
 
 PAPER = "Battu et al. 2024"
@@ -74,7 +76,7 @@ _SINGLE = (
     _recipe(
         "resnet50-sgd",
         "ResNet-50, SGD",
-        {"backbone": "resnet50", "optimizer": "sgd", "lr": 3e-4},
+        {"backbone": "resnet50", "optimizer": SGD, "lr": 3e-4},
         0.8988,
         pretrained=True,
         assumed="batch 32, 10 epochs, lr 3e-4, no momentum, all layers trained, no hidden layer",
@@ -82,7 +84,7 @@ _SINGLE = (
     _recipe(
         "resnet50-rmsprop",
         "ResNet-50, RMSprop",
-        {"backbone": "resnet50", "optimizer": "rmsprop"},
+        {"backbone": "resnet50", "optimizer": RMSprop},
         0.9240,
         pretrained=True,
         assumed="batch 32, 10 epochs, lr 1e-4, no momentum, all layers trained, no hidden layer",

@@ -1,6 +1,6 @@
 """Halder et al. 2024: a vision transformer."""
 
-from ._recipe import AS_PUBLISHED, Recipe, Split
+from ._recipe import AS_PUBLISHED, BILINEAR, Recipe, Split
 
 RECIPES = (
     Recipe(
@@ -10,6 +10,7 @@ RECIPES = (
         estimator="TransferCellClassifier",
         parameters={
             **AS_PUBLISHED,
+            **BILINEAR,
             "backbone": "vit_base_patch16_224",
             "hidden_layer_sizes": (),
             "dropout": 0.0,

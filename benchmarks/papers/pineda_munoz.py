@@ -1,6 +1,6 @@
 """Pineda and Munoz 2025: EfficientNet-B0 and a perceptron on BloodMNIST and Raabin-WBC, merged."""
 
-from ._recipe import AS_PUBLISHED, Quick, Recipe, Split
+from ._recipe import AS_PUBLISHED, BILINEAR, Quick, Recipe, Split
 
 PAPER = "Pineda & Muñoz 2025"
 _SPLIT = Split("shares", val=0.15, test=0.15)
@@ -17,6 +17,7 @@ RECIPES = (
         estimator="TransferCellClassifier",
         parameters={
             **AS_PUBLISHED,
+            **BILINEAR,
             "backbone": "efficientnet_b0",
             "hidden_layer_sizes": (),
             "dropout": 0.0,

@@ -1,6 +1,6 @@
 """Pramodha et al. 2022: four pretrained networks with augmentation and class balancing."""
 
-from ._recipe import AS_PUBLISHED, Recipe, Split
+from ._recipe import AS_PUBLISHED, BILINEAR, Recipe, Split
 
 PAPER = "Pramodha et al. 2022"
 _NETWORKS = {
@@ -18,6 +18,7 @@ RECIPES = tuple(
         estimator="TransferCellClassifier",
         parameters={
             **AS_PUBLISHED,
+            **BILINEAR,
             "backbone": backbone,
             "hidden_layer_sizes": (),
             "dropout": 0.0,

@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks._bad_input import (
+from tests.robustness._bad_input import (
     MODELS,
     cells,
     fitted,
@@ -22,7 +22,7 @@ from benchmarks._bad_input import (
     tally_of_loaders,
     tally_of_model,
 )
-from benchmarks._outcome import ANSWER, REFUSED
+from tests.robustness._outcome import ANSWER, REFUSED
 from skblood import CellEmbedder, TransferCellClassifier, audit
 from skblood.datasets import load_csv, load_npz
 from skblood.images import is_table, read_images

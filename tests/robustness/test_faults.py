@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks import reliability
 from benchmarks._command import parse
-from benchmarks._faults import FAULTS, SAVED, damaged_models, run_faults
-from benchmarks._outcome import ANSWER, REFUSED, SILENCE, Outcome
+from tests.robustness._faults import FAULTS, SAVED, damaged_models, run_faults
+from tests.robustness._outcome import ANSWER, REFUSED, SILENCE, Outcome
 
 fcntl = pytest.importorskip("fcntl", reason="faults are made as POSIX systems make them")
 

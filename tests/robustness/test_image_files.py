@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks._odd_files import make_files, outcomes_of_files, right_files
-from benchmarks._outcome import ANSWER
+from tests.robustness._odd_files import make_files, outcomes_of_files, right_files
+from tests.robustness._outcome import ANSWER
 from skblood.images import quiet, read_images
 
 

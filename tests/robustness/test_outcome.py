@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 from sklearn.utils import check_array
 
-from benchmarks import _outcome
-from benchmarks._bad_input import Tally, tally
-from benchmarks._odd_files import OddFile, outcome_of_file
-from benchmarks._odd_images import Case, judge_array, odd_images
-from benchmarks._outcome import (
+from tests.robustness import _outcome
+from tests.robustness._bad_input import Tally, tally
+from tests.robustness._odd_files import OddFile, outcome_of_file
+from tests.robustness._odd_images import Case, judge_array, odd_images
+from tests.robustness._outcome import (
     ANSWER,
     CHANGED,
     CRASH,

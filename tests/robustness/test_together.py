@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import skblood
-from benchmarks._bad_input import cells, fitted
-from benchmarks._together import (
+from tests.robustness._bad_input import cells, fitted
+from tests.robustness._together import (
     SHARED,
     joblib_threads,
     processes_with_one_cache,

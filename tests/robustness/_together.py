@@ -14,9 +14,9 @@ import joblib
 import numpy as np
 from PIL import Image
 
-from benchmarks._bad_input import MODELS
+from tests.robustness._bad_input import MODELS
 from benchmarks._command import REPOSITORY
-from benchmarks._outcome import ANSWER, CRASH, WRONG, Outcome
+from tests.robustness._outcome import ANSWER, CRASH, WRONG, Outcome
 from skblood import TransferCellClassifier
 from skblood.datasets import make_blood_cells
 

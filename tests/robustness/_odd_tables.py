@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmarks._outcome import judge
+from tests.robustness._outcome import judge
 from skblood.datasets import load_csv, load_image_folder, load_npz
 
 TEXTS = {

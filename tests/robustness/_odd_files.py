@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms
 
-from benchmarks._outcome import CRASH, HANG, OVERDONE, SILENCE, WRONG, Outcome, judge
+from tests.robustness._outcome import CRASH, HANG, OVERDONE, SILENCE, WRONG, Outcome, judge
 from skblood.datasets import make_blood_cells
 from skblood.images import read_images
 

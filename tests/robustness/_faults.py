@@ -1,6 +1,6 @@
 """Faults while models are saved, and damage to what was saved.
 
-The faults need processes of their own: ``python -m benchmarks._faults NAME FOLDER N SEED`` prints
+The faults need processes of their own: ``python -m tests.robustness._faults NAME FOLDER N SEED`` prints
 the outcomes as JSON.
 """
 
@@ -23,9 +23,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skblood
-from benchmarks._bad_input import cells, fitted
+from tests.robustness._bad_input import cells, fitted
 from benchmarks._command import REPOSITORY
-from benchmarks._outcome import (
+from tests.robustness._outcome import (
     ANSWER,
     CRASH,
     HANG,
@@ -269,7 +269,7 @@ def run_faults(name, folder, n, seed):
     """Run faults in a process of their own, which forks; return outcomes and notes."""
     arguments = [name, folder, n, seed]
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks._faults", *map(str, arguments)],
+        [sys.executable, "-m", "tests.robustness._faults", *map(str, arguments)],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,

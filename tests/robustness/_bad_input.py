@@ -10,10 +10,10 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from benchmarks._odd_images import odd_images
-from benchmarks._odd_labels import N, odd_labels
-from benchmarks._odd_tables import odd_sources, outcome_of_source
-from benchmarks._outcome import (
+from tests.robustness._odd_images import odd_images
+from tests.robustness._odd_labels import N, odd_labels
+from tests.robustness._odd_tables import odd_sources, outcome_of_source
+from tests.robustness._outcome import (
     ANSWER,
     check_features,
     check_probabilities,
