@@ -210,12 +210,13 @@ def _training(ours):
 
 def _adaptation(done):
     counts = [f"{as_text(label)} {n:,}" for label, n in done.n_labelled.items() if n]
-    labelled = f" ({', '.join(counts)})" if counts else ""
-    cells = (
-        f"{sum(done.n_labelled.values()):,} labelled{labelled} and {done.n_unlabelled:,} unlabelled"
+    labels = f" ({', '.join(counts)})" if counts else ""
+    n_labelled, n_unlabelled = sum(done.n_labelled.values()), done.n_unlabelled
+    return (
+        f"**Adapted** after the training to {n_labelled:,} labelled{labels} and {n_unlabelled:,} "
+        f"unlabelled cells: {', '.join(map(as_text, done.steps)) or 'nothing was changed'}. "
+        f"Reason: {as_text(done.reason)}."
     )
-    steps = ", ".join(map(as_text, done.steps)) or "nothing was changed"
-    return f"**Adapted** after the training to {cells} cells: {steps}. Why: {as_text(done.reason)}"
 
 
 def _evaluation(reports, trained):
