@@ -8,6 +8,7 @@ import torch
 
 from skblood.io._onnx_graph import Graph
 from skblood.io._onnx_proto import make_proto
+from skblood.networks import HeadSpec, NetworkSpec
 
 
 def why_not(device):
@@ -26,7 +27,7 @@ def make_session(network, image_size, device):
     network = copy.deepcopy(network).cpu()
     network.image_size = None
     shape = (image_size, image_size, 3)
-    graph = Graph(network, shape, is_pixels=True, classifies=True).eval()
+    graph = Graph(network, NetworkSpec((), HeadSpec(), (0, 1), shape, shape)).eval()
     example = torch.zeros((2, *shape), dtype=torch.uint8)
     proto = make_proto(graph, example, {0: "n"}, ("images", "probabilities"))
     return open_session(proto.SerializeToString(), device)

@@ -120,13 +120,13 @@ def find_images(arguments):
 
 def _expand(argument):
     """Return the image files that an argument names."""
-    from skblood.datasets import list_image_files
+    from skblood import datasets
 
     path = os.path.expanduser(argument)
     # An existing file may have brackets in its name. A missing one is reported when it is read.
     is_pattern = glob.has_magic(path) and not os.path.exists(path)
     matches = sorted(glob.glob(path, recursive=True)) if is_pattern else [path]
-    found = [list_image_files(each) if os.path.isdir(each) else [each] for each in matches]
+    found = [datasets.find_images(each) if os.path.isdir(each) else [each] for each in matches]
     if not any(found):
         raise FileNotFoundError(f"There is no image file in {argument!r} (in {os.getcwd()!r}).")
     # `**` matches a folder and what is in it.

@@ -50,7 +50,12 @@ def evaluate(
         cells = cells.part(split or "test")
     classes = classifier.classes_
     encode_labels(cells.y, classes, cells.source)  # raises now, not after the prediction
-    probabilities, _ = _predict.predict_all(classifier, _read_once(classifier, cells.X))
+    X = cells.X
+    if hasattr(classifier, "read_to_score"):  # not a Pipeline
+        X, warning = classifier.read_to_score(X)
+        if warning:
+            _output.say(f"skblood: warning: {warning}")
+    probabilities, _ = _predict.predict_all(classifier, X)
     predicted = classes[probabilities.argmax(axis=1)]
     report = EvaluationReport.from_predictions(
         cells.y, predicted, probabilities, classes=classes, groups=cells.groups
@@ -59,15 +64,6 @@ def evaluate(
         _write_evaluation(out, cells, report, classes, probabilities)
         _output.say(f"{out}: tables and pictures are written.")
     _output.print_json(report.to_dict()) if as_json else print(report)
-
-
-def _read_once(classifier, X):
-    """Return the images read, and warn of those that pretrained weights were trained on."""
-    _, reader = _predict.find_reader(classifier)
-    images = X if reader is None else reader.read_images(X)
-    if hasattr(classifier, "find_overlap") and (message := classifier.find_overlap(images)):
-        _output.say(f"skblood: warning: {message}")
-    return images
 
 
 def _write_evaluation(folder, cells, report, classes, probabilities):

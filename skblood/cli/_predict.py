@@ -81,7 +81,7 @@ def load_classifier(path, device, crop=None):
     crop : float, default=None
         Share of each side that the model looks at; None keeps that of the model.
     """
-    from skblood.estimators import with_crop
+    from skblood.estimators import reconfigure
     from skblood.io import load, load_pretrained
 
     model = load_pretrained(device=device) if path is None else load(path, device=device)
@@ -95,7 +95,7 @@ def load_classifier(path, device, crop=None):
     name, reader = find_reader(model)
     if reader is None:
         raise TypeError(f"No step of the {type(model).__name__} reads images: omit --crop.")
-    cropped = with_crop(reader, crop)
+    cropped = reconfigure(reader, crop=crop)
     return cropped if name is None else model.set_params(**{name: cropped})
 
 

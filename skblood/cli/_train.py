@@ -93,9 +93,12 @@ def _check_interrupted(checkpoint, partial, resume, overwrite):
             f"{str(checkpoint)!r} holds files that `skblood train` did not write, but needs the "
             "name. Move it away, or name another model."
         )
-    if resume:
-        state = f"continues from {checkpoint} if data and parameters are the same; otherwise it "
-        _output.say(f"Training {state if left else ''}starts from the first epoch.")
+    if resume and left:
+        _output.say(
+            f"Resuming from {checkpoint}; if data or parameters differ, training starts anew."
+        )
+    elif resume:
+        _output.say(f"There is no {checkpoint}: training starts from the first epoch.")
 
 
 def _read_parts(data, val, test, *columns):

@@ -98,16 +98,13 @@ def load_cells(
 
 def _select_split(cells, split, split_column, path):
     """Return the rows of a split of a table."""
-    if "split" not in cells.frame:
+    splits = cells.frame.get("split")
+    rows = None if splits is None else (splits == split).to_numpy()
+    if rows is None or not rows.any():
+        found = "no such column" if splits is None else splits.dropna().unique().tolist()
         raise ValueError(
-            f"split={split!r} was given, but the table {str(path)!r} has no column "
-            f"{split_column!r}. Its columns are {list(cells.frame.columns)}."
-        )
-    rows = (cells.frame["split"] == split).to_numpy()
-    if not rows.any():
-        raise ValueError(
-            f"The table {str(path)!r} has no row of split {split!r}; its splits are "
-            f"{sorted(cells.frame['split'].dropna().unique().tolist())}."
+            f"The table {str(path)!r} has no row of split {split!r} in the column "
+            f"{split_column!r}; found {found}."
         )
     return as_dataset(
         cells.data[rows],

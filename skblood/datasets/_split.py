@@ -1,10 +1,8 @@
 """Splitting of images into training, validation and test images."""
 
-import warnings
 from numbers import Real
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils import check_consistent_length
 
 from skblood._labels import as_column, check_complete, encode_groups_or_images, sort_labels
@@ -14,11 +12,9 @@ from skblood.datasets._random import generators, round_shares
 
 PARTS = ("train", "val", "test")
 
-# More groups than this are first combined into folds by StratifiedGroupKFold.
-_MAX_UNITS = 100
-_N_FOLDS = 20
+# Effort of the search: rounds, and random numbers in a round.
 _N_ROUNDS = 100
-_N_TRIALS = 200
+_MAX_CHANGES = 20_000
 
 
 def train_val_test_split(X, y, *, val_size=0.15, test_size=0.15, groups=None, random_state=None):
@@ -63,11 +59,11 @@ def train_val_test_split(X, y, *, val_size=0.15, test_size=0.15, groups=None, ra
     Notes
     -----
     Without groups, the size of each part, and of each class in it, differs by at most two images
-    from the size asked for. Groups of two or more images are distributed first: up to 100 groups
-    one by one, more of them in 20 folds of ``StratifiedGroupKFold``. A random search minimizes the
-    deviation of the class counts. Single images then fill the parts to their sizes. Many small
-    groups thus give nearly exact sizes; a few large groups, such as slides, may not: check the
-    sizes of the result.
+    from the size asked for. Groups of two or more images are assigned first, the largest first,
+    each to the part whose class counts it improves most; random changes then reduce the deviation
+    of the class counts. Single images fill the parts to their sizes. Many small groups thus give
+    nearly exact sizes; a few large groups, such as slides, may not: check the sizes of the result.
+    ``StratifiedGroupKFold`` makes folds of equal size only.
 
     Examples
     --------
@@ -158,16 +154,15 @@ def _distribute(codes, groups, of_class, shares, rng):
     """Distribute groups of several images, then single images, over the parts."""
     is_single = of_class.sum(axis=1) == 1
     n_single = of_class[is_single].sum(axis=0)
-    single, several = (np.flatnonzero(mask[groups]) for mask in (is_single, ~is_single))
-    part = np.empty(len(codes), dtype=np.int64)
-    if len(several):
-        units = _combine_groups(codes[several], groups[several], rng)
-        counts = _count(units, codes[several], (units.max() + 1, len(n_single)))
-        part[several] = _search(counts, n_single, shares, rng)[units]
-    placed = _count(part[several], codes[several], (len(shares), len(n_single)))
+    part_of_group = np.zeros(len(of_class), dtype=np.int64)
+    if not is_single.all():
+        part_of_group[~is_single] = _assign_groups(of_class[~is_single], n_single, shares, rng)
+    part = part_of_group[groups]
+    single = is_single[groups]
+    placed = _count(part[~single], codes[~single], (len(shares), len(n_single)))
     carry = np.zeros(len(shares))
     for code in np.flatnonzero(n_single):
-        rows = rng.permutation(single[codes[single] == code])
+        rows = rng.permutation(np.flatnonzero(single & (codes == code)))
         wanted = shares * (len(rows) + placed[:, code].sum()) - placed[:, code]
         wanted = np.maximum(wanted, 0)
         ideal = wanted * (len(rows) / wanted.sum()) + carry
@@ -178,23 +173,8 @@ def _distribute(codes, groups, of_class, shares, rng):
     return part
 
 
-def _combine_groups(codes, groups, rng):
-    """Return the unit of each image: its group, or a fold of groups if there are many."""
-    groups = np.unique(groups, return_inverse=True)[1]
-    if groups.max() < _MAX_UNITS:
-        return groups
-    n_folds = min(_N_FOLDS, np.bincount(codes).max())
-    folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=int(rng.integers(2**31)))
-    units = np.empty_like(groups)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class may be in fewer groups than folds
-        for i, (_, rows) in enumerate(folds.split(codes, codes, groups)):
-            units[rows] = i
-    return units
-
-
-def _search(of_class, n_single, shares, rng):
-    """Return the part of each unit: the best of random changes, round after round.
+def _assign_groups(of_class, n_single, shares, rng):
+    """Return the part of each group: the largest first, then improved by random changes.
 
     The cost of a split is the squared deviation of the class counts from the wanted counts,
     relative to these. A class missing in a part costs more than any deviation, unless single
@@ -202,8 +182,8 @@ def _search(of_class, n_single, shares, rng):
 
     Parameters
     ----------
-    of_class : ndarray of shape (n_units, n_classes)
-        Number of images of each class in each unit.
+    of_class : ndarray of shape (n_groups, n_classes)
+        Number of images of each class in each group.
     n_single : ndarray of shape (n_classes,)
         Number of single images of each class.
     shares : ndarray of shape (n_parts,)
@@ -211,19 +191,26 @@ def _search(of_class, n_single, shares, rng):
     """
     of_class = of_class.astype(float)
     wanted = np.outer(shares, of_class.sum(axis=0))
+    weights = 1 / np.maximum(wanted, 1)
 
     def cost(trials):
         in_part = trials[:, np.newaxis, :] == np.arange(len(shares))[:, np.newaxis]
         counts = in_part @ of_class
         missing = np.maximum((counts == 0).sum(axis=1) - n_single, 0).sum(axis=1)
-        deviation = ((counts - wanted) ** 2 / np.maximum(wanted, 1)).sum(axis=(1, 2))
+        deviation = (weights * (counts - wanted) ** 2).sum(axis=(1, 2))
         return 10 * of_class.sum() * missing + deviation
 
-    size = (_N_TRIALS, len(of_class))
-    best = rng.choice(len(shares), len(of_class), p=shares)
+    best = np.empty(len(of_class), dtype=np.int64)
+    excess = -wanted
+    order = rng.permutation(len(of_class))
+    for group in order[np.argsort(-of_class[order].sum(axis=1), kind="stable")]:
+        added = (weights * of_class[group] * (2 * excess + of_class[group])).sum(axis=1)
+        best[group] = np.argmin(added)
+        excess[best[group]] += of_class[group]
+    size = (max(_MAX_CHANGES // len(of_class), 1), len(of_class))
     for _ in range(_N_ROUNDS):
         is_changed = rng.random(size) < 2 / len(of_class)
         trials = np.where(is_changed, rng.choice(len(shares), size, p=shares), best)
-        trials[0] = best
+        trials = np.concatenate([best[np.newaxis], trials])
         best = trials[np.argmin(cost(trials))]
     return best

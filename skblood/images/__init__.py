@@ -1,7 +1,7 @@
-"""The image layer: from what the user has to one uint8 array of shape (n, h, w, c).
+"""Image input: from what the user has to one uint8 array of shape (n, h, w, c).
 
-X is a table of numbers or not, which :func:`is_table` says. Tables are validated by scikit-learn
-and folded by :func:`unflatten_rows`; all else is read by :func:`read_images`.
+:func:`is_table` tells tables of numbers from images. Tables are validated by scikit-learn and
+converted by :func:`unflatten_rows`; images are read by :func:`read_images`.
 """
 
 from ._cell_images import CellImages

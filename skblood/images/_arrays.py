@@ -47,16 +47,17 @@ def _shape_hint(shape, image):
     """Say what to do about an array whose images have the shape `image`; None if it is right."""
     is_stack = len(shape) > len(image)
     if 0 in shape:
-        return "It holds no pixels: leave it out."
+        return "It holds no pixels. Pass at least one image, and leave empty ones out."
     if is_stack and len(shape) == 3 and shape[2] in CHANNELS:
         return (
-            "It looks like a single image: pass X[None]. If it holds gray images that are "
-            f"{shape[2]} pixels wide, pass X[..., None]."
+            "It looks like a single image. Pass X[None], or X[..., None] if it holds gray images "
+            f"that are {shape[2]} pixels wide."
         )
     if len(image) == 2 or (len(image) == 3 and image[2] in CHANNELS):
         return None
     if len(image) == 3 and image[0] in CHANNELS:
-        return "The channels come first: pass np.moveaxis(x, -3, -1), or tensor.movedim(-3, -1)."
+        x, axes = ("X", "(0, 2, 3, 1)") if is_stack else ("x", "(1, 2, 0)")
+        return f"The channels come first: pass {x}.transpose{axes}; of a tensor, {x}.permute{axes}."
     if not is_stack and len(shape) == 4:
         return "It is a batch: pass np.concatenate(X)."
-    return "Select the axes and channels to use, e.g. x[..., :3]."
+    return "Select the axes and channels to use, e.g. X[..., :3]."

@@ -120,6 +120,8 @@ def _try_each(convert, items, n_threads=None):
 
 def _reason(error):
     """Return the message of an exception, for the user who looks for the bad file."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
     if isinstance(error, UnidentifiedImageError):
         return "not an image that Pillow can read"
     text = getattr(error, "strerror", None) or str(error)

@@ -39,8 +39,8 @@ def to_numpy(array, name="X"):
         return (array.float() if array.dtype == torch.bfloat16 else array).numpy()
     except (RuntimeError, TypeError) as error:
         raise TypeError(
-            f"NumPy cannot represent the tensor {name} ({array.dtype}, {array.layout}, device "
-            f"{array.device.type!r}). Pass a dense one of an ordinary dtype: x.to_dense().float()."
+            f"{name} holds a tensor of {array.dtype}, {array.layout}, on {array.device.type!r}: "
+            "NumPy cannot represent it. Pass a dense tensor with data, e.g. x.to_dense().float()."
         ) from error
 
 
@@ -133,6 +133,6 @@ def _fix_floats(low, high):
     if low >= 0 and high <= 255:
         return "If they mean 0..255, pass X / 255."
     return (
-        "Do not normalize images, as the model does that, or scale them back to 0..1: "
+        "Leave normalization out, as the model normalizes by itself, or scale them back to 0..1: "
         "X * std + mean."
     )

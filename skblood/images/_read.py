@@ -257,7 +257,7 @@ def map_images(function, X):
     >>> import numpy as np
     >>> from skblood.images import map_images
     >>> map_images(np.shape, ["no/such/cell.png"])
-    ([None], {0: 'No such file or directory'})
+    ([None], {0: 'no such file'})
     """
     return _reader(common_form(X), function, channels=None)(X, 0)
 

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import re
 import textwrap
 import time
 from collections.abc import Mapping
@@ -23,10 +22,6 @@ _PBC = "basophil eosinophil erythroblast ig lymphocyte monocyte neutrophil plate
 _FEW = 50
 # Channels whose statistics are given; more of them are the columns of a table.
 _MAX_CHANNELS = 4
-# Parameters that are the user's own paths or say nothing of the model; weights are in the spec.
-_NOT_LISTED = {"memory", "verbose", "weights"}
-# The address of an object, as its repr has it.
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 _HEAD = """---
 library_name: skblood
@@ -98,11 +93,9 @@ def model_card(model, *, evaluation=None):
     ## Intended use and limits
     ## Versions
     """
-    if isinstance(evaluation, EvaluationReport):
-        evaluation = {None: evaluation}
-    if not (evaluation is None or isinstance(evaluation, Mapping)) or not all(
-        isinstance(report, EvaluationReport) for report in (evaluation or {}).values()
-    ):
+    reports = evaluation if isinstance(evaluation, Mapping) else {None: evaluation}
+    reports = {} if evaluation is None else reports
+    if not all(isinstance(report, EvaluationReport) for report in reports.values()):
         raise TypeError(
             "evaluation must be an EvaluationReport, as skblood.evaluation.evaluate returns it, or "
             f"a dict of them by name; got {type(evaluation).__name__}."
@@ -117,13 +110,12 @@ def model_card(model, *, evaluation=None):
     for each in (model, *ours):
         check_is_fitted(each)
     trained = [each for each in ours if hasattr(each, "training_data_")]
-    classifies = hasattr(model, "classes_")
     last = steps[-1] if steps[-1] in trained else None
     sections = {
         "Model": [*_steps(model, steps), *_of_each(_model, ours)],
         "Training data": _of_each(_training_data, trained),
         "Training": _of_each(_training, trained),
-        "Evaluation": _evaluation(evaluation, last) if classifies else (),
+        "Evaluation": _evaluation(reports, last) if hasattr(model, "classes_") else (),
         "Preprocessing": _of_each(_preprocessing, ours),
         "Intended use and limits": [_limits(model, trained)],
         "Versions": _versions(),
@@ -175,24 +167,18 @@ def _model(ours):
     rows = [("estimator", type(ours).__name__)]
     rows += [("backbone", text) for text in _backbones(ours)]
     yield table(("what", "value"), [*rows, ("parameters of the network", f"{size:,}")])
-    given, defaults = ours.get_params(deep=False), type(ours)().get_params(deep=False)
-    settings = [
-        (name, _ADDRESS.sub("", repr(value)))
-        for name, value in given.items()
-        if name not in _NOT_LISTED and repr(value) != repr(defaults[name])
-    ]
+    defaults = {name: repr(value) for name, value in type(ours)().get_params(deep=False).items()}
+    settings = [each for each in ours.fit_settings_.items() if each[1] != defaults.get(each[0])]
     if settings:
-        yield "Parameters for the next fit that are not the defaults of this version:"
+        yield "Parameters of the fit that are not the defaults of this version:"
         yield table(("parameter", "value"), settings)
     else:
-        yield "All parameters for the next fit are the defaults of this version."
+        yield "All parameters of the fit are the defaults of this version."
 
 
 def _backbones(ours):
     sources = {None: "random weights", "default": "its published weights"}
     extents = {"all": "all of it trained", "head": "none of it trained"}
-    if any("contrastive" in epoch.values() for epoch in getattr(ours, "history_", ())):
-        extents["head"] = "trained by contrastive learning, then frozen"
     for backbone in ours.spec_.backbones:
         source = f"the weights of {str(backbone.weights).removeprefix('file:')}"
         extent = extents.get(backbone.trained, f"its last {backbone.trained} stages trained")
@@ -224,12 +210,13 @@ def _training(ours):
 
 def _adaptation(done):
     counts = [f"{as_text(label)} {n:,}" for label, n in done.n_labelled.items() if n]
-    labelled = f" ({', '.join(counts)})" if counts else ""
-    cells = (
-        f"{sum(done.n_labelled.values()):,} labelled{labelled} and {done.n_unlabelled:,} unlabelled"
+    labels = f" ({', '.join(counts)})" if counts else ""
+    n_labelled, n_unlabelled = sum(done.n_labelled.values()), done.n_unlabelled
+    return (
+        f"**Adapted** after the training to {n_labelled:,} labelled{labels} and {n_unlabelled:,} "
+        f"unlabelled cells: {', '.join(map(as_text, done.steps)) or 'nothing was changed'}. "
+        f"Reason: {as_text(done.reason)}."
     )
-    steps = ", ".join(map(as_text, done.steps)) or "nothing was changed"
-    return f"**Adapted** after the training to {cells} cells: {steps}. Why: {as_text(done.reason)}"
 
 
 def _evaluation(reports, trained):

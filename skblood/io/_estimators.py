@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import suppress
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ _ESTIMATORS = {
 # Fitted attributes in a file, with their types. All others follow from the spec.
 FITTED = {
     "device_": str,
+    "fit_settings_": dict,
     "classes_": np.ndarray,
     "history_": History,
     "n_iter_": int,
@@ -112,6 +114,7 @@ def restore(document, tensors, device):
             _check_tensors(tensors, networks.build_network(spec).state_dict())
         network = networks.build_network(spec)
     network.load_state_dict(tensors)
+    attributes["n_features_in_"] = math.prod(spec.input_shape)
     return estimators.attach_network(model, spec, network, device=model.device, **attributes)
 
 
@@ -176,7 +179,7 @@ def _decode_document(document, tensors):
 
 def _decode_attributes(stored, spec):
     attributes = {name: decode(value) for name, value in stored.items()}
-    needed = {"device_", *(_OF_CLASSIFIERS if spec.head else ())}
+    needed = {"device_", "fit_settings_", *(_OF_CLASSIFIERS if spec.head else ())}
     if odd := (needed ^ attributes.keys()) - _OPTIONAL:
         raise ValueError(f"its attributes {short(sorted(odd))} are missing or unknown")
     for name, value in attributes.items():
@@ -193,10 +196,10 @@ def _decode_attributes(stored, spec):
 
 def _check_tensors(found, wanted):
     found, wanted = (
-        {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in each.items()}
+        {name: (tensor.dtype, *tensor.shape) for name, tensor in each.items()}
         for each in (found, wanted)
     )
-    if odd := [n for n in found.keys() | wanted.keys() if found.get(n) != wanted.get(n)]:
+    if odd := dict(found.items() ^ wanted.items()):
         name = min(odd)
         raise ValueError(
             f"{len(odd)} of its tensors are not those of the network that it describes, the first "
@@ -206,15 +209,10 @@ def _check_tensors(found, wanted):
 
 def _choose_device(asked, saved):
     """Return the device asked for; "auto" is the saved one, if it is available."""
-    if asked != "auto":
-        resolve_device(asked)
-        return asked
-    try:
+    with suppress(Exception):  # whatever it meets: the saved parameter may be any value
         resolve_device(saved)
-    # Whatever it meets: the parameter may be any value.
-    except Exception:
-        return "auto"
-    return saved
+        return saved if asked == "auto" else asked
+    return asked
 
 
 def _standardization(backbone, tensors, prefix):

@@ -9,13 +9,11 @@ import os
 from skblood.networks import resolve_weights
 
 from ._estimators import FITTED
-from ._values import decode, plain
+from ._values import decode, encode, plain
 
-_FROZEN = ("CellEmbedder", "ContrastiveCellClassifier")
-_RENAMED = {"predict_views": "dihedral_views"}
-# Parameters that are gone. Three of them decide how images were read, which the spec now says.
+# Parameters that are gone; the spec has what they said of the network.
 _GONE = {"checkpoint", "compile", "momentum", "n_iter_no_change", "n_views", "on_error"}
-_GONE |= {"shuffle", "tol"}
+_GONE |= {"predict_views", "shuffle", "tol"}
 _GONE_FROM_MLP = {"crop", "interpolation", "memory"}
 
 
@@ -37,28 +35,24 @@ def upgrade(document):
         return {**document, "steps": steps}
     if "attributes" not in document:  # a step that skops carries
         return document
-    name, attributes = document["class"], document["attributes"]
-    old = {key: decode(value) for key, value in document["parameters"].items()}
+    name, encoded = document["class"], _rename_color(document["parameters"])
+    old = {key: decode(value) for key, value in encoded.items()}
+    settings = {key: repr(value) for key, value in old.items() if key not in ("verbose", "weights")}
+    attributes = {**document["attributes"], "fit_settings_": encode(settings)}
+    gone = _GONE | (_GONE_FROM_MLP if name == "MLPCellClassifier" else set())
+    parameters = {key: value for key, value in encoded.items() if key not in gone}
+    if old.get("early_stopping") and old.get("n_iter_no_change", 10) != 10:
+        parameters["early_stopping"] = old["n_iter_no_change"]
     return {
         "class": name,
-        "parameters": _parameters(name, document["parameters"]),
+        "parameters": parameters,
         "spec": plain(_spec(name, old, {key: decode(v) for key, v in attributes.items()})),
         "attributes": {key: value for key, value in attributes.items() if key in FITTED},
     }
 
 
-def _parameters(name, old):
-    """Return encoded parameters by their present names."""
-    gone = _GONE | (_GONE_FROM_MLP if name == "MLPCellClassifier" else set())
-    new = {_RENAMED.get(key, key): value for key, value in old.items() if key not in gone}
-    if old.get("early_stopping") is True and old.get("n_iter_no_change", 10) != 10:
-        new["early_stopping"] = old["n_iter_no_change"]
-    if "augment" in new:
-        new["augment"] = _rename_color(new["augment"])
-    return new
-
-
 def _rename_color(stored):
+    """Rename the parameter colour of augmentations."""
     if isinstance(stored, list):
         return [_rename_color(item) for item in stored]
     if isinstance(stored, dict):
@@ -68,7 +62,7 @@ def _rename_color(stored):
 
 def _spec(name, old, attributes):
     """Return the fields of a NetworkSpec."""
-    head = classes = None
+    backbones, head, classes = _backbones(name, old), None, None
     if "classes_" in attributes:
         classes = attributes["classes_"]
         head = {
@@ -76,9 +70,11 @@ def _spec(name, old, attributes):
             "dropout": old["dropout"],
             "activation": old.get("activation", "relu"),
             "batch_norm": name == "MLPCellClassifier",
+            "standardize_features": name == "ContrastiveCellClassifier"
+            or all(each["trained"] == "head" for each in backbones),
         }
     return {
-        "backbones": _backbones(name, old),
+        "backbones": backbones,
         "head": head,
         "classes": classes,
         "input_shape": attributes["_fold_shape"],
@@ -97,7 +93,7 @@ def _backbones(name, old):
         backbone = {"name": "pixels", "weights": None, "trained": "all", "standardize": "channel"}
         return [backbone]
     names = list(old["backbones"]) if "backbones" in old else [old["backbone"]]
-    trained = "head" if name in _FROZEN else old["trainable"]
+    trained = old.get("trainable", "head")  # of an embedder
     each = zip(
         names,
         _one_for_each(names, old["weights"]),

@@ -212,18 +212,14 @@ def _draw_inputs(spec, network):
     shape = spec.input_shape
     if not spec.is_pixels:
         scale = network.backbones[0].standardize
-        rows = rng.standard_normal((5, *shape))
-        rows = rows * scale.std.numpy() + scale.mean.numpy()
+        rows = rng.normal(scale.mean.numpy(), scale.std.numpy(), (5, *shape))
         rows = rows.reshape(5, -1).astype(np.float32)
         return [rows[:1], rows]
     if spec.image_size is None:
         return [_draw_images(rng, n, *shape) for n in (1, 3)]
     height, width = spec.image_size
-    other = height + height // 2 + 1, max(1, width // 2)
-    return [
-        _draw_images(rng, 1, height, width, shape[2]),
-        _draw_images(rng, 3, *other, shape[2]),
-    ]
+    sizes = (height, width), (height + height // 2 + 1, max(1, width // 2))
+    return [_draw_images(rng, n, *size, shape[2]) for n, size in zip((1, 3), sizes, strict=True)]
 
 
 def _draw_images(rng, n, height, width, n_channels):

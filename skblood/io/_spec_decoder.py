@@ -88,6 +88,7 @@ _HEAD = {
     "dropout": lambda v: _is_number(v, 0, 1),
     "activation": lambda v: v in [*ACTIVATIONS],
     "batch_norm": lambda v: isinstance(v, bool),
+    "standardize_features": lambda v: isinstance(v, bool),
 }
 _NETWORK = {
     "backbones": lambda v: len(v) > 0,

@@ -1,6 +1,6 @@
 """Backbones: a name becomes a network, its feature width and its preprocessing."""
 
-from ._backbone import Backbone, ImageStandardize, Standardize, create_backbone, fine_tunes
+from ._backbone import Backbone, ImageStandardize, Standardize, create_backbone
 from ._build import PIXELS, build_network, configure_network, create_network
 from ._cellnet import CellNet
 from ._config import OWN_BACKBONES, BackboneConfig, backbone_config, resolve_weights
@@ -15,4 +15,4 @@ from ._module import (
 from ._paper_nets import PlainCNN
 from ._spec import BackboneSpec, HeadSpec, NetworkSpec
 from ._unet import UNet
-from ._weights import READY_WEIGHTS, without_weights
+from ._weights import PRETRAINED_FILE, PRETRAINED_WEIGHTS

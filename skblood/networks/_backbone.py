@@ -1,4 +1,4 @@
-"""The backbone as a part of a network: its own normalisation, its freezing, its features."""
+"""Backbones: standardization, freezing and feature width."""
 
 from bisect import bisect_left
 from numbers import Integral
@@ -7,15 +7,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ._config import backbone_config, resolve_weights
+from ._config import backbone_config
 from ._sources import build_body
 
-# What networks raise on images of a shape that they do not take.
+# Raised by networks for images of a shape that they do not take.
 _SHAPE_ERRORS = (RuntimeError, ValueError, AssertionError)
 
-# Spots along a side of an image, of which one is the darkest and one the brightest.
+# Spots along a side of an image, among which the darkest and the brightest are found.
 _SPOTS = 16
-# Added to what lies between them, in 0..1, so that noise does not become a picture.
+# Added to their distance, in 0..1, so that noise in blank images is not amplified.
 _LEAST_RANGE = 0.05
 
 
@@ -36,16 +36,16 @@ class Standardize(nn.Module):
         self.register_buffer("std", torch.where(std > 0, std, torch.ones_like(std)))
 
     def forward(self, x):
-        """Standardise axis 1 of ``(n, c)`` or ``(n, c, h, w)``."""
+        """Standardize axis 1 of ``(n, c)`` or ``(n, c, h, w)``."""
         shape = (1, -1) + (1,) * (x.ndim - 2)
         return (x - self.mean.view(shape)) / self.std.view(shape)
 
 
 class ImageStandardize(Standardize):
-    """Bring each image's darkest and brightest spot to -2 and 2, in each channel.
+    """Scale each channel of an image so that its darkest and brightest spot become -2 and 2.
 
-    These are the nucleus and the empty background, whatever lamp, camera and amount of stain make
-    of them, and however much of the image either of them takes, which would move a mean.
+    These spots are the nucleus and the empty background. Unlike a mean, they do not depend on the
+    size of the cell.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class ImageStandardize(Standardize):
         super().__init__([0.0] * n_channels, [1.0] * n_channels)
 
     def forward(self, x):
-        """Standardise ``(n, c, h, w)``."""
+        """Standardize ``(n, c, h, w)``."""
         # Spots, since single pixels are noise.
         spot = [max(1, side // _SPOTS) for side in x.shape[2:]]
         spots = F.avg_pool2d(x, spot)
@@ -65,14 +65,14 @@ class ImageStandardize(Standardize):
 
 
 class Backbone(nn.Module):
-    """Images in 0..1 to features: normalisation, then a network without its classifier.
+    """Images in 0..1 to features: standardization, then a network without its classifier.
 
     Parameters
     ----------
     body : torch.nn.Module
-        Maps normalised images to ``(n, d)``.
+        Maps normalized images to ``(n, d)``.
     standardize : Standardize
-        The normalisation that the body was, or will be, trained with.
+        The normalization that the body was, or will be, trained with.
     in_channels : int
         Channels that the body takes; gray images are repeated to them.
     stages : list of list of str
@@ -130,11 +130,6 @@ class Backbone(nn.Module):
         return self.body(x)
 
 
-def fine_tunes(name, weights, trainable):
-    """Say whether these settings of a backbone train weights that were pretrained."""
-    return trainable != "head" and resolve_weights(name, weights) is not None
-
-
 def _is_frozen(module):
     parameters = list(module.parameters())
     return bool(parameters) and not any(p.requires_grad for p in parameters)
@@ -148,6 +143,7 @@ def create_backbone(
     image_shape=(224, 224, 3),
     statistics=None,
     standardize="auto",
+    load=True,
 ):
     """Build a backbone.
 
@@ -157,7 +153,7 @@ def create_backbone(
         A name of timm, ``"torchvision/<name>"``, or one of our own.
     weights : "default", "pbc", None or path-like, default="default"
         Published weights (our own networks have none and start at random), for "cellnet_s" those
-        of the ready model, random weights, or those of a ``.safetensors`` or ``.pth`` file.
+        of the pretrained model, random weights, or those of a ``.safetensors`` or ``.pth`` file.
     trainable : "all", "head" or int, default="all"
         Train all of it, nothing of it, or its last `trainable` stages.
     image_shape : tuple of (int, int, int), default=(224, 224, 3)
@@ -167,6 +163,8 @@ def create_backbone(
         that brings none. Given for a backbone that does bring some, they are not used.
     standardize : {"auto", "image"}, default="auto"
         By these means and deviations, or each image by its own darkest and brightest spot.
+    load : bool, default=True
+        False builds the network that takes these weights, but reads nothing.
 
     Returns
     -------
@@ -182,7 +180,7 @@ def create_backbone(
     """
     *image_size, n_channels = image_shape
     config = backbone_config(name)
-    body = build_body(name, weights, n_channels, tuple(image_size))
+    body = build_body(name, weights, n_channels, tuple(image_size), load)
     if n_channels not in (body.in_channels, 1):
         raise ValueError(
             f"backbone={name!r} takes images of {body.in_channels} channels (or gray ones); "

@@ -5,7 +5,6 @@ from torch import nn
 
 from ._backbone import Backbone, Standardize, create_backbone
 from ._module import CellNetwork, make_head
-from ._weights import without_weights
 
 PIXELS = "pixels"
 
@@ -24,15 +23,15 @@ def build_network(spec):
     """
     n_channels = spec.image_shape[2]
     blank = torch.zeros(n_channels), torch.ones(n_channels)
-    with without_weights():
-        network = create_network(spec, [each.weights for each in spec.backbones], blank)
+    weights = [each.weights for each in spec.backbones]
+    network = create_network(spec, weights, blank, load=False)
     if spec.head is not None and spec.head.standardize_features:
         n_features = sum(backbone.num_features for backbone in network.backbones)
         network.scale = Standardize(torch.zeros(n_features), torch.ones(n_features))
     return network.to(memory_format=torch.channels_last)
 
 
-def create_network(spec, weights, statistics):
+def create_network(spec, weights, statistics, load=True):
     """Create the network of a specification and load pretrained weights.
 
     Parameters
@@ -43,13 +42,15 @@ def create_network(spec, weights, statistics):
     statistics : tuple of (array-like, array-like)
         Mean and standard deviation per channel of the training images, for backbones that bring
         none.
+    load : bool, default=True
+        False reads no weights.
 
     Returns
     -------
     network : CellNetwork
     """
     backbones = [
-        _create(each, source, spec.image_shape, statistics)
+        _create(each, source, spec.image_shape, statistics, load)
         for each, source in zip(spec.backbones, weights, strict=True)
     ]
     head = nn.Identity()
@@ -76,7 +77,7 @@ def configure_network(network, spec):
         backbone.train_only(each.trained)
 
 
-def _create(backbone_spec, weights, image_shape, statistics):
+def _create(backbone_spec, weights, image_shape, statistics, load):
     if backbone_spec.name == PIXELS:
         backbone = Backbone(nn.Flatten(), Standardize(*statistics), image_shape[2])
         backbone.num_features = image_shape[0] * image_shape[1] * image_shape[2]
@@ -88,4 +89,5 @@ def _create(backbone_spec, weights, image_shape, statistics):
         image_shape=image_shape,
         statistics=statistics,
         standardize=backbone_spec.standardize,
+        load=load,
     )

@@ -6,14 +6,11 @@ from torch import nn
 
 from ._config import OWN_BACKBONES, TORCHVISION_PREFIX, backbone_config, resolve_weights
 from ._weights import (
-    LATER,
-    READY_BACKBONE,
-    READY_WEIGHTS,
-    default_weights_error,
-    load_ready_weights,
+    PRETRAINED_BACKBONE,
+    PRETRAINED_WEIGHTS,
+    load_pretrained_body,
     load_weights,
-    ready_preprocessing,
-    weights_wanted,
+    pretrained_preprocessing,
 )
 
 
@@ -32,7 +29,7 @@ class Body:
     statistics : tuple of (array-like, array-like) or None
         Mean and standard deviation per channel that came with the weights.
     standardize : {"auto", "image"}
-        By which of the two ways of `create_backbone` they were trained.
+        Standardization that the weights were trained with; see `create_backbone`.
     """
 
     module: nn.Module
@@ -42,7 +39,7 @@ class Body:
     standardize: str = "auto"
 
 
-def build_body(name, weights, n_channels, image_size):
+def build_body(name, weights, n_channels, image_size, load=True):
     """Build the network of a name and load its weights.
 
     Parameters
@@ -50,25 +47,27 @@ def build_body(name, weights, n_channels, image_size):
     name : str
         The backbone's name.
     weights : "default", "pbc", None or path-like
-        Published weights, those of the ready model, random ones, or those of a file.
+        Published weights, those of the pretrained model, random ones, or those of a file.
     n_channels : int
-        Channels of the images. Our own networks are built for them, unless the weights are those
-        of the ready model; the others take RGB.
+        Channels of the images. The networks of skblood are built for them, unless the weights are
+        those of the pretrained model; the others take RGB.
     image_size : tuple of (int, int)
         Height and width of the images.
+    load : bool, default=True
+        False builds the network that takes these weights, but reads nothing.
 
     Returns
     -------
     body : Body
     """
-    ready = weights == READY_WEIGHTS
-    if ready and name != READY_BACKBONE:
+    pretrained = weights == PRETRAINED_WEIGHTS
+    if pretrained and name != PRETRAINED_BACKBONE:
         raise ValueError(
-            f"weights={READY_WEIGHTS!r} are those of backbone={READY_BACKBONE!r}, not of {name!r}. "
-            "Name that backbone, or use weights='default', None or the path of a file."
+            f"weights={PRETRAINED_WEIGHTS!r} are those of backbone={PRETRAINED_BACKBONE!r}, not of "
+            f"{name!r}. Name that backbone, or use weights='default', None or the path of a file."
         )
-    weights = weights_wanted(resolve_weights(name, weights))
-    published = weights == "default"
+    weights = resolve_weights(name, weights)
+    published = load and weights == "default"
     if published and not backbone_config(name).has_weights:
         raise ValueError(
             f"No weights are published for {name!r}. Use weights=None to train it from scratch, "
@@ -76,27 +75,36 @@ def build_body(name, weights, n_channels, image_size):
         )
     build = _build_torchvision if name.startswith(TORCHVISION_PREFIX) else _build_timm
     try:
-        body, head_prefixes = build(name, weights, 3 if ready else n_channels, image_size)
-    # Whatever a download or a constructor meets: hubs, http clients and hashes have errors of
-    # their own, and none of them names the ways on.
+        n_channels = 3 if pretrained else n_channels
+        body, head_prefixes = build(name, weights, published, n_channels, image_size)
+    # Hubs, http clients and constructors have exceptions of their own, without a way on.
     except Exception as error:
         if published:
-            raise default_weights_error(name, error) from error
+            raise _download_error(name, error) from error
         height, width = image_size
         raise ValueError(
             f"backbone={name!r} cannot be built for images of {height}x{width} px: {error} "
             "Choose another image_size."
         ) from error
-    if ready:
-        body.statistics, body.standardize = ready_preprocessing()
-        if weights is not LATER:
-            load_ready_weights(body.module)
-    elif weights not in (None, "default", LATER):
+    if pretrained:
+        body.statistics, body.standardize = pretrained_preprocessing()
+    if load and pretrained:
+        load_pretrained_body(body.module)
+    elif load and weights not in (None, "default"):
         load_weights(body.module, weights, name, head_prefixes)
     return body
 
 
-def _build_timm(name, weights, n_channels, image_size):
+def _download_error(name, error):
+    reason = str(error).partition("\n")[0] or "no message"
+    return ConnectionError(
+        f"The default weights of {name!r} could not be loaded ({type(error).__name__}: {reason}). "
+        "Offline, use weights='path/to/file.safetensors' (or .pth), weights=None to train from "
+        "scratch, or backbone='cellnet_s', which is made for that."
+    )
+
+
+def _build_timm(name, weights, published, n_channels, image_size):
     import timm
     from timm.models import group_parameters
 
@@ -105,7 +113,7 @@ def _build_timm(name, weights, n_channels, image_size):
     options = {"in_chans": in_channels, "num_classes": 0}
     if own or timm.get_pretrained_cfg(name).fixed_input_size:
         options["img_size"] = image_size
-    module = timm.create_model(name, pretrained=weights == "default", **options)
+    module = timm.create_model(name, pretrained=published, **options)
     _check_patches(module, image_size)
     if hasattr(module, "group_matcher"):
         groups = group_parameters(module, module.group_matcher(coarse=True))
@@ -117,7 +125,7 @@ def _build_timm(name, weights, n_channels, image_size):
 
 
 def _check_patches(module, image_size):
-    """Refuse a size of which a transformer would leave the last rows and columns unseen."""
+    """Raise ValueError if a transformer would ignore the last rows and columns of an image."""
     patches = getattr(module, "patch_embed", None)
     sides = getattr(patches, "patch_size", None) or (1, 1)
     padded = getattr(patches, "dynamic_img_pad", False)
@@ -125,11 +133,10 @@ def _check_patches(module, image_size):
         raise ValueError(f"it cuts images into patches of {sides[0]}x{sides[1]} px.")
 
 
-def _build_torchvision(name, weights, n_channels, image_size):
+def _build_torchvision(name, weights, published, n_channels, image_size):
     from torchvision import models
 
     short = name.removeprefix(TORCHVISION_PREFIX)
-    published = weights == "default"
     options = {}
     if short in ("googlenet", "inception_v3"):
         # Their published weights were trained on another normalisation, which transform_input

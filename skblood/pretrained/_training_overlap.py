@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial import cKDTree
 
-from skblood.networks import READY_WEIGHTS as PRETRAINED_WEIGHTS
+from skblood.networks import PRETRAINED_WEIGHTS
 
 from ._fingerprints import compute_fingerprints, match_fingerprints
 

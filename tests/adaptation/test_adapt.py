@@ -1,4 +1,4 @@
-"""The contract of `adapt`: what comes back, and what stays as it was."""
+"""What `adapt` returns for each classifier, and what it leaves unchanged."""
 
 import copy
 import pickle
@@ -11,191 +11,180 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 
-import skblood
-from skblood import CellEmbedder, MLPCellClassifier, TransferCellClassifier
-from skblood.adaptation import _tune, adapt
+from skblood import (
+    CellEmbedder,
+    ContrastiveCellClassifier,
+    HybridFeatureClassifier,
+    MLPCellClassifier,
+    TransferCellClassifier,
+    adapt,
+    load,
+    reconfigure,
+    save,
+)
+from skblood.adaptation import _fine_tuning
 
-from .conftest import MAKERS, n_per_class, other_laboratory, same, state
+from .conftest import QUICK, n_per_class, other_laboratory, same, state
+
+MAKERS = {
+    "transfer": lambda: TransferCellClassifier("cellnet_t", **QUICK),
+    "frozen": lambda: TransferCellClassifier("cellnet_t", trainable="head", **QUICK),
+    "hybrid": lambda: HybridFeatureClassifier(
+        ("cellnet_t", "cellnet_t"), hidden_layer_sizes=(16,), refine_epochs=0, **QUICK
+    ),
+    "contrastive": lambda: ContrastiveCellClassifier("cellnet_t", pretrain_epochs=1, **QUICK),
+    "mlp": lambda: MLPCellClassifier((16,), **QUICK),
+}
 
 
 @pytest.fixture(scope="module")
 def few(small):
     """(X, y): three cells of each class in another laboratory."""
-    X, y = small
-    known = n_per_class(y, 3)
-    return other_laboratory(X[known]), y[known]
+    known = n_per_class(small[1], 3)
+    return other_laboratory(small[0][known]), small[1][known]
+
+
+@pytest.fixture(scope="module", params=list(MAKERS))
+def model(request, small):
+    return MAKERS[request.param]().fit(*small)
 
 
 @pytest.fixture(scope="module")
-def adapted(model, few):
+def given(model, small):
+    """State, attributes and probabilities of the model before it is adapted."""
+    return state(model), copy.copy(vars(model)), model.predict_proba(small[0])
+
+
+@pytest.fixture(scope="module")
+def adapted(model, given, few):
     return adapt(model, *few, random_state=0)
 
 
 class TestEachClassifier:
-    def test_it_is_a_new_one_of_the_same_class(self, model, adapted):
-        assert adapted is not model
+    def test_a_new_one_of_the_same_class_predicts(self, model, adapted, small):
         assert type(adapted) is type(model)
         assert adapted.get_params() == model.get_params()
+        for name in ("training_data_", "n_iter_", "best_epoch_", "history_"):
+            assert getattr(adapted, name) == getattr(model, name)
+        assert adapted.predictor_.network.frozen == model.predictor_.network.frozen
         np.testing.assert_array_equal(adapted.classes_, model.classes_)
-
-    def test_it_predicts(self, adapted, small):
         probabilities = adapted.predict_proba(small[0])
         assert probabilities.shape == (64, 8)
         np.testing.assert_allclose(probabilities.sum(1), 1)
-        assert set(adapted.predict(small[0])) <= set(adapted.classes_)
 
-    def test_the_old_one_is_untouched(self, model, small, few):
-        X = small[0]
-        before, attributes = state(model), copy.copy(vars(model))
-        expected = model.predict_proba(X)
-        adapt(model, *few, random_state=0)
-        adapt(model, few[0], random_state=0)
-
-        assert same(before, state(model))
+    def test_the_given_one_is_unchanged_and_shares_nothing(self, model, given, adapted, small):
+        tensors, attributes, probabilities = given
+        assert same(tensors, state(model))
         assert vars(model).keys() == attributes.keys()
         assert all(vars(model)[name] is value for name, value in attributes.items())
-        np.testing.assert_array_equal(model.predict_proba(X), expected)
-
-    def test_nothing_is_shared_with_the_old_one(self, model, adapted):
-        old = {t.data_ptr() for t in model.net_.module_.state_dict().values()}
-        new = {t.data_ptr() for t in adapted.net_.module_.state_dict().values()}
+        np.testing.assert_array_equal(model.predict_proba(small[0]), probabilities)
+        old, new = (
+            {t.data_ptr() for t in clf.predictor_.network.state_dict().values()}
+            for clf in (model, adapted)
+        )
         assert not old & new
-        assert adapted.history_ is not model.history_
 
-    def test_what_the_training_was_is_kept(self, model, adapted):
-        assert adapted.training_data_ == model.training_data_
-        assert adapted.n_iter_ == model.n_iter_
-        assert adapted.best_epoch_ == model.best_epoch_
-        assert adapted.net_.module_.frozen == model.net_.module_.frozen
-
-    def test_a_file_gives_it_back(self, adapted, small, tmp_path):
-        path = skblood.save(adapted, tmp_path / "adapted.skblood")
-        again = skblood.load(path)
-        np.testing.assert_array_equal(
-            again.predict_proba(small[0]), adapted.predict_proba(small[0])
-        )
-        assert again.adaptation_ == adapted.adaptation_
-
-    def test_a_pickle_gives_it_back(self, adapted, small):
-        again = pickle.loads(pickle.dumps(adapted))
-        np.testing.assert_array_equal(
-            again.predict_proba(small[0]), adapted.predict_proba(small[0])
-        )
-        assert again.adaptation_ == adapted.adaptation_
-
-    def test_it_is_adapted_again(self, adapted, few):
-        again = adapt(adapted, *few, random_state=0)
-        assert again.adaptation_.n_labelled == dict.fromkeys(adapted.classes_.tolist(), 3)
+    def test_files_and_pickles_keep_it(self, adapted, small, tmp_path):
+        again = [
+            load(save(adapted, tmp_path / "adapted.skblood")),
+            pickle.loads(pickle.dumps(adapted)),
+        ]
+        for each in again:
+            probabilities = each.predict_proba(small[0])
+            np.testing.assert_allclose(probabilities, adapted.predict_proba(small[0]), atol=1e-6)
+            assert each.adaptation_ == adapted.adaptation_
 
 
-def test_four_cells_a_class_help_abroad(skilled, abroad):
-    X, y = abroad
-    known = n_per_class(y, 4)
+def accuracies(skilled, adapted, X, y, known):
     rest = np.setdiff1d(np.arange(len(y)), known)
-    adapted = adapt(skilled, X[known], y[known], random_state=0)
-    before, after = (
-        balanced_accuracy_score(y[rest], clf.predict(X[rest])) for clf in (skilled, adapted)
-    )
-    assert adapted.adaptation_.steps
-    assert after > before + 0.1
+    return [balanced_accuracy_score(y[rest], clf.predict(X[rest])) for clf in (skilled, adapted)]
 
 
-def test_with_more_cells_the_network_is_tried(skilled, abroad, monkeypatch):
-    monkeypatch.setattr(_tune, "_N_STEPS", 2)
-    X, y = abroad
-    known = n_per_class(y, 5)
-    adaptation = adapt(skilled, X[known], y[known], random_state=0).adaptation_
-    assert sum(name.endswith("network") for name in adaptation.scores) == 1
+@pytest.mark.usefixtures("no_crop")
+class TestAbroad:
+    def test_four_cells_a_class_help(self, skilled, abroad):
+        known = n_per_class(abroad[1], 4)
+        adapted = adapt(skilled, abroad[0][known], abroad[1][known], random_state=0)
+        before, after = accuracies(skilled, adapted, *abroad, known)
+        assert adapted.adaptation_.steps
+        assert after > before + 0.1
+
+    def test_nothing_is_lost_at_home(self, skilled, home):
+        known = n_per_class(home[1], 4)
+        adapted = adapt(skilled, home[0][known], home[1][known], random_state=0)
+        before, after = accuracies(skilled, adapted, *home, known)
+        assert after >= before - 0.05
+
+    def test_five_cells_a_class_train_the_network(self, skilled, abroad, monkeypatch):
+        monkeypatch.setattr(_fine_tuning, "_N_STEPS", 2)
+        known = n_per_class(abroad[1], 5)
+        scores = adapt(skilled, abroad[0][known], abroad[1][known], random_state=0)
+        assert sum(name.endswith("network") for name in scores.adaptation_.scores) == 1
+
+    def test_one_cell_a_class_changes_only_the_output_layer(self, skilled, abroad):
+        known = n_per_class(abroad[1], 1)
+        adapted = adapt(skilled, abroad[0][known], abroad[1][known], random_state=0)
+        before, after = state(skilled), state(adapted)
+        changed = {name for name in before if not torch.equal(before[name], after[name])}
+        assert adapted.adaptation_.steps == ("output",)
+        assert len(changed) == 2 and all(name.startswith("head") for name in changed)
+        assert adapted.adaptation_.scores == {}
+
+    def test_unequal_counts_and_classes_without_a_cell(self, skilled, abroad, monkeypatch):
+        X, y = abroad
+        monkeypatch.setattr(_fine_tuning, "_N_STEPS", 2)
+        counts = dict(zip(skilled.classes_.tolist(), [0, 0, 7, 0, 6, 1, 5, 0], strict=True))
+        known = np.concatenate([np.flatnonzero(y == label)[:n] for label, n in counts.items()])
+        adapted = adapt(skilled, X[known], y[known], random_state=0)
+        old, new = (clf.predictor_.network.head[-1] for clf in (skilled, adapted))
+        absent = np.array([n == 0 for n in counts.values()])
+        assert adapted.adaptation_.n_labelled == counts
+        assert "output" in adapted.adaptation_.steps
+        if "network" not in adapted.adaptation_.steps:
+            assert torch.equal(old.weight[absent], new.weight[absent])
+        assert not torch.equal(old.weight[~absent], new.weight[~absent])
+        assert np.isfinite(adapted.predict_proba(X)).all()
+
+    def test_cells_of_one_class(self, skilled, abroad):
+        known = np.flatnonzero(abroad[1] == "monocyte")[:4]
+        adapted = adapt(skilled, abroad[0][known], abroad[1][known], random_state=0)
+        assert np.isfinite(adapted.predict_proba(abroad[0])).all()
+
+    def test_labelled_and_unlabelled_cells_together(self, skilled, abroad):
+        partly = abroad[1].astype(object)
+        partly[np.setdiff1d(np.arange(160), n_per_class(abroad[1], 3))] = None
+        adaptation = adapt(skilled, abroad[0], partly, random_state=0).adaptation_
+        assert adaptation.n_unlabelled == 160 - 24
+        assert set(adaptation.n_labelled.values()) == {3}
+        assert any("self-training" in name for name in adaptation.scores)
+
+    def test_no_labels_and_missing_labels_are_the_same(self, skilled, abroad):
+        X = abroad[0][:40]
+        one = adapt(skilled, X, [None] * 40, random_state=0)
+        other = adapt(skilled, X, random_state=0)
+        assert one.adaptation_ == other.adaptation_
+        assert same(state(one), state(other))
+
+    def test_dihedral_views_do_not_change_the_adaptation(self, skilled, abroad):
+        known = n_per_class(abroad[1], 3)
+        X, y = abroad[0][known], abroad[1][known]
+        eight = reconfigure(skilled, dihedral_views=8)
+        for labels in (y, None):  # statistics would be mixed eight times
+            one, other = (adapt(clf, X, labels, random_state=0) for clf in (skilled, eight))
+            assert one.adaptation_ == other.adaptation_
+            assert same(state(one), state(other))
+        assert other.spec_.dihedral_views == other.predictor_.network.dihedral_views == 8
+        assert not np.allclose(one.predict_proba(X), other.predict_proba(X))
 
 
-def test_nothing_is_lost_at_home(skilled, home):
-    X, y = home
-    known = n_per_class(y, 4)
-    rest = np.setdiff1d(np.arange(len(y)), known)
-    adapted = adapt(skilled, X[known], y[known], random_state=0)
-    before, after = (
-        balanced_accuracy_score(y[rest], clf.predict(X[rest])) for clf in (skilled, adapted)
-    )
-    assert after >= before - 0.05
-
-
-def test_one_cell_a_class_moves_the_output_layer_alone(skilled, abroad):
-    X, y = abroad
-    known = n_per_class(y, 1)
-    adapted = adapt(skilled, X[known], y[known], random_state=0)
-    before, after = state(skilled), state(adapted)
-    moved = {name for name in before if not torch.equal(before[name], after[name])}
-    assert adapted.adaptation_.steps == ("output",)
-    assert len(moved) == 2 and all(name.startswith("head") for name in moved)
-    assert adapted.adaptation_.scores == {}
-
-
-def test_classes_without_a_cell_keep_their_weights(skilled, abroad):
-    X, y = abroad
-    known = n_per_class(y, 4)
-    known = known[np.isin(y[known], ["lymphocyte", "monocyte", "neutrophil"])]
-    adapted = adapt(skilled, X[known], y[known], random_state=0)
-    absent = ~np.isin(skilled.classes_, ["lymphocyte", "monocyte", "neutrophil"])
-    old, new = (clf.net_.module_.head[-1] for clf in (skilled, adapted))
-
-    assert "output" in adapted.adaptation_.steps
-    assert torch.equal(old.weight[absent], new.weight[absent])
-    assert torch.equal(old.bias[absent], new.bias[absent])
-    assert not torch.equal(old.weight[~absent], new.weight[~absent])
-    assert adapted.predict_proba(X).shape == (160, 8)
-    assert adapted.adaptation_.n_labelled["platelet"] == 0
-
-
-def test_labelled_and_unlabelled_cells_together(skilled, abroad):
-    X, y = abroad
-    partly = y.astype(object)
-    partly[np.setdiff1d(np.arange(len(y)), n_per_class(y, 3))] = None
-    adaptation = adapt(skilled, X, partly, random_state=0).adaptation_
-    assert adaptation.n_unlabelled == 160 - 24
-    assert set(adaptation.n_labelled.values()) == {3}
-    assert any("self-training" in name for name in adaptation.scores)
-
-
-def test_unequal_counts(skilled, abroad):
-    X, y = abroad
-    counts = dict(zip(skilled.classes_, [1, 2, 7, 0, 3, 1, 5, 2], strict=True))
-    known = np.concatenate([np.flatnonzero(y == label)[:n] for label, n in counts.items()])
-    adapted = adapt(skilled, X[known], y[known], random_state=0)
-    assert adapted.adaptation_.n_labelled == counts
-    assert np.isfinite(adapted.predict_proba(X)).all()
-
-
-def test_cells_of_one_class_alone(skilled, abroad):
-    X, y = abroad
-    known = np.flatnonzero(y == "monocyte")[:4]
-    adapted = adapt(skilled, X[known], y[known], random_state=0)
-    assert np.isfinite(adapted.predict_proba(X)).all()
-
-
-def test_labels_that_are_all_missing_are_none(skilled, abroad):
-    X, _ = abroad
-    one = adapt(skilled, X, [None] * len(X), random_state=0)
-    other = adapt(skilled, X, random_state=0)
-    assert one.adaptation_ == other.adaptation_
-    assert same(state(one), state(other))
-
-
-def test_the_seed_repeats_it(skilled, abroad):
-    X, y = abroad
-    known = n_per_class(y, 2)
-    one, other = (adapt(skilled, X[known], y[known], random_state=7) for _ in range(2))
-    assert same(state(one), state(other))
-    assert one.adaptation_ == other.adaptation_
-
-
-def test_what_is_the_callers_is_left_as_it_was(skilled, abroad):
-    X, y = abroad[0].copy(), abroad[1].copy()
-    known = n_per_class(y, 2)
-    X, y = X[known], y[known]
-    given = X.copy(), y.copy()
-    generator = np.random.RandomState(0)
+def test_the_seed_repeats_it_and_nothing_else_is_changed(skilled, abroad):
+    known = n_per_class(abroad[1], 2)
+    X, y = abroad[0][known], abroad[1][known]
+    given, generator = (X.copy(), y.copy()), np.random.RandomState(0)
     before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
-    adapt(skilled, X, y, random_state=0)
+    one, other = (adapt(skilled, X, y, random_state=7) for _ in range(2))
+    assert same(state(one), state(other))
+    assert one.adaptation_ == other.adaptation_
 
     np.testing.assert_array_equal(X, given[0])
     np.testing.assert_array_equal(y, given[1])
@@ -206,54 +195,44 @@ def test_what_is_the_callers_is_left_as_it_was(skilled, abroad):
     assert generator.randint(2**31) != np.random.RandomState(0).randint(2**31)  # one was drawn
 
 
+def test_parameters_set_after_fit_do_not_matter(skilled, few):
+    other = copy.deepcopy(skilled).set_params(crop=0.5, image_size=64, trainable="head")
+    one, other = (adapt(clf, *few, random_state=0) for clf in (skilled, other))
+    assert same(state(one), state(other))
+    assert one.adaptation_ == other.adaptation_
+
+
 def test_rows_of_numbers_have_no_views():
     rng = np.random.RandomState(0)
     X = np.concatenate([rng.normal(size=(30, 7)), rng.normal(2, size=(30, 7))])
     y = np.repeat([3, 8], 30)
-    clf = MLPCellClassifier((8,), max_epochs=5, batch_size=16, random_state=0, device="cpu")
-    clf.fit(X, y)
-    adapted = adapt(clf, X + 3, y, random_state=0)
+    clf = MLPCellClassifier((8,), **{**QUICK, "max_epochs": 5}).fit(X, y)
+    partly = np.where(np.arange(60) % 3, y, -1)
+    adapted = adapt(clf, X + 3, partly, random_state=0)
     assert adapted.score(X + 3, y) >= clf.score(X + 3, y)
-    assert adapted.adaptation_.n_labelled == {3: 30, 8: 30}
-
-
-def test_integer_labels_with_minus_one(small):
-    X, y = small
-    codes = np.unique(y, return_inverse=True)[1]
-    clf = TransferCellClassifier(
-        "cellnet_t", max_epochs=1, batch_size=16, random_state=0, device="cpu"
-    ).fit(X, codes)
-    codes[20:] = -1
-    assert adapt(clf, X, codes, random_state=0).adaptation_.n_unlabelled == 44
+    assert adapted.adaptation_.n_labelled == {3: 20, 8: 20}
+    assert adapted.adaptation_.n_unlabelled == 20
+    assert not hasattr(adapted.fit(X, y), "adaptation_")  # another fit forgets the adaptation
 
 
 class TestErrors:
-    def test_not_fitted(self, abroad):
+    def test_not_fitted(self, few):
         with pytest.raises(NotFittedError):
-            adapt(TransferCellClassifier("cellnet_t"), *abroad)
+            adapt(TransferCellClassifier("cellnet_t"), *few)
 
     @pytest.mark.parametrize("other", [CellEmbedder("cellnet_t"), LogisticRegression(), None])
-    def test_no_classifier_of_ours(self, other, abroad):
+    def test_no_classifier_of_skblood(self, other, few):
         with pytest.raises(TypeError, match=f"got a {type(other).__name__}.*Give a Transfer"):
-            adapt(other, *abroad)
+            adapt(other, *few)
 
-    def test_a_label_that_the_model_does_not_know(self, skilled, abroad):
-        with pytest.raises(ValueError, match=r"\['blast'\].*fit a new one"):
-            adapt(skilled, abroad[0][:2], ["blast", "monocyte"])
+    def test_a_label_that_the_model_does_not_know(self, skilled, few):
+        with pytest.raises(ValueError, match=r"not among the classes.*'blast'"):
+            adapt(skilled, few[0][:2], ["blast", "monocyte"])
 
-    def test_more_cells_than_labels(self, skilled, abroad):
-        X, y = abroad
-        with pytest.raises(ValueError, match="inconsistent numbers of samples"):
-            adapt(skilled, X, y[:-1])
+    def test_another_number_of_labels(self, skilled, few):
+        with pytest.raises(ValueError, match="one entry for each image"):
+            adapt(skilled, few[0], few[1][:-1])
 
-    def test_images_of_another_shape(self, skilled, abroad):
-        with pytest.raises(ValueError, match="image_size"):
-            adapt(skilled, abroad[0][:, :20], abroad[1])
-
-
-def test_another_fit_forgets_the_adaptation(small):
-    X, y = small
-    clf = MAKERS["mlp"]().fit(X, y)
-    adapted = adapt(clf, other_laboratory(X), y, random_state=0)
-    assert hasattr(adapted, "adaptation_")
-    assert not hasattr(adapted.fit(X, y), "adaptation_")
+    def test_images_unlike_those_of_the_fit(self, skilled, few):
+        with pytest.raises(ValueError, match="fitted with"):
+            adapt(skilled, few[0][..., :1], few[1])

@@ -71,6 +71,7 @@ class TestBadImages:
         assert [each.positions for each in report.odd_size] == [(32,), (33,)]
         assert report.odd_size[0].detail == "50 x 36, not 36 x 36"
         assert audit([x if i % 2 else x[::2, ::2] for i, x in enumerate(X)]).odd_size == []
+        assert [e.positions for e in audit([*X[:5], X[5, ::3, ::3]]).odd_size] == [(5,)]
 
 
 class TestLabels:

@@ -14,7 +14,6 @@ from sklearn.preprocessing import StandardScaler
 
 import skblood
 from skblood.datasets import load_npz
-from skblood.estimators import with_crop
 
 from .conftest import CLASSES
 
@@ -87,7 +86,7 @@ class TestImages:
 
     @pytest.mark.parametrize(
         ("name", "message"),
-        [("*.png", "no image file in"), ("", "no image file in"), ("no.png", "no such file")],
+        [("*.png", "no image file in"), ("", "no image file in"), ("no.png", "no.png: ")],
     )
     def test_nothing_there(self, shell, model_file, tmp_path, name, message):
         assert message in shell("predict", model_file, tmp_path / name, code=1).stderr
@@ -151,7 +150,7 @@ class TestModel:
     def test_no_model(self, shell, cell_folder, tmp_path):
         (tmp_path / "a.csv").write_text("path,label")
         result = shell("predict", tmp_path / "a.csv", cell_folder, code=1)
-        assert "is not a file that skblood.save wrote" in result.stderr
+        assert "not a file that skblood.save wrote" in result.stderr
         assert "If it is a model, name images" in shell("predict", "a.skblood", code=2).stderr
 
     def test_embedder(self, shell, cell_folder, test_cells, tmp_path):
@@ -200,7 +199,7 @@ class TestCrop:
         assert cropped.iloc[:, 1:].equals(bare.iloc[:, 1:])
 
     def test_replaces_that_of_the_model(self, shell, model_file, npz_file, tmp_path):
-        narrow = with_crop(skblood.load(model_file), 0.5)
+        narrow = skblood.reconfigure(skblood.load(model_file), crop=0.5)
         file = skblood.save(narrow, tmp_path / "narrow.skblood")
         found = shell.table("predict", file, npz_file, "--crop", 1)
         assert found["p_platelet"].tolist() == pytest.approx(

@@ -99,7 +99,7 @@ class TestData:
 
         def record(self, X, y, *args, groups=None, **options):
             given.append(groups)
-            return fit(self, X, y, *args, **options)
+            return fit(self, X, y, *args, groups=groups, **options)
 
         monkeypatch.setattr(skblood.MLPCellClassifier, "fit", record)
         file = cell_table(lambda frame: frame.assign(slide=frame.index % 7))
@@ -123,8 +123,8 @@ class TestData:
         ("data", "message"),
         [
             ("nowhere", "There is no folder"),
-            ("train/platelet", "holds no class folder"),
-            ("train/platelet/00.png", "is neither a folder of class folders, nor a table"),
+            ("train/platelet", "no class folder"),
+            ("train/platelet/00.png", "is neither a folder"),
             ("test_only", "has the parts test, not 'train'"),
         ],
     )
@@ -198,7 +198,7 @@ class TestResume:
         assert 3 <= skblood.load(f"{out}.partial").n_iter_ < 10
 
         resumed = shell("train", cell_folder, "--out", out, *self.LONG, "--resume")
-        assert "Training continues from" in resumed.stderr and "epoch 1/10" not in resumed.stderr
+        assert "Resuming from" in resumed.stderr and "epoch 1/10" not in resumed.stderr
         assert [path.name for path in tmp_path.iterdir()] == ["a.skblood"]
         shell("train", cell_folder, "--out", whole, *self.LONG)
         X = test_cells.data
@@ -210,10 +210,10 @@ class TestResume:
         folder.mkdir()
         (folder / "other.checkpoint").write_text("state")
         result = train(shell, cell_folder, tmp_path / "a.skblood", "--resume")
-        assert "if data and parameters are the same; otherwise it starts" in result.stderr
+        assert "if data or parameters differ, training starts anew" in result.stderr
         assert "epoch 1/8" in result.stderr
         assert [path.name for path in tmp_path.iterdir()] == ["a.skblood"]
 
     def test_nothing_to_resume(self, shell, cell_folder, tmp_path):
         result = train(shell, cell_folder, tmp_path / "a.skblood", "--resume")
-        assert result.stderr.startswith("Training starts from the first epoch.")
+        assert "training starts from the first epoch" in result.stderr

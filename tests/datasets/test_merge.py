@@ -235,21 +235,6 @@ class TestErrors:
 
 
 @pytest.mark.real
-def test_real_cells_of_two_laboratories(real_data):
-    """PBC's validation images and those of another laboratory, by its five classes."""
-    if not (real_data / "wbc_tecom").is_dir():
-        pytest.skip("no wbc_tecom beside pbc")
-    folders = {"pbc": real_data / "pbc" / "originals_val", "tecom": real_data / "wbc_tecom"}
-    sources = {name: load_image_folder(folder) for name, folder in folders.items()}
-    merged = merge_datasets(sources, image_size=64, random_state=0)
-    assert merged.data.shape == (500, 64, 64, 3)
-    assert len(merged.target_names) == 8
-    neutrophils = merged.frame[merged.frame["label"] == "neutrophil"]
-    assert neutrophils["source"].value_counts().to_dict() == {"tecom": 176, "pbc": 25}
-    assert merged.frame["split"].value_counts().to_dict() == {"train": 350, "val": 75, "test": 75}
-
-
-@pytest.mark.real
 def test_real_copies_are_in_one_part(real_data):
     """The split of PBC, as random ones do, separates five of its 15 pairs of copies."""
     with np.load(real_data / "pbc" / "pbc_28.npz") as file:

@@ -25,10 +25,10 @@ BAD_X = {
     "none": (lambda X: None, ["array=None"]),
     "number": (lambda X: 3, ["scalar array"]),
     "one axis": (lambda X: np.arange(48.0), ["Expected 2D array, got 1D array"]),
-    "five axes": (lambda X: X[:, None], ["(48, 1, 16, 16, 3)", "(n, h, w, c)", "one frame"]),
+    "five axes": (lambda X: X[:, None], ["(48, 1, 16, 16, 3)", "(n, h, w, c)", "Select the axes"]),
     "five channels": (
         lambda X: np.zeros((48, 16, 16, 5), np.uint8),
-        ["5 channels", "c = 1, 3 or 4", "X[..., :3]"],
+        ["16, 5)", "c = 1, 3 or 4", "X[..., :3]"],
     ),
     "channels first": (
         lambda X: X.transpose(0, 3, 1, 2),
@@ -41,15 +41,15 @@ BAD_X = {
     "no rows": (lambda X: rows(X)[:0], ["0 sample(s)", "minimum of 1"]),
     "uint16": (
         lambda X: X.astype(np.uint16) * 257,
-        ["uint16", "65535", "uint8 in 0..255", "pass (X / 65535)"],
+        ["uint16", "65535", "uint8 in 0..255", "X / 65535"],
     ),
-    "uint16 rows": (lambda X: rows(X).astype(np.uint16) * 257, ["uint16", "pass (X / 65535)"]),
+    "uint16 rows": (lambda X: rows(X).astype(np.uint16) * 257, ["uint16", "X / 65535"]),
     "int64": (lambda X: X.astype(int), ["int64", "X.astype(np.uint8)"]),
     "bool": (lambda X: X > 127, ["bool", "X.astype(np.uint8) * 255"]),
     "floats to 255": (lambda X: X.astype(float), ["float64", "255", "0..1", "pass X / 255"]),
     "rows of floats to 255": (lambda X: rows(X).astype(np.float32), ["float32", "pass X / 255"]),
     "normalised": (lambda X: X / 127.5 - 1, ["-1..1", "pass (X + 1) / 2"]),
-    "standardised": (lambda X: (X - X.mean()) / 20, ["Leave normalisation out"]),
+    "standardised": (lambda X: (X - X.mean()) / 20, ["Leave normalization out"]),
     "nan": (with_nan, ["3 values", "1 of 48 images", "position 3", "np.nan_to_num"]),
     "nan in rows": (lambda X: rows(with_nan(X)), ["contains NaN"]),
     "infinity": (lambda X: np.where(X == X.max(), np.inf, X / 255), ["infinite", "nan_to_num"]),
@@ -60,7 +60,7 @@ BAD_X = {
     ),
     "mixed kinds": (
         lambda X: [*X[:47], "cell.png"],
-        ["an array at positions 0", "a path at position 47"],
+        ["an array at 0", "a path at 47"],
     ),
 }
 BAD_Y = {
@@ -159,9 +159,9 @@ class TestFiles:
         assert [line.split(":")[0].strip() for line in lines[1:5]] == [
             f"position {i}" for i in (5, 6, 7, 8)
         ]
-        assert lines[1].endswith("an empty file")
+        assert lines[1].endswith("not an image that Pillow can read")
         assert lines[3].endswith("not an image that Pillow can read")
-        assert lines[4].endswith("a folder, not a file")
+        assert lines[4].endswith("a folder or device, not a file")
 
     def test_column_of_missing_paths(self, make, small):
         X = pd.DataFrame({"file": [f"gone_{i}.png" for i in range(48)]})

@@ -69,7 +69,7 @@ class TestPipeline:
     def test_standardised_rows_are_features(self, make, small):
         """StandardScaler leaves 0..1; a fold of height 1 says that this is meant."""
         X, y = small[0].reshape(48, -1), small[1]
-        with pytest.raises(ValueError, match="Leave normalisation out"):
+        with pytest.raises(ValueError, match="Leave normalization out"):
             make_pipeline(StandardScaler(), make()).fit(X, y)
         scores = make_pipeline(StandardScaler(), make(image_shape=(1, -1, 1))).fit(X, y)
         assert scores.predict(X).shape == (48,)

@@ -1,7 +1,7 @@
 """Displays: learning curves, cells with predictions, cells of each class, class distribution."""
 
 import sys
-from itertools import pairwise
+from itertools import chain, pairwise
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -221,7 +221,7 @@ class TestReading:
             return draw_grid(X, y, y, **{"n_cells": 2 * options.pop("n", 9)} | options)
         n = options.pop("n", 9)
         display = CellSampleDisplay.from_labels(X, y[:, None], n_per_class=n, **options)
-        return sorted(sum(positions(display), [])), display
+        return sorted(chain.from_iterable(positions(display))), display
 
     def test_forms_of_X(self, kind, predictions, tmp_path):
         X = predictions[0][:4]
@@ -324,7 +324,7 @@ class TestClassDistributionDisplay:
         from_labels = ClassDistributionDisplay.from_labels
         with pytest.raises(ValueError, match="`y` is empty"):
             from_labels([])
-        with pytest.raises(ValueError, match="`y` has 1 missing entries .* at position 1"):
+        with pytest.raises(ValueError, match=r"`y` has 1 missing entries .* at position 1"):
             from_labels(np.array(["ig", None, "ig"], dtype=object))
         with pytest.raises(TypeError, match="types int, str, which cannot be sorted"):
             from_labels(np.array(["ig", 3], dtype=object))

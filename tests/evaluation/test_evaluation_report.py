@@ -155,7 +155,7 @@ class TestErrors:
 
     @pytest.mark.parametrize("classes", [None, ["a"]])
     def test_no_images(self, classes):
-        with pytest.raises(ValueError, match="`y_true`.* is empty"):
+        with pytest.raises(ValueError, match=r"`y_true`.* is empty"):
             make_report([], [], classes=classes)
 
     def test_labels_of_two_types(self):

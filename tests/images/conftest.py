@@ -1,7 +1,10 @@
-"""Synthetic images for the tests of the image layer."""
+"""Synthetic images and files for the tests of the images."""
 
 import numpy as np
 import pytest
+from PIL import Image
+
+from skblood.images import _files
 
 
 @pytest.fixture
@@ -11,12 +14,8 @@ def rng():
 
 @pytest.fixture
 def noise(rng):
-    """Return a function that makes uint8 noise of a shape: no two pixels alike by chance only."""
-
-    def make(*shape):
-        return rng.integers(0, 256, shape, dtype=np.uint8)
-
-    return make
+    """Return a function that makes uint8 noise of a shape."""
+    return lambda *shape: rng.integers(0, 256, shape, dtype=np.uint8)
 
 
 @pytest.fixture
@@ -29,3 +28,32 @@ def smooth():
         return np.stack(planes, -1).astype(np.uint8)
 
     return make
+
+
+@pytest.fixture
+def save(tmp_path):
+    """Return a function that saves an array or PIL image as a file and returns its path."""
+
+    def save(image, name="cell.png", **options):
+        image = image if isinstance(image, Image.Image) else Image.fromarray(image)
+        image.save(tmp_path / name, **options)
+        return tmp_path / name
+
+    return save
+
+
+@pytest.fixture
+def files(noise, save):
+    """Paths of 40 PNG files of 20 x 16 pixels, and their pixels."""
+    images = noise(40, 20, 16, 3)
+    return [save(image, f"{i}.png") for i, image in enumerate(images)], images
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Paths of the files that were decoded, to be cleared at will."""
+    decoded, read_file = [], _files._read_file
+    monkeypatch.setattr(
+        _files, "_read_file", lambda path, *args: decoded.append(path) or read_file(path, *args)
+    )
+    return decoded

@@ -1,4 +1,4 @@
-"""Numbers as pixels: conversion to uint8, and messages that name the fix."""
+"""Numbers as pixels: conversion to uint8 and to gray or RGB, and errors with the fix."""
 
 import tracemalloc
 
@@ -7,43 +7,32 @@ import pytest
 import torch
 from PIL import Image
 
-from skblood.images import _pixels as pixels
-from skblood.images import as_uint8, convert_channels
+from skblood.images import _pixels, as_uint8, convert_channels, to_numpy
 
 
-def test_uint8_passes_without_a_copy(noise):
-    images = noise(3, 5, 4)
-    assert as_uint8(images) is images
-
-
-@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", ">f4", ">f8", "g"])
-def test_floats_round_trip(dtype):
+@pytest.mark.parametrize("dtype", ["f2", "f4", ">f8", "g"])
+def test_floats_round_trip(dtype, noise):
     every = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
+    assert as_uint8(every) is every
     np.testing.assert_array_equal(as_uint8((every / 255).astype(dtype)), every)
 
 
 def test_floats_are_rounded():
-    values = np.array([0, 0.4, 0.6, 254.4, 254.6, 255]) / 255
+    values = np.array([-0.0, 0.4, 0.6, 254.4, 254.6, 255]) / 255
     assert as_uint8(values).tolist() == [0, 0, 1, 254, 255, 255]
-    assert as_uint8(np.float64(1)).tolist() == 255
-    assert as_uint8(np.array([-0.0])).tolist() == [0]
-
-
-def test_every_float16_is_rounded_as_a_wider_float():
-    values = np.arange(0, 0x3C01, dtype=np.uint16).view(np.float16)
-    assert values[[0, -1]].tolist() == [0, 1]
+    values = np.arange(0, 0x3C01, dtype=np.uint16).view(np.float16)  # all of 0..1
     np.testing.assert_array_equal(as_uint8(values), as_uint8(values.astype(np.float64)))
 
 
-def test_chunks_do_not_show(monkeypatch, rng):
-    images = rng.random((7, 5, 4))
-    whole = as_uint8(images)
-    monkeypatch.setattr(pixels, "_CHUNK", 45)
+def test_large_arrays_are_converted_in_chunks(monkeypatch, rng, noise):
+    images, rgba = rng.random((7, 5, 4)), noise(7, 9, 8, 4)
+    whole, gray = as_uint8(images), convert_channels(rgba, 1)
+    monkeypatch.setattr(_pixels, "_CHUNK", 45)
     np.testing.assert_array_equal(as_uint8(images), whole)
-
-
-def test_memory_of_a_large_array_stays_small():
-    images = np.zeros((64, 512, 512), np.float32)
+    monkeypatch.setattr("skblood.images._channels._CHUNK", 150)
+    np.testing.assert_array_equal(convert_channels(rgba, 1), gray)
+    monkeypatch.undo()
+    images = np.zeros((96, 512, 512), np.float32)
     tracemalloc.start()
     as_uint8(images)
     peak = tracemalloc.get_traced_memory()[1]
@@ -51,41 +40,36 @@ def test_memory_of_a_large_array_stays_small():
     assert peak < 0.8 * images.nbytes
 
 
-@pytest.mark.parametrize(
-    "dtype", [torch.uint8, torch.float16, torch.bfloat16, torch.float32, torch.float64]
-)
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float16, torch.bfloat16, torch.float32])
 def test_tensors(dtype):
-    ones = torch.ones(2, 3, 4).to(dtype)
-    value = 1 if dtype == torch.uint8 else 255
-    assert as_uint8(ones).dtype == np.uint8
-    assert (as_uint8(ones) == value).all()
+    ones = torch.ones(2, 3, 4).to(dtype).requires_grad_(dtype != torch.uint8)
+    assert (as_uint8(ones) == (1 if dtype == torch.uint8 else 255)).all()
 
 
-def test_tensor_that_requires_grad():
-    assert as_uint8(torch.ones(2, 3, requires_grad=True)).tolist() == [[255] * 3] * 2
+def test_masked_arrays_and_odd_tensors():
+    with pytest.raises(ValueError, match="y is a masked array with 1 masked values"):
+        to_numpy(np.ma.masked_array([1, 2], [0, 1]), "y")
+    for tensor in (torch.ones(2, 3).to_sparse(), torch.ones(2, device="meta")):
+        with pytest.raises(TypeError, match=r"X holds a tensor of torch.*Pass a dense tensor"):
+            to_numpy(tensor)
 
 
 @pytest.mark.parametrize(
     ("array", "says"),
     [
         ([[0, 255]], r"int64 in 0\.\.255.*X\.astype\(np\.uint8\)"),
-        (np.array([[7, 255]], np.uint16), r"uint16 in 7\.\.255.*X\.astype\(np\.uint8\)"),
-        (np.array([[7, 4095]], np.uint16), r"12-bit.*X / 4095.*X / 65535"),
-        (np.array([[7, 65535]], np.uint16), r"uint16 in 7\.\.65535.*\(X / 65535\)"),
+        (np.array([[7, 4095]], np.uint16), r"uint16 in 7\.\.4095.*X / 4095.*X / 65535"),
         (np.array([[-3, 7]], np.int8), r"int8 in -3\.\.7.*Shift and scale"),
-        ([[0, 70000]], r"int64 in 0\.\.70000.*largest value"),
         ([[True, False]], r"bool in 0\.\.1.*X\.astype\(np\.uint8\) \* 255"),
         ([[0.0, 255.0]], r"float64 in 0\.\.255\. .*X / 255"),
         ([[-1.0, 1.0]], r"float64 in -1\.\.1\. .*\(X \+ 1\) / 2"),
-        ([[-0.0001, 1.0]], r"X\.clip\(0, 1\)"),
-        ([[0.0, 1.001]], r"X\.clip\(0, 1\)"),
-        ([[-2.1, 2.6]], r"-2\.1\.\.2\.6.*normalisation"),
-        ([[0.0, 300.0]], r"normalisation"),
+        ([[-0.0001, 1.001]], r"X\.clip\(0, 1\)"),
+        ([[-2.1, 2.6]], r"-2\.1\.\.2\.6.*Leave normalization out"),
         ([[1j, 0]], r"complex128\. Complex data not supported"),
         ([["a", "b"]], r"not <U1\. Pass numbers"),
         (np.array([[1, 2]], object), r"not object\. Pass X\.astype\(np\.uint8\)"),
-        (np.zeros((1, 2), "M8[s]"), r"datetime64"),
         (np.zeros((0, 4), int), r"not int64\.$"),
+        ([[[0.0, 1]], [[np.nan, np.inf]]], r"2 values are NaN.* 1 of 2 images .*first at pos.*1\)"),
     ],
 )
 def test_refused_with_the_fix_that_fits(array, says):
@@ -94,75 +78,27 @@ def test_refused_with_the_fix_that_fits(array, says):
     assert str(error.value).startswith("Images are uint8 in 0..255 or floating point in 0..1")
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_non_finite_values_are_counted(value):
-    images = np.zeros((5, 4, 3), np.float32)
-    images[2, 0, :2] = images[4, 1, 1] = value
-    says = r"3 values are NaN or infinite, in 2 of 5 images \(the first at position 2\).*nan_to_num"
-    with pytest.raises(ValueError, match=says):
-        as_uint8(images)
-
-
-@pytest.mark.parametrize(
-    "fix",
-    [
-        lambda X: X.astype(np.uint8),
-        lambda X: X / 255,
-        lambda X: ((X / 127.5 - 1) + 1) / 2,
-        lambda X: (X.astype(np.uint16) * 257) / 65535,
-    ],
-)
-def test_the_fixes_are_right(fix, noise):
-    images = noise(2, 9, 8)
-    np.testing.assert_array_equal(as_uint8(fix(images.astype(np.int64))), images)
-
-
 class TestChannels:
-    """Gray, colour and transparency."""
-
     def test_luma_is_that_of_pillow(self, noise):
         images = noise(3, 64, 50, 3)
         expected = np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in images])
         np.testing.assert_array_equal(convert_channels(images, 1)[..., 0], expected)
-
-    def test_luma_of_gray_is_gray(self):
         gray = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
-        rgb = convert_channels(gray, 3)
-        assert rgb.shape == (1, 16, 16, 3)
-        np.testing.assert_array_equal(convert_channels(rgb, 1), gray)
-
-    @pytest.mark.parametrize("channels", [None, 3, 1])
-    def test_transparency_lies_on_white(self, noise, channels):
-        rgba = noise(2, 9, 8, 4)
-        rgba[..., 3] = 0
-        shape = (2, 9, 8, channels or 3)
-        np.testing.assert_array_equal(convert_channels(rgba, channels), np.full(shape, 255))
-        rgba[..., 3] = 255
-        expected = convert_channels(rgba[..., :3], channels)
-        np.testing.assert_array_equal(convert_channels(rgba, channels), expected)
+        np.testing.assert_array_equal(convert_channels(convert_channels(gray, 3), 1), gray)
 
     def test_every_mixture_with_white_is_rounded(self):
-        colour, alpha = np.meshgrid(*[np.arange(256, dtype=np.uint8)] * 2)
-        rgba = np.stack([colour, colour, colour, alpha], -1)[None]
-        part = alpha / 255
-        expected = np.rint(colour * part + 255 * (1 - part))
+        color, alpha = np.meshgrid(*[np.arange(256, dtype=np.uint8)] * 2)
+        rgba = np.stack([color, color, color, alpha], -1)[None]
+        expected = np.rint(color * (alpha / 255) + 255 * (1 - alpha / 255))
         np.testing.assert_array_equal(convert_channels(rgba)[0, ..., 0], expected)
+        np.testing.assert_array_equal(convert_channels(rgba, 1)[0, ..., 0], expected)
 
-    @pytest.mark.parametrize(("c", "channels"), [(1, None), (3, None), (1, 1), (3, 3)])
-    def test_nothing_to_do(self, noise, c, channels):
-        images = noise(2, 9, 8, c)
-        assert convert_channels(images, channels) is images
-
-    def test_chunks_do_not_show(self, noise, monkeypatch):
-        images = noise(7, 9, 8, 4)
-        whole = convert_channels(images, 1)
-        monkeypatch.setattr("skblood.images._channels._CHUNK", 150)
-        np.testing.assert_array_equal(convert_channels(images, 1), whole)
-
-    def test_no_images(self):
+    def test_nothing_to_do(self, noise):
+        for c, channels in ((1, None), (3, None), (1, 1), (3, 3)):
+            images = noise(2, 9, 8, c)
+            assert convert_channels(images, channels) is images
         assert convert_channels(np.zeros((0, 9, 8, 4), np.uint8), 1).shape == (0, 9, 8, 1)
 
-    @pytest.mark.parametrize("channels", [0, 2, 4, "RGB"])
-    def test_invalid(self, noise, channels):
+    def test_invalid(self, noise):
         with pytest.raises(ValueError, match="channels must be None, 1"):
-            convert_channels(noise(2, 9, 8, 3), channels)
+            convert_channels(noise(2, 9, 8, 3), 4)

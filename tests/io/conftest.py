@@ -7,13 +7,12 @@ import pytest
 
 import skblood
 from skblood.datasets import make_blood_cells
+from skblood.estimators import reconfigure
 from skblood.io import _container as container
 
 QUICK = {"max_epochs": 1, "batch_size": 16, "random_state": 0, "device": "cpu"}
 MAKERS = {
-    "transfer": lambda **more: skblood.TransferCellClassifier(
-        "cellnet_t", dihedral_views=4, **QUICK | more
-    ),
+    "transfer": lambda **more: skblood.TransferCellClassifier("cellnet_t", **QUICK | more),
     "frozen": lambda **more: skblood.TransferCellClassifier(
         "cellnet_t", trainable="head", image_size=24, crop=0.75, **QUICK | more
     ),
@@ -60,7 +59,9 @@ def cells():
 @pytest.fixture(scope="session")
 def fitted(cells):
     """Each kind of model, fitted. Shared: do not change them."""
-    return {kind: make().fit(*cells) for kind, make in MAKERS.items()}
+    models = {kind: make().fit(*cells) for kind, make in MAKERS.items()}
+    models["transfer"] = reconfigure(models["transfer"], dihedral_views=4)
+    return models
 
 
 @pytest.fixture(params=MAKERS)

@@ -1,13 +1,15 @@
 """Files of format 1 go on loading; see fixtures/ for how they were made."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import nn
 
 import skblood
 from skblood.augment import CellAugment
-from skblood.io._format_1 import upgrade
+from skblood.io._format_1 import _rename_color, upgrade
 from skblood.io._spec_decoder import decode_spec
 from skblood.io._values import encode
 from skblood.networks import BackboneSpec
@@ -111,7 +113,7 @@ def upgraded(name, **parameters):
         (
             "ContrastiveCellClassifier",
             {"backbone": "cellnet_t", "weights": "some/where.pth", "trainable": "all"},
-            [("cellnet_t", "file:where.pth", "head", "channel")],
+            [("cellnet_t", "file:where.pth", "all", "channel")],
         ),
         (
             "HybridFeatureClassifier",
@@ -124,27 +126,19 @@ def test_specs(name, parameters, backbones):
     document, spec = upgraded(name, **parameters)
     assert spec.backbones == tuple(BackboneSpec(*each) for each in backbones)
     assert spec.head.batch_norm == (name == "MLPCellClassifier")
+    assert spec.head.standardize_features == (name == "ContrastiveCellClassifier")
     assert (spec.head.hidden_layer_sizes, spec.classes) == ((4,), (3, 5))
     assert (spec.input_shape, spec.image_shape, spec.crop) == ((20, 20, 3), (16, 16, 3), 1)
     assert (spec.interpolation, spec.dihedral_views) == ("bicubic", 8)
-    assert document["parameters"]["dihedral_views"] == 8
     assert not document["parameters"].keys() & {"compile", "n_views", "predict_views"}
 
 
 def test_names_of_augmentations():
-    old = {"augments": [{"CellAugment": {"colour": 0.2}}]}
-    document, _ = upgraded("MLPCellClassifier", augment=None)
-    assert document["parameters"]["augment"] is None
-    parameters = upgrade(
-        {
-            "class": "MLPCellClassifier",
-            "parameters": {name: encode(v) for name, v in OLD.items()} | {"augment": old},
-            "attributes": {
-                "_fold_shape": None,
-                "image_shape_": None,
-                "image_size_": None,
-                "_is_pixels": True,
-            },
-        }
-    )["parameters"]
-    assert parameters["augment"] == {"augments": [{"CellAugment": {"color": 0.2}}]}
+    augment = nn.Sequential(CellAugment(color=0.2))
+    document, _ = upgraded("MLPCellClassifier", augment=augment)
+    encoded = document["parameters"]["augment"]
+    old = json.loads(json.dumps(encoded).replace("color", "colour"))
+    assert old != encoded
+    stored = {"steps": [["a", {"class": "skops"}]], "class": "Pipeline"}
+    assert upgrade(stored) == stored
+    assert _rename_color(old) == encoded

@@ -231,7 +231,8 @@ def lay_out(a, layout):
 
         return pd.DataFrame(a) if a.ndim == 2 else pd.Series(list(a)) if a.ndim == 1 else None
     if layout == "memoryview":
-        return memoryview(a) if a.dtype.kind in "uif" and a.dtype != np.longdouble else None
+        is_table = a.ndim < 3 and a.dtype.kind in "uif" and a.dtype != np.longdouble
+        return memoryview(a) if is_table else None
     return a
 
 

@@ -1,5 +1,6 @@
-"""Classifiers to ask what they do not know."""
+"""Classifiers with given probabilities, a small network, and image files."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,8 +10,14 @@ from skblood import TransferCellClassifier
 from skblood.datasets import make_blood_cells
 
 
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
 class GivenProbabilities(ClassifierMixin, BaseEstimator):
-    """A classifier whose images are rows of probabilities, which it gives back."""
+    """A classifier whose X are the probabilities that it returns."""
 
     def __init__(self, classes=("a", "b", "c")):
         self.classes = classes
@@ -38,7 +45,7 @@ def make_given():
 
 @pytest.fixture
 def draw():
-    """Draw n cells: rows of probabilities, and labels that come true as they say."""
+    """Draw n cells: probabilities, and labels drawn by them."""
 
     def draw(n, classes=("a", "b", "c"), seed=0, alpha=0.6):
         rng = np.random.default_rng(seed)
@@ -51,7 +58,7 @@ def draw():
 
 @pytest.fixture(scope="session")
 def some_cells():
-    """(X, y): 480 synthetic cells of 28 x 28 pixels. Shared: do not write into them."""
+    """(X, y): 480 synthetic cells of 28 x 28 pixels, which tests must not modify."""
     X, y = make_blood_cells(480, image_size=28, random_state=0)
     X.setflags(write=False)
     return X, y
@@ -65,10 +72,11 @@ def network(some_cells):
     return clf.fit(X[:160], y[:160])
 
 
-@pytest.fixture
-def paths(some_cells, tmp_path):
-    """Files of the cells from 160 to 240."""
-    files = [tmp_path / f"{i}.png" for i in range(160, 240)]
-    for i, file in zip(range(160, 240), files, strict=True):
-        Image.fromarray(some_cells[0][i]).save(file)
+@pytest.fixture(scope="session")
+def paths(some_cells, tmp_path_factory):
+    """Files of the cells 160 to 240."""
+    folder = tmp_path_factory.mktemp("cells")
+    files = [folder / f"{i}.png" for i in range(160, 240)]
+    for image, file in zip(some_cells[0][160:240], files, strict=True):
+        Image.fromarray(image).save(file)
     return files

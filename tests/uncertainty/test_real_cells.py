@@ -1,4 +1,4 @@
-"""On cells of PBC, at 28 px: a network that is trained for a moment still knows what it knows."""
+"""On real cells (PBC, 28 px), with a network trained for four epochs."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from benchmarks import _no_cells
 from skblood import TransferCellClassifier
 from skblood.uncertainty import OutlierDetector, PredictionSets, laboratory_test
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +25,14 @@ def trained(splits):
     return TransferCellClassifier("cellnet_t", max_epochs=4, random_state=0).fit(*splits["train"])
 
 
-def test_sets_hold_the_label_as_often_as_was_said(trained, splits):
+def test_coverage_of_prediction_sets(trained, splits):
     sets = PredictionSets(trained).fit(*splits["val"])
     assert sets.coverage(*splits["test"]).marginal == pytest.approx(0.9, abs=0.035)
     each = PredictionSets(trained, class_conditional=True).fit(*splits["val"])
     assert each.coverage(*splits["test"]).per_class.min() > 0.75
 
 
-def test_what_is_no_cell_is_told_from_cells(trained, splits, real_data):
+def test_images_without_cells(trained, splits, real_data):
     detector = OutlierDetector(trained).fit(*splits["val"])
     cells = detector.score_samples(splits["test"][0])
     rng = np.random.default_rng(0)
@@ -45,8 +45,8 @@ def test_what_is_no_cell_is_told_from_cells(trained, splits, real_data):
         assert roc_auc_score(kinds, scores) >= 0.97, kind
 
 
-def test_a_laboratory_is_known_by_its_cells(trained, splits):
-    known, new = splits["val"][0], splits["test"][0][:300]
+def test_another_laboratory(trained, splits):
+    known, new = splits["val"][0], splits["test"][0][::4]
     same = laboratory_test(trained, known, new, n_permutations=199, random_state=0)
     other = (new * np.array([0.9, 1.0, 0.95])).astype(np.uint8)
     far = laboratory_test(trained, known, other, n_permutations=199, random_state=0)
