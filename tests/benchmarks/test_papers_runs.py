@@ -16,6 +16,8 @@ from benchmarks.papers._run import Setting, read_results, run
 from skblood.datasets import make_blood_cells
 from skblood.training import Checkpoint
 
+pytestmark = pytest.mark.slow
+
 _KEYS = ("true", "predicted")
 TINY = Quick(image_size=16, n_images=120, max_epochs=2)
 

@@ -1,7 +1,7 @@
 """Faults while models are saved, and damage to what was saved.
 
-The faults need processes of their own: ``python -m tests.robustness._faults NAME FOLDER N SEED`` prints
-the outcomes as JSON.
+The faults need processes of their own: ``python -m tests.robustness._faults NAME FOLDER N SEED``
+prints the outcomes as JSON.
 """
 
 import json
