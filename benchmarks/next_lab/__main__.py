@@ -60,7 +60,7 @@ def main(argv=None):
 
 
 def summary_of(result):
-    """Return what is stored of a result: five digits, and the curves that the picture shows."""
+    """Return what is stored of a result: seven digits, and the curves that the picture shows."""
     figures = {
         group: {
             state: {k: _rounded(v) for k, v in each.items() if k != "curve" or state in COLORS}
@@ -76,7 +76,7 @@ def _rounded(figure):
         return {key: _rounded(value) for key, value in figure.items()}
     if isinstance(figure, list):
         return [_rounded(value) for value in figure]
-    return round(figure, 5) if isinstance(figure, float) else figure
+    return round(figure, 7) if isinstance(figure, float) else figure
 
 
 def _parse(argv):

@@ -14,7 +14,7 @@ from benchmarks.papers._catalogue import RECIPES
 from benchmarks.papers._recipe import Quick
 from benchmarks.papers._run import Setting, read_results, run
 from skblood.datasets import make_blood_cells
-from skblood.training import Checkpoint
+from skblood.training import TrainingCheckpoint
 
 pytestmark = pytest.mark.slow
 
@@ -162,13 +162,13 @@ class TestRun:
         whole, _ = run(recipe, setting, seed=0)
         epochs = []
 
-        def count(self, net, *args, write=Checkpoint.on_epoch_end, **kwargs):
+        def count(self, net, *args, write=TrainingCheckpoint.on_epoch_end, **kwargs):
             write(self, net, *args, **kwargs)
             epochs.append(len(net.history_))
             if len(epochs) == 3:
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr(Checkpoint, "on_epoch_end", count)
+        monkeypatch.setattr(TrainingCheckpoint, "on_epoch_end", count)
         again = dataclasses.replace(setting, again=True)
         with pytest.raises(KeyboardInterrupt):
             run(recipe, again, seed=0)
