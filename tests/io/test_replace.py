@@ -83,11 +83,7 @@ class TestFailures:
         [
             (errno.ENOSPC, OSError, "disk is full"),
             (errno.EDQUOT, OSError, "quota"),
-<<<<<<< HEAD
-            (errno.EACCES, PermissionError, "write-protected"),
-=======
             (errno.EACCES, PermissionError, "folder is write-protected"),
->>>>>>> room-io
             (errno.EROFS, OSError, "read-only"),
             (errno.EIO, OSError, "was not written"),
         ],
