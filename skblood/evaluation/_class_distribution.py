@@ -6,7 +6,7 @@ from itertools import cycle
 import numpy as np
 import pandas as pd
 
-from skblood._labels import as_column, check_lengths, count_labels
+from skblood._labels import count_labels, encode_groups
 from skblood._plotting import import_pyplot
 
 # Hatches distinguish the splits where colors do not.
@@ -87,17 +87,14 @@ class ClassDistributionDisplay:
         TypeError
             If labels of different types cannot be sorted.
         ValueError
-            If `y` is empty or has missing labels, or the lengths differ.
+            If `y` is empty, labels or splits are missing, or the lengths differ.
         """
         classes, codes, counts = count_labels(y)
         if split is None:
             return cls(counts[:, None], classes).plot(ax=ax)
-        split = as_column(split, "split")
-        check_lengths(y=len(codes), split=len(split))
-        places, splits = pd.factorize(split)
-        counts = np.zeros((len(classes), len(splits)), int)
-        np.add.at(counts, (codes, places), 1)
-        return cls(counts, classes, splits).plot(ax=ax)
+        splits, places = encode_groups(split, len(codes), "split")
+        counts = pd.crosstab(codes, places).to_numpy()
+        return cls(counts, classes, np.array(splits)).plot(ax=ax)
 
     def plot(self, *, ax=None):
         """Draw the bars.
@@ -132,8 +129,8 @@ class ClassDistributionDisplay:
             counts, total = self.counts[:, i], totals[i]
             label = "" if self.splits is None else f"{self.splits[i]} ({total:,})"
             where = positions + (i - (n_splits - 1) / 2) * height
-            style = {"label": label, "edgecolor": "white", "linewidth": 0, **style}
-            bars = ax.barh(where, counts, 0.92 * height, **style)
+            style = {"edgecolor": "white", "linewidth": 0, **style}
+            bars = ax.barh(where, counts, 0.92 * height, label=label, **style)
             texts = [f"{count:,} ({count / total:.1%})" for count in counts]
             ax.bar_label(bars, texts, padding=3, fontsize=8)
         ax.set_yticks(positions, names)

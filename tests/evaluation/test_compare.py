@@ -11,7 +11,7 @@ from skblood.evaluation import (
     differential_count,
 )
 from skblood.evaluation._agreement import bland_altman, count_limits
-from skblood.evaluation._regression import deming, passing_bablok
+from skblood.evaluation._agreement import deming, passing_bablok
 
 CLASSES = ["basophil", "lymphocyte", "monocyte", "neutrophil"]
 METHODS = ["passing-bablok", "deming"]

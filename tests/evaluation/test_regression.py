@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from scipy.optimize import minimize
 
-from skblood.evaluation._regression import deming, passing_bablok
+from skblood.evaluation._agreement import deming, passing_bablok
 
 # Serum and plasma creatinine of 108 patients before heart surgery, mg/dl: the data of the R package
 # mcr, from which the published line below is, too.
