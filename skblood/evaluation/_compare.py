@@ -5,7 +5,6 @@ from functools import partial
 
 import numpy as np
 
-from skblood._labels import check_lengths
 from skblood.evaluation._agreement import (
     bland_altman,
     count_limits,
@@ -161,7 +160,8 @@ def compare_differentials(a, b, *, method="passing-bablok", cells=None, confiden
     TypeError
         If `a` or `b` is not a DifferentialCount.
     ValueError
-        If slides or classes differ, there are fewer than three slides, or a slide has no cells.
+        If slides or classes differ, there are fewer than three slides, a slide has no cells, or the
+        lengths of `cells` differ.
 
     See Also
     --------
@@ -218,10 +218,7 @@ def compare_differentials(a, b, *, method="passing-bablok", cells=None, confiden
     methods = {"passing-bablok": passing_bablok, "deming": partial(deming, error_ratio=ratio)}
     if method not in methods:
         raise ValueError(f"`method` must be one of {list(methods)}, got {method!r}.")
-    kappa = None
-    if cells is not None:
-        check_lengths(**{"cells[0]": len(cells[0]), "cells[1]": len(cells[1])})
-        kappa = estimate_kappa(*cells, confidence_level)
+    kappa = None if cells is None else estimate_kappa(*cells, confidence_level)
     estimates = []
     for x, y in zip(a.shares.T, b.shares.T, strict=True):
         line = methods[method](x, y, confidence_level=confidence_level)

@@ -87,8 +87,8 @@ def estimate_scores(true, predicted, groups, confusion, **bootstrap):
         intervals["recall"] = wilson_interval(hits, n_true, level)
         intervals["f1"] = f1_interval(hits, n_true + n_predicted, level)
     else:
-        defined = partial(class_scores, undefined=np.nan)
-        intervals |= bootstrap_intervals(defined, *units, **bootstrap)
+        undefined_as_nan = partial(class_scores, undefined=np.nan)
+        intervals |= bootstrap_intervals(undefined_as_nan, *units, **bootstrap)
     sums = np.concatenate([hits, n_true, n_predicted])
     overall, each = overall_scores(sums), class_scores(sums)
     return (
@@ -138,9 +138,7 @@ def _count_units(true, predicted, groups, n_classes):
     units = np.hstack([true * predicted, true, predicted])
     if groups is None:
         return units, np.bincount(cell_of_image)
-    n_groups, n_cells = groups.max() + 1, len(cells)
-    counts = np.bincount(groups * n_cells + cell_of_image, minlength=n_groups * n_cells)
-    return counts.reshape(n_groups, n_cells) @ units, np.ones(n_groups, int)
+    return pd.crosstab(groups, cell_of_image).to_numpy() @ units, np.ones(groups.max() + 1, int)
 
 
 def class_scores(sums, undefined=0.0):

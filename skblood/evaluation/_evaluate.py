@@ -61,7 +61,7 @@ def evaluate(model, X, y, *, groups=None, n_resamples=2000, confidence_level=0.9
     >>> accuracy.low < accuracy.value < accuracy.high
     True
     """
-    if not is_classifier(model):
+    if not (hasattr(model, "__sklearn_tags__") and is_classifier(model)):
         raise TypeError(f"{type(model).__name__} is not a classifier. Give a fitted classifier.")
     classes = getattr(model, "classes_", None)
     if classes is not None:

@@ -6,8 +6,10 @@ import pandas as pd
 from skblood._plotting import import_pyplot
 
 # Blue and orange differ for every common form of color blindness, and so do the markers.
-_TRAIN = {"color": "#0072b2", "marker": "o", "markersize": 3}
-_VALID = {"color": "#d55e00", "marker": "s", "markersize": 3}
+_STYLES = {
+    "train": {"color": "#0072b2", "marker": "o", "markersize": 3},
+    "valid": {"color": "#d55e00", "marker": "s", "markersize": 3},
+}
 # Losses and scores, without the entries that skorch adds to the history.
 _FIGURES = r"^(?:train|valid)_(?!.*(?:_best|batch_count)$)"
 
@@ -85,8 +87,6 @@ class HistoryDisplay:
         ------
         TypeError
             If `estimator` has no ``history_``.
-        ValueError
-            If the history has no epochs.
         """
         history = getattr(estimator, "history_", None)
         if history is None:
@@ -94,8 +94,6 @@ class HistoryDisplay:
                 f"{type(estimator).__name__} has no `history_`. Give a fitted classifier of "
                 "skblood: of a search its `best_estimator_`, of a Pipeline its last step."
             )
-        if len(history) == 0:
-            raise ValueError("`history_` has no epochs: nothing was trained.")
         # Without early stopping the last epoch is kept, which need not be the best.
         stopped_early = estimator.fit_settings_["early_stopping"] != "False"
         # Epochs without an entry, e.g. without validation, get NaN.
@@ -135,26 +133,21 @@ class HistoryDisplay:
             _, ax = plt.subplots(1, n_panels, figsize=(5 * n_panels, 3.8), layout="constrained")
         self.axes_ = np.ravel(ax)
         self.figure_ = self.axes_[0].figure
-        curves = {"training": (self.train_loss, _TRAIN)}
-        if self.valid_loss is not None:
-            curves["validation"] = (self.valid_loss, _VALID)
-        self._draw(self.axes_[0], curves, "loss")
+        self._draw(0, {"train_loss": self.train_loss, "valid_loss": self.valid_loss}, "loss")
         if self.scores and len(self.axes_) > 1:
-            curves = {}
-            for name, values in self.scores.items():
-                where, _, score = name.partition("_")
-                curves[f"{score} ({where})"] = (values, _TRAIN if where == "train" else _VALID)
-            self._draw(self.axes_[1], curves, "score")
+            self._draw(1, self.scores, "score")
         return self
 
-    def _draw(self, ax, curves, ylabel):
+    def _draw(self, panel, curves, ylabel):
+        ax = self.axes_[panel]
         phases = np.zeros(len(self.epochs)) if self.phases is None else np.asarray(self.phases)
         starts = 1 + np.flatnonzero(phases[1:] != phases[:-1])
         epochs = np.insert(np.asarray(self.epochs, float), starts, np.nan)
-        for label, (values, style) in curves.items():
-            ax.plot(
-                epochs, np.insert(np.asarray(values, float), starts, np.nan), label=label, **style
-            )
+        for name, values in curves.items():
+            if values is not None:
+                where, _, what = name.partition("_")
+                values = np.insert(np.asarray(values, float), starts, np.nan)
+                ax.plot(epochs, values, label=f"{what} ({where})", **_STYLES[where])
         if self.best_epoch is not None:
             label = f"best epoch ({self.best_epoch})"
             ax.axvline(self.best_epoch, color="0.4", linestyle="--", linewidth=1, label=label)

@@ -10,8 +10,7 @@ from skblood.evaluation import (
     compare_differentials,
     differential_count,
 )
-from skblood.evaluation._agreement import bland_altman, count_limits
-from skblood.evaluation._agreement import deming, passing_bablok
+from skblood.evaluation._agreement import bland_altman, count_limits, deming, passing_bablok
 
 CLASSES = ["basophil", "lymphocyte", "monocyte", "neutrophil"]
 METHODS = ["passing-bablok", "deming"]
