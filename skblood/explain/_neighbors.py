@@ -91,10 +91,8 @@ class NearestCells(BaseEstimator):
         """
         features = _compute_features(self.estimator, X)
         if len(features) < self.n_neighbors:
-            raise ValueError(
-                f"n_neighbors={self.n_neighbors}, but X holds {len(features)} images. Pass more "
-                "images, or a smaller n_neighbors."
-            )
+            given = f"n_neighbors={self.n_neighbors}, but X holds {len(features)} images."
+            raise ValueError(f"{given} Pass more images, or a smaller n_neighbors.")
         self.neighbors_ = NearestNeighbors(n_neighbors=self.n_neighbors, metric="cosine")
         self.neighbors_.fit(features)
         return self
@@ -124,9 +122,8 @@ def _compute_features(estimator, X):
         return estimator.transform(X)
     if not isinstance(estimator, CellClassifier):
         raise TypeError(
-            "estimator must be a fitted classifier of skblood or a CellEmbedder, not "
-            f"{type(estimator).__name__}. For a Pipeline or a search, pass the fitted classifier "
-            "itself (pipeline[-1], search.best_estimator_)."
+            "`estimator` must be a fitted classifier of skblood or a CellEmbedder; of a Pipeline "
+            f"or search, pipeline[-1] or search.best_estimator_. Got {type(estimator).__name__}."
         )
     check_is_fitted(estimator)
     return estimator.predictor_.penultimate(estimator.read_images(X))
