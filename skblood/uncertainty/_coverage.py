@@ -4,7 +4,8 @@ import numpy as np
 
 from skblood._labels import as_column, check_lengths, encode_labels, resolve_classes
 from skblood._plotting import import_pyplot
-from skblood.uncertainty._classifier import predict_proba
+
+from ._classifier import predict_proba
 
 
 def accuracy_coverage_curve(y_true, y_pred, confidence):
@@ -54,10 +55,8 @@ def accuracy_coverage_curve(y_true, y_pred, confidence):
     confidence = as_column(confidence, "confidence").astype(np.float64)
     check_lengths(y_true=len(true), y_pred=len(predicted), confidence=len(confidence))
     if not np.isfinite(confidence).all():
-        raise ValueError(
-            f"`confidence` holds {(~np.isfinite(confidence)).sum()} values that are infinite or "
-            "NaN. Give a finite value for each cell."
-        )
+        n = (~np.isfinite(confidence)).sum()
+        raise ValueError(f"`confidence` holds {n} infinite or NaN values; all must be finite.")
     order = np.argsort(-confidence, kind="stable")
     thresholds, correct = confidence[order], (true == predicted)[order]
     # Cells of equal confidence are accepted together.

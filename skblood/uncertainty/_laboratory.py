@@ -7,8 +7,9 @@ from sklearn.base import is_classifier
 
 from skblood._sklearn import unwrap_model
 from skblood.inference import draw_seed
-from skblood.uncertainty._features import extract_features, read_cells
-from skblood.uncertainty._gaussian import ClassGaussian
+
+from ._features import extract_features, read_cells
+from ._known import ClassGaussian
 
 
 @dataclass(frozen=True)
@@ -92,13 +93,11 @@ def laboratory_test(estimator, X_known, X, *, n_permutations=999, random_state=N
     is_new = np.arange(len(labels)) >= len(sides[0][1])
     shared = np.isin(labels, np.intersect1d(labels[is_new], labels[~is_new]))
     if not shared.any():
-        raise ValueError(
-            f"No label occurs among both the {(~is_new).sum()} known and the {is_new.sum()} new "
-            "cells, so there is nothing to compare. Give more cells."
-        )
+        counts = f"{(~is_new).sum()} known and the {is_new.sum()} new"
+        raise ValueError(f"No label occurs among both the {counts} cells. Give more cells.")
     features, is_new = features[shared], is_new[shared]
     codes = np.unique(labels[shared], return_inverse=True)[1]
-    gaussian = ClassGaussian.fit(features, codes)
+    gaussian = ClassGaussian(features, codes)
     rows = gaussian.whiten(features) - gaussian.centers[codes]
     rng = np.random.default_rng(draw_seed(random_state))
     total = np.zeros(1 + n_permutations)  # as found, then by chance

@@ -164,7 +164,7 @@ def test_tokens_of_which_nobody_says_where_they_are():
     )
     body.heads = nn.Identity()
     backbone, image = wrap(body, 16)
-    message = r"'torchvision/vit_b_16' have shape \(17, 16\).*transformer of timm"
+    message = r"'torchvision/vit_b_16' returns \(17, 16\).*transformer of timm"
     with pytest.raises(ValueError, match=message):
         FeatureMap(backbone, "torchvision/vit_b_16", image)
 
