@@ -83,8 +83,8 @@ class TestFailures:
         [
             (errno.ENOSPC, OSError, "disk is full"),
             (errno.EDQUOT, OSError, "quota"),
-            (errno.EACCES, PermissionError, "cannot be written to"),
-            (errno.EROFS, OSError, "read only"),
+            (errno.EACCES, PermissionError, "folder is write-protected"),
+            (errno.EROFS, OSError, "read-only"),
             (errno.EIO, OSError, "was not written"),
         ],
     )
@@ -99,7 +99,7 @@ class TestFailures:
         assert error.value.filename == str(old.resolve())
 
     def test_what_is_no_file(self, tmp_path):
-        with pytest.raises(FileNotFoundError, match=r"there is no folder .*Make it first"):
+        with pytest.raises(FileNotFoundError, match="There is no folder"):
             replace_file(tmp_path / "new" / "model.skblood", NEW)
         with pytest.raises(IsADirectoryError, match="is a folder"):
             replace_file(tmp_path, NEW)
@@ -115,29 +115,6 @@ class TestFailures:
         with pytest.raises(TypeError):
             skblood.save(object(), old)
         assert old.read_bytes() == OLD
-
-
-def test_litter_of_a_killed_process(old):
-    """It is removed; files of others and one that is being written stay."""
-    litter = old.with_name(f".{old.name}.0123456789abcdef.tmp")
-    others = [
-        f".{old.name}.tmp",
-        f".{old.name}.0123456789abcdeg.tmp",
-        f".{old.name}.0123456789abcdef",
-        ".other.skblood.0123456789abcdef.tmp",
-        f"{old.name}.0123456789abcdef.tmp",
-    ]
-    for name in (litter.name, *others):
-        old.with_name(name).write_bytes(b"half")
-    replace_file(old, NEW)
-    assert names(old) == sorted([old.name, *others])
-    if os.name == "posix":
-        import fcntl
-
-        with open(litter, "wb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            replace_file(old, NEW)
-            assert litter.exists()
 
 
 @posix
@@ -158,4 +135,4 @@ def test_kill_at_any_moment(old):
         child.stdout.close()
         assert old.read_bytes() in (OLD, b"new" * 10**5, b"old" * 10**5)
     replace_file(old, NEW)
-    assert names(old) == [old.name]
+    assert old.read_bytes() == NEW
