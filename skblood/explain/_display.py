@@ -159,13 +159,9 @@ class ExplanationDisplay:
             map_ax.imshow(self.maps[i], extent=map_ax.images[0].get_extent(), **_MAP_STYLE)
             map_ax.set_title(f"evidence for\n{label}", fontsize=8)
             neighbors = self.neighbors[i], self.neighbor_labels[i], self.distances[i]
-            for ax, *neighbor in zip(neighbor_axes, *neighbors, strict=True):
-                _draw_neighbor(ax, *neighbor, label)
+            for ax, image, known, distance in zip(neighbor_axes, *neighbors, strict=True):
+                sign, color, linewidth = ("", _SAME, 1) if known == label else ("≠ ", _OTHER, 3)
+                show_cell(ax, image)
+                ax.spines[:].set(color=color, linewidth=linewidth)
+                ax.set_title(f"{sign}{known}\n{distance:.3f}", color=color, fontsize=8)
         return self
-
-
-def _draw_neighbor(ax, image, label, distance, predicted):
-    sign, color, linewidth = ("", _SAME, 1) if label == predicted else ("≠ ", _OTHER, 3)
-    show_cell(ax, image)
-    ax.spines[:].set(color=color, linewidth=linewidth)
-    ax.set_title(f"{sign}{label}\n{distance:.3f}", color=color, fontsize=8)

@@ -86,15 +86,10 @@ class NearestCells(BaseEstimator):
         TypeError
             If `estimator` is not a model of skblood.
         ValueError
-            If X differs from the images of the fit of `estimator`, or holds fewer images than
-            `n_neighbors`.
+            If X differs from the images of the fit of `estimator`.
         """
-        features = _compute_features(self.estimator, X)
-        if len(features) < self.n_neighbors:
-            given = f"n_neighbors={self.n_neighbors}, but X holds {len(features)} images."
-            raise ValueError(f"{given} Pass more images, or a smaller n_neighbors.")
-        self.neighbors_ = NearestNeighbors(n_neighbors=self.n_neighbors, metric="cosine")
-        self.neighbors_.fit(features)
+        neighbors = NearestNeighbors(n_neighbors=self.n_neighbors, metric="cosine")
+        self.neighbors_ = neighbors.fit(_compute_features(self.estimator, X))
         return self
 
     def kneighbors(self, X):
@@ -111,6 +106,12 @@ class NearestCells(BaseEstimator):
             In ascending order.
         indices : ndarray of shape (n, n_neighbors), dtype int64
             Positions in the X of `fit`. A training cell is its own first neighbor.
+
+        Raises
+        ------
+        ValueError
+            If X differs from the images of `fit`, or there are fewer training cells than
+            `n_neighbors`.
         """
         check_is_fitted(self)
         return self.neighbors_.kneighbors(_compute_features(self.estimator, X))

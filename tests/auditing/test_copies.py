@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from skblood import audit
-from skblood._labels import join_groups
 from skblood.datasets import load_image_folder, make_blood_cells
 
 
@@ -106,14 +105,6 @@ def test_groups_are_transitive(X):
     assert groups.tolist() == [0, 1, 0, 0, 2, 1]
     joined = audit(images, groups=["s", "t", "u", "v", "t", "w"]).groups_
     assert joined.tolist() == [0, 1, 0, 0, 1, 1]
-
-
-def test_join_groups():
-    assert join_groups(4, []).tolist() == [0, 1, 2, 3]
-    assert join_groups(5, np.array([[4, 1], [3, 4]])).tolist() == [0, 1, 2, 1, 1]
-    assert join_groups(5, [(0, 1)], ["b", "a", "c", "a", "c"]).tolist() == [0, 0, 1, 0, 1]
-    with pytest.raises(ValueError, match="`groups` 2"):
-        join_groups(3, [], ["a", "b"])
 
 
 def test_the_order_does_not_matter(X):
