@@ -125,19 +125,18 @@ class AuditReport:
         Raises
         ------
         ValueError
-            If copies or groups cross the split; they are listed. Also if the audit had no split.
+            If copies or groups cross the split; the first ten are listed. Also if the audit had no
+            split.
         """
         if self.split is None:
             raise ValueError("The audit was made without a split. Call audit(X, y, split=...).")
         leaks = self.crossing_split + self.crossing_groups
         if leaks:
-            lines = [f"  {self._format_finding(each)}" for each in leaks[:_MAX_LISTED]]
-            if len(leaks) > _MAX_LISTED:
-                lines.append(f"  ... and {len(leaks) - _MAX_LISTED} more")
+            examples = "\n  ".join(map(self._format_finding, leaks[:_MAX_LISTED]))
             n_pairs, n_groups = len(self.crossing_split), len(self.crossing_groups)
             raise ValueError(
                 f"The split leaks: {n_pairs} pairs of copies and {n_groups} groups cross it. Split "
-                "again with groups=report.groups_.\n" + "\n".join(lines)
+                f"again with groups=report.groups_. Examples:\n  {examples}"
             )
 
     def plot(self, kind=None, *, n_pairs=8, figure=None):

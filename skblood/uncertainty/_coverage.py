@@ -1,6 +1,7 @@
 """Accuracy on accepted cells against their share."""
 
 import numpy as np
+from sklearn.utils import assert_all_finite
 
 from skblood._labels import as_column, check_lengths, encode_labels, resolve_classes
 from skblood._plotting import import_pyplot
@@ -54,9 +55,7 @@ def accuracy_coverage_curve(y_true, y_pred, confidence):
     predicted = encode_labels(y_pred, classes, "y_pred")
     confidence = as_column(confidence, "confidence").astype(np.float64)
     check_lengths(y_true=len(true), y_pred=len(predicted), confidence=len(confidence))
-    if not np.isfinite(confidence).all():
-        n = (~np.isfinite(confidence)).sum()
-        raise ValueError(f"`confidence` holds {n} infinite or NaN values; all must be finite.")
+    assert_all_finite(confidence, input_name="confidence")
     order = np.argsort(-confidence, kind="stable")
     thresholds, correct = confidence[order], (true == predicted)[order]
     # Cells of equal confidence are accepted together.

@@ -165,7 +165,7 @@ class PredictionSets(BaseEstimator):
             counts = dict(zip(self.classes_.tolist(), self.n_calibration_.tolist(), strict=True))
             warnings.warn(
                 f"confidence_level={self.confidence_level:g} requires {needed} calibration cells"
-                f"{' of each class' * self.class_conditional}, got {counts}. The labels "
+                f"{' of each class' if self.class_conditional else ''}, got {counts}. The labels "
                 f"{self.classes_[few].tolist()} will be in every set. Give more cells.",
                 stacklevel=3,
             )

@@ -116,10 +116,10 @@ def test_the_order_does_not_matter(X):
 
 
 def test_many_copies_and_many_blank_images(X):
-    images = np.concatenate([X[:3], np.repeat(X[3:4], 1000, axis=0), np.zeros((1000, 64, 64, 3))])
+    images = np.concatenate([X[:3], np.repeat(X[3:4], 200, axis=0), np.zeros((200, 64, 64, 3))])
     report = audit(images.astype(np.uint8))
-    assert len(report.identical_pixels) == 999 + 999
-    assert len(report.blank) == 1000
+    assert len(report.identical_pixels) == 199 + 199
+    assert len(report.blank) == 200
     assert len(set(report.groups_.tolist())) == 5
 
 
