@@ -121,13 +121,6 @@ class TestEstimators:
         expected = grad_cam(inner, X[:3, 8:24, 8:24])
         np.testing.assert_array_equal(grad_cam(whole, X[:3]), expected)
 
-    def test_rows_of_gray_pixels(self, cells):
-        gray, y = cells[0][:40, :, :, 1], cells[1][:40]
-        clf = TransferCellClassifier("cellnet_t", **ONCE).fit(gray, y)
-        flat = TransferCellClassifier("cellnet_t", image_shape=(32, 32), **ONCE)
-        maps = grad_cam(flat.fit(gray.reshape(40, -1), y), gray[:3].reshape(3, -1))
-        np.testing.assert_array_equal(maps, grad_cam(clf, gray[:3]))
-
     def test_errors(self, fitted, cells):
         X, y = cells[0][:16], cells[1][:16]
         with pytest.raises(TypeError, match=r"MLPCellClassifier has no feature maps.*NearestCells"):

@@ -77,12 +77,6 @@ def test_equal_to_brute_force(nearest, fitted, cells):
     np.testing.assert_array_equal(again[0], distances)
 
 
-def test_a_training_cell_is_its_own_neighbor(nearest, cells):
-    distances, indices = nearest.kneighbors(cells[0][:10])
-    np.testing.assert_array_equal(indices[:, 0], np.arange(10))
-    np.testing.assert_allclose(distances[:, 0], 0, atol=1e-5)
-
-
 def test_the_model_is_not_modified(fitted, cells, assert_unmodified):
     X = cells[0]
     assert_unmodified(fitted, lambda: NearestCells(fitted).fit(X[:8]).kneighbors(X[:9]))
