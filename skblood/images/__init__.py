@@ -4,9 +4,8 @@
 converted by :func:`unflatten_rows`; images are read by :func:`read_images`.
 """
 
-from ._cell_images import CellImages
+from ._cell_images import CellImages, content_keys
 from ._channels import convert_channels
-from ._content import content_keys
 from ._crop import CROP_RANGE, check_crop, crop_places
 from ._files import file_key
 from ._forms import holds_arrays, is_table

@@ -7,18 +7,7 @@ from ._arrays import array_to_image, stack_to_images
 from ._channels import check_channels
 from ._crop import check_crop, crop_image
 from ._files import read_files, read_pil_images, read_stored_files
-from ._forms import (
-    ARRAY,
-    PATH,
-    PIL,
-    SEQUENCE,
-    SINGLE,
-    STACK,
-    TABLE,
-    classify,
-    common_form,
-    single_message,
-)
+from ._forms import ARRAY, PATH, PIL, SEQUENCE, SINGLE, STACK, TABLE, classify, common_form
 from ._resize import check_interpolation, check_size, resize_images
 from ._stack import ImageStack, chunk_size
 
@@ -145,9 +134,6 @@ def read_crops(
     >>> [images.shape for images in read_crops(cells, [1, 0.5])]
     [(2, 40, 40, 3), (2, 20, 20, 3)]
     """
-    crops = list(crops)
-    if not crops:
-        raise ValueError("crops is empty. Pass one number or more, e.g. [1.0].")
     return _read_crops(X, crops, size, channels, interpolation, store, unreadable, progress)
 
 
@@ -161,7 +147,11 @@ def _read_crops(X, crops, size, channels, interpolation, store, unreadable, prog
     if form == TABLE:
         raise ValueError("X is not a sequence of images. Use unflatten_rows for tables of numbers.")
     if form == SINGLE:
-        raise ValueError(single_message(X))
+        kind = "PIL image" if isinstance(X, Image.Image) else "path"
+        raise ValueError(
+            f"X is a single {kind}. Pass a list of paths or images, [X]; of a folder, the data "
+            "that skblood.datasets.load_image_folder returns."
+        )
     if form == STACK:
         images = stack_to_images(images, channels)
 

@@ -15,7 +15,7 @@ def check_size(size):
     sides = np.ravel(size).tolist()
     if len(sides) != 2 or any(type(side) is not int or side < 1 for side in sides):
         raise ValueError(
-            f"The image size must be (height, width), two integers of at least 1, not {size!r}."
+            f"The image size must be (height, width), two positive integers, not {size!r}."
         )
     return tuple(sides)
 
