@@ -6,7 +6,7 @@ import numpy as np
 
 from ._cell_images import CellImages
 from ._forms import holds_arrays
-from ._read import read_crops, read_images
+from ._read import read_images
 from ._unflatten import resolve_row_shape, unflatten_rows
 
 
@@ -83,11 +83,11 @@ class ImageReader:
         if not same_size or given[2] != accepted[2]:
             raise ValueError(
                 f"X holds images of shape {given} (h, w, c), but the model was fitted with "
-                f"{accepted}. Resize them, or fit with image_size=, which takes any size."
+                f"{accepted}. Bring them to that shape, or fit with image_size=, which resizes."
             )
         if (images.dtype == np.uint8) != spec.is_pixels:
             form = "uint8 pixels (0..255)" if spec.is_pixels else "rows of float features"
-            raise ValueError(f"The model was fitted with {form}, not {images.dtype}: give X so.")
+            raise ValueError(f"The model was fitted with {form}: give X in the form of the fit.")
 
 
 class Layout:
@@ -186,7 +186,7 @@ def _read(spec, X, rows, crops, store, **options):
     # A store in memory would hold a second copy of the images.
     store = None if store is None or store.location is None else store
     options |= {"size": spec.image_size, "interpolation": spec.interpolation, "store": store}
-    return read_crops(X, crops, **options)
+    return read_images(X, crops=crops, **options)
 
 
 def _crop_unresized(spec, array, crop):

@@ -213,7 +213,7 @@ class TestDamage:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             reason = find_unreadable(files[0][:1]).get(0, "")
-        assert ("decompression bomb" in reason) == is_bomb
+        assert ("more pixels than PIL" in reason or "decompression bomb" in reason) == is_bomb
 
     @pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "webp", "tif"])
     def test_random_damage_is_read_or_named(self, tmp_path, smooth, suffix):
@@ -240,7 +240,7 @@ class TestReading:
         paths = [save(image, f"{i}.png") for i, image in enumerate(images)]
         expected = [resize_images(image[None], (16, 12)) for image in images]
         np.testing.assert_array_equal(read_images(paths, size=(16, 12)), np.concatenate(expected))
-        with pytest.raises(ValueError, match=r"3 sizes.*20 x 20 \(1 images, the first at posit"):
+        with pytest.raises(ValueError, match=r"3 sizes.*20 x 20 \(first at position 2"):
             read_images(paths)
 
     def test_large_images_are_never_all_in_memory(self, save, monkeypatch):
