@@ -176,10 +176,7 @@ def prediction_table(names, classes, probabilities):
     import numpy as np
     import pandas as pd
 
-    readable = ~np.isnan(probabilities[:, 0])
-    labels = np.full(len(names), "", dtype=object)
-    labels[readable] = classes[probabilities[readable].argmax(axis=1)]
-    columns = {f"p_{label}": p for label, p in zip(classes, probabilities.T, strict=True)}
-    return pd.DataFrame(
-        {"path": names, "label": labels, "probability": probabilities.max(axis=1), **columns}
-    )
+    labels = classes.astype(object)[probabilities.argmax(axis=1)]
+    labels[np.isnan(probabilities[:, 0])] = ""
+    frame = pd.DataFrame({"path": names, "label": labels, "probability": probabilities.max(axis=1)})
+    return frame.join(pd.DataFrame(probabilities, columns=classes).add_prefix("p_"))

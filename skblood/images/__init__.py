@@ -11,7 +11,7 @@ from ._files import file_key
 from ._forms import holds_arrays, is_table
 from ._pixels import as_uint8, to_numpy
 from ._quiet import quiet
-from ._read import list_unreadable, map_images, read_images
+from ._read import map_images, read_images
 from ._reader import ImageReader, Layout
 from ._resize import INTERPOLATIONS, resize_batch, resize_images
 from ._table import read_table

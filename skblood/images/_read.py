@@ -155,8 +155,9 @@ def _fill(stacks, items, read, unreadable, progress):
         unreadable.update(found)
     if found and (unreadable is None or len(found) == len(items)):
         noun = "PIL images" if isinstance(items[0], Image.Image) else "image files"
+        named = "\n".join(f"  position {i}: {why}" for i, why in found.items())
         raise ValueError(
-            f"{len(found)} of {len(items)} {noun} cannot be read:\n{list_unreadable(found)}\n"
+            f"{len(found)} of {len(items)} {noun} cannot be read:\n{named}\n"
             "Repair them, or leave them and their labels out."
         )
 
@@ -204,11 +205,6 @@ def map_images(function, X):
     ([None], {0: 'no such file'})
     """
     return _reader(common_form(X), function, channels=None)(X, 0)
-
-
-def list_unreadable(unreadable):
-    """List all images that cannot be read, one a line."""
-    return "\n".join(f"  position {i}: {why}" for i, why in unreadable.items())
 
 
 def _shrink(images, size, interpolation):
