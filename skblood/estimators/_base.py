@@ -98,8 +98,10 @@ class CellModel(BaseEstimator):
         """
         check_is_fitted(self)
         if crops is not None:
-            spec = self.spec_.with_crop(self.spec_.crop)
-            return self._read(X, spec, crops=crops, unreadable=unreadable)
+            images = self._read(X, self.spec_, crops=crops, unreadable=unreadable)
+            reader = ImageReader(self.spec_.with_crop(self.spec_.crop))
+            pairs = zip(images, crops, strict=True)
+            return [CellImages(each.pixels, reader.preprocessing(crop)) for each, crop in pairs]
         if isinstance(X, CellImages):
             return ImageReader(self.spec_).check(X)
         return self._read(X, self.spec_, unreadable=unreadable)[0]
@@ -110,14 +112,14 @@ class CellModel(BaseEstimator):
         reader = ImageReader(spec, self.predictor_.store)
         return reader.read(X, rows=rows, progress=self.verbose == 1, **options)
 
-    def _read_to_fit(self, X, names, *, whole=False):
+    def _read_to_fit(self, X, backbones, *, whole=False):
         """Read X, and note what later calls are held to.
 
         Parameters
         ----------
         X : object
-        names : list of str
-            Backbones, whose configuration gives the image size.
+        backbones : list of BackboneSpec
+            Their configuration gives the image size.
         whole : bool, default=False
             Read the images without the crop as well.
 
@@ -130,7 +132,7 @@ class CellModel(BaseEstimator):
             A copy of the estimator with `n_features_in_` and, for a DataFrame of numbers,
             `feature_names_in_`: a fit that fails leaves the estimator unchanged.
         """
-        size = resolve_image_size(self.image_size, names)
+        size = resolve_image_size(self.image_size, [each.name for each in backbones])
         crop, interpolation = getattr(self, "crop", 1.0), getattr(self, "interpolation", "bilinear")
         layout, columns = Layout(size, crop, interpolation), copy.copy(self)
         vars(columns).pop("feature_names_in_", None)
@@ -150,6 +152,10 @@ class CellModel(BaseEstimator):
     def _store(self):
         memory = getattr(self, "memory", None)
         return memory if isinstance(memory, FeatureStore) else FeatureStore(memory)
+
+    def _feature_store(self):
+        """Return where the features of frozen backbones are kept, or None."""
+        return self._store()
 
     def _set_fitted(self, columns, **attributes):
         """Replace all attributes of an earlier fit."""
