@@ -46,20 +46,15 @@ def info(model: Path, *, card: bool = False, as_json: bool = False):
     skblood info cells.skblood
     skblood info cells.skblood --card > MODEL_CARD.md
     """
-    if card and as_json:
-        raise typer.BadParameter("--card prints Markdown, --json JSON: leave one of the two out.")
-    print_info(model, as_json, card)
-
-
-def print_info(path, as_json, card=False):
-    """Print what a model file says of itself: as JSON, its card, or a few lines."""
     from skblood.io import load_info
 
-    about = load_info(path)
+    if card and as_json:
+        raise typer.BadParameter("--card prints Markdown, --json JSON: leave one of the two out.")
+    about = load_info(model)
     if as_json:
         _output.print_json(about)
     else:
-        print(about["card"] if card else "\n".join(_describe(path, about)))
+        print(about["card"] if card else "\n".join(_describe(model, about)))
 
 
 def _describe(path, about):

@@ -107,7 +107,7 @@ def train(
         report = evaluate(model, test.X, test.y, groups=groups)
         io.save(model, out, evaluation={"test": report})
     _write_further(model, report, history, plots)
-    _model.print_info(out, as_json)
+    _model.info(out, as_json=as_json)
     if report is not None and not as_json:
         print(f"\nOn the test part, {report}")
 
