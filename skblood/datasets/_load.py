@@ -76,12 +76,8 @@ def load_cells(
     if suffix == ".npz":
         return load_npz(path, split, return_X_y=return_X_y)
     if suffix in TABLES and not path.is_dir():
-        cells = load_csv(
-            path,
-            path_column=path_column,
-            label_column=label_column,
-            group_column=group_column,
-        )
+        names = {"path_column": path_column, "label_column": label_column}
+        cells = load_csv(path, **names, group_column=group_column)
         cells.frame = cells.frame.rename(columns={split_column: "split"})
         if split is not None:
             cells = _select_split(cells, split, split_column, path)
@@ -98,13 +94,14 @@ def load_cells(
 
 def _select_split(cells, split, split_column, path):
     """Return the rows of a split of a table."""
-    splits = cells.frame.get("split")
-    rows = None if splits is None else (splits == split).to_numpy()
-    if rows is None or not rows.any():
-        found = "no such column" if splits is None else splits.dropna().unique().tolist()
+    import pandas as pd
+
+    splits = cells.frame.get("split", pd.Series(dtype=str))
+    rows = (splits == split).to_numpy()
+    if not rows.any():
         raise ValueError(
             f"The table {str(path)!r} has no row of split {split!r} in the column "
-            f"{split_column!r}; found {found}."
+            f"{split_column!r}; found {splits.dropna().unique().tolist()}."
         )
     return as_dataset(
         cells.data[rows],
