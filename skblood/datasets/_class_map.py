@@ -27,9 +27,7 @@ def map_labels(labels, class_map):
         If the map has unknown keys, or the merged labels differ only in spelling.
     """
     maps = _map_of_each_source(class_map or {}, labels)
-    merged = {
-        name: [maps[name].get(label, label) for label in each] for name, each in labels.items()
-    }
+    merged = {name: [maps[name].get(x, x) for x in each] for name, each in labels.items()}
     found = dict.fromkeys(label for each in merged.values() for label in each if label is not None)
     is_text = {isinstance(label, str) for label in found}
     if len(is_text) == 2 or not all(isinstance(label, (str, Integral)) for label in found):
@@ -50,18 +48,16 @@ def _map_of_each_source(class_map, labels):
             "class_map must be a dict from labels to merged labels, for all sources, or a dict "
             "from names of sources to such dicts."
         )
-    if True not in is_nested:
-        _check_keys(class_map, set().union(*labels.values()), "the sources hold")
-        return dict.fromkeys(labels, class_map)
-    _check_keys(class_map, labels, "the sources are")
-    for name, each in class_map.items():
-        _check_keys(each, set(labels[name]), f"{name!r} holds")
-    return {name: class_map.get(name, {}) for name in labels}
-
-
-def _check_keys(class_map, known, where):
-    if unknown := [key for key in class_map if key not in known]:
-        raise ValueError(f"class_map names {unknown}, but {where} {sorted(known, key=str)}.")
+    known, given = set().union(*labels.values()), set(class_map)
+    if True in is_nested:
+        known = {(name, label) for name, each in labels.items() for label in each}
+        given = {(name, label) for name, each in class_map.items() for label in each}
+    if unknown := given - known:
+        unknown, known = (sorted(each, key=str) for each in (unknown, known))
+        raise ValueError(f"class_map names {unknown}, but the sources hold {known}.")
+    if True in is_nested:
+        return {name: class_map.get(name, {}) for name in labels}
+    return dict.fromkeys(labels, class_map)
 
 
 def _check_spellings(labels):

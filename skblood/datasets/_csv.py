@@ -103,14 +103,9 @@ def load_csv(
             "\n  " + list_few(several, "\n  ")
         )
     converted = {column: _convert_integers(frame[column].tolist()) for column in columns[1:]}
-    return as_dataset(
-        X,
-        converted[label_column],
-        f"Table {str(path)!r}",
-        return_X_y,
-        frame=frame.assign(**converted),
-        groups=converted.get(group_column),
-    )
+    y, groups = converted[label_column], converted.get(group_column)
+    frame = frame.assign(**converted)
+    return as_dataset(X, y, f"Table {str(path)!r}", return_X_y, frame=frame, groups=groups)
 
 
 def _read_table(path, columns):

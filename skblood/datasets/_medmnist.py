@@ -83,13 +83,9 @@ def load_npz(path, split=None, *, return_X_y=False):
     X, y = zip(*(_check_arrays(arrays, name, path) for name in names), strict=True)
     splits = np.repeat(names, [len(labels) for labels in y])
     y = np.concatenate(y)
-    return as_dataset(
-        X[0] if len(X) == 1 else np.concatenate(X),  # a single split is not copied
-        y,
-        description=f"File {str(path)!r}" + (f", split {split!r}" if split else ""),
-        return_X_y=return_X_y,
-        frame={"label": y, "split": splits},
-    )
+    X = X[0] if len(X) == 1 else np.concatenate(X)  # a single split is not copied
+    description = f"File {str(path)!r}" + (f", split {split!r}" if split else "")
+    return as_dataset(X, y, description, return_X_y, frame={"label": y, "split": splits})
 
 
 def fetch_bloodmnist(size=28, split=None, *, data_home=None, download=True, return_X_y=False):
@@ -176,14 +172,9 @@ def fetch_bloodmnist(size=28, split=None, *, data_home=None, download=True, retu
     cells = load_npz(file, split)
     names = [_SHORT_NAMES.get(name, name) for _, name in sorted(info["label"].items())]
     y = np.array(names)[cells.target]
-    return as_dataset(
-        cells.data,
-        y,
-        description=read_description("bloodmnist").replace("{size}", str(size)),
-        return_X_y=return_X_y,
-        target_names=names,
-        frame=cells.frame.assign(label=y),
-    )
+    description = read_description("bloodmnist").replace("{size}", str(size))
+    frame = cells.frame.assign(label=y)
+    return as_dataset(cells.data, y, description, return_X_y, target_names=names, frame=frame)
 
 
 def _check_split(split):

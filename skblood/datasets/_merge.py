@@ -139,7 +139,9 @@ def merge_datasets(
     data = _join_images(images, image_size)
     target = np.array(frame["label"].tolist())
     own_groups = frame.groupby(["source", "group"], sort=False).ngroup()
-    groups = join_groups(len(data), own_groups, _number_copies(data))
+    copies = [os.path.abspath(path) for path in data] if data.ndim == 1 else content_keys(data)
+    copies = np.unique(copies, axis=0, return_inverse=True)[1].ravel()
+    groups = join_groups(len(data), own_groups, copies)
     (rng,) = generators(random_state, 1)
     frame["split"] = np.array(PARTS)[assign_parts(target, groups, shares, rng)]
     frame = frame[["source", "source_label", "label", "split", "index"]].infer_objects()
@@ -197,19 +199,12 @@ def _as_paths(X):
     return np.array([os.fspath(item) for item in items]) if is_path else None
 
 
-def _number_copies(data):
-    """Return a code for each image, equal for copies only."""
-    if data.ndim == 1:
-        return np.unique([os.path.abspath(path) for path in data], return_inverse=True)[1]
-    return np.unique(content_keys(data), axis=0, return_inverse=True)[1].ravel()
-
-
 def _describe(sources, frame):
     """Return the descriptions of the sources, and the number of images of each and each part."""
     lines = []
     for name, source in sources.items():
         own = source.get("DESCR", "") if isinstance(source, Mapping) else ""
-        lines += [f"{name}: {(frame['source'] == name).sum()} images.", own, ""]
+        lines += [f"{name}: {(frame['source'] == name).sum()} images.\n{own}".rstrip(), ""]
     counts = frame["split"].value_counts()
     split = ", ".join(f"{part} {counts[part]}" for part in PARTS)
     return "\n".join([*lines, f"Split: {split}.", f"Merged from {', '.join(map(str, sources))}"])
