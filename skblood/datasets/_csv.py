@@ -134,8 +134,8 @@ def _read_table(path, columns):
             )
     except (ValueError, pd.errors.ParserWarning, csv.Error) as error:
         raise ValueError(
-            f"{str(path)!r} is not a table in UTF-8 with these columns: {str(error).strip()} Pass "
-            "the columns' names; check for rows longer than the header and open quotation marks."
+            f"{str(path)!r} is not a table in UTF-8 with these columns: {str(error).rstrip(' .')}. "
+            "Check their names, rows longer than the header, and quotation marks left open."
         ) from error
     if frame.empty:
         raise ValueError(f"{str(path)!r} has a header and no rows.")

@@ -188,6 +188,8 @@ def _read_arrays(path, split):
     with open(path, "rb") as file:
         try:
             archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError("a single array")
             read = split or SPLITS
             return {k: archive[k] if k.startswith(read) else None for k in archive.files}
         except Exception as error:  # numpy and zipfile raise errors of many types
