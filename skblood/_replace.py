@@ -2,7 +2,7 @@
 
 import errno
 import os
-import tempfile
+import secrets
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,25 +39,19 @@ def replace_file(path, content):
     given = Path(path).expanduser()
     path = Path(os.path.realpath(given))  # through links, as a write would go
     _check_target(path)
-    temporary = None
+    temporary = path.parent / f".{path.name[:100]}.{secrets.token_hex(8)}.tmp"
     try:
-        descriptor, temporary = tempfile.mkstemp(".tmp", f".{path.name[:100]}.", path.parent)
-        with open(descriptor, "wb") as file:
+        with open(temporary, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes files private; others get the rights of any new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, path)
     except BaseException as error:
-        if temporary is not None:
-            with suppress(OSError):
-                os.unlink(temporary)
+        with suppress(OSError):
+            os.unlink(temporary)
         if isinstance(error, OSError):
             reason = _ADVICE.get(error.errno, error.strerror or str(error))
-            message = f"The file was not written, since {reason}. Make room or name another place"
+            message = f"The file was not written, since {reason}. Make room, or name another folder"
             raise type(error)(error.errno, message, str(path)) from error
         raise
     _sync_folder(path.parent)
