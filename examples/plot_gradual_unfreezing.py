@@ -81,11 +81,11 @@ if weights is None:
 # `warm_start=True` makes `fit` continue from the fitted network. Between the fits, `trainable` and
 # the learning rate change. The weights of each step's best epoch go into the next step. As
 # `random_state` is an integer, all steps set aside the same cells for validation.
-classifier = make_classifier(weights=weights, warm_start=True, early_stopping=5)
+classifier = make_classifier(weights=weights, warm_start=True, early_stopping=True)
 steps = [
     ("head", {"trainable": "head", "lr": 3e-3}),
     (f"last {args.stages} stages", {"trainable": args.stages, "lr": 1e-3}),
-    ("all", {"trainable": "all", "lr": 3e-4}),
+    ("all", {"trainable": "all", "lr": 5e-4}),
 ]
 curve, ends, scores = [], [], {}
 for name, parameters in steps:
