@@ -7,11 +7,7 @@ import torch
 from skblood.networks import CellNet, create_backbone
 from skblood.networks._cellnet import ResidualBlock
 
-SIZES = [(28, 28), (32, 32), (64, 64), (100, 100), (128, 128), (33, 47), (129, 31), (1, 1), (1, 2)]
-
-
-def parameter_shapes(module):
-    return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+SIZES = [(28, 28), (64, 64), (33, 47), (129, 31), (1, 1), (1, 2)]
 
 
 @pytest.mark.parametrize(
@@ -25,36 +21,32 @@ def test_size_of_the_network(name, n_parameters, width):
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("training", [True, False])
-def test_works_at_any_size(size, training):
-    backbone = create_backbone("cellnet_s", weights=None, image_shape=(*size, 3))
-    backbone.train(training)
-    features = backbone(torch.rand(2, 3, *size))
-    assert features.shape == (2, 192)
-    assert torch.isfinite(features).all()
+def test_works_at_any_size(size):
+    backbone = create_backbone("cellnet_t", weights=None, image_shape=(*size, 3))
+    for training in (True, False):
+        features = backbone.train(training)(torch.rand(2, 3, *size))
+        assert features.shape == (2, 48)
+        assert torch.isfinite(features).all()
     features.square().sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in backbone.parameters())
 
 
-@pytest.mark.parametrize("n_channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("n_channels", [1, 3, 4])
 def test_built_for_the_channels_of_the_images(n_channels):
     backbone = create_backbone("cellnet_t", weights=None, image_shape=(28, 28, n_channels))
-    assert backbone.in_channels == n_channels
-    assert backbone.body.stem[0].in_channels == n_channels
+    assert backbone.in_channels == backbone.body.stem[0].in_channels == n_channels
     assert backbone.standardize.mean.shape == (n_channels,)
     assert backbone(torch.rand(2, n_channels, 28, 28)).shape == (2, 48)
 
 
-@pytest.mark.parametrize("name", ["cellnet_t", "cellnet_s"])
-def test_weights_fit_all_sizes(name):
-    networks = [timm.create_model(name, img_size=size) for size in SIZES]
-    shapes = [parameter_shapes(network) for network in networks]
+def test_weights_fit_all_sizes():
+    networks = [timm.create_model("cellnet_t", img_size=size) for size in SIZES]
+    shapes = [{n: tuple(t.shape) for n, t in each.state_dict().items()} for each in networks]
     assert all(shape == shapes[0] for shape in shapes)
 
 
 @pytest.mark.parametrize(
-    ("size", "stem_side", "last_side"),
-    [(28, 28, 7), (47, 47, 12), (48, 24, 6), (64, 32, 8), (100, 50, 13), (128, 64, 16)],
+    ("size", "stem_side", "last_side"), [(28, 28, 7), (47, 47, 12), (48, 24, 6), (100, 50, 13)]
 )
 def test_resolution_follows_the_image_size(size, stem_side, last_side):
     network = timm.create_model("cellnet_t", img_size=(size, size)).eval()
@@ -70,28 +62,22 @@ def test_shorter_side_decides():
 
 class TestResidualBlock:
     @pytest.mark.parametrize(("channels", "stride"), [(4, 1), (8, 1), (4, 2), (8, 2)])
-    @pytest.mark.parametrize("size", [(8, 8), (7, 5), (1, 1), (1, 2), (2, 9)], ids=str)
-    def test_starts_as_its_shortcut(self, channels, stride, size):
+    def test_starts_as_its_shortcut(self, channels, stride):
         block = ResidualBlock(4, channels, stride).eval()
-        x = torch.rand(2, 4, *size)
-        out = block(x)
-        assert torch.equal(out, block.shortcut(x).relu())
-        assert out.shape == (2, channels, -(-size[0] // stride), -(-size[1] // stride))
+        for size in [(8, 8), (7, 5), (1, 1), (2, 9)]:
+            x = torch.rand(2, 4, *size)
+            out = block(x)
+            assert torch.equal(out, block.shortcut(x).relu())
+            assert out.shape == (2, channels, -(-size[0] // stride), -(-size[1] // stride))
 
-    @pytest.mark.parametrize("size", [(8, 8), (7, 5), (1, 3)], ids=str)
-    def test_shortcut_skips_no_pixel(self, size):
+    def test_shortcut_skips_no_pixel_and_keeps_flat_images_flat(self):
         block = ResidualBlock(4, 8, 2).eval()
-        x = torch.rand(1, 4, *size, requires_grad=True)
-        block.shortcut(x)[0, 0].sum().backward()
-        assert (x.grad != 0).all()
-
-    def test_border_counts_as_much_as_the_middle(self):
-        """An odd side is filled up, not with zeros: a flat image stays flat."""
-        block = ResidualBlock(4, 8, 2).eval()
-        shortcut = block.shortcut(torch.ones(1, 4, 5, 7))
-        assert torch.allclose(shortcut, shortcut[:, :, :1, :1].expand_as(shortcut))
-
-    def test_identity_has_no_parameters(self):
+        for size in [(8, 8), (7, 5), (1, 3)]:
+            x = torch.rand(1, 4, *size, requires_grad=True)
+            block.shortcut(x)[0, 0].sum().backward()
+            assert (x.grad != 0).all()
+        flat = block.shortcut(torch.ones(1, 4, 5, 7))
+        assert torch.allclose(flat, flat[:, :, :1, :1].expand_as(flat))
         assert isinstance(ResidualBlock(4, 4, 1).shortcut, torch.nn.Identity)
 
     def test_gradient_reaches_the_convolutions_after_one_step(self):
@@ -113,20 +99,15 @@ class TestAsTimmModel:
         assert network.get_classifier().out_features == network.num_classes == 5
         pooled = network.forward_head(network.forward_features(x), pre_logits=True)
         assert torch.equal(network.get_classifier()(pooled), network(x))
-
-    @pytest.mark.parametrize("n_classes", [0, 3])
-    def test_reset_classifier(self, n_classes):
-        network = timm.create_model("cellnet_t", num_classes=5)
-        network.reset_classifier(n_classes)
-        assert network.num_classes == n_classes
-        assert network(torch.rand(2, 3, 64, 64)).shape == (2, n_classes or 48)
+        for n_classes in (0, 3):
+            network.reset_classifier(n_classes)
+            assert network(x).shape == (2, n_classes or 48)
 
     def test_pooled_features_are_the_mean_of_the_map(self):
         network = CellNet((4, 6), (1, 2)).eval()
         x = torch.rand(3, 3, 20, 20)
         assert torch.allclose(network(x), network.forward_features(x).mean((2, 3)), atol=1e-6)
 
-    def test_default_weights_start_at_random(self):
-        """There are none to fetch, and none are missed."""
+    def test_default_weights_are_random(self):
         one, other = (create_backbone("cellnet_t", image_shape=(28, 28, 3)) for _ in range(2))
         assert not torch.equal(one.body.stem[0].weight, other.body.stem[0].weight)

@@ -76,11 +76,39 @@ class TestTorchvision:
         assert [url.rsplit("/", 1)[-1] for url in no_download] == [cached.name]
         assert isinstance(caught.value.__cause__, urllib.error.URLError)
 
-    def test_cached_file_of_another_network(self, cached, no_download):
-        torch.save({"nothing": torch.zeros(2)}, cached)
-        with pytest.raises(ConnectionError, match="RuntimeError") as caught:
-            create_backbone(f"torchvision/{self.NAME}", image_shape=(64, 64, 3))
-        assert_names_the_ways_on(str(caught.value), f"torchvision/{self.NAME}")
+
+class TestTimm:
+    """The same, with timm's download replaced."""
+
+    def test_values(self, monkeypatch, random_state_dict):
+        state = random_state_dict(timm.create_model(HUB_MODEL))
+        asked = []
+
+        def load(location, *args, **kwargs):
+            asked.append(location)
+            return dict(state)
+
+        monkeypatch.setattr(timm.models._builder, "load_state_dict_from_hf", load)
+        loaded = create_backbone(HUB_MODEL, image_shape=(64, 64, 3)).body.state_dict()
+        assert asked == [f"timm/{HUB_MODEL}"]
+        assert loaded.keys() == state.keys() - {"fc.weight", "fc.bias"}
+        assert all(torch.equal(loaded[name], state[name]) for name in loaded)
+
+    def test_no_network(self, monkeypatch):
+        def fail(*args, **kwargs):
+            raise OSError("no route to host")
+
+        monkeypatch.setattr(timm.models._builder, "load_state_dict_from_hf", fail)
+        create_backbone(HUB_MODEL, weights=None, image_shape=(64, 64, 3))
+        with pytest.raises(ConnectionError, match="OSError: no route to host") as caught:
+            create_backbone(HUB_MODEL, image_shape=(64, 64, 3))
+        assert_names_the_ways_on(str(caught.value), HUB_MODEL)
+
+    def test_none_are_published(self):
+        with pytest.raises(
+            ValueError, match="No weights are published for 'vit_giant_patch14_224'"
+        ):
+            create_backbone("vit_giant_patch14_224")
 
 
 class Hub(ThreadingHTTPServer):
@@ -176,7 +204,8 @@ def create_in_subprocess(names, home, out, **settings):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-class TestTimm:
+@pytest.mark.slow
+class TestHub:
     def test_values_of_the_file_and_a_hub_that_refuses(self, hub, tmp_path):
         out, refused = tmp_path / "loaded.safetensors", "test_vit.r160_in1k"
         endpoint = f"http://127.0.0.1:{hub.server_port}"

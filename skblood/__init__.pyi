@@ -1,0 +1,48 @@
+"""Public names, for lazy loading and for static tools."""
+
+from . import augment, datasets, evaluation, explain, uncertainty
+from .adaptation import adapt
+from .auditing import AuditReport, audit
+from .estimators import (
+    CellEmbedder,
+    ContrastiveCellClassifier,
+    HybridFeatureClassifier,
+    MLPCellClassifier,
+    TransferCellClassifier,
+    reconfigure,
+)
+from .inference import FeatureStore
+from .io import ModelFileError, export_onnx, load, load_info, load_pretrained, model_card, save
+from .pretrained import TrainingOverlapWarning
+from .training import NonFiniteLossError, TrainingCheckpoint, TrainingInterrupted
+
+__version__: str
+
+__all__ = [
+    "AuditReport",
+    "CellEmbedder",
+    "ContrastiveCellClassifier",
+    "FeatureStore",
+    "HybridFeatureClassifier",
+    "MLPCellClassifier",
+    "ModelFileError",
+    "NonFiniteLossError",
+    "TrainingCheckpoint",
+    "TrainingInterrupted",
+    "TrainingOverlapWarning",
+    "TransferCellClassifier",
+    "adapt",
+    "audit",
+    "augment",
+    "datasets",
+    "evaluation",
+    "explain",
+    "export_onnx",
+    "load",
+    "load_info",
+    "load_pretrained",
+    "model_card",
+    "reconfigure",
+    "save",
+    "uncertainty",
+]
