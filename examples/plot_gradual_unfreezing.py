@@ -81,7 +81,9 @@ if weights is None:
 # `warm_start=True` makes `fit` continue from the fitted network. Between the fits, `trainable` and
 # the learning rate change. The weights of each step's best epoch go into the next step. As
 # `random_state` is an integer, all steps set aside the same cells for validation.
-classifier = make_classifier(weights=weights, warm_start=True, early_stopping=True)
+classifier = make_classifier(
+    weights=weights, warm_start=True, early_stopping=True, validation_fraction=0.2
+)
 steps = [
     ("head", {"trainable": "head", "lr": 3e-3}),
     (f"last {args.stages} stages", {"trainable": args.stages, "lr": 1e-3}),
