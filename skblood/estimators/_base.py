@@ -112,14 +112,14 @@ class CellModel(BaseEstimator):
         reader = ImageReader(spec, self.predictor_.store)
         return reader.read(X, rows=rows, progress=self.verbose == 1, **options)
 
-    def _read_to_fit(self, X, names, *, whole=False):
+    def _read_to_fit(self, X, backbones, *, whole=False):
         """Read X, and note what later calls are held to.
 
         Parameters
         ----------
         X : object
-        names : list of str
-            Backbones, whose configuration gives the image size.
+        backbones : list of BackboneSpec
+            Their configuration gives the image size.
         whole : bool, default=False
             Read the images without the crop as well.
 
@@ -132,7 +132,7 @@ class CellModel(BaseEstimator):
             A copy of the estimator with `n_features_in_` and, for a DataFrame of numbers,
             `feature_names_in_`: a fit that fails leaves the estimator unchanged.
         """
-        size = resolve_image_size(self.image_size, names)
+        size = resolve_image_size(self.image_size, [each.name for each in backbones])
         crop, interpolation = getattr(self, "crop", 1.0), getattr(self, "interpolation", "bilinear")
         layout, columns = Layout(size, crop, interpolation), copy.copy(self)
         vars(columns).pop("feature_names_in_", None)
@@ -152,6 +152,10 @@ class CellModel(BaseEstimator):
     def _store(self):
         memory = getattr(self, "memory", None)
         return memory if isinstance(memory, FeatureStore) else FeatureStore(memory)
+
+    def _feature_store(self):
+        """Return where the features of frozen backbones are kept, or None."""
+        return self._store()
 
     def _set_fitted(self, columns, **attributes):
         """Replace all attributes of an earlier fit."""

@@ -1,32 +1,23 @@
 """Base of the classifiers: fit, partial_fit, predict."""
 
 import warnings
-from dataclasses import replace
-from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
-import torch
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin, clone
 from sklearn.metrics import accuracy_score, get_scorer_names
 from sklearn.utils import check_consistent_length
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
 from skblood._labels import sort_labels
 from skblood._sklearn import Interval, StrOptions, check_sample_weight, fit_context
-from skblood.augment import POLICIES, make_augment
+from skblood.augment import POLICIES
 from skblood.images import CellImages, ImageReader, is_table, read_table
-from skblood.inference import Predictor, draw_seed, pass_dtype, resolve_device
 from skblood.networks import (
     HeadSpec,
-    NetworkSpec,
-    Standardize,
     check_layer_sizes,
-    configure_network,
-    create_network,
 )
 from skblood.pretrained import (
     TrainingOverlapWarning,
@@ -36,16 +27,13 @@ from skblood.pretrained import (
 )
 from skblood.training import (
     OPTIMIZERS,
-    Phase,
-    Trainer,
     TrainingInterrupted,
     TrainingSet,
-    WeightedLoss,
     decision_values,
-    fit_key,
 )
 
-from ._base import CellModel, describe_settings, with_standardization
+from ._base import CellModel
+from ._fitting import Fitting, make_spec
 from ._targets import code_targets, read_targets
 from ._warm_start import continue_network
 
@@ -152,15 +140,10 @@ class CellClassifier(ClassifierMixin, CellModel):
             raise ValueError("X_val and y_val must be given together.")
         labels = read_targets(self, y)
         specs, weights = self._backbones()
-        names = [each.name for each in specs]
-        overlaps = "pbc" in [each.weights for each in specs]
-        images, whole, layout, columns = self._read_to_fit(X, names, whole=overlaps)
-        check_consistent_length(images, labels)
-        classes, codes = code_targets(labels)
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(sample_weight, images, dtype=np.float64)
-        data = TrainingSet.plan(images, codes, classes, sample_weight=sample_weight, groups=groups)
-        spec, network = self._make_spec(layout, classes, specs), None
+        overlaps = any(each.weights == "pbc" for each in specs)
+        images, whole, layout, columns = self._read_to_fit(X, specs, whole=overlaps)
+        data = self._plan(images, labels, None, sample_weight, groups=groups)
+        spec, network = make_spec(self, layout, data.classes, specs), None
         if self.warm_start and hasattr(self, "net_"):
             spec, network = continue_network(self.spec_, self.net_.module_, spec)
         valid_whole = None
@@ -175,8 +158,11 @@ class CellClassifier(ClassifierMixin, CellModel):
                 )
         if overlaps and spec.is_pixels and (message := fit_overlap_message(whole, valid_whole)):
             warnings.warn(message, TrainingOverlapWarning, stacklevel=3)
-        self._train(spec, weights, network, data, columns)
-        return self
+        fitting = Fitting(self, spec, weights, data.classes)
+        result, data = fitting.train(data, network)
+        if result.interrupt is not None:
+            raise self._interrupted(fitting, result, data.describe(), columns) from result.interrupt
+        return self._set_fitted(columns, **fitting.attributes(result, data.describe()))
 
     @available_if(_supports_partial_fit)
     @fit_context(prefer_skip_nested_validation=True)
@@ -336,17 +322,6 @@ class CellClassifier(ClassifierMixin, CellModel):
         """Return the number of epochs of each phase."""
         return [int(self.max_epochs)]
 
-    def _make_spec(self, layout, classes, backbones):
-        """Return the specification that the parameters ask for."""
-        frozen = all(each.trained == "head" for each in backbones)
-        return NetworkSpec(
-            backbones=tuple(backbones),
-            head=replace(self._head(), standardize_features=frozen),
-            classes=tuple(classes.tolist()),
-            precision=self.precision,
-            **layout.as_fields(),
-        )
-
     def _add_validation(self, data, spec, columns, X_val, y_val, overlaps):
         """Return the training set with validation images, and these without the crop."""
         try:
@@ -361,112 +336,35 @@ class CellClassifier(ClassifierMixin, CellModel):
             raise ValueError(f"X_val or y_val: {error}") from error
         return data.validated_on(images[0], codes), images[-1].pixels if overlaps else None
 
-    def _make_trainer(self, spec, classes, device, seed):
-        patience = None
-        if self.early_stopping:
-            # True is an int, too.
-            named = not isinstance(self.early_stopping, bool | np.bool_)
-            patience = int(self.early_stopping) if named else _PATIENCE
-        return Trainer(
-            classes=classes,
-            image_shape=spec.image_shape,
-            device=device,
-            dtype=pass_dtype(spec, device),
-            seed=seed,
-            optimizer=self.optimizer,
-            patience=patience,
-            weight_decay=self.weight_decay,
-            lr_schedule=self.lr_schedule,
-            batch_size=int(self.batch_size),
-            scoring=self.scoring,
-            callbacks=self.callbacks,
-            verbose=self.verbose,
-        )
-
-    def _train(self, spec, weights, network, data, columns):
-        """Train a network, or a new one if that is None, and set the fitted attributes."""
-        device, seed = resolve_device(self.device), draw_seed(self.random_state)
-        trainer = self._make_trainer(spec, data.classes, device, seed)
-        if trainer.checkpoint is not None:
-            parameters = self.get_params(deep=False)
-            name = type(self).__name__
-            key = fit_key(name, parameters, data, device, trainer.dtype, seed)
-            trainer.seed = trainer.checkpoint.open(name, key, seed)
-        if self.early_stopping and data.valid_images is None:
-            data = data.split(self.validation_fraction, trainer.seed)
-        result = trainer.train(partial(self._phases, spec, weights, network, data, device))
-        summary = data.describe()
-        if result.interrupt is None:
-            self._keep_result(result, spec, data.classes, summary, columns)
-            return
-        fitted = clone(self)._keep_result(result, spec, data.classes, summary, columns)
-        how = (
-            "with callbacks=[TrainingCheckpoint(folder)], the same fit resumes after an interrupt"
-            if trainer.checkpoint is None
-            else f"the same fit resumes from the checkpoint in {str(trainer.checkpoint.folder)!r}"
-        )
-        raise TrainingInterrupted(
-            f"Training was interrupted after {fitted.n_iter_} of {sum(self._n_epochs())} epochs. "
-            "The attribute `estimator` of this exception is the model so far, a fitted "
-            f"{type(self).__name__}; {how}.",
-            fitted,
-        ) from result.interrupt
-
     def _train_one_epoch(self, X, y, sample_weight, classes):
         """Train for one epoch; the optimizer is kept from call to call."""
-        labels = read_targets(self, y)
-        former = getattr(self, "net_", None)
-        if former is None:
+        labels, net = read_targets(self, y), getattr(self, "net_", None)
+        if net is None:
             specs, weights = self._backbones()
-            images, _, layout, columns = self._read_to_fit(X, [each.name for each in specs])
-            spec = self._make_spec(layout, classes, specs)
+            images, _, layout, columns = self._read_to_fit(X, specs)
+            spec = make_spec(self, layout, classes, specs)
         else:
             images, spec, weights, columns = self.read_images(X), self.spec_, None, self
-        check_consistent_length(images, labels)
-        _, codes = code_targets(labels, classes)
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(sample_weight, images, dtype=np.float64)
-        data = TrainingSet.plan(images, codes, classes, sample_weight=sample_weight, relative=False)
-        device, seed = resolve_device(self.device), draw_seed(self.random_state)
-        trainer = self._make_trainer(spec, classes, device, seed)
-
-        def phase(network):
-            network, train, _ = self._to_device(
-                spec, weights, network, data, device, relative=False
-            )
-            return self._phase(spec, network, train)
-
-        result = trainer.train_epoch(phase, former, self._learning_rate(spec))
-        summary = data.describe(None if former is None else self.training_data_)
-        self._keep_result(result, spec, classes, summary, columns)
+        data = self._plan(images, labels, classes, sample_weight, relative=False)
+        fitting = Fitting(self, spec, weights, classes)
+        result = fitting.train_one_epoch(data, net)
+        summary = data.describe(None if net is None else self.training_data_)
+        self._set_fitted(columns, **fitting.attributes(result, summary))
         self.fit_settings_["early_stopping"] = "False"
 
-    def _phases(self, spec, weights, network, data, device):
+    def _plan(self, images, labels, classes, sample_weight, **options):
+        """Return the training set of images and labels that were read."""
+        check_consistent_length(images, labels)
+        classes, codes = code_targets(labels, classes)
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, images, dtype=np.float64)
+        return TrainingSet.plan(images, codes, classes, sample_weight=sample_weight, **options)
+
+    def _phases(self, fitting, data, network):
         """Yield the phases of training, each when the one before it is complete."""
-        network, train, valid = self._to_device(spec, weights, network, data, device)
+        network, train, valid = fitting.prepare(data, network)
         for n_epochs in self._n_epochs():
-            yield self._phase(spec, network, train, valid, n_epochs)
-
-    def _phase(self, spec, network, train, valid=None, n_epochs=1, **options):
-        """Return a phase in which the network learns to classify."""
-        criterion = WeightedLoss(self.loss, self.label_smoothing)
-        lr, augment = self._learning_rate(spec), self._augmentation(spec)
-        return Phase(network, train, valid, n_epochs, criterion, lr, augment, **options)
-
-    def _to_device(self, spec, weights, network, data, device, relative=True):
-        """Return the network, created if needed, and the samples for training and validation."""
-        created = network is None
-        if created:
-            network = create_network(spec, weights, data.channel_statistics())
-        network.to(device, memory_format=torch.channels_last)
-        if network.frozen:
-            data = data.encoded(self._predictor(network, spec, device).features)
-            if created and isinstance(network.scale, nn.Identity):
-                network.scale = Standardize(*data.channel_statistics()).to(device)
-        return network, *data.samples(self.class_weight, device, relative=relative)
-
-    def _predictor(self, network, spec, device):
-        return Predictor(network, spec, device, self._store())
+            yield fitting.phase(network, train, valid, n_epochs)
 
     def _learning_rate(self, spec):
         if self.lr != "auto":
@@ -474,30 +372,16 @@ class CellClassifier(ClassifierMixin, CellModel):
         fine_tunes = any(b.weights is not None and b.trained != "head" for b in spec.backbones)
         return 5e-4 if fine_tunes else 3e-3
 
-    def _augmentation(self, spec):
-        if not isinstance(self.augment, str):
-            return self.augment
-        takes_images = spec.is_pixels and min(spec.image_shape[:2]) > 1
-        return make_augment(self.augment) if takes_images else None
-
-    def _keep_result(self, result, spec, classes, training_data, columns):
-        """Set the fitted attributes."""
-        net, network = result.net, result.net.module_
-        head = replace(spec.head, standardize_features=isinstance(network.scale, Standardize))
-        spec = replace(spec, backbones=with_standardization(spec.backbones, network), head=head)
-        configure_network(network, spec)
-        predictor = self._predictor(network, spec, torch.device(net.device))
-        return self._set_fitted(
-            columns,
-            classes_=classes,
-            spec_=spec,
-            predictor_=predictor,
-            net_=net,
-            history_=net.history_,
-            n_iter_=len(net.history_),
-            best_epoch_=result.best_epoch,
-            image_shape_=spec.image_shape,
-            training_data_=training_data,
-            fit_settings_=describe_settings(self),
-            device_=str(net.device),
+    def _interrupted(self, fitting, result, summary, columns):
+        """Return the exception of an interrupted fit, with a fitted copy."""
+        attributes = fitting.attributes(result, summary)
+        fitted = clone(self)._set_fitted(columns, **attributes)
+        checkpoint = fitting.trainer.checkpoint
+        how = "With callbacks=[TrainingCheckpoint(folder)], fits resume after an interrupt."
+        if checkpoint is not None:
+            how = f"The same fit resumes from the checkpoint in {str(checkpoint.folder)!r}."
+        return TrainingInterrupted(
+            f"Training was interrupted after {fitted.n_iter_} of {sum(self._n_epochs())} epochs. "
+            f"`estimator` of this exception is the model so far. {how}",
+            fitted,
         )

@@ -3,9 +3,9 @@
 from numbers import Integral, Real
 
 import torch
+from torch import nn
 
 from skblood._sklearn import Interval, StrOptions
-from skblood.inference import Predictor
 from skblood.networks import CellNetwork, Standardize, create_network, make_head
 from skblood.training import Phase, PhaseName, SupervisedContrastiveLoss, TwoViews
 
@@ -195,45 +195,44 @@ class ContrastiveCellClassifier(CellClassifier):
     def _n_epochs(self):
         return [int(self.pretrain_epochs), int(self.max_epochs)]
 
-    def _predictor(self, network, spec, device):
-        # The backbone is new in each fit, and so are its features: they are not stored.
-        return Predictor(network, spec, device, store=None)
+    def _feature_store(self):
+        # The backbone is new in each fit, and so are its features.
+        return None
 
-    def _phases(self, spec, weights, network, data, device):
+    def _learning_rate(self, spec):
+        return 3e-3 if self.lr == "auto" else self.lr
+
+    def _phases(self, fitting, data, network):
         if network is None:
-            network = create_network(spec, weights, data.channel_statistics())
-        pretrain_epochs, max_epochs = self._n_epochs()
-        yield self._contrastive_phase(spec, network.backbones, data, device, pretrain_epochs)
+            network = create_network(fitting.spec, fitting.weights, data.channel_statistics())
+        yield self._contrastive_phase(fitting, data, network.backbones)
         for backbone in network.backbones:
             backbone.train_only("head")
-        network.to(device, memory_format=torch.channels_last)
-        data = data.encoded(self._predictor(network, spec, device).features)
-        # Statistics of an earlier backbone would not fit.
-        network.scale = Standardize(*data.channel_statistics()).to(device)
-        samples = data.samples(self.class_weight, device)
-        yield self._phase(spec, network, *samples, max_epochs, callbacks=(PhaseName("head"),))
+        # Statistics of the features of an earlier backbone would not fit.
+        network.to(fitting.device).scale = nn.Identity()
+        data = data.encoded(fitting.predictor(network).features)
+        network.scale = Standardize(*data.channel_statistics()).to(fitting.device)
+        samples = data.samples(self.class_weight, fitting.device)
+        yield fitting.phase(network, *samples, int(self.max_epochs), callbacks=(PhaseName("head"),))
 
-    def _contrastive_phase(self, spec, backbones, data, device, n_epochs):
+    def _contrastive_phase(self, fitting, data, backbones):
+        spec, device = fitting.spec, fitting.device
         for backbone, each in zip(backbones, spec.backbones, strict=True):
             backbone.train_only(each.trained)
         width = sum(backbone.num_features for backbone in backbones)
         projection = make_head(width, (width,), int(self.projection_dim), dropout=0.0)
         network = CellNetwork(backbones, projection, spec.image_size, spec.interpolation)
         network.to(device, memory_format=torch.channels_last)
-        train, _ = data.samples(self.class_weight, device)
         lr = self.pretrain_lr
         if lr == "auto":
             lr = 5e-4 if spec.backbones[0].weights is not None else 3e-3
         return Phase(
             network,
-            train,
+            data.samples(self.class_weight, device)[0],
             None,
-            n_epochs,
+            int(self.pretrain_epochs),
             SupervisedContrastiveLoss(self.temperature),
             lr,
-            TwoViews(self._augmentation(spec)),
+            TwoViews(fitting.augmentation),
             (PhaseName("contrastive"),),
         )
-
-    def _learning_rate(self, spec):
-        return 3e-3 if self.lr == "auto" else self.lr

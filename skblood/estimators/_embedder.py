@@ -171,7 +171,7 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
     def _fit(self, X):
         """Fit, and return the images."""
         backbone = backbone_spec(self.backbone, self.weights, "head", self.standardize)
-        images, _, layout, columns = self._read_to_fit(X, [self.backbone])
+        images, _, layout, columns = self._read_to_fit(X, [backbone])
         spec = NetworkSpec((backbone,), None, None, precision=self.precision, **layout.as_fields())
         device, seed = resolve_device(self.device), draw_seed(self.random_state)
         with seeded(seed, device):

@@ -1,0 +1,167 @@
+"""One fit of a classifier: from its parameters to a trainer, phases and a trained network."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import nn
+
+from skblood.augment import make_augment
+from skblood.inference import Predictor, draw_seed, pass_dtype, resolve_device
+from skblood.networks import NetworkSpec, Standardize, configure_network, create_network
+from skblood.training import Phase, Trainer, WeightedLoss, fit_key
+
+from ._base import describe_settings, with_standardization
+
+# Epochs without improvement after which early stopping ends a training.
+_PATIENCE = 10
+
+
+def make_spec(estimator, layout, classes, backbones):
+    """Return the specification that the parameters ask for."""
+    frozen = all(each.trained == "head" for each in backbones)
+    return NetworkSpec(
+        backbones=tuple(backbones),
+        head=replace(estimator._head(), standardize_features=frozen),
+        classes=tuple(classes.tolist()),
+        precision=estimator.precision,
+        **layout.as_fields(),
+    )
+
+
+class Fitting:
+    """One fit of a classifier.
+
+    Parameters
+    ----------
+    estimator : CellClassifier
+        Its parameters are read; nothing is set.
+    spec : NetworkSpec
+    weights : list
+        What each backbone of a new network starts from.
+    classes : ndarray of shape (n_classes,)
+
+    Attributes
+    ----------
+    device : torch.device
+    trainer : Trainer
+    """
+
+    def __init__(self, estimator, spec, weights, classes):
+        self.estimator, self.spec, self.weights = estimator, spec, weights
+        self.device = resolve_device(estimator.device)
+        patience = None
+        if estimator.early_stopping:
+            # True is an int, too.
+            named = not isinstance(estimator.early_stopping, bool | np.bool_)
+            patience = int(estimator.early_stopping) if named else _PATIENCE
+        self.trainer = Trainer(
+            classes=classes,
+            image_shape=spec.image_shape,
+            device=self.device,
+            dtype=pass_dtype(spec, self.device),
+            seed=draw_seed(estimator.random_state),
+            optimizer=estimator.optimizer,
+            patience=patience,
+            weight_decay=estimator.weight_decay,
+            lr_schedule=estimator.lr_schedule,
+            batch_size=int(estimator.batch_size),
+            scoring=estimator.scoring,
+            callbacks=estimator.callbacks,
+            verbose=estimator.verbose,
+        )
+
+    def train(self, data, network):
+        """Train a network, or a new one if that is None.
+
+        Returns
+        -------
+        result : TrainingResult
+        data : TrainingSet
+            As it was trained on, with validation images set aside.
+        """
+        estimator, trainer = self.estimator, self.trainer
+        if trainer.checkpoint is not None:
+            name, parameters = type(estimator).__name__, estimator.get_params(deep=False)
+            key = fit_key(name, parameters, data, self.device, trainer.dtype, trainer.seed)
+            trainer.seed = trainer.checkpoint.open(name, key, trainer.seed)
+        if estimator.early_stopping and data.valid_images is None:
+            data = data.split(estimator.validation_fraction, trainer.seed)
+        return trainer.train(lambda: estimator._phases(self, data, network)), data
+
+    def train_one_epoch(self, data, net):
+        """Train for one epoch at a constant rate, on a copy of the network of `net`, if any."""
+
+        def phase(network):
+            network, train, _ = self.prepare(data, network, relative=False)
+            return self.phase(network, train, None, 1)
+
+        return self.trainer.train_epoch(phase, net, self.learning_rate)
+
+    def prepare(self, data, network, *, relative=True):
+        """Return the network, created if it is None, and the samples, all on the device."""
+        created = network is None
+        if created:
+            network = create_network(self.spec, self.weights, data.channel_statistics())
+        network.to(self.device, memory_format=torch.channels_last)
+        if network.frozen:
+            data = data.encoded(self.predictor(network).features)
+            if created and isinstance(network.scale, nn.Identity):
+                network.scale = Standardize(*data.channel_statistics()).to(self.device)
+        class_weight = self.estimator.class_weight
+        return network, *data.samples(class_weight, self.device, relative=relative)
+
+    def phase(self, network, train, valid, n_epochs, **options):
+        """Return a phase in which the network learns to classify."""
+        criterion = WeightedLoss(self.estimator.loss, self.estimator.label_smoothing)
+        lr, augment = self.learning_rate, self.augmentation
+        return Phase(network, train, valid, n_epochs, criterion, lr, augment, **options)
+
+    def predictor(self, network):
+        """Return what applies the network to images."""
+        return Predictor(network, self.spec, self.device, self.estimator._feature_store())
+
+    @property
+    def learning_rate(self):
+        """Highest learning rate of the schedule."""
+        return self.estimator._learning_rate(self.spec)
+
+    @property
+    def augmentation(self):
+        """What changes training images, or None."""
+        augment, spec = self.estimator.augment, self.spec
+        if not isinstance(augment, str):
+            return augment
+        takes_images = spec.is_pixels and min(spec.image_shape[:2]) > 1
+        return make_augment(augment) if takes_images else None
+
+    def attributes(self, result, summary):
+        """Return the fitted attributes of a training.
+
+        Parameters
+        ----------
+        result : TrainingResult
+        summary : dict
+            Of the training data.
+        """
+        net, network = result.net, result.net.module_
+        scaled = isinstance(network.scale, Standardize)
+        self.spec = replace(
+            self.spec,
+            backbones=with_standardization(self.spec.backbones, network),
+            head=replace(self.spec.head, standardize_features=scaled),
+        )
+        configure_network(network, self.spec)
+        return {
+            "classes_": self.trainer.classes,
+            "spec_": self.spec,
+            "predictor_": self.predictor(network),
+            "net_": net,
+            "history_": net.history_,
+            "n_iter_": len(net.history_),
+            "best_epoch_": result.best_epoch,
+            "image_shape_": self.spec.image_shape,
+            "training_data_": summary,
+            "fit_settings_": describe_settings(self.estimator),
+            "device_": str(net.device),
+        }
