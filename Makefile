@@ -25,7 +25,7 @@ test-all: $(VENV)/.installed
 
 # The lowest versions that pyproject.toml allows, installed, and a smoke run with them.
 smoke-lowest: $(LOWEST)/.installed
-	PYTHONPATH=. $(LOWEST)/bin/python tests/smoke.py
+	$(LOWEST)/bin/python tests/smoke.py
 
 bench: $(VENV)/.installed
 	$(PY) -m benchmarks --quick $(ARGS)
@@ -75,4 +75,5 @@ $(LOWEST)/.installed: $(VENV)/.created pyproject.toml
 	    pyproject.toml -o $(LOWEST)/requirements.txt
 	$(VENV)/bin/uv pip install --quiet --python $(LOWEST)/bin/python \
 	    -r $(LOWEST)/requirements.txt
+	$(VENV)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --no-deps -e .
 	@touch $@

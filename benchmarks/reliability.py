@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 
 import skblood
+from benchmarks._command import Benchmark, Row, run
+from benchmarks._report import Bar
 from tests.robustness._bad_input import (
     MODELS,
     Tally,
@@ -22,11 +24,9 @@ from tests.robustness._bad_input import (
     tally_of_loaders,
     tally_of_model,
 )
-from benchmarks._command import Benchmark, Row, run
 from tests.robustness._faults import SAVED, damaged_models, run_faults
 from tests.robustness._odd_files import make_files, outcomes_of_files
 from tests.robustness._outcome import ANSWER, DEFECTS, REFUSED
-from benchmarks._report import Bar
 from tests.robustness._together import (
     SHARED,
     joblib_threads,

@@ -40,8 +40,8 @@ X_train, y_train = X_train[by_class], y_train[by_class]
 # %%
 # The same training twice
 # -----------------------
-# The callback `InGivenOrder` takes the cells as they stand, epoch after epoch. The test cells score each epoch
-# here, to be looked at; nothing is chosen by them.
+# The callback `InGivenOrder` takes the cells as they stand, epoch after epoch. The test cells score
+# each epoch here, to be looked at; nothing is chosen by them.
 figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 for name, callbacks in {"shuffled": [], "in the order of the classes": [InGivenOrder()]}.items():
     classifier = TransferCellClassifier(

@@ -25,6 +25,8 @@ def as_column(values, name):
     """
     if isinstance(values, torch.Tensor | np.ma.MaskedArray):
         values = to_numpy(values, name)
+    if isinstance(values, list | tuple):
+        values = _as_array(values)
     try:
         column = column_or_1d(values)
     except ValueError as error:
@@ -33,6 +35,13 @@ def as_column(values, name):
         ) from error
     # scikit-learn does not know NumPy's StringDType.
     return column.astype(object) if column.dtype.kind == "T" else column
+
+
+def _as_array(values):
+    """Return a list as an array; NumPy would turn None and NaN among strings into text."""
+    array = np.asarray(values)
+    mixed = array.dtype.kind == "U" and not all(isinstance(value, str) for value in values)
+    return np.array(values, dtype=object) if mixed and array.ndim == 1 else array
 
 
 def check_complete(column, name, advice):

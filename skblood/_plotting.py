@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skblood.images import is_table, read_images, unflatten_rows
+from skblood.images import CellImages, is_table, read_images, unflatten_rows
 
 
 def import_pyplot(what):
@@ -23,6 +23,8 @@ def count_images(X):
 
 def read_some(X, positions):
     """Return the images at some positions as a list of uint8 arrays; no others are read."""
+    if isinstance(X, CellImages):
+        return list(X.pixels[positions])
     # One by one, since images of different sizes do not make one array.
     read = (lambda x: unflatten_rows(np.asarray(x))) if is_table(X) else read_images
     return [read(_take(X, [position]))[0] for position in positions]

@@ -1,7 +1,6 @@
 """Shared fixtures, and the conditions under which `real` and `gpu` tests run."""
 
 import os
-import sys
 from pathlib import Path
 
 # Before torch, numpy and matplotlib are imported. One thread: the networks here are tiny, and
@@ -52,18 +51,14 @@ def real_data():
     return folder
 
 
-@pytest.fixture(autouse=True)
-def _forget_features():
-    """Empty the feature store of this process, which all tests share."""
-    _clear_features()
+@pytest.fixture
+def empty_feature_store():
+    """Empty the feature store of this process before and after: for tests that count its use."""
+    from skblood.inference import FeatureStore
+
+    FeatureStore().clear()
     yield
-    _clear_features()
-
-
-def _clear_features():
-    features = sys.modules.get("skblood.inference")  # whoever did not import it filled nothing
-    if features is not None:
-        features.FeatureStore().clear()
+    FeatureStore().clear()
 
 
 @pytest.fixture(scope="session")

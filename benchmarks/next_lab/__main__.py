@@ -24,7 +24,7 @@ from benchmarks.next_lab._figures import figures_of
 from benchmarks.next_lab._labs import read_folder, read_home, simulate
 from benchmarks.next_lab._models import MAKERS, get_models
 from benchmarks.next_lab._page import TITLE, as_markdown, missed
-from benchmarks.next_lab._picture import draw_picture
+from benchmarks.next_lab._picture import COLORS, draw_picture
 from benchmarks.next_lab._readings import read_at_home, read_elsewhere
 
 _SIMULATED = "simulated"
@@ -49,13 +49,34 @@ def main(argv=None):
         result = _measure(groups, laboratory, home, options)
         results[laboratory.name] = result
         if options.out:
-            stored = store_row(options.out, _NAME, laboratory.name, result, as_markdown)
+            row = summary_of(result)
+            stored = store_row(options.out, _NAME, laboratory.name, row, as_markdown)
             draw_picture(stored, options.out / f"{_NAME}.png")
     print("\n" + as_markdown(results))
     below = missed(results)
     if below:
         print(f"Below the bar: {', '.join(below)}")
     return 1 if below else 0
+
+
+def summary_of(result):
+    """Return what is stored of a result: five digits, and the curves that the picture shows."""
+    figures = {
+        group: {
+            state: {k: _rounded(v) for k, v in each.items() if k != "curve" or state in COLORS}
+            for state, each in states.items()
+        }
+        for group, states in result["figures"].items()
+    }
+    return {**result, "figures": figures}
+
+
+def _rounded(figure):
+    if isinstance(figure, dict):
+        return {key: _rounded(value) for key, value in figure.items()}
+    if isinstance(figure, list):
+        return [_rounded(value) for value in figure]
+    return round(figure, 5) if isinstance(figure, float) else figure
 
 
 def _parse(argv):

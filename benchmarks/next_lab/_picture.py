@@ -2,7 +2,7 @@
 
 from benchmarks.next_lab._figures import CURVE, LABELLED
 
-_COLORS = {"zero-shot": "C0", "unlabelled": "C1", "10 labelled": "C2"}
+COLORS = {"zero-shot": "C0", "unlabelled": "C1", "10 labelled": "C2"}
 _LABELLED_COLORS = {"": "C2", ", rest unlabelled": "C3"}
 _STYLES = {"model": "-", "plain": ":"}
 _ROW, _WIDTH = 2.6, 9  # inches
@@ -47,7 +47,7 @@ def draw_picture(results, path):
 
 
 def _draw_curves(ax, group, states):
-    for state, color in _COLORS.items():
+    for state, color in COLORS.items():
         if state in states:
             label = f"{group}, {state}"
             ax.plot(CURVE, states[state]["curve"], _STYLES[group], color=color, label=label)
@@ -68,5 +68,5 @@ def _draw_labelled(ax, group, states):
         ax.fill_between(x, lows, highs, color=color, alpha=0.15, linewidth=0)
     if _FIGURE in states["unlabelled"]:
         unlabelled = states["unlabelled"][_FIGURE]["value"]
-        color = _COLORS["unlabelled"]
+        color = COLORS["unlabelled"]
         ax.axhline(unlabelled, linestyle=_STYLES[group], color=color, label=f"{group}, unlabelled")

@@ -5,8 +5,8 @@
     python -m benchmarks.papers --all
     python -m benchmarks.papers --table
 
-Each run leaves a file of JSON in ``benchmarks/results/papers``; what is there already is not run
-again, and a run that was broken off is gone on with. ``--table`` brings the files together in
+Each run leaves its result in ``benchmarks/results/papers.json``; what is there already is not run
+again, and an interrupted run resumes. ``--table`` writes the results as tables into
 ``benchmarks/results/papers.md`` and ``docs/papers.md``. ``--all`` leaves out the comparisons at
 64 px, which are of our own. The exit status is 1 when a row fails; the others go on.
 """
@@ -16,9 +16,11 @@ import sys
 import traceback
 from pathlib import Path
 
+from benchmarks._report import RESULTS
+
 from ._catalogue import OF_PAPERS, RECIPES
 from ._data import find_home
-from ._run import FOLDER, Setting, read_results, run
+from ._run import Setting, read_results, run
 from ._table import PAGE, write_tables
 from ._weights import CHOICES, find_stand_in
 
@@ -33,7 +35,7 @@ def main(argv=None):
     failed = _run_all(options) if options.run else []
     if options.table:
         # The documentation shows the results that the repository holds.
-        page = PAGE if options.out == FOLDER else None
+        page = PAGE if options.out == RESULTS else None
         print(f"Wrote {write_tables(read_results(options.out), options.out, page)}")
     if failed:
         print(f"Failed: {'; '.join(failed)}")
@@ -70,7 +72,7 @@ def _parse(argv):
         help="file of torchvision's squeezenet1_0 with ImageNet's weights",
     )
     parser.add_argument("--again", action="store_true", help="run also what has its results")
-    parser.add_argument("--out", type=Path, default=FOLDER, help="folder of the results")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     options = parser.parse_args(argv)
     options.run = list(OF_PAPERS) if options.all else options.run
     if not (options.list or options.run or options.table):

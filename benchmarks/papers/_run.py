@@ -9,15 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._report import RESULTS, provenance
+from benchmarks._report import RESULTS, provenance, read_rows
 from skblood._replace import replace_file
 from skblood.evaluation import EvaluationReport
 
+from ._catalogue import OF_PAPERS
 from ._data import cut_down, divide, load
 from ._fit import fit_fold, make_estimator
 from ._weights import choose_weights
 
-FOLDER = RESULTS / "papers"
+FILE = "papers.json"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Setting:
     weights: str = "auto"
     stand_in: Path | None = None
     again: bool = False
-    out: Path = FOLDER
+    out: Path = RESULTS
 
 
 def run(recipe, setting, seed):
@@ -73,17 +74,15 @@ def run(recipe, setting, seed):
             "data": cells.describe(folds),
         }
     )
-    file = setting.out / f"{recipe.name}-{setting.scale}-seed{seed}.json"
-    if not setting.again and file.is_file():
-        result = json.loads(file.read_text(encoding="utf-8"))
-        if {key: result.get(key) for key in identity} == identity:
-            return result, False
+    key = f"{recipe.name}-{setting.scale}-seed{seed}"
+    stored = read_rows(setting.out / FILE).get(key, {})
+    if not setting.again and {part: stored.get(part) for part in identity} == identity:
+        return stored, False
     work = _work_folder(identity)
     outcomes = _outcomes(scaled, parameters, cells, folds, seed, work)
     result = identity | {"cuts": cuts} | _score(outcomes, cells, folds, seed)
     result = _as_json(result | provenance("cuda" if "cuda" in outcomes[0]["device"] else "cpu"))
-    setting.out.mkdir(parents=True, exist_ok=True)
-    replace_file(file, (json.dumps(result, indent=1, ensure_ascii=False) + "\n").encode())
+    store(setting.out, {key: result})
     shutil.rmtree(work)
     return result, True
 
@@ -141,6 +140,30 @@ def _score(outcomes, cells, folds, seed):
     }
 
 
-def read_results(folder=FOLDER):
+def store(folder, results):
+    """Add results to the file of a folder, without curves and scores by class: a line for each.
+
+    Predictions are kept of the comparisons alone, whose differences are computed from them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    # Read anew: another run may have written its result in the meantime.
+    rows = read_rows(folder / FILE) | {key: _summary(each) for key, each in results.items()}
+    lines = [
+        f"{json.dumps(key)}: {json.dumps(rows[key], ensure_ascii=False)}" for key in sorted(rows)
+    ]
+    replace_file(folder / FILE, ("{\n" + ",\n".join(lines) + "\n}\n").encode())
+
+
+def _summary(result):
+    kept = {key: value for key, value in result.items() if key != "history"}
+    for key in ("scores", "scores_on_all"):
+        if kept[key]:
+            kept[key] = {k: v for k, v in kept[key].items() if k in ("n_images", "scores")}
+    if result["name"] in OF_PAPERS:
+        del kept["predictions"]
+    return kept
+
+
+def read_results(folder=RESULTS):
     """Return all results that are there, as a list of dict."""
-    return [json.loads(file.read_text("utf-8")) for file in sorted(folder.glob("*-seed*.json"))]
+    return list(read_rows(folder / FILE).values())

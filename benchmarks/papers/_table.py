@@ -151,7 +151,7 @@ def _provenance(results):
 
 
 def write_tables(results, folder, page=None):
-    """Write the tables into ``papers.md`` beside the folder of results, and into a page.
+    """Write the tables into ``papers.md`` in the folder of results, and into a page.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def write_tables(results, folder, page=None):
         If the page has lost the marks between which the tables stand.
     """
     text = render(results)
-    file = Path(folder).parent / "papers.md"
+    file = Path(folder) / "papers.md"
     replace_file(file, f"# The systems of the papers\n\n{text}\n".encode())
     if page is None:
         return file

@@ -42,9 +42,9 @@ def adapt(model, X, y=None, *, random_state=None):
     Returns
     -------
     adapted : estimator
-        A new fitted estimator of the same class, with the same parameters and `classes_`. Its
-        attribute `adaptation_` is an `Adaptation`: the steps taken and why, and the scores of all
-        candidates.
+        A new fitted estimator of the same class, with the same parameters and `classes_`; a new
+        crop is in `spec_`. Its attribute `adaptation_` is an `Adaptation`: the steps taken and why,
+        and the scores of all candidates.
 
     Raises
     ------
@@ -121,28 +121,23 @@ def adapt(model, X, y=None, *, random_state=None):
         raise TypeError(
             f"adapt takes a fitted classifier of skblood, got a {type(model).__name__}. Give a "
             "TransferCellClassifier, HybridFeatureClassifier, ContrastiveCellClassifier or "
-            "MLPCellClassifier; of a pipeline, give its last step and the images as that step gets "
-            "them."
+            "MLPCellClassifier; of a pipeline, its last step and the images as that step gets them."
         )
     check_is_fitted(model)
-    codes = None if y is None else torch.from_numpy(encode_partial_labels(y, model.classes_))
+    codes = None if y is None else encode_partial_labels(y, model.classes_)
     spec, device = model.spec_, model.predictor_.device
     has_geometry = spec.is_pixels and min(spec.image_shape[:2]) > 1
     # A smear has no orientation: flips, which are always on, and this rotation give any angle.
     augment = CellAugment(rotation=45, scale=0.1, color=0.1) if has_geometry else None
-    search = has_geometry and not isinstance(X, CellImages)
-    crops = candidate_crops(spec.crop) if search else [spec.crop]
-    read = model.read_images(X, crops=crops) if search else [model.read_images(X)]
-    codes = torch.full((len(read[0]),), -1) if codes is None else codes
-    check_lengths(X=len(read[0]), y=len(codes))
-    images, note = dict(zip(crops, read, strict=True)), ""
-    if search:
-        resizing = replace_spec(model.predictor_, spec.with_crop(spec.crop))
-        crop, note = choose_crop(resizing, images, codes)
-        spec = spec.with_crop(crop) if note else spec
+    if has_geometry and not isinstance(X, CellImages):
+        own, best, spec, note = _read_at_best_crop(model, X, codes)
+    else:
+        own = best = model.read_images(X)
+        note = ""
+    codes = _check_codes(codes, len(own))
     own, cells = (
-        TargetCells(to_tensor(images[crop].pixels, device), codes, augment, device)
-        for crop in (model.spec_.crop, spec.crop)
+        TargetCells(to_tensor(images.pixels, device), codes, augment, device)
+        for images in (own, best)
     )
     # Statistics are mixed and measured, and weights trained, on single views.
     network = replace_spec(model.predictor_, replace(spec, dihedral_views=1)).network
@@ -165,3 +160,22 @@ def adapt(model, X, y=None, *, random_state=None):
         len(cells.unlabelled),
     )
     return adapted
+
+
+def _read_at_best_crop(model, X, codes):
+    """Return the images at the model's crop and at the best one, its spec, and a note."""
+    spec = model.spec_
+    crops = candidate_crops(spec.crop)
+    images = dict(zip(crops, model.read_images(X, crops=crops), strict=True))
+    codes = _check_codes(codes, len(images[spec.crop]))
+    # Its network resizes: a model that works at the images' own size could not take other crops.
+    predictor = replace_spec(model.predictor_, spec.with_crop(spec.crop))
+    crop, note = choose_crop(predictor, images, codes)
+    return images[spec.crop], images[crop], spec.with_crop(crop) if note else spec, note
+
+
+def _check_codes(codes, n_images):
+    """Return class codes as a tensor, all -1 if there are none."""
+    codes = torch.full((n_images,), -1) if codes is None else torch.as_tensor(codes)
+    check_lengths(X=n_images, y=len(codes))
+    return codes

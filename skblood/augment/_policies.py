@@ -77,7 +77,7 @@ def augment_images(images, augment="cells", *, n_copies=1, random_state=None):
 
     Parameters
     ----------
-    images : ndarray of shape (n, h, w, c), dtype uint8
+    images : ndarray of shape (n, h, w, c), dtype uint8, or CellImages
         Not modified.
     augment : {"cells", "stain", "laboratory"} or callable, default="cells"
         A policy, as in :func:`make_augment`, or a function that maps a float batch
@@ -111,17 +111,17 @@ def augment_images(images, augment="cells", *, n_copies=1, random_state=None):
     >>> from skblood import TransferCellClassifier
     >>> from skblood.augment import augment_images
     >>> from skblood.datasets import make_blood_cells
-    >>> X, y = make_blood_cells(60, image_size=28, random_state=0)
+    >>> X, y = make_blood_cells(160, image_size=28, random_state=0)
     >>> X_more = augment_images(X, "laboratory", n_copies=2, random_state=0)
     >>> X_more.shape
-    (120, 28, 28, 3)
-    >>> groups = np.tile(np.arange(60), 3)  # each cell and its variants
+    (320, 28, 28, 3)
+    >>> groups = np.tile(np.arange(160), 3)  # each cell and its variants
     >>> clf = TransferCellClassifier(
     ...     "cellnet_t", trainable="head", early_stopping=True, max_epochs=2, random_state=0
     ... )
     >>> clf = clf.fit(np.concatenate([X, X_more]), np.tile(y, 3), groups=groups)
     """
-    images = np.asarray(images)
+    images = np.asarray(getattr(images, "pixels", images))
     if images.dtype != np.uint8 or images.ndim != 4:
         raise ValueError(
             f"`images` is of dtype {images.dtype} and shape {images.shape}; it must be uint8 of "

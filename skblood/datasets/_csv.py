@@ -128,9 +128,9 @@ def _read_table(path, columns):
         ) from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, csv.Error) as error:
         raise ValueError(
-            f"{str(path)!r} is not a table: {error}. Check for rows with more cells than the "
-            "header, for cells that contain the delimiter and are not quoted, and for quotation "
-            "marks that are not closed."
+            f"{str(path)!r} is not a table: {str(error).strip()} Check for rows with more cells "
+            "than the header, for cells that contain the delimiter and are not quoted, and for "
+            "quotation marks that are not closed."
         ) from error
     if frame.empty:
         raise ValueError(f"{str(path)!r} has a header and no rows.")

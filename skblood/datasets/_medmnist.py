@@ -218,13 +218,7 @@ def _read_split(archive, name, path):
             f"{str(path)!r} is not in the MedMNIST format: it lacks {missing} and holds "
             f"{archive.files}. Choose a `split` that it holds."
         )
-    try:
-        X, y = (archive[key] for key in keys)
-    except _DAMAGE as error:
-        raise ValueError(
-            f"{' or '.join(keys)} of {str(path)!r} cannot be read ({error!r}). The file is damaged "
-            "or was not written by numpy.savez from plain arrays: download or save it again."
-        ) from error
+    X, y = (_read_array(archive, key, path) for key in keys)
     if X.dtype != np.uint8 or not (X.ndim == 3 or (X.ndim == 4 and X.shape[3] == 3)):
         raise ValueError(
             f"{keys[0]} must be uint8 of shape (n, height, width, 3) or (n, height, width), got "
@@ -236,3 +230,13 @@ def _read_split(archive, name, path):
             f"shape {y.shape}."
         )
     return X, y.reshape(-1).astype(np.int64)
+
+
+def _read_array(archive, key, path):
+    try:
+        return archive[key]
+    except _DAMAGE as error:
+        raise ValueError(
+            f"{key} of {str(path)!r} cannot be read ({error!r}). The file is damaged or was not "
+            "written by numpy.savez from plain arrays: download or save it again."
+        ) from error

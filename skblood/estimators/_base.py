@@ -98,8 +98,10 @@ class CellModel(BaseEstimator):
         """
         check_is_fitted(self)
         if crops is not None:
-            spec = self.spec_.with_crop(self.spec_.crop)
-            return self._read(X, spec, crops=crops, unreadable=unreadable)
+            images = self._read(X, self.spec_, crops=crops, unreadable=unreadable)
+            reader = ImageReader(self.spec_.with_crop(self.spec_.crop))
+            pairs = zip(images, crops, strict=True)
+            return [CellImages(each.pixels, reader.preprocessing(crop)) for each, crop in pairs]
         if isinstance(X, CellImages):
             return ImageReader(self.spec_).check(X)
         return self._read(X, self.spec_, unreadable=unreadable)[0]

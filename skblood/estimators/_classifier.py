@@ -166,12 +166,10 @@ class CellClassifier(ClassifierMixin, CellModel):
         valid_whole = None
         if X_val is not None:
             data, valid_whole = self._add_validation(data, spec, columns, X_val, y_val, overlaps)
-            n = data.count_leaked(spec.image_size, spec.interpolation) if spec.is_pixels else 0
-            if n:
+            if spec.is_pixels and (n := data.count_leaked()):
                 warnings.warn(
-                    f"{n} of the {len(data.valid_codes)} images of X_val are images of X, too. "
-                    "Scores on them are too high, and early stopping stops too late. Leave them "
-                    "out of one of the two.",
+                    f"{n} of the {len(data.valid_codes)} images of X_val are images of X, too: "
+                    "scores on them are too high. Leave them out of one of the two.",
                     UserWarning,
                     stacklevel=3,
                 )

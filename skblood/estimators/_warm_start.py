@@ -25,24 +25,22 @@ def continue_network(former, network, spec):
     Raises
     ------
     ValueError
-        If the network cannot be what the parameters ask for.
+        If the network is not what the parameters ask for.
     """
-    changes = [
-        f"{what} was {old!r} and is now {new!r}"
-        for what, old, new in _pairs(former, spec)
-        if old != new
-    ]
-    if changes:
-        raise ValueError(
-            f"warm_start=True continues the training of the fitted network, but {changes[0]}. "
-            "Leave that unchanged, or set warm_start=False."
-        )
+    asked = _fixed_part(spec)
+    for name, value in _fixed_part(former).items():
+        if asked[name] != value:
+            raise ValueError(
+                f"warm_start=True continues the training of the fitted network, but {name} was "
+                f"{value!r} and is now {asked[name]!r}. Leave it, or set warm_start=False."
+            )
     backbones = tuple(
         replace(old, trained=new.trained)
         for old, new in zip(former.backbones, spec.backbones, strict=True)
     )
     head = replace(former.head, dropout=spec.head.dropout)
-    spec = replace(spec, backbones=backbones, head=head, dihedral_views=former.dihedral_views)
+    views = former.dihedral_views
+    spec = replace(spec, backbones=backbones, head=head, dihedral_views=views)
     network = copy.deepcopy(network)
     configure_network(network, spec)
     for module in network.head.modules():
@@ -51,21 +49,15 @@ def continue_network(former, network, spec):
     return spec, network
 
 
-def _pairs(former, spec):
-    """Yield what has to stay as it is, with its values then and now."""
-    yield "classes", list(former.classes), list(spec.classes)
-    yield "the shape of the images", former.image_shape, spec.image_shape
-    yield "the kind of X (pixels or numbers)", former.is_pixels, spec.is_pixels
-    yield "image_size", former.image_size, spec.image_size
-    yield (
-        "the backbone",
-        [each.name for each in former.backbones],
-        [each.name for each in spec.backbones],
-    )
-    yield (
-        "standardize",
-        [each.standardize for each in former.backbones],
-        [each.standardize for each in spec.backbones],
-    )
-    for name in ("hidden_layer_sizes", "activation", "batch_norm"):
-        yield name, getattr(former.head, name), getattr(spec.head, name)
+def _fixed_part(spec):
+    """Return what may not change, by name."""
+    return {
+        "classes": list(spec.classes),
+        "the shape of the images": spec.image_shape,
+        "image_size": spec.image_size,
+        "the kind of X (pixels)": spec.is_pixels,
+        "the backbone": [each.name for each in spec.backbones],
+        "standardize": [each.standardize for each in spec.backbones],
+        "hidden_layer_sizes": spec.head.hidden_layer_sizes,
+        "activation": spec.head.activation,
+    }

@@ -8,7 +8,7 @@ from skblood._labels import check_lengths
 from skblood.evaluation._agreement import bland_altman, count_limits, estimate_kappa
 from skblood.evaluation._differential import DifferentialCount
 from skblood.evaluation._differential_plots import plot_bland_altman, plot_regression
-from skblood.evaluation._estimates import Estimate, tabulate_estimates
+from skblood.evaluation._estimates import Estimate, format_table, tabulate_estimates
 from skblood.evaluation._intervals import check_level
 from skblood.evaluation._regression import deming, passing_bablok
 
@@ -82,18 +82,13 @@ class DifferentialComparison:
         )
 
     def __str__(self):
-        names = [str(label) for label in self.a.classes]
-        width = max(map(len, names))
+        columns = {name: getattr(self, name) for name in ("slope", "intercept", "bias")}
+        columns["within limits"] = [f"{share:.1%}" for share in self.within_limits]
         lines = [
-            f"{len(self.a.groups):,} slides, {len(names)} classes, {self.method} regression; "
-            f"intervals of {100 * self.confidence_level:.4g}% confidence",
+            f"{len(self.a.groups):,} slides, {len(self.a.classes)} classes, {self.method} "
+            f"regression; intervals of {100 * self.confidence_level:.4g}% confidence",
             "",
-            f"{'':{width}}  {'slope':22}  {'intercept':24}  {'bias':24}  within limits",
-        ]
-        lines += [
-            f"{name:{width}}  {self.slope[i]!s:22}  {self.intercept[i]!s:24}  "
-            f"{self.bias[i]!s:24}  {self.within_limits[i]:13.1%}"
-            for i, name in enumerate(names)
+            format_table(self.a.classes, columns),
         ]
         if self.kappa is not None:
             lines += ["", f"kappa of the same cells: {self.kappa}"]

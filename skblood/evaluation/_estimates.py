@@ -57,6 +57,12 @@ def tabulate_estimates(classes, estimates, **columns):
     return pd.DataFrame({**values, **columns}, index=pd.Index(classes, name="class"))
 
 
+def format_table(classes, columns):
+    """Return text with one line for each class; columns are estimates or str by name."""
+    texts = {name: list(map(str, each)) for name, each in columns.items()}
+    return pd.DataFrame(texts, index=list(map(str, classes))).to_string()
+
+
 def estimate_scores(true, predicted, groups, confusion, **bootstrap):
     """Return the scores over all classes and those of each class.
 

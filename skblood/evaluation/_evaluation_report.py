@@ -100,9 +100,9 @@ class EvaluationReport:
     f1_weighted        0.970 [0.918, 0.990]
     matthews_corrcoef  0.939 [0.842, 0.980]
     <BLANKLINE>
-              precision             recall                f1                    images
-    monocyte  1.000 [0.906, 1.000]  0.925 [0.801, 0.974]  0.961 [0.890, 0.987]      40
-    platelet  0.952 [0.869, 0.984]  1.000 [0.940, 1.000]  0.976 [0.930, 0.992]      60
+                         precision                recall                    f1 images
+    monocyte  1.000 [0.906, 1.000]  0.925 [0.801, 0.974]  0.961 [0.890, 0.987]     40
+    platelet  0.952 [0.869, 0.984]  1.000 [0.940, 1.000]  0.976 [0.930, 0.992]     60
     <BLANKLINE>
     most frequent confusions
       3 of 40 monocyte predicted as platelet (7.5%)

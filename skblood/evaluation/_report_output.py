@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.metrics import ConfusionMatrixDisplay
 
 from skblood._plotting import import_pyplot
+from skblood.evaluation._estimates import format_table
 
 # Confusions listed in the text.
 _MAX_CONFUSIONS = 5
@@ -23,7 +24,7 @@ def format_report(report):
         "",
         *(f"{name:{width}}  {estimate}" for name, estimate in report.scores.items()),
         "",
-        *_class_lines(report),
+        format_table(report.classes, report.class_scores | {"images": report.support}),
     ]
     if report.confusions:
         lines += ["", "most frequent confusions"]
@@ -32,15 +33,6 @@ def format_report(report):
         pair = f"{each.true} predicted as {each.predicted}"
         lines.append(f"  {each.count:,} of {n:,} {pair} ({each.share:.1%})")
     return "\n".join(lines)
-
-
-def _class_lines(report):
-    width = max(len(str(label)) for label in report.classes)
-    names = "".join(f"  {name:20}" for name in report.class_scores)
-    yield f"{'':{width}}{names}  images"
-    for i, label in enumerate(report.classes):
-        cells = "".join(f"  {each[i]!s:20}" for each in report.class_scores.values())
-        yield f"{label!s:>{width}}{cells}  {report.support[i]:6,}"
 
 
 def plot_confusions(report, ax=None):

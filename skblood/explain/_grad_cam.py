@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional as F
 
 from skblood._labels import check_lengths, encode_labels
-from skblood.estimators import BackboneClassifier
+from skblood.estimators import CellClassifier, MLPCellClassifier
 
 from ._feature_map import FeatureMap
 
@@ -94,7 +94,7 @@ def grad_cam(estimator, X, *, target=None):
 
 def check_has_feature_maps(estimator):
     """Raise an error unless an estimator is a fitted classifier of images with backbones."""
-    if not isinstance(estimator, BackboneClassifier):
+    if not isinstance(estimator, CellClassifier) or isinstance(estimator, MLPCellClassifier):
         raise TypeError(
             "Class activation maps need a TransferCellClassifier, ContrastiveCellClassifier or "
             f"HybridFeatureClassifier; {type(estimator).__name__} has no feature maps. For a "
@@ -115,7 +115,7 @@ def _compute_maps(predictor, spec, pixels, codes):
     device = predictor.device
     # A copy, which takes hooks and needs no gradients of its parameters.
     network = copy.deepcopy(predictor.network).to(device).eval().requires_grad_(False)
-    network.predict_views = 1  # the map is of the image as it is, not of its dihedral views
+    network.dihedral_views = 1  # the map is of the image as it is, not of its dihedral views
 
     def prepare(rows):
         return network.prepare(torch.from_numpy(pixels[rows].copy()).to(device).permute(0, 3, 1, 2))

@@ -103,8 +103,8 @@ class Predictor:
         if len(not_finite):
             raise ValueError(
                 f"The network gives no finite number for {len(not_finite)} of {len(logits)} "
-                f"images, the first being X[{not_finite[0]}]. Either their values are far from "
-                "those that it was trained on, or its training diverged: then fit with a lower lr."
+                f"images, the first being X[{not_finite[0]}]. Check their values, or fit with a "
+                "lower lr."
             )
         return logits.astype(np.float64)
 
@@ -171,9 +171,8 @@ class Predictor:
     def _smaller(self, size, images, error):
         if size == _LADDER[0]:
             raise MemoryError(
-                f"Device {self.device} has no memory left for the network and {size} images of "
-                f"shape {images.shape[1:]}. Set device='cpu', a smaller image_size or a smaller "
-                "backbone, or free the memory that other models and programs hold."
+                f"Device {self.device} has too little memory for the network and {size} images of "
+                f"shape {images.shape[1:]}. Set device='cpu' or a smaller image_size."
             ) from error
         if self.device.type == "cuda":
             torch.cuda.empty_cache()

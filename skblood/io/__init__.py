@@ -2,6 +2,6 @@
 
 from ._card import model_card
 from ._errors import ModelFileError
-from ._files import load, load_info, save
 from ._onnx import export_onnx
 from ._pretrained import load_pretrained
+from ._save_load import load, load_info, save

@@ -106,21 +106,21 @@ def model_card(model, *, evaluation=None):
             "Of a search give its `best_estimator_`."
         )
     steps = _flatten(model)
-    ours = [step for step in steps if isinstance(step, CellModel)]
-    for each in (model, *ours):
+    estimators = [step for step in steps if isinstance(step, CellModel)]
+    for each in (model, *estimators):
         check_is_fitted(each)
-    trained = [each for each in ours if hasattr(each, "training_data_")]
+    trained = [each for each in estimators if hasattr(each, "training_data_")]
     last = steps[-1] if steps[-1] in trained else None
     sections = {
-        "Model": [*_steps(model, steps), *_of_each(_model, ours)],
+        "Model": [*_steps(model, steps), *_of_each(_model, estimators)],
         "Training data": _of_each(_training_data, trained),
         "Training": _of_each(_training, trained),
         "Evaluation": _evaluation(reports, last) if hasattr(model, "classes_") else (),
-        "Preprocessing": _of_each(_preprocessing, ours),
+        "Preprocessing": _of_each(_preprocessing, estimators),
         "Intended use and limits": [_limits(model, trained)],
         "Versions": _versions(),
     }
-    parts = [_head(model, ours)]
+    parts = [_head(model, estimators)]
     for title, paragraphs in sections.items():
         if paragraphs := list(paragraphs):
             parts += [f"## {title}", *paragraphs]
@@ -142,8 +142,8 @@ def _of_each(describe, estimators):
         yield from describe(each)
 
 
-def _head(model, ours):
-    sees_images = bool(ours) and ours[0].spec_.is_pixels
+def _head(model, estimators):
+    sees_images = bool(estimators) and estimators[0].spec_.is_pixels
     what = "images of single blood cells" if sees_images else "rows of numbers"
     if hasattr(model, "classes_"):
         task = "image-classification" if sees_images else "tabular-classification"
@@ -162,13 +162,13 @@ def _steps(model, steps):
         yield f"Its classes are {', '.join(map(as_text, model.classes_))}."
 
 
-def _model(ours):
-    size = sum(each.numel() for each in ours.predictor_.network.parameters())
-    rows = [("estimator", type(ours).__name__)]
-    rows += [("backbone", text) for text in _backbones(ours)]
+def _model(model):
+    size = sum(each.numel() for each in model.predictor_.network.parameters())
+    rows = [("estimator", type(model).__name__)]
+    rows += [("backbone", text) for text in _backbones(model)]
     yield table(("what", "value"), [*rows, ("parameters of the network", f"{size:,}")])
-    defaults = {name: repr(value) for name, value in type(ours)().get_params(deep=False).items()}
-    settings = [each for each in ours.fit_settings_.items() if each[1] != defaults.get(each[0])]
+    defaults = {name: repr(value) for name, value in type(model)().get_params(deep=False).items()}
+    settings = [each for each in model.fit_settings_.items() if each[1] != defaults.get(each[0])]
     if settings:
         yield "Parameters of the fit that are not the defaults of this version:"
         yield table(("parameter", "value"), settings)
@@ -176,18 +176,18 @@ def _model(ours):
         yield "All parameters of the fit are the defaults of this version."
 
 
-def _backbones(ours):
+def _backbones(model):
     sources = {None: "random weights", "default": "its published weights"}
     extents = {"all": "all of it trained", "head": "none of it trained"}
-    for backbone in ours.spec_.backbones:
+    for backbone in model.spec_.backbones:
         source = f"the weights of {str(backbone.weights).removeprefix('file:')}"
         extent = extents.get(backbone.trained, f"its last {backbone.trained} stages trained")
         if backbone.name != "pixels":
             yield f"{backbone.name}, from {sources.get(backbone.weights, source)}, {extent}"
 
 
-def _training_data(ours):
-    data = ours.training_data_
+def _training_data(model):
+    data = model.training_data_
     n_images, n_validation = data["n_images"], data["n_validation_images"]
     yield f"{n_images:,} training images and {n_validation:,} validation images."
     counts = [(label, f"{n:,}") for label, n in data["class_counts"].items()]
@@ -198,24 +198,25 @@ def _training_data(ours):
     )
 
 
-def _training(ours):
+def _training(model):
     kept = "the last epoch"
-    if ours.best_epoch_ < ours.n_iter_:
-        kept = f"epoch {ours.best_epoch_}, the best on the validation images"
-    epochs = "epoch" if ours.n_iter_ == 1 else "epochs"
-    yield f"{ours.n_iter_} {epochs} on {ours.device_}; the weights are those of {kept}."
-    if hasattr(ours, "adaptation_"):
-        yield _adaptation(ours.adaptation_)
+    if model.best_epoch_ < model.n_iter_:
+        kept = f"epoch {model.best_epoch_}, the best on the validation images"
+    epochs = "epoch" if model.n_iter_ == 1 else "epochs"
+    yield f"{model.n_iter_} {epochs} on {model.device_}; the weights are those of {kept}."
+    if hasattr(model, "adaptation_"):
+        yield _adaptation(model.adaptation_)
 
 
 def _adaptation(done):
     counts = [f"{as_text(label)} {n:,}" for label, n in done.n_labelled.items() if n]
-    labelled = f" ({', '.join(counts)})" if counts else ""
-    cells = (
-        f"{sum(done.n_labelled.values()):,} labelled{labelled} and {done.n_unlabelled:,} unlabelled"
+    labels = f" ({', '.join(counts)})" if counts else ""
+    n_labelled, n_unlabelled = sum(done.n_labelled.values()), done.n_unlabelled
+    return (
+        f"**Adapted** after the training to {n_labelled:,} labelled{labels} and {n_unlabelled:,} "
+        f"unlabelled cells: {', '.join(map(as_text, done.steps)) or 'nothing was changed'}. "
+        f"Reason: {as_text(done.reason)}."
     )
-    steps = ", ".join(map(as_text, done.steps)) or "nothing was changed"
-    return f"**Adapted** after the training to {cells} cells: {steps}. Why: {as_text(done.reason)}"
 
 
 def _evaluation(reports, trained):
@@ -228,23 +229,23 @@ def _evaluation(reports, trained):
         yield textwrap.indent(str(report), "    ")  # a block of code, whatever labels hold
 
 
-def _validation(ours):
+def _validation(model):
     scores = [
         f"{as_text(key.removeprefix('valid_'))} {value:.3f}"
-        for key, value in ours.history_[ours.best_epoch_ - 1].items()
+        for key, value in model.history_[model.best_epoch_ - 1].items()
         if key.startswith("valid_") and isinstance(value, float)
     ]
     if scores:
-        n = ours.training_data_["n_validation_images"]
+        n = model.training_data_["n_validation_images"]
         yield (
-            f"On the {n:,} validation images, in epoch {ours.best_epoch_}: {', '.join(scores)}. "
+            f"On the {n:,} validation images, in epoch {model.best_epoch_}: {', '.join(scores)}. "
             "Where early stopping chose the epoch by these scores, expect lower ones on other "
             "images."
         )
 
 
-def _preprocessing(ours):
-    spec = ours.spec_
+def _preprocessing(model):
+    spec = model.spec_
     height, width, n_channels = spec.image_shape
     resized = f"{height} x {width} px (height x width), {spec.interpolation} with antialiasing"
     given = "{} x {} px (height x width), as given".format(*spec.input_shape)
@@ -259,7 +260,7 @@ def _preprocessing(ours):
     }
     if not spec.is_pixels:
         lines = {f"Rows of {height * width * n_channels} numbers.": True}
-    for backbone, module in zip(spec.backbones, ours.predictor_.network.backbones, strict=True):
+    for backbone, module in zip(spec.backbones, model.predictor_.network.backbones, strict=True):
         lines[_standardization(backbone, module.standardize)] = True
     views = f"Logits are averaged over {spec.dihedral_views} dihedral views of each image."
     lines[views] = spec.dihedral_views > 1

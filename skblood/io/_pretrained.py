@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from ._files import read_file
 from ._pipelines import restore_model
+from ._save_load import read_file
 
 _FOLDER = Path(__file__).parents[1] / "pretrained"
 _NAMES = ("pbc8",)

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 from sklearn.metrics import get_scorer
-from skorch.callbacks import Callback, PassthroughScoring
+from skorch.callbacks import Callback
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 from tqdm.auto import tqdm
 
@@ -91,18 +91,6 @@ class LearningRateSchedule(Callback):
         """Restore it."""
         if self.scheduler_ is not None:
             self.scheduler_.load_state_dict(state)
-
-
-class MeanLoss(PassthroughScoring):
-    """The mean loss of an epoch's batches, with a state for checkpoints."""
-
-    def state_dict(self):
-        """Return the lowest loss so far."""
-        return float(self.best_score_)
-
-    def load_state_dict(self, state):
-        """Restore it."""
-        self.best_score_ = state
 
 
 class ValidationScore(Callback):

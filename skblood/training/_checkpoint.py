@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import math
-import os
 import warnings
 from pathlib import Path
 
@@ -86,7 +85,9 @@ class TrainingCheckpoint(Callback):
         seed : int
             Seed to train with: that of the file, if there is one.
         """
-        self._file = _make_folder(self.folder) / f"{name}-{key}.checkpoint"
+        folder = Path(self.folder).expanduser().absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = folder / f"{name}-{key}.checkpoint"
         self._state = _read(self._file)
         self._seed = seed if self._state is None else self._state["seed"]
         return self._seed
@@ -154,9 +155,8 @@ class TrainingCheckpoint(Callback):
             _write(self._file, state)
         except OSError as error:
             warnings.warn(
-                f"The checkpoint {str(self._file)!r} cannot be written "
-                f"({error.__cause__ or error}). The training continues; if it is interrupted, it "
-                "resumes from what was written before. Make room, or make the folder writable.",
+                f"The checkpoint {str(self._file)!r} cannot be written ({error}). The training "
+                "continues; if interrupted, it resumes from what was written before.",
                 UserWarning,
                 stacklevel=2,
             )
@@ -164,19 +164,6 @@ class TrainingCheckpoint(Callback):
     def remove(self):
         """Remove the file of a complete training."""
         self._file.unlink(missing_ok=True)
-
-
-def _make_folder(folder):
-    path = Path(os.path.abspath(Path(folder).expanduser()))
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise type(error)(
-            error.errno,
-            f"The folder {str(folder)!r} of TrainingCheckpoint is not a folder and cannot be "
-            f"created ({error.strerror})",
-        ) from error
-    return path
 
 
 def _with_state(net):

@@ -66,7 +66,6 @@ def _hash(name, value):
         return joblib.hash(value)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise ValueError(
-            f"{name}={value!r} cannot be pickled ({error}), which a checkpoint needs to recognize "
-            "the fit in another process. Define it at the top level of a module, or leave "
-            "TrainingCheckpoint out."
+            f"{name}={value!r} cannot be pickled, by which a checkpoint recognizes the fit. Define "
+            "it at the top level of a module, or leave TrainingCheckpoint out."
         ) from error

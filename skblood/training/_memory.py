@@ -1,4 +1,4 @@
-"""A training that finds no memory says what to lower."""
+"""Out-of-memory errors of a training that say what to lower."""
 
 import gc
 
@@ -38,11 +38,10 @@ class MemoryAdvice:
             torch.cuda.empty_cache()
         elsewhere = "" if self.device.type == "cpu" else "set device='cpu', "
         raise MemoryError(
-            f"Device {self.device} has no memory left to train on batches of {self.batch_size} "
-            f"images of shape {self.image_shape}. Lower batch_size (now {self.batch_size}) or "
-            "image_size, use precision='bfloat16' or a smaller backbone, train less of it "
-            f"(trainable='head'), {elsewhere}or free the memory that other models and programs "
-            "hold."
+            f"Device {self.device} has too little memory for batches of {self.batch_size} images "
+            f"of shape {self.image_shape}. Lower batch_size or image_size, use "
+            f"precision='bfloat16', a smaller backbone or trainable='head', {elsewhere}or free "
+            "memory."
         ) from error
 
 

@@ -6,11 +6,11 @@ from functools import partial
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import EarlyStopping, EpochTimer
+from skorch.callbacks import EarlyStopping, EpochTimer, PassthroughScoring
 
 from skblood.inference import autocast
 
-from ._callbacks import MeanLoss, StopTraining, ValidationScore
+from ._callbacks import StopTraining, ValidationScore
 from ._exceptions import NonFiniteLossError
 
 OPTIMIZERS = {
@@ -72,8 +72,8 @@ class TrainingNet(NeuralNet):
     def _default_callbacks(self):
         return [
             ("epoch_timer", EpochTimer()),
-            ("train_loss", MeanLoss("train_loss", on_train=True)),
-            ("valid_loss", MeanLoss("valid_loss")),
+            ("train_loss", PassthroughScoring("train_loss", on_train=True)),
+            ("valid_loss", PassthroughScoring("valid_loss")),
         ]
 
     @property
@@ -162,9 +162,8 @@ class TrainingNet(NeuralNet):
         return NonFiniteLossError(
             f"The {kind} loss is {row[f'{prefix}_loss']} in epoch {len(self.history)}, batch "
             f"{number + 1} of {len(batches)}, at a learning rate of {rate:.3g}. Set a lower lr "
-            f"(now {self.lr:g}){instead}. If that does not help, look at the images, class_weight "
-            "and sample_weight of that batch: the attribute `positions` of this error tells where "
-            "they stand.",
+            f"(now {self.lr:g}){instead}, or look at the images of that batch: the attribute "
+            "`positions` of this error gives their positions.",
             batches.samples.rows[batches.indices_[number]].tolist(),
         )
 

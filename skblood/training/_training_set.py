@@ -1,7 +1,6 @@
 """Training images, labels, sample weights and validation data."""
 
 import hashlib
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +8,7 @@ import torch
 from sklearn.utils import compute_class_weight
 
 from skblood._labels import encode_groups, join_groups
-from skblood.images import CellImages, content_keys, resize_images
+from skblood.images import CellImages
 from skblood.inference import to_tensor
 
 from ._plan import check_sample_weight_sign, draw_counts, merge_copies, split_off_validation
@@ -129,13 +128,9 @@ class TrainingSet:
         """Set validation images that are not among those of training."""
         return replace(self, valid_images=images, valid_codes=codes)
 
-    def count_leaked(self, size, interpolation):
-        """Count validation images that are, as the network sees them, images of training."""
-        keys, valid_keys = self.keys, self.valid_images.keys
-        if self.images.shape[1:] != self.valid_images.shape[1:]:
-            keys = _keys_at(self.images.pixels, size, interpolation)
-            valid_keys = _keys_at(self.valid_images.pixels, size, interpolation)
-        return int(np.isin(valid_keys[:, 0], keys[np.unique(self.rows), 0]).sum())
+    def count_leaked(self):
+        """Count validation images that are images of training."""
+        return int(np.isin(self.valid_images.keys[:, 0], self.keys[self.rows, 0]).sum())
 
     def encoded(self, encode):
         """Replace the images by their features, so that frozen backbones see each image once.
@@ -262,13 +257,6 @@ def _samples(stored, rows, codes, weights):
     )
 
 
-def _keys_at(images, size, interpolation):
-    """Return the content keys of images at a size, holding no more than a chunk of them there."""
-    step = max(1, _CHUNK // math.prod(size))
-    chunks = (images[start : start + step] for start in range(0, len(images), step))
-    return np.concatenate([content_keys(resize_images(c, size, interpolation)) for c in chunks])
-
-
 def channel_statistics(images, rows):
     """Return mean and standard deviation per channel, pixels being scaled to 0..1.
 
@@ -282,33 +270,19 @@ def channel_statistics(images, rows):
     -------
     mean, std : ndarray of shape (c,), dtype float64
     """
-    n_channels, n = images.shape[-1], len(rows) * math.prod(images.shape[1:-1])
-    if images.dtype == np.uint8:
-        center, sums = 128.0, _sums_of_pixels
-    else:
-        # Centered on one image, so that large numbers of little variance keep their digits.
-        center, sums = images[rows[0]].reshape(-1, n_channels).mean(0, dtype=np.float64), _sums
-    total, squares = np.zeros(n_channels), np.zeros(n_channels)
+    n_channels, is_pixels = images.shape[-1], images.dtype == np.uint8
+    first = torch.from_numpy(images[rows[0]].reshape(-1, n_channels).astype(np.float64))
+    # Centered, so that large numbers of little variance keep their digits.
+    center = torch.full((n_channels,), 128.0) if is_pixels else first.mean(0)
+    total, squares = torch.zeros(2, n_channels, dtype=torch.float64)
     step = max(1, _CHUNK // images[0].size)
     for start in range(0, len(rows), step):
-        chunk = images[rows[start : start + step]]
-        chunk_total, chunk_squares = sums(chunk.reshape(len(chunk), -1, n_channels), center)
-        total += chunk_total
-        squares += chunk_squares
-    scale = 255.0 if images.dtype == np.uint8 else 1.0
+        chunk = torch.from_numpy(images[rows[start : start + step]])
+        chunk = chunk.to(center.dtype).sub_(center).flatten(1)
+        # By position first, which is ten times faster than by channel.
+        total += chunk.sum(0).view(-1, n_channels).sum(0, dtype=torch.float64)
+        squares += chunk.square_().sum(0).view(-1, n_channels).sum(0, dtype=torch.float64)
+    n, scale = len(rows) * (images[0].size // n_channels), 255.0 if is_pixels else 1.0
     mean = total / n
-    variance = np.maximum(squares / n - mean**2, 0)
-    return (mean + center) / scale, np.sqrt(variance) / scale
-
-
-def _sums(chunk, center):
-    chunk = chunk - center
-    return chunk.sum((0, 1)), np.einsum("nij,nij->j", chunk, chunk)
-
-
-def _sums_of_pixels(chunk, center):
-    """Return the same for pixels, ten times faster: added up by position, then in float64."""
-    n_channels = chunk.shape[2]
-    by_position = torch.from_numpy(chunk).flatten(1).float().sub_(center)
-    sums = by_position.sum(0), by_position.square_().sum(0)
-    return tuple(each.view(-1, n_channels).sum(0, dtype=torch.float64).numpy() for each in sums)
+    std = (squares / n - mean**2).clamp(min=0).sqrt()
+    return ((mean + center) / scale).numpy(), (std / scale).numpy()

@@ -29,7 +29,8 @@ def check_classifier(estimator):
 
 
 def predict_proba(estimator, X):
-    """Return the class probabilities of each cell, checked."""
+    """Return the class probabilities of each cell, checked like the estimator."""
+    check_classifier(estimator)
     probabilities = np.asarray(estimator.predict_proba(X))
     return check_probabilities(probabilities, len(probabilities), list(estimator.classes_))
 

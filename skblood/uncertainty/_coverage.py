@@ -4,7 +4,7 @@ import numpy as np
 
 from skblood._labels import as_column, check_lengths, encode_labels, resolve_classes
 from skblood._plotting import import_pyplot
-from skblood.uncertainty._classifier import check_classifier, predict_proba
+from skblood.uncertainty._classifier import predict_proba
 
 
 def accuracy_coverage_curve(y_true, y_pred, confidence):
@@ -143,12 +143,10 @@ class AccuracyCoverageDisplay:
         display : AccuracyCoverageDisplay
             The display, plotted.
         """
-        check_classifier(estimator)
         probabilities = predict_proba(estimator, X)
         y_pred = np.asarray(estimator.classes_)[probabilities.argmax(axis=1)]
-        name = type(estimator).__name__ if name is None else name
-        confidence = probabilities.max(axis=1)
-        return cls.from_predictions(y, y_pred, confidence, name=name, ax=ax, **kwargs)
+        options = {"name": name or type(estimator).__name__, "ax": ax, **kwargs}
+        return cls.from_predictions(y, y_pred, probabilities.max(axis=1), **options)
 
     @classmethod
     def from_predictions(cls, y_true, y_pred, confidence, *, name=None, ax=None, **kwargs):

@@ -199,18 +199,18 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         if not takes_pixels(model):
             return [extract_features(model, X)], []
         images = read_cells(model, X)
-        cells = [extract_features(model, each) for each in self._color_versions(images)]
+        cells = [extract_features(model, each) for each in self._color_versions(images, 0)]
         if not self.corner:
             return cells, []
         corners = CellImages(corner_images(images.pixels, self.corner), images.preprocessing)
-        return cells, [extract_features(model, each) for each in self._color_versions(corners)]
+        return cells, [extract_features(model, each) for each in self._color_versions(corners, 1)]
 
-    def _color_versions(self, images):
+    def _color_versions(self, images, seed):
         """Yield images as they are and, with `color`, once in random colors."""
         yield images
         if self.color:
             augment = CellAugment(color=self.color)
-            recolored = augment_images(images.pixels, augment, random_state=0)
+            recolored = augment_images(images.pixels, augment, random_state=seed)
             yield CellImages(recolored, images.preprocessing)
 
     def _worst(self, scores):

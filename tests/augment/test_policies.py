@@ -16,6 +16,7 @@ from skblood.augment import (
     is_own,
     make_augment,
 )
+from skblood.images import CellImages
 
 
 class TestMakeAugment:
@@ -51,7 +52,7 @@ class TestAugmentImages:
         first, second, third = np.split(variants, 3)
         assert (first != second).any(axis=(1, 2, 3)).mean() > 0.9
         assert (second != third).any(axis=(1, 2, 3)).mean() > 0.9
-        again = augment_images(X, augment, n_copies=3, random_state=0)
+        again = augment_images(CellImages(X), augment, n_copies=3, random_state=0)
         assert np.array_equal(again, variants)
         assert not np.array_equal(augment_images(X, augment, random_state=1), first)
 

@@ -9,6 +9,8 @@ from PIL import Image
 from benchmarks.audit import CHANGES, lines_of, planted
 from skblood.datasets import make_blood_cells
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_copy_is_changed_and_has_the_same_form(change):

@@ -8,6 +8,8 @@ import pytest
 from benchmarks import differential
 from benchmarks._report import missed_bars
 
+pytestmark = pytest.mark.slow
+
 
 def test_shares_are_those_of_the_text_on_average():
     rng = np.random.default_rng(0)

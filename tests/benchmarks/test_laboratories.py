@@ -15,6 +15,8 @@ from benchmarks._laboratories import SIMULATED
 from skblood.augment import LaboratoryAugment
 from skblood.datasets import make_blood_cells
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def cells():

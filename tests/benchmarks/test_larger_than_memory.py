@@ -14,6 +14,8 @@ from benchmarks._fit_of_files import count_calls, main
 from benchmarks._report import missed_bars
 from skblood.datasets import load_image_folder
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def cells(tmp_path, monkeypatch):

@@ -9,6 +9,8 @@ from PIL import Image
 from benchmarks import leak as benchmark
 from benchmarks.leak import LEAKS, draw_leaked, figures_of, leak, turned
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def rng():

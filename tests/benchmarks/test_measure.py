@@ -23,6 +23,8 @@ from benchmarks._report import (
     table,
 )
 
+pytestmark = pytest.mark.slow
+
 
 class FakeTime:
     """A clock that stands still unless something takes time."""

@@ -15,6 +15,8 @@ from benchmarks.next_lab import _labs, _models, _readings
 from benchmarks.next_lab._labs import Laboratory, draw_each, read_folder, read_home, simulate
 from skblood.datasets import make_blood_cells
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ["erythroblast", "ig", "monocyte", "neutrophil", "platelet"]
 
 

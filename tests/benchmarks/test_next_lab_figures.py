@@ -8,6 +8,8 @@ from benchmarks.next_lab._figures import CURVE, Reading, figures_of
 from benchmarks.next_lab._page import as_markdown, missed
 from benchmarks.next_lab._picture import draw_picture
 
+pytestmark = pytest.mark.slow
+
 
 def one_hot(codes, n_classes=3, sure=0.8):
     """Return probabilities whose highest is that of the code."""

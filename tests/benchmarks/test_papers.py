@@ -17,6 +17,8 @@ from benchmarks.papers._weights import choose_weights
 from skblood.datasets import make_blood_cells
 from skblood.networks import backbone_config
 
+pytestmark = pytest.mark.slow
+
 EVERY = pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
 # One row for each system and variant that the literature's table has.
 N_ROWS = {

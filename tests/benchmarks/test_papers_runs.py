@@ -16,6 +16,8 @@ from benchmarks.papers._run import Setting, read_results, run
 from skblood.datasets import make_blood_cells
 from skblood.training import Checkpoint
 
+pytestmark = pytest.mark.slow
+
 _KEYS = ("true", "predicted")
 TINY = Quick(image_size=16, n_images=120, max_epochs=2)
 
@@ -75,8 +77,9 @@ class TestRun:
         result, is_new = run(tiny("batista-mlp", max_epochs=3), setting, seed=1)
         assert is_new
         (file,) = setting.out.iterdir()
-        assert file.name == "batista-mlp-quick-seed1.json"
-        assert json.loads(file.read_text("utf-8")) == result
+        stored = json.loads(file.read_text("utf-8"))["batista-mlp-quick-seed1"]
+        assert stored == {key: result[key] for key in stored} | {"scores": stored["scores"]}
+        assert stored["scores"]["scores"] == result["scores"]["scores"]
         assert result["recipe"]["parameters"]["max_epochs"] == 3
         assert result["recipe"]["estimator"] == "MLPCellClassifier"
         assert result["weights"] == "random"
@@ -202,11 +205,11 @@ class TestCommand:
         page = tmp_path / "page.md"
         page.write_text(f"Before.\n{_table._BEGIN}\nstale rows\n{_table._END}\nAfter.\n")
         monkeypatch.setattr(command, "PAGE", page)
-        monkeypatch.setattr(command, "FOLDER", setting.out)
+        monkeypatch.setattr(command, "RESULTS", setting.out)
         monkeypatch.setitem(RECIPES, "veloz-mlp", tiny("veloz-mlp"))
         assert command.main(self.arguments(setting, "--run", "veloz-mlp", "--table")) == 0
         assert "veloz-mlp, quick, seed 0: accuracy 0." in capsys.readouterr().out
-        text = (tmp_path / "papers.md").read_text("utf-8")
+        text = (setting.out / "papers.md").read_text("utf-8")
         assert "| `veloz-mlp` | perceptron, 128 units, at 32 px | - | accuracy" in text
         after = page.read_text("utf-8")
         assert after.startswith("Before.\n") and after.endswith("After.\n")

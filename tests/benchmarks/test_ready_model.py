@@ -16,6 +16,8 @@ from skblood.pretrained._fingerprints import (
     match_fingerprints,
 )
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = {"quick": True, "repeats": 1, "device": "cpu"}
 
 

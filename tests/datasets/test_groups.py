@@ -24,5 +24,5 @@ def test_join_groups():
 def test_encode_groups_or_images():
     assert encode_groups_or_images(None, 3).tolist() == [0, 1, 2]
     assert encode_groups_or_images(["b", "a", "b"], 3).tolist() == [0, 1, 0]
-    with pytest.raises(ValueError, match="`slide` has 1 missing .* position 1"):
+    with pytest.raises(ValueError, match=r"`slide` has 1 missing .* position 1"):
         encode_groups_or_images(["b", np.nan, "b"], 3, "slide")

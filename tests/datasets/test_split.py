@@ -65,6 +65,12 @@ class TestRandomCases:
         rows = split_rows(y, np.arange(len(y)) // 2, random_state=seed)
         assert np.abs(deviations(rows, y)).max() < 6
 
+    def test_many_groups(self, seed):
+        """More groups than the search can improve: the first assignment must be good."""
+        y = np.repeat(np.random.default_rng(seed).choice(list("aaab"), 1000), 3)
+        off = deviations(split_rows(y, np.arange(3000) // 3, random_state=seed), y)
+        assert np.abs(off).max() < 4
+
     @pytest.mark.parametrize("n_slides", [25, 150])
     def test_slides(self, seed, n_slides):
         """Large groups of unequal size: every class is in every part, and the sizes are close."""

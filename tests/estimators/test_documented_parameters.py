@@ -1,4 +1,4 @@
-"""The docstrings, which are put together from shared pieces, against the constructors."""
+"""Docstrings, parameter constraints and signatures of the estimators agree."""
 
 import inspect
 import re
@@ -6,45 +6,27 @@ import re
 import pytest
 from numpydoc.docscrape import NumpyDocString
 
-from skblood import (
-    CellEmbedder,
-    ContrastiveCellClassifier,
-    HybridFeatureClassifier,
-    MLPCellClassifier,
-    TransferCellClassifier,
-)
+import skblood
 
 ESTIMATORS = [
-    CellEmbedder,
-    ContrastiveCellClassifier,
-    HybridFeatureClassifier,
-    MLPCellClassifier,
-    TransferCellClassifier,
+    skblood.CellEmbedder,
+    skblood.ContrastiveCellClassifier,
+    skblood.HybridFeatureClassifier,
+    skblood.MLPCellClassifier,
+    skblood.TransferCellClassifier,
 ]
 
 
-def documented(estimator):
-    return {p.name: p for p in NumpyDocString(inspect.cleandoc(estimator.__doc__))["Parameters"]}
-
-
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_each_parameter_is_documented_once_and_no_other(estimator):
-    names = [p.name for p in NumpyDocString(inspect.cleandoc(estimator.__doc__))["Parameters"]]
-    assert len(names) == len(set(names))
-    assert set(names) == set(inspect.signature(estimator).parameters)
-
-
-@pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_documented_defaults_are_the_defaults(estimator):
+def test_docstring_constraints_and_signature_agree(estimator):
     parameters = inspect.signature(estimator).parameters
-    for name, entry in documented(estimator).items():
+    documented = NumpyDocString(inspect.cleandoc(estimator.__doc__))["Parameters"]
+    assert sorted(entry.name for entry in documented) == sorted(parameters)
+    assert set(estimator._parameter_constraints) == set(parameters)
+    for entry in documented:
         stated = re.search(r"default=(.+)$", entry.type).group(1)
-        assert eval(stated) == parameters[name].default, name
-
-
-@pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_each_parameter_has_a_constraint(estimator):
-    assert set(estimator._parameter_constraints) == set(inspect.signature(estimator).parameters)
+        assert eval(stated) == parameters[entry.name].default, entry.name
+    assert "{" not in re.sub(r"\{[^{}]*['\"0-9][^{}]*\}", "", estimator.__doc__)  # no placeholder
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -54,8 +36,7 @@ def test_only_the_first_parameter_may_be_positional(estimator):
     assert set(kinds[1:]) == {inspect.Parameter.KEYWORD_ONLY}
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_no_placeholder_is_left(estimator):
-    assert "{shared}" not in estimator.__doc__
-    assert "{parameters}" not in estimator.__doc__
-    assert "{{" not in estimator.__doc__
+def test_number_of_parameters():
+    counts = {each.__name__: len(inspect.signature(each).parameters) for each in ESTIMATORS}
+    assert counts["TransferCellClassifier"] <= 30
+    assert counts["MLPCellClassifier"] <= 24

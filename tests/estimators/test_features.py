@@ -12,6 +12,8 @@ from skblood import CellEmbedder
 from skblood.augment import CellAugment
 from skblood.inference import FeatureStore
 
+pytestmark = pytest.mark.usefixtures("empty_feature_store")
+
 # timm's networks bring a normalisation of their own; ours are normalised by the training images,
 # which differ from fold to fold, and so do their features.
 BACKBONE = {"backbone": "mobilenetv4_conv_small_035", "weights": None, "image_size": 32}

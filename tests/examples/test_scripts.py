@@ -13,6 +13,8 @@ from PIL import Image
 
 from skblood.datasets import make_blood_cells
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PICTURES = ["cells.png", "confusion_matrix.png", "learning_curves.png"]
 

@@ -81,11 +81,11 @@ class TestMaps:
 
     def test_dihedral_views_do_not_count(self, fitted, cells):
         views = copy.deepcopy(fitted)
-        views.predictor_.network.predict_views = 8
+        views.predictor_.network.dihedral_views = 8
         target = fitted.classes_[0]
         expected = grad_cam(fitted, cells[0][:3], target=target)
         np.testing.assert_array_equal(grad_cam(views, cells[0][:3], target=target), expected)
-        assert views.predictor_.network.predict_views == 8
+        assert views.predictor_.network.dihedral_views == 8
 
 
 class TestTarget:

@@ -58,7 +58,7 @@ def make_keys():
 
 
 @pytest.fixture(params=["folder", "memory"])
-def location(request, tmp_path):
+def location(request, tmp_path, empty_feature_store):
     return tmp_path / "store" if request.param == "folder" else None
 
 

@@ -113,8 +113,8 @@ class TestOfAClassifier:
     @pytest.mark.parametrize(
         ("steps", "reason", "said"),
         [
-            (("statistics", "output"), "Best of 3.", "statistics, output. Why: Best of 3."),
-            ((), "No better.", "nothing was changed. Why: No better."),
+            (("statistics", "output"), "best of 3", "statistics, output. Reason: best of 3."),
+            ((), "no better", "nothing was changed. Reason: no better."),
         ],
     )
     def test_adaptation(self, mlp, path, steps, reason, said):

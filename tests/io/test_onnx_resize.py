@@ -33,10 +33,10 @@ def draw(rng, height, width, n_channels=3):
 
 
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
-@pytest.mark.parametrize("n_sizes", [6, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_sizes", [2, pytest.param(60, marks=pytest.mark.slow)])
 def test_equal_in_every_pixel(interpolation, n_sizes, rng):
     sizes = [(1, 1), (300, 7), *rng.integers(1, 200, (n_sizes, 2)).tolist()]
-    for target in [(8, 8), (224, 224), (1, 1), (17, 51)]:
+    for target in [(8, 8), (224, 224), (17, 51)]:
         for height, width in [target, *sizes]:
             images = draw(rng, height, width, n_channels=int(rng.integers(1, 5)))
             expected = resize_batch(images, target, interpolation)

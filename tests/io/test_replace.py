@@ -1,4 +1,4 @@
-"""Whatever happens while a file is written, the old one or the new one is there, whole."""
+"""Replacing a file: whatever happens meanwhile, the old one or the new one is there, whole."""
 
 import errno
 import os
@@ -28,59 +28,45 @@ def names(path):
     return sorted(os.listdir(path.parent))
 
 
-class TestWriting:
-    def test_a_new_file(self, path):
-        assert replace_file(path, NEW) == path
-        assert path.read_bytes() == NEW
-        assert names(path) == [path.name]
-
-    def test_an_old_file_is_replaced(self, old):
-        replace_file(str(old), NEW)
-        assert old.read_bytes() == NEW
-        assert names(old) == [old.name]
-
-    def test_a_name_without_a_folder(self, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
-        replace_file("model.skblood", NEW)
-        assert (tmp_path / "model.skblood").read_bytes() == NEW
-
-    @pytest.mark.parametrize("name", ["x" * 240, "ü" * 110, ".hidden", "two words"])
-    def test_odd_names(self, name, tmp_path):
-        replace_file(tmp_path / name, NEW)
+@pytest.mark.parametrize("name", ["model.skblood", "x" * 240, "ü" * 110, ".hidden", "two words"])
+def test_a_new_file_and_a_replaced_one(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for content in (OLD, NEW):
+        assert str(replace_file(name, content)) == name
+        assert (tmp_path / name).read_bytes() == content
         assert names(tmp_path / name) == [name]
 
-    @posix
-    @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
-    def test_mode_of_a_new_file(self, umask, mode, path):
+
+@posix
+def test_mode_and_link(path, tmp_path):
+    for umask, mode in [(0o022, 0o644), (0o077, 0o600)]:
         before = os.umask(umask)
         try:
-            replace_file(path, NEW)
+            replace_file(path, OLD)
         finally:
             os.umask(before)
         assert stat.S_IMODE(path.stat().st_mode) == mode
+        path.unlink()
+    path.write_bytes(OLD)
+    link = tmp_path / "latest"
+    link.symlink_to(path.name)
+    replace_file(link, NEW)
+    assert link.is_symlink()
+    assert path.read_bytes() == NEW
 
-    @posix
-    def test_a_link_stays_one(self, old, tmp_path):
-        link = tmp_path / "latest"
-        link.symlink_to(old.name)
-        replace_file(link, NEW)
-        assert link.is_symlink()
-        assert old.read_bytes() == NEW
 
-    def test_content_is_on_the_disk_before_the_name_is(self, old, monkeypatch):
-        done = []
-        fsync, replace = os.fsync, os.replace
-        monkeypatch.setattr(os, "fsync", lambda fd: done.append("fsync") or fsync(fd))
-        monkeypatch.setattr(os, "replace", lambda a, b: done.append("replace") or replace(a, b))
-        replace_file(old, NEW)
-        assert done[:2] == ["fsync", "replace"]
+def test_content_is_on_the_disk_before_the_name_is(old, monkeypatch):
+    done = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: done.append("fsync") or fsync(fd))
+    monkeypatch.setattr(os, "replace", lambda a, b: done.append("replace") or replace(a, b))
+    replace_file(old, NEW)
+    assert done[:2] == ["fsync", "replace"]
 
 
 class TestFailures:
     @pytest.mark.parametrize("function", ["fsync", "replace"])
-    @pytest.mark.parametrize(
-        "error", [OSError(errno.EIO, "no"), KeyboardInterrupt(), MemoryError()]
-    )
+    @pytest.mark.parametrize("error", [OSError(errno.EIO, "no"), KeyboardInterrupt()])
     def test_the_old_file_is_whole_and_no_litter_is_left(self, function, error, old, monkeypatch):
         def fail(*args):
             raise error
@@ -97,9 +83,9 @@ class TestFailures:
         [
             (errno.ENOSPC, OSError, "disk is full"),
             (errno.EDQUOT, OSError, "quota"),
-            (errno.EACCES, PermissionError, "cannot be written to"),
-            (errno.EROFS, OSError, "read only"),
-            (errno.EIO, OSError, "mend that"),
+            (errno.EACCES, PermissionError, "folder is write-protected"),
+            (errno.EROFS, OSError, "read-only"),
+            (errno.EIO, OSError, "was not written"),
         ],
     )
     def test_the_error_says_what_to_do(self, number, kind, advice, old, monkeypatch):
@@ -111,63 +97,24 @@ class TestFailures:
             replace_file(old, NEW)
         assert error.value.errno == number
         assert error.value.filename == str(old.resolve())
-        assert "was not written" in str(error.value)
 
-    def test_no_folder(self, tmp_path):
-        with pytest.raises(FileNotFoundError, match=r"there is no folder .*Make it first"):
+    def test_what_is_no_file(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match="There is no folder"):
             replace_file(tmp_path / "new" / "model.skblood", NEW)
-
-    def test_a_folder(self, tmp_path):
         with pytest.raises(IsADirectoryError, match="is a folder"):
             replace_file(tmp_path, NEW)
-
-    @posix
-    def test_a_device(self):
-        with pytest.raises(OSError, match="is a device or a pipe"):
-            replace_file("/dev/null", NEW)
+        if os.name == "posix":
+            with pytest.raises(OSError, match="is a device or a pipe"):
+                replace_file("/dev/null", NEW)
 
     def test_a_write_protected_file(self, old, monkeypatch):
-        # Asked of the system, which root may do all: so it is the answer that is made here.
+        # The system's answer is made here: root may write everywhere.
         monkeypatch.setattr(os, "access", lambda path, mode: False)
         with pytest.raises(PermissionError, match="is write-protected"):
             replace_file(old, NEW)
-        assert old.read_bytes() == OLD
-
-    def test_a_model_that_cannot_be_saved_leaves_the_file(self, old):
         with pytest.raises(TypeError):
             skblood.save(object(), old)
         assert old.read_bytes() == OLD
-
-
-class TestLitter:
-    def test_what_a_killed_process_left_is_removed(self, old):
-        litter = old.with_name(f".{old.name}.0123456789abcdef.tmp")
-        litter.write_bytes(b"half")
-        replace_file(old, NEW)
-        assert names(old) == [old.name]
-
-    def test_files_of_others_stay(self, old):
-        others = [
-            f".{old.name}.tmp",
-            f".{old.name}.0123456789abcdeg.tmp",
-            f".{old.name}.0123456789abcdef",
-            ".other.skblood.0123456789abcdef.tmp",
-            f"{old.name}.0123456789abcdef.tmp",
-        ]
-        for name in others:
-            old.with_name(name).write_bytes(b"mine")
-        replace_file(old, NEW)
-        assert names(old) == sorted([old.name, *others])
-
-    @posix
-    def test_what_is_being_written_stays(self, old):
-        import fcntl
-
-        live = old.with_name(f".{old.name}.0123456789abcdef.tmp")
-        with open(live, "wb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            replace_file(old, NEW)
-            assert names(old) == sorted([live.name, old.name])
 
 
 @posix
@@ -179,7 +126,7 @@ def test_kill_at_any_moment(old):
         "while True: [replace_file(sys.argv[2], c * 10**5) for c in (b'new', b'old')]"
     )
     command = [sys.executable, "-c", code, _replace.__file__, old]  # alone it imports no torch
-    for delay in (0.0, 0.003, 0.011, 0.017, 0.023):
+    for delay in (0.0, 0.011, 0.023):
         child = subprocess.Popen(command, stdout=subprocess.PIPE)
         child.stdout.readline()
         time.sleep(delay)
@@ -188,4 +135,4 @@ def test_kill_at_any_moment(old):
         child.stdout.close()
         assert old.read_bytes() in (OLD, b"new" * 10**5, b"old" * 10**5)
     replace_file(old, NEW)
-    assert names(old) == [old.name]
+    assert old.read_bytes() == NEW

@@ -10,6 +10,14 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from skblood import (
+    CellEmbedder,
+    ContrastiveCellClassifier,
+    HybridFeatureClassifier,
+    MLPCellClassifier,
+    TransferCellClassifier,
+    audit,
+)
 from tests.robustness._odd_images import odd_images
 from tests.robustness._odd_labels import N, odd_labels
 from tests.robustness._odd_tables import odd_sources, outcome_of_source
@@ -18,14 +26,6 @@ from tests.robustness._outcome import (
     check_features,
     check_probabilities,
     judge,
-)
-from skblood import (
-    CellEmbedder,
-    ContrastiveCellClassifier,
-    HybridFeatureClassifier,
-    MLPCellClassifier,
-    TransferCellClassifier,
-    audit,
 )
 
 _TINY = {"max_epochs": 1, "random_state": 0, "device": "cpu"}

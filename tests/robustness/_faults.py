@@ -1,7 +1,7 @@
 """Faults while models are saved, and damage to what was saved.
 
-The faults need processes of their own: ``python -m tests.robustness._faults NAME FOLDER N SEED`` prints
-the outcomes as JSON.
+The faults need processes of their own: ``python -m tests.robustness._faults NAME FOLDER N SEED``
+prints the outcomes as JSON.
 """
 
 import json
@@ -23,8 +23,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skblood
-from tests.robustness._bad_input import cells, fitted
 from benchmarks._command import REPOSITORY
+from skblood import CellEmbedder, MLPCellClassifier
+from tests.robustness._bad_input import cells, fitted
 from tests.robustness._outcome import (
     ANSWER,
     CRASH,
@@ -36,7 +37,6 @@ from tests.robustness._outcome import (
     Outcome,
     judge,
 )
-from skblood import CellEmbedder, MLPCellClassifier
 
 NAME = "model.skblood"
 BALLAST = "ballast"  # what fills a disk

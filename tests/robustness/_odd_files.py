@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms
 
-from tests.robustness._outcome import CRASH, HANG, OVERDONE, SILENCE, WRONG, Outcome, judge
 from skblood.datasets import make_blood_cells
 from skblood.images import read_images
+from tests.robustness._outcome import CRASH, HANG, OVERDONE, SILENCE, WRONG, Outcome, judge
 
 NOISE = "warnings"
 EXACT, NEAR, FAR = 0, 6, 25  # mean difference in gray levels: lossless, lossy, few colours

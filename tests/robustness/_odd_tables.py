@@ -10,8 +10,8 @@ import numpy as np
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.robustness._outcome import judge
 from skblood.datasets import load_csv, load_image_folder, load_npz
+from tests.robustness._outcome import judge
 
 TEXTS = {
     "right": "path,label\na.png,x\nb.png,y\n",

@@ -14,11 +14,11 @@ import joblib
 import numpy as np
 from PIL import Image
 
-from tests.robustness._bad_input import MODELS
 from benchmarks._command import REPOSITORY
-from tests.robustness._outcome import ANSWER, CRASH, WRONG, Outcome
 from skblood import TransferCellClassifier
 from skblood.datasets import make_blood_cells
+from tests.robustness._bad_input import MODELS
+from tests.robustness._outcome import ANSWER, CRASH, WRONG, Outcome
 
 _SETTINGS = {"max_epochs": 2, "random_state": 0, "device": "cpu", "hidden_layer_sizes": (8,)}
 SHARED = {

@@ -14,6 +14,9 @@ import pytest
 import torch
 from PIL import Image
 
+from skblood import CellEmbedder, TransferCellClassifier, audit
+from skblood.datasets import load_csv, load_npz
+from skblood.images import is_table, read_images
 from tests.robustness._bad_input import (
     MODELS,
     cells,
@@ -23,9 +26,8 @@ from tests.robustness._bad_input import (
     tally_of_model,
 )
 from tests.robustness._outcome import ANSWER, REFUSED
-from skblood import CellEmbedder, TransferCellClassifier, audit
-from skblood.datasets import load_csv, load_npz
-from skblood.images import is_table, read_images
+
+pytestmark = pytest.mark.slow
 
 
 def check(found, n):

@@ -13,6 +13,8 @@ from benchmarks._command import parse
 from tests.robustness._faults import FAULTS, SAVED, damaged_models, run_faults
 from tests.robustness._outcome import ANSWER, REFUSED, SILENCE, Outcome
 
+pytestmark = pytest.mark.slow
+
 fcntl = pytest.importorskip("fcntl", reason="faults are made as POSIX systems make them")
 
 

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from skblood.images import quiet, read_images
 from tests.robustness._odd_files import make_files, outcomes_of_files, right_files
 from tests.robustness._outcome import ANSWER
-from skblood.images import quiet, read_images
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from sklearn.utils import check_array
 
+from skblood.images import as_uint8
 from tests.robustness import _outcome
 from tests.robustness._bad_input import Tally, tally
 from tests.robustness._odd_files import OddFile, outcome_of_file
@@ -29,7 +30,8 @@ from tests.robustness._outcome import (
     contents,
     judge,
 )
-from skblood.images import as_uint8
+
+pytestmark = pytest.mark.slow
 
 
 def fail(error):

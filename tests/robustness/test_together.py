@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import skblood
+from skblood.inference import seeded
 from tests.robustness._bad_input import cells, fitted
 from tests.robustness._together import (
     SHARED,
@@ -16,7 +17,8 @@ from tests.robustness._together import (
     processes_with_one_cache,
     threads_with_one_model,
 )
-from skblood.inference import seeded
+
+pytestmark = pytest.mark.slow
 
 
 def check(outcomes, n):
