@@ -14,7 +14,6 @@ from skblood.training import InGivenOrder
 from skblood.training._callbacks import (
     BestEpoch,
     LearningRateSchedule,
-    MeanLoss,
     Progress,
     StopTraining,
     ValidationScore,
@@ -191,24 +190,6 @@ class TestLearningRateSchedule:
         rates = [b["lr"] for epoch in second.history for b in epoch["batches"]]
         assert len(rates) == 24
         assert rates[:12] == rates[12:]
-
-
-def test_mean_loss_knows_the_lowest_after_a_break():
-    first, second = (MeanLoss("train_loss", on_train=True).initialize() for _ in range(2))
-    history = History()
-
-    def epoch(callback, loss):
-        history.new_epoch()
-        history.new_batch()
-        history.record_batch("train_loss", loss)
-        history.record_batch("train_batch_size", 8)
-        callback.on_epoch_end(SimpleNamespace(history=history))
-        return history[-1]["train_loss_best"]
-
-    assert epoch(first, 0.5)
-    second.load_state_dict(first.state_dict())
-    assert not epoch(second, 0.7)
-    assert epoch(second, 0.4)
 
 
 def test_in_given_order(make_net, make_samples):

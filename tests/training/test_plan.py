@@ -34,10 +34,10 @@ class TestMergeCopies:
 class TestDrawCounts:
     @pytest.mark.parametrize("scale", [1e-30, 0.5, 1.0, 1.01, 2.01, 3.0, 1e30])
     def test_scale_has_no_effect(self, scale):
-        given = np.array([0.5, 1.0, 1.5, 0.25, 2.75, 1e-9])
+        given = np.array([0.5, 1.0, 1.5, 0.25, 2.75, 0.0001, 0.9999])
         counts, weights = draw_counts(given * scale)
         relative = given / given.mean()
-        assert counts.tolist() == [1, 1, 2, 1, 3, 1]
+        assert counts.tolist() == [1, 1, 2, 1, 3, 1, 1]
         assert counts * weights == pytest.approx(relative)
 
     def test_constant_weights_draw_each_once(self):
@@ -78,11 +78,17 @@ class TestSplit:
         assert np.mean(valid) == pytest.approx(min(fraction, 0.5), abs=0.12)
 
     def test_few_groups(self):
-        """The nearest fold with all classes on both sides, however far from the fraction."""
+        """Each with one class, so that a tenth holds one class alone."""
         groups, codes = np.repeat([0, 1, 2, 3], 10), np.repeat([0, 1, 0, 1], 10)
         valid = split_off_validation(codes, CLASSES, 0.1, 0, groups)
         assert set(codes[valid]) == set(codes[~valid]) == {0, 1}
         assert not set(groups[valid]) & set(groups[~valid])
+
+    def test_class_with_fewer_images_than_folds(self):
+        codes = np.r_[np.zeros(60, int), 1, 1, 1]
+        valid = split_off_validation(codes, CLASSES, 0.1, 0, np.arange(63) // 2)
+        assert set(codes[valid]) == set(codes[~valid]) == {0, 1}
+        assert np.mean(valid) < 0.2
 
     @pytest.mark.parametrize(
         ("codes", "fraction", "groups"),

@@ -3,7 +3,6 @@
 import gc
 import pickle
 import weakref
-from functools import partial
 
 import numpy as np
 import pytest
@@ -64,17 +63,15 @@ class TestPhases:
         assert not torch.equal(trained[0], result.net.module_.head[0].weight)
         assert not result.net.can_continue  # its optimizer is forgotten
 
-    def test_seed_and_global_generator(self, phase):
-        weights, before = [], torch.get_rng_state()
+    def test_seeded_apart_from_the_global_generator(self, phase, make_network):
+        losses = []
         for seed in (0, 0, 1):
-            result = make_trainer(seed=seed).train(lambda: iter([phase()]))
-            weights.append(result.net.history_[-1]["train_loss"])
-        assert weights[0] == weights[1] != weights[2]
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(5)
-        before = torch.get_rng_state()
-        make_trainer().train(lambda: iter([]) if False else iter([_untouched(phase)]))
-        assert torch.equal(torch.get_rng_state(), before)
+            network = make_network()
+            before = torch.get_rng_state()
+            result = make_trainer(seed=seed).train(lambda each=network: iter([phase(each)]))
+            assert torch.equal(torch.get_rng_state(), before)
+            losses.append(result.net.history_[-1]["train_loss"])
+        assert losses[0] == losses[1] != losses[2]
 
     def test_patience(self, phase, make_samples):
         valid = make_samples(8, seed=1)
@@ -91,11 +88,16 @@ class TestPhases:
 
     def test_interrupt_that_leaves_nothing_is_raised(self, phase):
         """In the first epoch, or in a phase that only prepares."""
-        prepares = partial(phase, criterion=torch.nn.CrossEntropyLoss())
-        for trainer, make in ((make_trainer(callbacks=[Press(1)]), phase),):
+
+        class Prepares(torch.nn.Module):
+            def forward(self, logits, target):
+                return logits.square().mean()
+
+        cases = [(1, {}), (3, {"criterion": Prepares()})]
+        for epoch, options in cases:
+            trainer = make_trainer(callbacks=[Press(epoch)])
             with pytest.raises(KeyboardInterrupt):
-                trainer.train(lambda make=make: iter([make(n_epochs=5)]))
-        assert prepares().criterion is not None
+                trainer.train(lambda options=options: iter([phase(n_epochs=5, **options)]))
 
     def test_single_epochs_keep_the_optimizer(self, phase):
         trainer = make_trainer()
@@ -132,11 +134,11 @@ class TestMemory:
         ids=repr,
     )
     def test_message(self, error):
-        with pytest.raises(MemoryError, match="Device mps has no memory left to train") as caught:
+        with pytest.raises(MemoryError, match=r"Device mps .* memory") as caught:
             with MemoryAdvice(8, (4, 5, 3), torch.device("mps")):
                 raise error
         message = str(caught.value)
-        parts = ["batches of 8 images of shape (4, 5, 3)", "batch_size (now 8)", "image_size"]
+        parts = ["batches of 8 images of shape (4, 5, 3)", "batch_size", "image_size"]
         parts += ["precision='bfloat16'", "trainable='head'", "device='cpu'"]
         assert not [part for part in parts if part not in message]
         assert caught.value.__cause__ is error
@@ -197,7 +199,7 @@ class TestFitKey:
         assert unseeded[0] == unseeded[1]
 
     def test_what_cannot_be_hashed(self, data):
-        with pytest.raises(ValueError, match=r"augment=<.*cannot be pickled.*top level of a"):
+        with pytest.raises(ValueError, match=r"augment=<.*cannot be pickled.*top level"):
             self.key(data, augment=lambda images: images)
 
 

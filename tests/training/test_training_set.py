@@ -164,9 +164,9 @@ class TestValidation:
         assert np.array_equal(valid.images, 255 - pixels[:5])
         assert valid.targets.tolist() == [0, 0, 1, 2, 2]
         assert valid.weights.tolist() == pytest.approx([5 / 9, 5 / 9, 5 / 9, 15 / 9, 15 / 9])
-        assert data.count_leaked((4, 4), "bilinear") == 0
+        assert data.count_leaked() == 0
         leaking = plan().validated_on(CellImages(pixels[:5]), np.zeros(5, int))
-        assert leaking.count_leaked((4, 4), "bilinear") == 5
+        assert leaking.count_leaked() == 5
 
     def test_encoded(self, plan):
         def encode(images):
