@@ -39,7 +39,7 @@ MAKERS = {
 THREE = {"lymphocyte": 1, "neutrophil": 1, "platelet": 1}
 
 
-@pytest.fixture(scope="session", params=["mlp", "transfer", "hybrid"])
+@pytest.fixture(scope="session", params=["mlp", "transfer"])
 def make(request):
     """Return the constructor of a classifier; the test runs once for each class."""
     return MAKERS[request.param]

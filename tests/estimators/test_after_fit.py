@@ -171,7 +171,7 @@ class TestNumPyIntegers:
     def test_search(self, make_transfer, small):
         grid = {"trainable": np.arange(4, 6)}
         search = GridSearchCV(make_transfer(max_epochs=1), grid, cv=2, error_score="raise")
-        with pytest.raises(ValueError, match="trainable=5, .* has 4 stages"):
+        with pytest.raises(ValueError, match=r"trainable=5, .* has 4 stages"):
             search.fit(*small)
 
     def test_rows(self, make_mlp, small):

