@@ -88,7 +88,10 @@ def test_bad_y(make_mlp, small, case):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda X: np.zeros((2, 16, 24, 3), np.uint8), r"\(16, 24, 3\).*\(16, 16, 3\).*image_size="),
+        (
+            lambda X: np.zeros((2, 16, 24, 3), np.uint8),
+            r"\(16, 24, 3\).*\(16, 16, 3\).*image_size=",
+        ),
         (lambda X: X[..., 0], r"\(16, 16, 1\).*\(16, 16, 3\)"),
         (lambda X: list(X[..., 0]), r"\(16, 16, 1\).*\(16, 16, 3\)"),
         (lambda X: rows(X)[:, :-1], "767 features.*expecting 768"),
@@ -115,7 +118,12 @@ class TestFiles:
         paths = png_paths.copy()
         (tmp_path / "empty.png").touch()
         (tmp_path / "text.png").write_bytes(b"label,count\n")
-        bad = {4: "no/such/cell.png", 7: tmp_path / "empty.png", 8: tmp_path / "text.png", 9: tmp_path}
+        bad = {
+            4: "no/such/cell.png",
+            7: tmp_path / "empty.png",
+            8: tmp_path / "text.png",
+            9: tmp_path,
+        }
         for i, path in bad.items():
             paths[i] = str(path)
         clf = make()

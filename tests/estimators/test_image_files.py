@@ -78,7 +78,9 @@ class TestFolder:
         clf.fit(png_paths, small[1]).predict(png_paths)
         assert memory.n_computed == 48
 
-    def test_embedder_and_classifier_share(self, make_embedder, small, png_paths, tmp_path, decoded):
+    def test_embedder_and_classifier_share(
+        self, make_embedder, small, png_paths, tmp_path, decoded
+    ):
         pipeline = make_pipeline(make_embedder(memory=tmp_path), LogisticRegression())
         pipeline.fit(png_paths, small[1]).predict(png_paths)
         assert len(decoded) == 48
