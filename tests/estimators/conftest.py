@@ -34,7 +34,7 @@ MAKERS = {
     "transfer": partial(TransferCellClassifier, **{**QUICK, "backbone": "cellnet_t"}),
     "hybrid": partial(HybridFeatureClassifier, **{**QUICK, **TWO}),
     "contrastive": partial(ContrastiveCellClassifier, **{**QUICK, **CONTRASTIVE}),
-    "embedder": partial(CellEmbedder, "cellnet_t", random_state=0, device="cpu"),
+    "embedder": partial(CellEmbedder, backbone="cellnet_t", random_state=0, device="cpu"),
 }
 THREE = {"lymphocyte": 1, "neutrophil": 1, "platelet": 1}
 
