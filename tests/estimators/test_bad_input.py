@@ -25,19 +25,19 @@ BAD_X = {
     "none": (lambda X: None, ["array=None"]),
     "number": (lambda X: 3, ["scalar array"]),
     "one axis": (lambda X: np.arange(48.0), ["Expected 2D array, got 1D array"]),
-    "five axes": (lambda X: X[:, None], ["(48, 1, 16, 16, 3)", "(n, h, w, c)", "Select the axes"]),
+    "five axes": (lambda X: X[:, None], ["(1, 16, 16, 3)", "c = 1, 3 or 4"]),
     "five channels": (
         lambda X: np.zeros((48, 16, 16, 5), np.uint8),
-        ["16, 5)", "c = 1, 3 or 4", "X[..., :3]"],
+        ["16, 5)", "c = 1, 3 or 4"],
     ),
     "channels first": (
         lambda X: X.transpose(0, 3, 1, 2),
-        ["(48, 3, 16, 16)", "X.transpose(0, 2, 3, 1)"],
+        ["(3, 16, 16)", "transpose"],
     ),
     "single image": (lambda X: X[0], ["(16, 16, 3)", "X[None]"]),
-    "single path": (lambda X: "cell.png", ["'cell.png'", "list of paths", "load_image_folder"]),
+    "single path": (lambda X: "cell.png", ["single path", "list of paths", "load_image_folder"]),
     "single PIL image": (lambda X: Image.fromarray(X[0]), ["[X]"]),
-    "no images": (lambda X: X[:0], ["(0, 16, 16, 3)", "at least one image"]),
+    "no images": (lambda X: X[:0], ["there are 0 of shape (16, 16, 3)"]),
     "no rows": (lambda X: rows(X)[:0], ["0 sample(s)", "minimum of 1"]),
     "uint16": (
         lambda X: X.astype(np.uint16) * 257,
@@ -45,18 +45,24 @@ BAD_X = {
     ),
     "uint16 rows": (lambda X: rows(X).astype(np.uint16) * 257, ["uint16", "X / 65535"]),
     "int64": (lambda X: X.astype(int), ["int64", "X.astype(np.uint8)"]),
-    "bool": (lambda X: X > 127, ["bool", "X.astype(np.uint8) * 255"]),
-    "floats to 255": (lambda X: X.astype(float), ["float64", "255", "0..1", "pass X / 255"]),
-    "rows of floats to 255": (lambda X: rows(X).astype(np.float32), ["float32", "pass X / 255"]),
-    "normalised": (lambda X: X / 127.5 - 1, ["-1..1", "pass (X + 1) / 2"]),
-    "standardised": (lambda X: (X - X.mean()) / 20, ["Leave normalization out"]),
-    "nan": (with_nan, ["3 values", "1 of 48 images", "position 3", "np.nan_to_num"]),
+    "bool": (lambda X: X > 127, ["bool"]),
+    "floats to 255": (
+        lambda X: X.astype(float),
+        ["float64", "255", "0..1", "Pass X.astype(np.uint8)"],
+    ),
+    "rows of floats to 255": (
+        lambda X: rows(X).astype(np.float32),
+        ["float32", "Pass X.astype(np.uint8)"],
+    ),
+    "normalised": (lambda X: X / 127.5 - 1, ["if normalized"]),
+    "standardised": (lambda X: (X - X.mean()) / 20, ["X * std + mean if normalized"]),
+    "nan": (with_nan, ["1 of 48 hold NaN", "position 3", "np.nan_to_num"]),
     "nan in rows": (lambda X: rows(with_nan(X)), ["contains NaN"]),
-    "infinity": (lambda X: np.where(X == X.max(), np.inf, X / 255), ["infinite", "nan_to_num"]),
+    "infinity": (lambda X: np.where(X == X.max(), np.inf, X / 255), ["infinity", "nan_to_num"]),
     "text": (lambda X: np.array([["a", "b"]] * 48), ["dtype='numeric'", "Convert your data"]),
     "mixed sizes": (
         lambda X: [x[: 16 - i % 2] for i, x in enumerate(X)],
-        ["16 x 16 (24 images", "15 x 16 (24 images", "image_size=(height, width)"],
+        ["16 x 16 (first", "15 x 16 (first", "image_size=(height, width)"],
     ),
     "mixed kinds": (
         lambda X: [*X[:47], "cell.png"],
@@ -175,8 +181,7 @@ class TestWidth:
         clf = request.getfixturevalue(f"make_{kind}")()
         with pytest.raises(ValueError) as error:
             clf.fit(np.zeros((48, 700)), small[1])
-        parts = ["700 features", "675 (15 x 15 RGB)", "676 (26 x 26 gray)"]
-        check_message(error, [*parts, "image_shape=(height, width, channels)"])
+        check_message(error, ["700 features", "image_shape=(height, width, channels)"])
 
     def test_mlp_takes_any_width(self, make_mlp, small, rng):
         clf = make_mlp().fit(rng.normal(size=(48, 700)), small[1])
@@ -185,7 +190,7 @@ class TestWidth:
     def test_image_shape_that_does_not_fit(self, make, small):
         with pytest.raises(ValueError) as error:
             make(image_shape=(28, 28, 3)).fit(rows(small[0]), small[1])
-        check_message(error, ["768 features", "(28, 28, 3)", "2352", "image_shape=(16, 16, 3)"])
+        check_message(error, ["768 features", "(28, 28, 3)", "2352"])
 
     @pytest.mark.parametrize("shape", [(16,), (0, 16, 3), (-1, -1, 3), (16.0, 16, 3)])
     def test_image_shape_that_is_none(self, make, small, shape):

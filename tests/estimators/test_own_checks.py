@@ -609,11 +609,11 @@ class TestWhatPredictIsGiven:
             ),
             (lambda X: X[..., 0], r"\(16, 16, 1\).*\(16, 16, 3\).*Bring them to that shape"),
             (lambda X: X.reshape(48, -1)[:, :-1], "767 features.*expecting 768"),
-            (lambda X: X.astype(float), r"in \d+..255.*pass X / 255"),
-            (lambda X: X.reshape(48, -1).astype(int), r"int64.*pass X.astype\(np.uint8\)"),
+            (lambda X: X.astype(float), r"in \d+..255.*Pass X.astype\(np.uint8\)"),
+            (lambda X: X.reshape(48, -1).astype(int), r"int64.*Pass X.astype\(np.uint8\)"),
             (lambda X: X[0], r"single image.*Pass X\[None\]"),
-            (lambda X: X[:0], r"\(0, 16, 16, 3\).*Pass at least one image"),
-            (lambda X: X.transpose(0, 3, 1, 2), r"channels come first.*transpose\(0, 2, 3, 1\)"),
+            (lambda X: X[:0], r"there are 0 of shape \(16, 16, 3\)"),
+            (lambda X: X.transpose(0, 3, 1, 2), r"48 of shape \(3, 16, 16\).*transpose"),
         ],
         ids=[
             "size",
@@ -646,9 +646,7 @@ class TestWhatPredictIsGiven:
     def test_pixels_for_a_model_of_features(self, make, rng):
         rows = rng.normal(size=(30, 20))
         clf = make(image_shape=(1, -1, 1)).fit(rows, np.arange(30) % 3)
-        with pytest.raises(
-            ValueError, match=r"(?s)uint8 pixels.*rows of float features.*in the form"
-        ):
+        with pytest.raises(ValueError, match="fitted with rows of float features.*in the form"):
             clf.predict(np.zeros((2, 20), np.uint8))
 
     def test_features_may_have_any_values(self, make, rng):
