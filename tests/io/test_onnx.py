@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 
 import skblood
 from skblood import CellEmbedder, MLPCellClassifier, export_onnx
-from skblood.datasets import load_image_folder, make_blood_cells
+from skblood.datasets import make_blood_cells
 from skblood.estimators import reconfigure
 from skblood.io import _onnx
 from skblood.io._onnx_graph import Graph
@@ -276,19 +276,3 @@ def test_a_model_on_the_gpu(tmp_path):
     model.fit(*draw(24))
     assert export_onnx(model, tmp_path / "m.onnx") <= 1e-4
     assert next(model.net_.module_.parameters()).is_cuda
-
-
-@pytest.mark.slow
-@pytest.mark.real
-def test_real_cells_on_imagenet_features(real_data, tmp_path):
-    weights = real_data.parent / "weights" / "squeezenet1_0_imagenet.safetensors"
-    if not weights.is_file():
-        pytest.skip(f"no ImageNet weights of SqueezeNet in {weights.parent.name}/{weights.name}")
-    paths, y = load_image_folder(real_data / "pbc" / "128px", split="val", return_X_y=True)
-    model = _timm("torchvision/squeezenet1_0", trainable="head", image_size=64, max_epochs=3)
-    model.set_params(weights=weights, precision="float32").fit(paths[::25], y[::25])
-    assert export_onnx(model, tmp_path / "m.onnx") < 1e-4
-    images = model.read_images(paths[::25])
-    expected = model.predict_proba(images)
-    assert expected.max(1).mean() > 0.3
-    assert_allclose(run(open_file(tmp_path / "m.onnx"), images.pixels), expected, atol=1e-4)
