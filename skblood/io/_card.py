@@ -9,6 +9,7 @@ import time
 from datetime import UTC, datetime
 from importlib.metadata import version
 
+import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -19,8 +20,6 @@ _PACKAGES = ("skblood", "torch", "timm", "torchvision", "scikit-learn", "numpy",
 _PBC = "basophil eosinophil erythroblast ig lymphocyte monocyte neutrophil platelet".split()
 # A class with fewer training images is named among the limits.
 _FEW = 50
-# Channels whose statistics are given; more of them are the columns of a table.
-_MAX_CHANNELS = 4
 # Characters that Markdown would interpret; an underscore inside a word is not one.
 _MARKS = re.compile(r"[\\|<>*`\[\]]|(?<![^\W_])_|_(?![^\W_])")
 
@@ -200,32 +199,26 @@ def _model(model):
 
 def _training_data(model):
     data = model.training_data_
-    n_images, n_validation = data["n_images"], data["n_validation_images"]
+    numbers = "{n_images:,} training images and {n_validation_images:,} validation images."
     counts = [(label, f"{n:,}") for label, n in data["class_counts"].items()]
-    return [
-        f"{n_images:,} training images and {n_validation:,} validation images.",
-        _table(("class", "training images"), counts),
-        "SHA-256 of the decoded training images with their classes, independent of their order: "
-        f"`{data['fingerprint']}`",
-    ]
+    digest = "SHA-256 of the decoded training images with their classes, in any order: "
+    counted = _table(("class", "training images"), counts)
+    return [numbers.format(**data), counted, f"{digest}`{data['fingerprint']}`"]
 
 
 def _training(model):
     kept = "the last epoch"
     if model.best_epoch_ < model.n_iter_:
         kept = f"epoch {model.best_epoch_}, the best on the validation images"
-    epochs = "epoch" if model.n_iter_ == 1 else "epochs"
-    text = f"{model.n_iter_} {epochs} on {model.device_}; the weights are those of {kept}."
-    if not hasattr(model, "adaptation_"):
+    text = f"Epochs: {model.n_iter_}, on {model.device_}; the weights are those of {kept}."
+    if (done := getattr(model, "adaptation_", None)) is None:
         return [text]
-    done = model.adaptation_
-    counts = ", ".join(f"{_as_text(label)} {n:,}" for label, n in done.n_labelled.items() if n)
-    return [
-        text,
-        f"**Adapted** after the training to {sum(done.n_labelled.values()):,} labelled "
-        f"({counts or 'none'}) and {done.n_unlabelled:,} unlabelled cells: "
-        f"{_join(done.steps) or 'nothing was changed'}. Reason: {_as_text(done.reason)}.",
-    ]
+    counts = _join(f"{label} {n:,}" for label, n in done.n_labelled.items() if n) or "none"
+    adapted = (
+        f"**Adapted** after the training to {sum(done.n_labelled.values()):,} labelled ({counts}) "
+        f"and {done.n_unlabelled:,} unlabelled cells: {_join(done.steps) or 'nothing was changed'}."
+    )
+    return [text, f"{adapted} Reason: {_as_text(done.reason)}."]
 
 
 def _evaluation(reports, model):
@@ -270,20 +263,19 @@ def _preprocessing(model):
     if not spec.is_pixels:
         lines = [f"Rows of {math.prod(spec.image_shape)} numbers."]
     for backbone, module in zip(spec.backbones, model.predictor_.network.backbones, strict=True):
-        values = module.standardize.mean.tolist(), module.standardize.std.tolist()
-        mean, std = (", ".join(f"{value:.4g}" for value in each) for each in values)
+        mean, std = (_numbers(getattr(module.standardize, name)) for name in ("mean", "std"))
         line = f"Standardized per channel: mean {mean}; standard deviation {std}."
         if backbone.standardize == "image":
             line = "Each image standardized by its darkest and brightest spot, per channel."
-        elif len(values[0]) > _MAX_CHANNELS:
-            line = (
-                f"Each of the {len(values[0])} standardized by its mean and deviation in training."
-            )
         lines += [line] if line not in lines else []
     if spec.dihedral_views > 1:
-        views = f"Logits are averaged over {spec.dihedral_views} dihedral views of each image."
-        lines.append(views)
+        lines.append(f"Logits are averaged over {spec.dihedral_views} dihedral views of an image.")
     return ["\n".join(f"- {line}" for line in lines)]
+
+
+def _numbers(tensor):
+    """Return the values as text; of many, the first and the last."""
+    return np.array2string(tensor.cpu().numpy(), precision=4, separator=", ", threshold=6)
 
 
 def _limits(model, trained):

@@ -168,19 +168,10 @@ def _example(spec):
 
 
 def _largest_difference(run, model):
-    """Return the largest difference between a graph and a model on synthetic images.
+    """Return the largest difference between a graph and its model on synthetic images.
 
-    Parameters
-    ----------
-    run : callable
-        Maps images, or rows, to the output of the graph.
-    model : CellModel
-        Fitted. It is compared in float32 on the CPU.
-
-    Returns
-    -------
-    difference : float
-        NaN if the graph gives NaN.
+    `run` maps images, or rows, to the output of the graph; the model computes in float32 on the
+    CPU. The difference is NaN if the graph gives NaN.
     """
     predictor = model.predictor_.to("cpu", precision="float32")
     differences = []

@@ -110,18 +110,12 @@ def _decode_augment(kind, stored):
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()})
 
 
-def _decode_augments(stored):
-    if not is_own(augments := nn.Sequential(*map(decode, stored))):
-        raise ValueError("it holds other things than augmentations")
-    return augments
-
-
 _DECODERS = {
     "float": float,
     "history": lambda stored: History({"batches": [], **_decode_items(each)} for each in stored),
     "tuple": lambda stored: tuple(decode(stored)),
     "dict": lambda stored: {decode(key): decode(value) for key, value in stored},
-    "augments": _decode_augments,
+    "augments": lambda stored: nn.Sequential(*map(decode, stored)),
     **{kind.__name__: partial(_decode_augment, kind) for kind in AUGMENTS},
     "Adaptation": lambda stored: Adaptation(**_decode_items(stored)),
     "array": _decode_array,

@@ -1,6 +1,9 @@
 """Small fitted models, and files that were changed without breaking their checksum."""
 
 import json
+import resource
+import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -113,11 +116,10 @@ def rewrite_header(path, change):
     path.write_bytes(content)
 
 
-def change_metadata(path, **changes):
-    """Change entries of the metadata; None removes one."""
-
-    def change(header):
-        metadata = {**header["__metadata__"], **changes}
-        header["__metadata__"] = {k: v for k, v in metadata.items() if v is not None}
-
-    rewrite_header(path, change)
+@contextmanager
+def bounded_memory():
+    """Check that less than 256 MiB are taken."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    yield
+    unit = 1 if sys.platform == "darwin" else 1024
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit < 2**28

@@ -3,8 +3,6 @@
 import io
 import os
 import pickle
-import resource
-import sys
 
 import numpy as np
 import pytest
@@ -15,7 +13,7 @@ import skblood
 from skblood import ModelFileError
 from skblood.io import _container as container
 
-from .conftest import change_metadata, rewrite_header
+from .conftest import bounded_memory, rewrite_header
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +54,9 @@ class TestDamage:
         refused(path, size.to_bytes(8, "little") + whole[8:], "header has no end")
 
 
-def bytes_of(write):
+def zip_of(thing):
     buffer = io.BytesIO()
-    write(buffer)
+    torch.save(thing, buffer)
     return buffer.getvalue()
 
 
@@ -68,7 +66,7 @@ def bytes_of(write):
         (b"", "is empty"),
         (b"a model, or so", "not a file that skblood.save wrote"),
         (pickle.dumps({"a": 1}), r"a pickle.*could run any code"),
-        (bytes_of(lambda b: torch.save({}, b)), r"torch.save.*weights="),
+        (zip_of({}), r"torch.save.*weights="),
         (b"\x1f\x8b\x08" + bytes(50), "gzip"),
         (b"\x89HDF\r\n" + bytes(50), "Keras"),
         (safetensors.torch.save({"a": torch.zeros(40)}), r"Weights of a backbone.*weights="),
@@ -84,7 +82,7 @@ def test_a_pickle_is_not_opened(path):
             return os.mkdir, (str(path.with_name("sprung")),)
 
     refused(path, pickle.dumps(Trap()))
-    refused(path, bytes_of(lambda buffer: torch.save(Trap(), buffer)))
+    refused(path, zip_of(Trap()))
     assert not path.with_name("sprung").exists()
 
 
@@ -92,22 +90,19 @@ def test_a_pickle_is_not_opened(path):
 def test_no_file(read, path):
     with pytest.raises(FileNotFoundError, match="model"):
         read(path)
-    with pytest.raises(ModelFileError, match="is a folder, a pipe or a device"):
-        read(path.parent)
-    if hasattr(os, "mkfifo"):
-        os.mkfifo(path)
-        with pytest.raises(
-            ModelFileError, match="is a folder, a pipe or a device"
-        ):  # which is not waited for
-            read(path)
+    os.mkfifo(path)  # which is not waited for
+    for other in (path.parent, path):
+        with pytest.raises(ModelFileError, match="is a folder, a pipe or a device"):
+            read(other)
 
 
 def test_versions(mlp, path, forge):
     skblood.save(mlp, path)
-    change_metadata(path, format="3", skblood="7.1.0", model=None, new="thing")
+    later = {"format": "3", "skblood": "7.1.0", "new": "thing"}
+    rewrite_header(path, lambda header: header["__metadata__"].update(later))
     refused(path, match=r"format 3; .* skblood 7\.1\.0: install")
-    for odd in ("", "0", "-1", "9" * 5000, "eins"):
-        change_metadata(path, format=odd)
+    for odd in ("", "-1", "9" * 5000):
+        rewrite_header(path, lambda header, odd=odd: header["__metadata__"].update(format=odd))
         refused(path, match="this version of skblood reads 1, 2")
 
     def change(document):
@@ -138,11 +133,9 @@ WEIGHT = "head.0.weight"
 )
 def test_forged_headers(change, mlp, path):
     skblood.save(mlp, path)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     rewrite_header(path, change)
-    refused(path)
-    unit = 1 if sys.platform == "darwin" else 1024
-    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit < 2**28
+    with bounded_memory():
+        refused(path)
 
 
 def test_a_document_too_long_for_the_header(mlp, path, monkeypatch):

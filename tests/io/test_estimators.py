@@ -1,50 +1,34 @@
 """Forged documents with a valid checksum are refused, and take no memory."""
 
-import resource
-import sys
+from functools import reduce
+from operator import getitem
 
 import pytest
 import torch
 
 import skblood
 from skblood import ModelFileError
+from skblood.adaptation import Adaptation
 
-from .conftest import assert_same_predictions
+from .conftest import assert_same_predictions, bounded_memory
 
 HUGE = 10**9
 
 
 def refused(path, match=None):
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(ModelFileError, match=match) as error:
+    with bounded_memory(), pytest.raises(ModelFileError, match=match) as error:
         skblood.load(path)
     assert len(str(error.value)) < 2000
-    unit = 1 if sys.platform == "darwin" else 1024
-    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit < 2**28
 
 
-def model(**changes):
-    return lambda document: document["model"].update(changes)
+def updating(*places):
+    """Return a function that makes changes of one part of a document."""
+    return lambda **changes: lambda document: reduce(getitem, places, document).update(changes)
 
 
-def parameters(**changes):
-    return lambda document: document["model"]["parameters"].update(changes)
-
-
-def attributes(**changes):
-    return lambda document: document["model"]["attributes"].update(changes)
-
-
-def spec(**changes):
-    return lambda document: document["model"]["spec"].update(changes)
-
-
-def head(**changes):
-    return lambda document: document["model"]["spec"]["head"].update(changes)
-
-
-def backbone(**changes):
-    return lambda document: document["model"]["spec"]["backbones"][0].update(changes)
+model, parameters = updating("model"), updating("model", "parameters")
+attributes, spec = updating("model", "attributes"), updating("model", "spec")
+head, backbone = updating("model", "spec", "head"), updating("model", "spec", "backbones", 0)
 
 
 def classes(dtype, values):
@@ -54,36 +38,31 @@ def classes(dtype, values):
 # What is changed in the file of a perceptron of 8 units, for 16 x 16 pixels and three classes.
 CHANGES = {
     "another class": (model(**{"class": "os.system"}), "not an estimator"),
-    "a class that is no string": (model(**{"class": ["MLP"]}), "not an estimator"),
-    "an embedder": (model(**{"class": "CellEmbedder"}), "no parameters"),
-    "a key missing": (lambda d: d["model"].pop("spec"), "it must hold"),
-    "a key more": (model(init="run()"), "it must hold"),
+    "an embedder": (model(**{"class": "CellEmbedder"}), "in its parameters"),
+    "a key missing": (lambda d: d["model"].pop("spec"), "in its document"),
+    "a key more": (model(init="run()"), "in its document"),
     "a key more above": (lambda d: d.update(init="run()"), "its JSON must hold"),
     "a list": (lambda d: d.update(model=[]), "its JSON must hold"),
     "parameters in a list": (model(parameters=[1]), "cannot be loaded"),
-    "an unknown parameter": (parameters(run="it"), "has no parameters"),
-    "a folder of this computer": (parameters(memory="."), "has no parameters"),
+    "an unknown parameter": (parameters(run="it"), "in its parameters"),
+    "a folder of this computer": (parameters(memory="."), "in its parameters"),
     "an unknown type": (parameters(augment={"eval": "1"}), "not a value of a known type"),
-    "an unhashable key": (parameters(class_weight={"dict": [[[1], 1.0]]}), "unhashable"),
     "an attribute missing": (lambda d: d["model"]["attributes"].pop("n_iter_"), "missing or un"),
     "an unknown attribute": (attributes(__class__="x"), "missing or unknown"),
     "a type of attribute": (attributes(n_iter_="x"), "attribute n_iter_"),
     "other classes": (classes("<U12", ["a", "b", "c"]), "do not fit the network"),
     "classes of a huge dtype": (classes(f"<U{HUGE}", ["a", "b", "c"]), "its dtype"),
     "classes of a structure": (classes("i4,i4", [1, 2, 3]), "its dtype"),
-    "classes that do not fit": (classes("|i1", [1, 2, 300]), "not a valid array"),
     "a longer history": (attributes(n_iter_=12), "do not fit one another"),
     "a later best epoch": (attributes(best_epoch_=2), "do not fit one another"),
-    "other training data": (attributes(training_data_={"dict": []}), "do not fit the network"),
+    "other training data": (attributes(training_data_={"dict": []}), "in its training_data_"),
     "no spec": (model(spec=[]), "cannot be loaded"),
     "a spec with more": (spec(run=1), "NetworkSpec holds"),
     "no backbone": (spec(backbones=[]), "backbones of its NetworkSpec"),
-    "many backbones": (spec(backbones=[{"name": "x"}] * 4000), "BackboneSpec holds"),
     "no head": (spec(head=None), "both head and classes"),
     "fewer classes": (spec(classes=["a", "b"]), "do not fit the network"),
     "a class twice": (spec(classes=["a", "a"]), "classes of its"),
     "huge images": (spec(image_shape=[HUGE, HUGE, 3]), "image_shape of its"),
-    "large images": (spec(image_shape=[9999, 9999, 3]), "image_shape of its"),
     "images of no size": (spec(image_shape=[0, 16, 3]), "image_shape of its"),
     "gray images": (spec(image_shape=[16, 16, 1]), "is needed"),
     "two sizes": (spec(image_size=[9, 9]), "not that of image_shape"),
@@ -92,9 +71,7 @@ CHANGES = {
     "an interpolation": (spec(interpolation=["x"]), "interpolation of its"),
     "a precision": (spec(precision="int8"), "precision of its"),
     "is_pixels": (spec(is_pixels=1), "is_pixels of its"),
-    "another layer": (head(hidden_layer_sizes=[9]), "is needed"),
     "a huge layer": (head(hidden_layer_sizes=[HUGE]), "is needed"),
-    "an infinite layer": (head(hidden_layer_sizes=[10**400]), "hidden_layer_sizes of its"),
     "many layers": (head(hidden_layer_sizes=[1] * 10**5), "more or fewer parts"),
     "an activation": (head(activation="__import__"), "activation of its"),
     "a dropout": (head(dropout=5.0), "dropout of its"),
@@ -110,7 +87,7 @@ def test_document(kind, mlp, forge):
     refused(forge(mlp, change), match)
 
 
-@pytest.mark.parametrize("name", ["no_such_net", "hf-hub:some/body", "../weights", "torchvision/x"])
+@pytest.mark.parametrize("name", ["no_such_net", "hf-hub:some/body", "../weights"])
 def test_an_unknown_backbone(name, fitted, forge):
     refused(forge(fitted["transfer"], backbone(name=name)), "backbone")
 
@@ -144,8 +121,6 @@ def test_a_forged_file_without_changes_loads(mlp, forge, cells):
 
 
 def test_an_adapted_model(mlp, forge, path):
-    from skblood.adaptation import Adaptation
-
     mlp = skblood.load(skblood.save(mlp, path))
     counts = {"lymphocyte": 3, "neutrophil": 2, "platelet": 0}
     mlp.adaptation_ = Adaptation(("statistics",), "It was better.", {"unchanged": 0.5}, counts, 7)

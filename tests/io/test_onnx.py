@@ -15,15 +15,14 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 import skblood
 from skblood import CellEmbedder, MLPCellClassifier, export_onnx
-from skblood.datasets import load_image_folder, make_blood_cells
+from skblood.datasets import make_blood_cells
 from skblood.estimators import reconfigure
-from skblood.io import _onnx, _onnx_proto
+from skblood.io import _onnx
 from skblood.io._onnx_graph import Graph
 
 from .conftest import QUICK
@@ -161,27 +160,21 @@ def test_only_the_fitted_size_without_resizing(export):
         run(session, X)
 
 
-class TestDrawnInputs:
-    """What every export is compared on."""
-
-    @pytest.mark.parametrize(
-        ("name", "shapes"),
-        [
-            ("mlp", [(1, 16, 16, 3), (3, 16, 16, 3)]),
-            ("cropped, resized", [(1, 20, 14, 3), (3, 31, 7, 3)]),
-            ("mlp of rows", [(1, 12), (5, 12)]),
-        ],
-    )
-    def test_shapes(self, export, name, shapes):
-        model = export(name)[0]
-        network = model.predictor_.network
-        first, again = (_onnx._draw_inputs(model.spec_, network) for _ in range(2))
-        assert [X.shape for X in first] == shapes
-        assert_array_equal(first[1], again[1])
-        assert np.abs(first[1][0].astype(float) - first[1][1]).mean() > 20
-        if name == "mlp of rows":
-            X, _ = draw(48, "rows")
-            assert np.abs(first[1].mean() - X.mean()) < X.std()
+@pytest.mark.parametrize(
+    ("name", "shapes"),
+    [
+        ("mlp", [(1, 16, 16, 3), (3, 16, 16, 3)]),
+        ("cropped, resized", [(1, 20, 14, 3), (3, 31, 7, 3)]),
+        ("mlp of rows", [(1, 12), (5, 12)]),
+    ],
+)
+def test_inputs_of_the_comparison(export, name, shapes):
+    model = export(name)[0]
+    network = model.predictor_.network
+    first, again = (_onnx._draw_inputs(model.spec_, network) for _ in range(2))
+    assert [X.shape for X in first] == shapes
+    assert_array_equal(first[1], again[1])
+    assert np.abs(first[1][0].astype(float) - first[1][1]).mean() > 20
 
 
 @pytest.fixture
@@ -214,7 +207,7 @@ class TestNothingIsWritten:
             return torch.nn.functional.interpolate(images.float(), size)
 
         monkeypatch.setattr("skblood.io._onnx_graph.resize", corners)
-        with pytest.raises(ValueError, match=r"results of ONNX Runtime differ.*0\.0001 is allowed"):
+        with pytest.raises(ValueError, match=r"results differ.*0\.0001 is allowed"):
             export_onnx(export("mlp, resized")[0], path)
 
     def test_when_a_weight_is_nan(self, mlp, path):
@@ -244,11 +237,6 @@ class TestNothingIsWritten:
         with pytest.raises(ValueError, match=r"cannot be run by ONNX Runtime \(NotImplemented:"):
             export_onnx(export("mlp, resized")[0], path)
 
-    def test_when_it_is_too_large_for_a_file(self, mlp, path, monkeypatch):
-        monkeypatch.setattr(_onnx_proto, "_MAX_BYTES", 1000)
-        with pytest.raises(ValueError, match=r"at most 2 GiB.*smaller backbone"):
-            export_onnx(mlp, path)
-
     @pytest.mark.parametrize("package", ["onnx", "onnxruntime", "onnxscript"])
     def test_when_the_extra_is_not_installed(self, mlp, path, monkeypatch, package):
         monkeypatch.setitem(sys.modules, package, None)
@@ -256,11 +244,9 @@ class TestNothingIsWritten:
             export_onnx(mlp, path)
 
     def test_when_there_is_no_fitted_model(self, mlp, path):
-        for model in (MLPCellClassifier(), CellEmbedder()):
-            with pytest.raises(NotFittedError):
-                export_onnx(model, path)
-        pipeline = make_pipeline(CellEmbedder("cellnet_t"), LogisticRegression())
-        for model in (pipeline, GridSearchCV(mlp, {}), None, MLPCellClassifier):
+        with pytest.raises(NotFittedError):
+            export_onnx(CellEmbedder(), path)
+        for model in (make_pipeline(mlp), GridSearchCV(mlp, {}), MLPCellClassifier):
             with pytest.raises(TypeError, match=r"not \w+\. Of a Pipeline, export the step"):
                 export_onnx(model, path)
 
@@ -271,12 +257,9 @@ def test_nothing_is_changed_or_printed(export, path, capfd, caplog, recwarn):
 
     def world():
         generators = torch.get_rng_state().tolist(), np.random.get_state()[1].tolist()
-        network = model.predictor_.network
-        state = {name: tensor.numpy().tobytes() for name, tensor in network.state_dict().items()}
-        strides = [parameter.stride() for parameter in network.parameters()]
-        modes = [(id(module), module.training) for module in network.modules()]
+        modules = [(id(module), module.training) for module in model.predictor_.network.modules()]
         streams = sys.stdout, sys.stderr, list(warnings.filters), logging.root.manager.disable
-        return pickle.dumps(model), generators, state, strides, modes, streams
+        return pickle.dumps(model), generators, modules, streams
 
     before = world()
     export_onnx(model, str(path))
@@ -285,7 +268,6 @@ def test_nothing_is_changed_or_printed(export, path, capfd, caplog, recwarn):
     assert not caplog.records
     assert not recwarn.list
     assert [p.name for p in path.parent.iterdir()] == [path.name]
-    onnx.checker.check_model(onnx.load(path))
 
 
 @pytest.mark.gpu
@@ -294,19 +276,3 @@ def test_a_model_on_the_gpu(tmp_path):
     model.fit(*draw(24))
     assert export_onnx(model, tmp_path / "m.onnx") <= 1e-4
     assert next(model.net_.module_.parameters()).is_cuda
-
-
-@pytest.mark.slow
-@pytest.mark.real
-def test_real_cells_on_imagenet_features(real_data, tmp_path):
-    weights = real_data.parent / "weights" / "squeezenet1_0_imagenet.safetensors"
-    if not weights.is_file():
-        pytest.skip(f"no ImageNet weights of SqueezeNet in {weights.parent.name}/{weights.name}")
-    paths, y = load_image_folder(real_data / "pbc" / "128px", split="val", return_X_y=True)
-    model = _timm("torchvision/squeezenet1_0", trainable="head", image_size=64, max_epochs=3)
-    model.set_params(weights=weights, precision="float32").fit(paths[::25], y[::25])
-    assert export_onnx(model, tmp_path / "m.onnx") < 1e-4
-    images = model.read_images(paths[::25])
-    expected = model.predict_proba(images)
-    assert expected.max(1).mean() > 0.3
-    assert_allclose(run(open_file(tmp_path / "m.onnx"), images.pixels), expected, atol=1e-4)

@@ -8,8 +8,8 @@ from numpy.testing import assert_array_equal
 from torch import nn
 
 from skblood.images import INTERPOLATIONS, resize_batch
-from skblood.io._onnx_proto import make_proto
 from skblood.io._onnx_graph import resize
+from skblood.io._onnx_proto import make_proto
 
 
 class Resize(nn.Module):

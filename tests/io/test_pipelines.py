@@ -100,11 +100,10 @@ class TestRefusedAtSave:
     @pytest.mark.parametrize(
         ("step", "match"),
         [
-            (FunctionTransformer(lambda X: X), "Step 'step'"),
+            (FunctionTransformer(lambda X: X), "cannot be saved"),
             (VotingClassifier([("net", MAKERS["mlp"]())]), "save the estimator of skblood by its"),
-            (RandomForestClassifier(2), r"objects of sklearn\.tree\._tree\.Tree"),
+            (RandomForestClassifier(2), r"does not trust .*sklearn\.tree\._tree\.Tree"),
         ],
-        ids=lambda value: type(value).__name__,
     )
     def test_steps(self, step, match, cells, path):
         pipeline = Pipeline([("first", FunctionTransformer(np.abs)), ("step", step)])
@@ -116,48 +115,28 @@ class TestRefusedAtSave:
         class MLPCellClassifier(skblood.MLPCellClassifier):
             pass
 
-        search = GridSearchCV(mlp, {})
-        for model in (
-            search,
-            MLPCellClassifier(),
-            skblood.MLPCellClassifier,
-            None,
-            "model.skblood",
-        ):
-            with pytest.raises(TypeError, match=r"cannot be saved.*search\.best_estimator_"):
+        for model in (GridSearchCV(mlp, {}), MLPCellClassifier(), "model.skblood"):
+            with pytest.raises(
+                TypeError, match=r"cannot be saved.*of a search, its best_estimator_"
+            ):
                 skblood.save(model, path)
         with pytest.raises(ValueError, match="not fitted"):  # scikit-learn's NotFittedError
             skblood.save(PIPELINES["ours last"](), path)
         assert not path.exists()
 
 
-def put_step(content, type_name):
-    """Return changes that replace the scaler of a file by other bytes for skops."""
-
-    def change(document):
-        document["model"]["steps"][1][1]["type"] = type_name
-
-    def change_tensors(tensors):
-        tensors["1.skops"] = torch.frombuffer(bytearray(content), dtype=torch.uint8)
-
-    return change, change_tensors
-
-
-SCALER = "sklearn.preprocessing._data.StandardScaler"
-
-
 class TestRefusedAtLoad:
     @pytest.mark.parametrize(
         ("content", "match"),
         [
-            (skops_io.dumps(FunctionTransformer(put_step)), "cannot be read"),
-            (skops_io.dumps(PCA()), r"StandardScaler' is a .*PCA"),
+            (skops_io.dumps(FunctionTransformer(rows)), "cannot be read"),
             (skops_io.dumps(StandardScaler(), compression=zipfile.ZIP_DEFLATED), "is compressed"),
             (b"x" * 1000, "cannot be read"),
         ],
     )
     def test_steps(self, content, match, simple, forge):
-        path = forge(simple, *put_step(content, SCALER))
+        other = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+        path = forge(simple, change_tensors=lambda tensors: tensors.update({"1.skops": other}))
         skblood.load_info(path)  # which opens no step
         with pytest.raises(ModelFileError, match=match):
             skblood.load(path)
@@ -167,7 +146,6 @@ class TestRefusedAtLoad:
         [
             lambda model: model.update(steps=[]),
             lambda model: model.update(steps=[["a"]]),
-            lambda model: model.update(steps=None),
             lambda model: model["parameters"].pop("verbose"),
             lambda model: model["steps"].pop(),
             lambda model: model["steps"][1][1].update({"class": "os.system"}),
@@ -193,5 +171,5 @@ def test_without_skops(simple, mlp, path, monkeypatch):
         skblood.save(simple, path)
     with pytest.raises(ImportError, match="pip install skops"):
         skblood.load(path)
-    assert skblood.load_info(path)["steps"][1]["class"] == SCALER
+    assert skblood.load_info(path)["steps"][1]["class"].endswith("StandardScaler")
     assert skblood.load(skblood.save(mlp, path)).device == "cpu"  # which does without

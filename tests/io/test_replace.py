@@ -28,7 +28,7 @@ def names(path):
     return sorted(os.listdir(path.parent))
 
 
-@pytest.mark.parametrize("name", ["model.skblood", "x" * 240, "ü" * 110, ".hidden", "two words"])
+@pytest.mark.parametrize("name", ["x" * 240, "ü" * 110, ".hidden", "two words"])
 def test_a_new_file_and_a_replaced_one(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for content in (OLD, NEW):
@@ -82,9 +82,7 @@ class TestFailures:
         ("number", "kind", "advice"),
         [
             (errno.ENOSPC, OSError, "disk is full"),
-            (errno.EDQUOT, OSError, "quota"),
             (errno.EACCES, PermissionError, "folder is write-protected"),
-            (errno.EROFS, OSError, "read-only"),
             (errno.EIO, OSError, "was not written"),
         ],
     )

@@ -65,7 +65,7 @@ def test_types_that_become_those_of_python(value, kept):
     assert type(found) is type(kept)
 
 
-@pytest.mark.parametrize("value", [1 + 1j, {1, 2}, b"x", object(), len, np.zeros((2, 2))])
+@pytest.mark.parametrize("value", [1 + 1j, {1, 2}, len, np.zeros((2, 2))])
 def test_what_cannot_be_written(value):
     with pytest.raises(TypeError, match="cannot be written"):
         encode(value)
@@ -108,7 +108,6 @@ def test_history_without_its_batches():
         np.array(["b", "ü", ""]),
         np.array(["a", "longer"], dtype=object),
         np.array([1, -(2**63)]),
-        np.array([2**64 - 1], dtype=np.uint64),
         np.array([1.5, -0.0, np.inf]),
         np.array([1.5], dtype=">f2"),
         np.array([True]),
