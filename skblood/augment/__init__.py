@@ -6,12 +6,13 @@ from ._frame import FrameAugment
 from ._laboratory import LaboratoryAugment
 from ._light import LightAugment
 from ._optics import OpticsAugment
-from ._policies import AUGMENTS, POLICIES, augment_images, is_own, make_augment
+from ._policies import AUGMENTS as AUGMENTS
+from ._policies import POLICIES as POLICIES
+from ._policies import augment_images, make_augment
+from ._policies import is_own as is_own
 from ._stain import StainAugment
 
 __all__ = [
-    "AUGMENTS",
-    "POLICIES",
     "BackgroundAugment",
     "CellAugment",
     "FrameAugment",
@@ -20,6 +21,5 @@ __all__ = [
     "OpticsAugment",
     "StainAugment",
     "augment_images",
-    "is_own",
     "make_augment",
 ]
