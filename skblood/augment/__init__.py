@@ -2,15 +2,10 @@
 
 from ._background import BackgroundAugment
 from ._cell_augment import CellAugment
+from ._color import LightAugment, StainAugment
 from ._frame import FrameAugment
-from ._laboratory import LaboratoryAugment
-from ._light import LightAugment
 from ._optics import OpticsAugment
-from ._policies import AUGMENTS as AUGMENTS
-from ._policies import POLICIES as POLICIES
-from ._policies import augment_images, make_augment
-from ._policies import is_own as is_own
-from ._stain import StainAugment
+from ._policies import AUGMENTS, POLICIES, LaboratoryAugment, augment_images, is_own, make_augment
 
 __all__ = [
     "BackgroundAugment",

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from skblood.cli import _audit, _datasets, _embed, _evaluate, _model, _options, _predict, _train
+from skblood.cli import _audit, _datasets, _embed, _evaluate, _model, _predict, _train
+from skblood.cli._options import add_command
 from skblood.cli._output import say
 
 # What the library raises on purpose. Anything else is a bug and keeps its traceback.
@@ -43,8 +44,11 @@ def _version(wanted):
         raise typer.Exit
 
 
+_TRACEBACK = typer.Option("--traceback", help="Print the Python traceback of an error.")
+
+
 def _root(
-    traceback: _options.Traceback = False,
+    traceback: Annotated[bool, _TRACEBACK] = False,
     version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_version)] = False,
 ):
     """Train, evaluate and use classifiers of single blood-cell images.
@@ -62,18 +66,13 @@ def _root(
     """  # noqa: D301 (click keeps the lines of a paragraph that begins with \b)
 
 
-app = typer.Typer(
-    cls=_Group,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+_OPTIONS = {"no_args_is_help": True, "add_completion": False, "rich_markup_mode": None}
+app = typer.Typer(cls=_Group, pretty_exceptions_enable=False, **_OPTIONS)
 app.callback()(_root)
 for _command in (_train.train, _evaluate.evaluate, _predict.predict, _embed.embed, _audit.audit):
-    app.command()(_command)
-app.command()(_model.export)
-app.command()(_model.info)
+    add_command(app, _command)
+add_command(app, _model.export)
+add_command(app, _model.info)
 app.add_typer(_datasets.app, name="datasets")
 
 

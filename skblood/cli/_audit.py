@@ -1,29 +1,39 @@
 """`skblood audit`."""
 
-from skblood.cli import _data, _options, _output
+from pathlib import Path
+
+from skblood.cli import _data, _output
 
 # Columns with several values in each row.
 _LISTS = ["positions", "names", "labels", "splits"]
 
 
 def audit(
-    data: _options.Data,
-    out: _options.Table = None,
-    fail: _options.Fail = False,
-    as_json: _options.AsJson = False,
-    overwrite: _options.Overwrite = False,
-    path_column: _options.PathColumn = "path",
-    label_column: _options.LabelColumn = "label",
-    split_column: _options.SplitColumn = "split",
-    group_column: _options.GroupColumn = None,
+    data: str,
+    *,
+    out: Path | None = None,
+    fail: bool = False,
+    as_json: bool = False,
+    overwrite: bool = False,
+    path_column: str = "path",
+    label_column: str = "label",
+    split_column: str = "split",
+    group_column: str | None = None,
 ):
     """Find copies, leaks between parts, contradictory labels and bad images.
 
-    \b
-    Examples:
-      skblood audit cells/ --out findings.csv
-      skblood audit cells.csv --group-column patient --fail
-    """  # noqa: D301
+    Parameters
+    ----------
+    out : FILE
+        A .csv or .parquet file to write.
+    fail : bool
+        Exit with 1 if copies or groups cross the split.
+
+    Examples
+    --------
+    skblood audit cells/ --out findings.csv
+    skblood audit cells.csv --group-column patient --fail
+    """
     from skblood import auditing
 
     _output.check_table(out, overwrite)

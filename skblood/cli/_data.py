@@ -3,6 +3,7 @@
 import glob
 import os
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +43,9 @@ class Cells:
         """Return the images of a part; all images if there are no parts."""
         if self.split is None:
             return self
-        if name not in self.parts:
-            raise ValueError(f"{self.source} has the parts {', '.join(self.parts)}, not {name!r}.")
         rows = self.split == name
+        if not rows.any():
+            raise ValueError(f"{self.source} has the parts {', '.join(self.parts)}, not {name!r}.")
         groups = None if self.groups is None else self.groups[rows]
         return replace(self, X=self.X[rows], y=self.y[rows], split=None, groups=groups)
 
@@ -79,12 +80,12 @@ def read_cells(source, *columns):
     else:
         bunch = datasets.load_cells(path, **dict(zip(_COLUMNS, columns, strict=False)))
     split = None if bunch.frame is None else bunch.frame.get("split")
-    if split is not None and split.isna().any():
-        raise ValueError(
-            f"{source}: {split.isna().sum()} images have no split, the first at position "
-            f"{int(split.isna().argmax())}. Give one for each image, or for none."
-        )
     if split is not None:
+        if (missing := split.isna()).any():
+            raise ValueError(
+                f"{source}: {missing.sum()} images have no split, the first at position "
+                f"{missing.argmax()}. Give one for each image, or for none."
+            )
         split = split.astype(str).str.strip().str.lower().replace(_SPLIT_NAMES).to_numpy(str)
     return Cells(source, bunch.data, bunch.target, split, bunch.get("groups"))
 
@@ -107,30 +108,25 @@ def find_images(arguments):
     FileNotFoundError, ValueError
         If a folder or pattern has no image, or an npz file is not alone.
     """
+    from skblood import datasets
+
     if any(name.lower().endswith(".npz") for name in arguments):
         if len(arguments) > 1:
             raise ValueError("An npz file holds images in memory: name it alone, without others.")
-        from skblood.datasets import load_npz
-
-        X = load_npz(arguments[0]).data
+        X = datasets.load_npz(arguments[0]).data
         return name_images(X, arguments[0]), X
-    paths = [path for argument in arguments for path in _expand(argument)]
+    paths = []
+    for argument in arguments:
+        path = os.path.expanduser(argument)
+        # An existing file may have brackets in its name. A missing one is reported when it is read.
+        is_pattern = glob.has_magic(path) and not os.path.exists(path)
+        matches = sorted(glob.glob(path, recursive=True)) if is_pattern else [path]
+        found = [datasets.find_images(each) if os.path.isdir(each) else [each] for each in matches]
+        if not any(found):
+            raise FileNotFoundError(f"There is no image file in {argument!r} (in {os.getcwd()!r}).")
+        # `**` matches a folder and what is in it.
+        paths += dict.fromkeys(chain.from_iterable(found))
     return paths, paths
-
-
-def _expand(argument):
-    """Return the image files that an argument names."""
-    from skblood import datasets
-
-    path = os.path.expanduser(argument)
-    # An existing file may have brackets in its name. A missing one is reported when it is read.
-    is_pattern = glob.has_magic(path) and not os.path.exists(path)
-    matches = sorted(glob.glob(path, recursive=True)) if is_pattern else [path]
-    found = [datasets.find_images(each) if os.path.isdir(each) else [each] for each in matches]
-    if not any(found):
-        raise FileNotFoundError(f"There is no image file in {argument!r} (in {os.getcwd()!r}).")
-    # `**` matches a folder and what is in it.
-    return list(dict.fromkeys(file for files in found for file in files))
 
 
 def name_images(X, source):

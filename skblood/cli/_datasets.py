@@ -1,11 +1,12 @@
 """`skblood datasets`."""
 
 from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
 
 import typer
 
-from skblood.cli import _data, _options, _output
+from skblood.cli import _data, _output
+from skblood.cli._options import add_command
 
 # Datasets that `fetch` knows.
 _HEADS = ("name", "images", "classes", "download", "licence", "remark")
@@ -13,13 +14,10 @@ _DATASETS = (
     ("bloodmnist", 17092, 8, "36 MB", "CC BY 4.0", "28 px, with train, val and test"),
     ("pbc", 17092, 8, "281 MB", "CC BY 4.0", "360 px originals of BloodMNIST, without a split"),
 )
-Name = StrEnum("Name", {row[0].upper(): row[0] for row in _DATASETS})
-
-app = typer.Typer(help="List, download and describe datasets.")
+Name = StrEnum("Name", [row[0] for row in _DATASETS])
 
 
-@app.command("list")
-def list_datasets(as_json: _options.AsJson = False):
+def list_datasets(*, as_json: bool = False):
     """List the public datasets that can be downloaded.
 
     Other commands take the name of one as DATA, and download it.
@@ -31,36 +29,39 @@ def list_datasets(as_json: _options.AsJson = False):
         print("{:12}{:>6}{:>9}{:>10}  {:11}{}".format(*row))
 
 
-@app.command()
-def fetch(
-    name: Annotated[Name, typer.Argument(metavar="NAME", help="See `skblood datasets list`.")],
-    folder: _options.DataHome = None,
-):
+def fetch(name: Name, *, folder: Path | None = None):
     """Download a public dataset, unless it is there.
 
-    \b
-    Examples:
-      skblood datasets fetch pbc --folder data/
-    """  # noqa: D301
+    Parameters
+    ----------
+    name : NAME
+        See `skblood datasets list`.
+    folder : FOLDER
+        By default, $SKBLOOD_DATA_HOME, or ~/skblood_data.
+
+    Examples
+    --------
+    skblood datasets fetch pbc --folder data/
+    """
     from skblood import datasets
 
     print(getattr(datasets, f"fetch_{name.value}")(data_home=folder).DESCR.strip())
 
 
-@app.command()
 def describe(
-    data: _options.Data,
-    as_json: _options.AsJson = False,
-    path_column: _options.PathColumn = "path",
-    label_column: _options.LabelColumn = "label",
-    split_column: _options.SplitColumn = "split",
+    data: str,
+    *,
+    as_json: bool = False,
+    path_column: str = "path",
+    label_column: str = "label",
+    split_column: str = "split",
 ):
     """Count the images of each class, in each part.
 
-    \b
-    Examples:
-      skblood datasets describe cells/
-    """  # noqa: D301
+    Examples
+    --------
+    skblood datasets describe cells/
+    """
     import pandas as pd
 
     cells = _data.read_cells(data, path_column, label_column, split_column)
@@ -71,3 +72,9 @@ def describe(
         return
     counts.loc["total"] = counts.sum()
     print(counts.rename_axis(index=None, columns="class").map("{:,}".format).to_string())
+
+
+app = typer.Typer(help="List, download and describe datasets.")
+add_command(app, list_datasets, "list")
+add_command(app, fetch)
+add_command(app, describe)

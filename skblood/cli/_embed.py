@@ -1,19 +1,21 @@
 """`skblood embed`."""
 
 import io
+from pathlib import Path
 
 import typer
 
-from skblood.cli import _data, _options, _output, _settings
+from skblood.cli import _data, _output, _predict, _settings
 
 
 def embed(
-    words: _options.EmbedImages,
-    out: _options.Features,
-    backbone: _options.Backbone = None,
-    image_size: _options.ImageSize = None,
-    device: _options.Device = "auto",
-    overwrite: _options.Overwrite = False,
+    words: list[str],
+    *,
+    out: Path,
+    backbone: str | None = None,
+    image_size: int | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
 ):
     """Write the features of images from a model or a backbone.
 
@@ -21,14 +23,34 @@ def embed(
     column path and one per feature. The features of a classifier are what its head is given.
     --image-size goes with --backbone.
 
-    \b
-    Examples:
-      skblood embed cells.skblood new/ --out features.npz
-      skblood embed --backbone efficientnet_b0 new/ --out features.parquet
-    """  # noqa: D301
+    Parameters
+    ----------
+    words : [MODEL] IMAGES
+        A model file, or --backbone; then image files, folders (with all subfolders), patterns such
+        as 'new/**/*.png', or one npz file in the MedMNIST format.
+    out : FILE
+        A .npz, .csv or .parquet file to write.
+    backbone : NAME
+        A backbone with its published weights, instead of MODEL.
+
+    Examples
+    --------
+    skblood embed cells.skblood new/ --out features.npz
+    skblood embed --backbone efficientnet_b0 new/ --out features.parquet
+    """
+    import numpy as np
+    import pandas as pd
+
     _output.check_table(out, overwrite, suffixes=(".csv", ".parquet", ".npz"))
     names, features = _embed(words, backbone, image_size, device)
-    _write(out, names, features)
+    if out.suffix.lower() == ".npz":
+        buffer = io.BytesIO()
+        np.savez(buffer, features=features, path=np.array(names))
+        _output.write(out, buffer.getvalue())
+    else:
+        frame = pd.DataFrame(features).add_prefix("feature_")
+        frame.insert(0, "path", names)
+        _output.write_table(out, frame)
     _output.say(f"{out}: {features.shape[1]} features of {len(names)} images.")
 
 
@@ -49,23 +71,5 @@ def _embed(words, backbone, image_size, device):
     names, X = _data.find_images(images)
     if hasattr(model, "transform"):
         return names, model.transform(X)
-    if not hasattr(model, "predictor_"):
-        raise TypeError(
-            f"{file!r} holds a {type(model).__name__}: name an embedder or a classifier itself."
-        )
-    return names, model.predictor_.features(model.read_images(X))
-
-
-def _write(out, names, features):
-    """Write the features and the names of the images."""
-    import numpy as np
-    import pandas as pd
-
-    if out.suffix.lower() == ".npz":
-        buffer = io.BytesIO()
-        np.savez(buffer, features=features, path=np.array(names))
-        _output.write(out, buffer.getvalue())
-    else:
-        frame = pd.DataFrame(features).add_prefix("feature_")
-        frame.insert(0, "path", names)
-        _output.write_table(out, frame)
+    _, reader = _predict.find_reader(model)
+    return names, reader.predictor_.features(reader.read_images(X))

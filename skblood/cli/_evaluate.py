@@ -1,25 +1,28 @@
 """`skblood evaluate`."""
 
+from pathlib import Path
+
 import typer
 
-from skblood.cli import _data, _options, _output, _predict
+from skblood.cli import _data, _output, _predict
 
 _TABLES = ("metrics.json", "classes.csv", "confusion_matrix.csv", "predictions.csv")
 _PICTURES = ("confusion_matrix.png", "wrong_cells.png")
 
 
 def evaluate(
-    words: _options.ModelAndData,
-    split: _options.Split = None,
-    out: _options.Results = None,
-    crop: _options.Crop = None,
-    device: _options.Device = "auto",
-    as_json: _options.AsJson = False,
-    overwrite: _options.Overwrite = False,
-    path_column: _options.PathColumn = "path",
-    label_column: _options.LabelColumn = "label",
-    split_column: _options.SplitColumn = "split",
-    group_column: _options.GroupColumn = None,
+    words: list[str],
+    *,
+    split: str | None = None,
+    out: Path | None = None,
+    crop: float | None = None,
+    device: str = "auto",
+    as_json: bool = False,
+    overwrite: bool = False,
+    path_column: str = "path",
+    label_column: str = "label",
+    split_column: str = "split",
+    group_column: str | None = None,
 ):
     """Score a model on images that it was not trained on, with confidence intervals.
 
@@ -27,23 +30,35 @@ def evaluate(
     classes.csv, confusion_matrix.csv and .png, predictions.csv, and, if there are errors,
     wrong_cells.png. Without a model file, the pretrained model of skblood is scored.
 
-    \b
-    Examples:
-      skblood evaluate cells.skblood cells/
-      skblood evaluate cells/
-      skblood evaluate cells.skblood other-lab.csv --group-column patient --out evaluation/
-    """  # noqa: D301
+    Parameters
+    ----------
+    words : [MODEL] DATA
+        A model file; by default, the pretrained model. Then the data: a folder with one subfolder
+        per class, optionally within train, val and test; a csv file with the columns path, label
+        and optionally split; an npz file in the MedMNIST format; or the name of a dataset.
+    split : NAME
+        Part to evaluate on, or all; by default, test.
+    out : FOLDER
+        Write tables, metrics and pictures here.
+
+    Examples
+    --------
+    skblood evaluate cells.skblood cells/
+    skblood evaluate cells/
+    skblood evaluate cells.skblood other-lab.csv --group-column patient --out evaluation/
+    """
     from skblood._labels import encode_labels
     from skblood._plotting import import_pyplot
     from skblood.evaluation import EvaluationReport
 
-    if len(words) > 2:
+    *model, data = words
+    if len(model) > 1:
         raise typer.BadParameter(f"name a model file, if any, and DATA, not {len(words)} things.")
     if out is not None:
         _output.check_new([out / name for name in _TABLES + _PICTURES], overwrite)
         import_pyplot("--out")
-    classifier = _predict.load_classifier(words[0] if len(words) == 2 else None, device, crop)
-    cells = _data.read_cells(words[-1], path_column, label_column, split_column, group_column)
+    classifier = _predict.load_classifier(*(model or [None]), device, crop)
+    cells = _data.read_cells(data, path_column, label_column, split_column, group_column)
     if split not in (None, "all") and not cells.parts:
         raise ValueError(f"{cells.source} has no parts; leave --split out.")
     if split != "all":

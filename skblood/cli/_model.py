@@ -1,24 +1,26 @@
 """`skblood export` and `skblood info`."""
 
+from pathlib import Path
+
 import typer
 
-from skblood.cli import _options, _output
+from skblood.cli import _output
 
 
-def export(
-    model: _options.Model,
-    out: _options.OnnxOut,
-    as_json: _options.AsJson = False,
-    overwrite: _options.Overwrite = False,
-):
+def export(model: Path, out: Path, *, as_json: bool = False, overwrite: bool = False):
     """Write a model as ONNX: uint8 pixels in, probabilities out, preprocessing included.
 
     ONNX Runtime checks the file against the model before it is written.
 
-    \b
-    Examples:
-      skblood export cells.skblood cells.onnx
-    """  # noqa: D301
+    Parameters
+    ----------
+    out : OUT.onnx
+        The file to write.
+
+    Examples
+    --------
+    skblood export cells.skblood cells.onnx
+    """
     from skblood.io import export_onnx, load
 
     _output.check_new([out], overwrite)
@@ -31,28 +33,28 @@ def export(
         print(f"{out}: differs from the model by {difference:.1e} at most.")
 
 
-def info(model: _options.Model, card: _options.Card = False, as_json: _options.AsJson = False):
+def info(model: Path, *, card: bool = False, as_json: bool = False):
     """Describe a model: its class, images, training data and scores.
 
-    \b
-    Examples:
-      skblood info cells.skblood
-      skblood info cells.skblood --card > MODEL_CARD.md
-    """  # noqa: D301
-    if card and as_json:
-        raise typer.BadParameter("--card prints Markdown, --json JSON: leave one of the two out.")
-    print_info(model, as_json, card)
+    Parameters
+    ----------
+    card : bool
+        Print the model card (Markdown).
 
-
-def print_info(path, as_json, card=False):
-    """Print what a model file says of itself: as JSON, its card, or a few lines."""
+    Examples
+    --------
+    skblood info cells.skblood
+    skblood info cells.skblood --card > MODEL_CARD.md
+    """
     from skblood.io import load_info
 
-    about = load_info(path)
+    if card and as_json:
+        raise typer.BadParameter("--card prints Markdown, --json JSON: leave one of the two out.")
+    about = load_info(model)
     if as_json:
         _output.print_json(about)
     else:
-        print(about["card"] if card else "\n".join(_describe(path, about)))
+        print(about["card"] if card else "\n".join(_describe(model, about)))
 
 
 def _describe(path, about):

@@ -1,24 +1,28 @@
 """`skblood predict`, and what `evaluate` shares with it."""
 
 import glob
+from enum import StrEnum
 from pathlib import Path
 
 import typer
 
-from skblood.cli import _data, _options, _output
+from skblood.cli import _data, _output
 
 # Images that are read and predicted at a time.
 _CHUNK = 1024
 
+ErrorMode = StrEnum("ErrorMode", ["RAISE", "SKIP"])
+
 
 def predict(
-    words: _options.ModelAndImages,
-    out: _options.Table = None,
-    crop: _options.Crop = None,
-    on_error: _options.OnError = _options.ErrorMode.RAISE,
-    device: _options.Device = "auto",
-    as_json: _options.AsJson = False,
-    overwrite: _options.Overwrite = False,
+    words: list[str],
+    *,
+    out: Path | None = None,
+    crop: float | None = None,
+    on_error: ErrorMode = ErrorMode.RAISE,
+    device: str = "auto",
+    as_json: bool = False,
+    overwrite: bool = False,
 ):
     """Predict the class of each image, in the order of the images; print csv or write a table.
 
@@ -29,17 +33,27 @@ def predict(
     Without a model file, the pretrained model of skblood is used, which knows the eight classes
     of PBC and BloodMNIST.
 
-    \b
-    Examples:
-      skblood predict new/
-      skblood predict cells.skblood cell.png
-      skblood predict cells.skblood new/ 'old/**/*.tif' --out new.parquet --on-error skip
-    """  # noqa: D301
+    Parameters
+    ----------
+    words : [MODEL] IMAGES
+        A model file; by default, the pretrained model. Then image files, folders (with all
+        subfolders), patterns such as 'new/**/*.png', or one npz file in the MedMNIST format.
+    out : FILE
+        A .csv or .parquet file to write.
+    on_error : raise or skip
+        raise: name unreadable images, and fail. skip: empty rows.
+
+    Examples
+    --------
+    skblood predict new/
+    skblood predict cells.skblood cell.png
+    skblood predict cells.skblood new/ 'old/**/*.tif' --out new.parquet --on-error skip
+    """
     _output.check_table(out, overwrite)
     model, images = _split_words(words)
     classifier = load_classifier(model, device, crop)
     names, X = _data.find_images(images)
-    skip = on_error == _options.ErrorMode.SKIP
+    skip = on_error == ErrorMode.SKIP
     probabilities, errors = predict_all(classifier, X, skip=skip)
     frame = prediction_table(names, classifier.classes_, probabilities)
     if skip:
@@ -93,16 +107,18 @@ def load_classifier(path, device, crop=None):
     if crop is None:
         return model
     name, reader = find_reader(model)
-    if reader is None:
-        raise TypeError(f"No step of the {type(model).__name__} reads images: omit --crop.")
     cropped = reconfigure(reader, crop=crop)
     return cropped if name is None else model.set_params(**{name: cropped})
 
 
 def find_reader(model):
     """Return name and estimator of the step of a Pipeline that reads images, or None and model."""
-    steps = getattr(model, "steps", [(None, model)])
-    return next((step for step in steps if hasattr(step[1], "read_images")), (None, None))
+    if hasattr(model, "read_images"):
+        return None, model
+    steps = model.get_params().items()
+    if found := [step for step in steps if hasattr(step[1], "read_images")]:
+        return found[0]
+    raise TypeError(f"No step of the {type(model).__name__} reads images.")
 
 
 def predict_all(model, X, *, skip=False):
@@ -129,12 +145,19 @@ def predict_all(model, X, *, skip=False):
     import numpy as np
     from tqdm.auto import tqdm
 
+    _, reader = find_reader(model)
     probabilities, unreadable = np.full((len(X), len(model.classes_)), np.nan), {}
     with tqdm(total=len(X), unit="image", disable=None, delay=1, leave=False) as bar:
         for start in range(0, len(X), _CHUNK):
-            chunk = X[start : start + _CHUNK]
-            images, reasons = _read_chunk(model, chunk)
-            unreadable |= {start + i: why for i, why in reasons.items()}
+            chunk, reasons = X[start : start + _CHUNK], {}
+            try:
+                images = reader.read_images(chunk, unreadable=reasons)
+            except ValueError:
+                if len(reasons) < len(chunk):
+                    raise
+                images = []  # none of them can be read
+            for i, why in reasons.items():
+                unreadable[start + i] = why.removeprefix(f"{chunk[i]}: ")
             if len(images) and (skip or not unreadable):
                 rows = [start + i for i in range(len(chunk)) if i not in reasons]
                 probabilities[rows] = model.predict_proba(images)
@@ -148,30 +171,12 @@ def predict_all(model, X, *, skip=False):
     return probabilities, unreadable
 
 
-def _read_chunk(model, chunk):
-    """Return the images that can be read, and position -> reason of the others."""
-    _, reader = find_reader(model)
-    if reader is None:
-        return chunk, {}
-    unreadable = {}
-    try:
-        images = reader.read_images(chunk, unreadable=unreadable)
-    except ValueError:
-        if len(unreadable) < len(chunk):
-            raise
-        images = []
-    return images, {i: why.removeprefix(f"{chunk[i]}: ") for i, why in unreadable.items()}
-
-
 def prediction_table(names, classes, probabilities):
     """Return the table of predictions; unreadable images have the label ""."""
     import numpy as np
     import pandas as pd
 
-    readable = ~np.isnan(probabilities[:, 0])
-    labels = np.full(len(names), "", dtype=object)
-    labels[readable] = classes[probabilities[readable].argmax(axis=1)]
-    columns = {f"p_{label}": p for label, p in zip(classes, probabilities.T, strict=True)}
-    return pd.DataFrame(
-        {"path": names, "label": labels, "probability": probabilities.max(axis=1), **columns}
-    )
+    labels = classes.astype(object)[probabilities.argmax(axis=1)]
+    labels[np.isnan(probabilities[:, 0])] = ""
+    frame = pd.DataFrame({"path": names, "label": labels, "probability": probabilities.max(axis=1)})
+    return frame.join(pd.DataFrame(probabilities, columns=classes).add_prefix("p_"))

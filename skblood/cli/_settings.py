@@ -1,32 +1,38 @@
 """The estimator that options describe, all names and values checked."""
 
 import ast
-import tomllib
-from contextlib import suppress
+from enum import StrEnum
 
 import typer
 
-_WORDS = {"none": None, "null": None, "true": True, "false": False}
+
+class Estimator(StrEnum):
+    """Class of a classifier -> value of --estimator."""
+
+    TransferCellClassifier = "transfer"
+    MLPCellClassifier = "mlp"
+    HybridFeatureClassifier = "hybrid"
+    ContrastiveCellClassifier = "contrastive"
 
 
 def parse_value(text):
-    """Return the value of a text: a number, true, none, a list (as tuple), a dict, or the text.
+    """Return the value of a text: a Python literal (a list as tuple), or else the text itself.
 
-    Lists and dicts are written as in Python or TOML.
+    True, False and None may be in lower case.
 
     Examples
     --------
     >>> parse_value("1e-3"), parse_value("none"), parse_value("[256, 64]"), parse_value("adamw")
     (0.001, None, (256, 64), 'adamw')
     """
-    text = text.strip()
-    if text.lower() in _WORDS:
-        return _WORDS[text.lower()]
-    for parse in (ast.literal_eval, lambda text: tomllib.loads(f"value = {text}")["value"]):
-        with suppress(ValueError, SyntaxError):
-            value = parse(text)
-            return tuple(value) if isinstance(value, list) else value
-    return text
+    literal = text.strip()
+    if literal.title() in ("True", "False", "None"):
+        literal = literal.title()
+    try:
+        value = ast.literal_eval(literal)
+    except (ValueError, SyntaxError):
+        return literal
+    return tuple(value) if isinstance(value, list) else value
 
 
 def make_estimator(kind, backbones, settings, options):
@@ -48,20 +54,16 @@ def make_estimator(kind, backbones, settings, options):
     from skblood import estimators
 
     given = {name: value for name, value in options.items() if value is not None}
-    if backbones and kind == "hybrid":
+    if backbones and kind == Estimator.HybridFeatureClassifier:
         given["backbones"] = tuple(backbones)
     elif backbones:
         given["backbone"], *others = backbones
         if others:
-            raise typer.BadParameter(
-                "only --estimator hybrid takes several.", param_hint="--backbone"
-            )
+            raise typer.BadParameter("--backbone: only --estimator hybrid takes several.")
     for setting in settings or []:
         name, sign, text = setting.partition("=")
         if not sign:
-            raise typer.BadParameter(
-                f"{setting!r} must be name=value, such as lr=0.001.", param_hint="--set"
-            )
+            raise typer.BadParameter(f"--set: {setting!r} must be name=value, such as lr=0.001.")
         given[name.strip()] = parse_value(text)
     model = getattr(estimators, kind.name)()
     return set_parameters(model, **{"early_stopping": True} | given)

@@ -7,31 +7,32 @@ from pathlib import Path
 
 import typer
 
-from skblood.cli import _data, _model, _options, _output, _settings
+from skblood.cli import _data, _model, _output, _settings
 
 
 def train(
-    data: _options.Data,
-    out: _options.ModelOut,
-    val: _options.Val = None,
-    test: _options.Test = None,
-    estimator: _options.EstimatorName = _options.Estimator.TransferCellClassifier,
-    backbone: _options.Backbones = None,
-    image_size: _options.ImageSize = None,
-    epochs: _options.Epochs = None,
-    seed: _options.Seed = 0,
-    settings: _options.Settings = None,
-    memory: _options.Memory = None,
-    device: _options.Device = "auto",
-    resume: _options.Resume = False,
-    history: _options.History = None,
-    plots: _options.Plots = None,
-    as_json: _options.AsJson = False,
-    overwrite: _options.Overwrite = False,
-    path_column: _options.PathColumn = "path",
-    label_column: _options.LabelColumn = "label",
-    split_column: _options.SplitColumn = "split",
-    group_column: _options.GroupColumn = None,
+    data: str,
+    *,
+    out: Path,
+    val: str | None = None,
+    test: str | None = None,
+    estimator: _settings.Estimator = _settings.Estimator.TransferCellClassifier,
+    backbone: list[str] | None = None,
+    image_size: int | None = None,
+    epochs: int | None = None,
+    seed: int = 0,
+    settings: list[str] | None = None,
+    memory: Path | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    history: Path | None = None,
+    plots: Path | None = None,
+    as_json: bool = False,
+    overwrite: bool = False,
+    path_column: str = "path",
+    label_column: str = "label",
+    split_column: str = "split",
+    group_column: str | None = None,
 ):
     """Train a classifier on images, and write it to a file.
 
@@ -43,28 +44,70 @@ def train(
     MODEL.checkpoint until training is complete: after any interruption, the same command with
     --resume continues from the last epoch, and gives the model of an uninterrupted training.
 
-    \b
-    Examples:
-      skblood train cells/ --out cells.skblood
-      skblood train cells.csv --out cells.skblood --backbone resnet18 --set trainable=head
-      skblood train cells.csv --out cells.skblood --group-column patient
-      skblood train synthetic --out toy.skblood --estimator mlp --epochs 5
-    """  # noqa: D301
+    Parameters
+    ----------
+    out : MODEL
+        The model file to write.
+    val : DATA
+        Validation images, instead of the val part of DATA.
+    test : DATA
+        Test images, instead of the test part of DATA.
+    estimator : name
+        The class of the classifier.
+    backbone : NAME
+        A network of timm, torchvision/NAME, or cellnet_s and others; repeat for hybrid.
+    epochs : int
+        Maximum number of epochs.
+    seed : int
+        Seed; the same seed gives the same model.
+    settings : NAME=VALUE
+        Any parameter of the class, e.g. lr=1e-3, augment=none. Repeat for several.
+    memory : FOLDER
+        Cache of decoded images and features for other runs.
+    resume : bool
+        Continue this training if it was interrupted.
+    history : FILE
+        A .csv or .parquet table of the epochs to write.
+    plots : FOLDER
+        Write the learning curves and the confusion matrix here.
+
+    Examples
+    --------
+    skblood train cells/ --out cells.skblood
+    skblood train cells.csv --out cells.skblood --backbone resnet18 --set trainable=head
+    skblood train cells.csv --out cells.skblood --group-column patient
+    skblood train synthetic --out toy.skblood --estimator mlp --epochs 5
+    """
+    from skblood import io
+    from skblood.evaluation import evaluate
+
     out = out.expanduser()
     checkpoint, partial = (out.with_name(f"{out.name}.{end}") for end in ("checkpoint", "partial"))
     _check_outputs(out, history, plots, overwrite)
-    _check_interrupted(checkpoint, partial, resume, overwrite)
+    left = [str(path) for path in (partial, checkpoint) if path.exists()]
+    if left and not (resume or overwrite):
+        raise FileExistsError(
+            f"An interrupted training left {', '.join(left)}. Continue it by --resume, or start "
+            "anew (and remove it) by --overwrite."
+        )
     options = {"image_size": image_size, "max_epochs": epochs, "random_state": seed}
     options |= {"memory": memory, "device": device}
     model = _settings.make_estimator(estimator, backbone, settings, options)
     parts = _read_parts(data, val, test, path_column, label_column, split_column, group_column)
-    _fit(model, parts, checkpoint, partial, resume)
+    if not resume:
+        shutil.rmtree(checkpoint, ignore_errors=True)
+    _fit(model, parts, checkpoint, partial)
     _save(model, out)
     partial.unlink(missing_ok=True)
     shutil.rmtree(checkpoint, ignore_errors=True)
-    report = _score_test(model, parts["test"], out) if "test" in parts else None
+    report = None
+    if test := parts.get("test"):
+        # Intervals of a single group would be of no use.
+        groups = None if test.groups is None or len(set(test.groups)) == 1 else test.groups
+        report = evaluate(model, test.X, test.y, groups=groups)
+        io.save(model, out, evaluation={"test": report})
     _write_further(model, report, history, plots)
-    _model.print_info(out, as_json)
+    _model.info(out, as_json=as_json)
     if report is not None and not as_json:
         print(f"\nOn the test part, {report}")
 
@@ -78,27 +121,6 @@ def _check_outputs(out, history, plots, overwrite):
 
         import_pyplot("--plots")
         _output.check_new([plots / "history.png", plots / "confusion_matrix.png"], overwrite)
-
-
-def _check_interrupted(checkpoint, partial, resume, overwrite):
-    """Raise FileExistsError if an interrupted training, or somebody else, left something."""
-    left = [str(path) for path in (partial, checkpoint) if path.exists()]
-    if left and not (resume or overwrite):
-        raise FileExistsError(
-            f"An interrupted training left {', '.join(left)}. Continue it by --resume, or start "
-            "anew by --overwrite."
-        )
-    if any(file.suffix not in (".checkpoint", ".tmp") for file in checkpoint.glob("*")):
-        raise FileExistsError(
-            f"{str(checkpoint)!r} holds files that `skblood train` did not write, but needs the "
-            "name. Move it away, or name another model."
-        )
-    if resume and left:
-        _output.say(
-            f"Resuming from {checkpoint}; if data or parameters differ, training starts anew."
-        )
-    elif resume:
-        _output.say(f"There is no {checkpoint}: training starts from the first epoch.")
 
 
 def _read_parts(data, val, test, *columns):
@@ -121,22 +143,20 @@ def _read_parts(data, val, test, *columns):
     return parts
 
 
-def _fit(model, parts, checkpoint, partial, resume):
-    """Train a model; Ctrl-C saves the best so far."""
+def _fit(model, parts, checkpoint, partial):
+    """Train a model, from the checkpoint if there is one; Ctrl-C saves the best so far."""
     from skblood.io import save
     from skblood.training import TrainingCheckpoint, TrainingInterrupted
 
-    if not resume:
-        shutil.rmtree(checkpoint, ignore_errors=True)
+    if checkpoint.exists():
+        _output.say(f"Resuming from {checkpoint}, or anew if data or parameters differ.")
     # A progress bar on a terminal, a line per epoch in a log.
     verbose = 1 if sys.stderr.isatty() else 2
     model.set_params(verbose=verbose, callbacks=[TrainingCheckpoint(checkpoint)])
     train, val = parts["train"], parts.get("val")
     options = {} if val is None else {"X_val": val.X, "y_val": val.y}
-    if train.groups is not None:
-        options["groups"] = train.groups
     try:
-        model.fit(train.X, train.y, **options)
+        model.fit(train.X, train.y, groups=train.groups, **options)
     except TrainingInterrupted as interrupted:
         best = interrupted.estimator.set_params(callbacks=None)
         save(best, partial)
@@ -148,27 +168,15 @@ def _fit(model, parts, checkpoint, partial, resume):
     model.set_params(callbacks=None)
 
 
-def _save(model, path, **options):
+def _save(model, path):
     """Save a model; if that fails, e.g. because the disk is full, to a temporary folder."""
     from skblood import io
 
     try:
-        io.save(model, path, **options)
+        io.save(model, path)
     except OSError as error:
-        rescued = Path(tempfile.mkdtemp(prefix="skblood-")) / path.name
-        io.save(model, rescued, **options)
+        rescued = io.save(model, Path(tempfile.mkdtemp(prefix="skblood-"), path.name))
         raise OSError(f"{error} The trained model is {str(rescued)!r}.") from error
-
-
-def _score_test(model, test, out):
-    """Evaluate the model on the test part, and write the scores to its file."""
-    from skblood.evaluation import evaluate
-
-    # Intervals of a single group would be of no use.
-    groups = None if test.groups is None or len(set(test.groups)) == 1 else test.groups
-    report = evaluate(model, test.X, test.y, groups=groups)
-    _save(model, out, evaluation={"test": report})
-    return report
 
 
 def _write_further(model, report, history, plots):

@@ -16,48 +16,29 @@ def stack_to_images(X, channels=None):
     except (ValueError, TypeError, RuntimeError) as error:  # the last two from tensors in lists
         if not isinstance(X, list):
             raise
+        raise ValueError("The nested lists form no array. Pass a list of arrays.") from error
+    if X.ndim == 3 and X.shape[2] in CHANNELS:
         raise ValueError(
-            "The nested lists do not form one array. Pass a list of arrays if the images differ "
-            "in size: [np.asarray(image) for image in X]."
-        ) from error
-    if hint := _shape_hint(X.shape, X.shape[1:]):
-        raise ValueError(
-            f"X has shape {X.shape}. An array of images has shape (n, h, w) or (n, h, w, c) with "
-            f"c = 1, 3 or 4. {hint}"
+            f"X has shape {X.shape}, which looks like a single image. Pass X[None], or "
+            f"X[..., None] if it holds gray images that are {X.shape[2]} pixels wide."
         )
-    return convert_channels(as_uint8(X if X.ndim == 4 else X[..., None]), channels)
+    return _to_images(X, channels)
 
 
 def array_to_image(array, position, channels=None):
     """Return the array at a position of a list as one uint8 image (h, w, c)."""
     array = to_numpy(array)
-    if hint := _shape_hint(array.shape, array.shape):
-        raise ValueError(
-            f"The image at position {position} has shape {array.shape}. An image in a list has "
-            f"shape (h, w) or (h, w, c) with c = 1, 3 or 4. {hint}"
-        )
     try:
-        image = as_uint8(array[None] if array.ndim == 3 else array[None, ..., None])
+        return _to_images(array[None], channels)[0]
     except ValueError as error:
         raise ValueError(f"The image at position {position}: {error}") from error
-    return convert_channels(image, channels)[0]
 
 
-def _shape_hint(shape, image):
-    """Say what to do about an array whose images have the shape `image`; None if it is right."""
-    is_stack = len(shape) > len(image)
-    if 0 in shape:
-        return "It holds no pixels. Pass at least one image, and leave empty ones out."
-    if is_stack and len(shape) == 3 and shape[2] in CHANNELS:
-        return (
-            "It looks like a single image. Pass X[None], or X[..., None] if it holds gray images "
-            f"that are {shape[2]} pixels wide."
+def _to_images(images, channels):
+    shape = images.shape[1:]
+    if 0 in images.shape or len(shape) not in (2, 3) or (*shape, 1)[2] not in CHANNELS:
+        raise ValueError(
+            "Images have shape (h, w) or (h, w, c) with c = 1, 3 or 4, the channels last, but "
+            f"there are {len(images)} of shape {shape}. Convert them, e.g. by transpose or X[None]."
         )
-    if len(image) == 2 or (len(image) == 3 and image[2] in CHANNELS):
-        return None
-    if len(image) == 3 and image[0] in CHANNELS:
-        x, axes = ("X", "(0, 2, 3, 1)") if is_stack else ("x", "(1, 2, 0)")
-        return f"The channels come first: pass {x}.transpose{axes}; of a tensor, {x}.permute{axes}."
-    if not is_stack and len(shape) == 4:
-        return "It is a batch: pass np.concatenate(X)."
-    return "Select the axes and channels to use, e.g. X[..., :3]."
+    return convert_channels(as_uint8(images if images.ndim == 4 else images[..., None]), channels)

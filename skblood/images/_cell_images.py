@@ -1,10 +1,9 @@
 """Images read once, to be passed to several functions."""
 
+import hashlib
 from functools import cached_property
 
 import numpy as np
-
-from ._content import content_keys
 
 
 class CellImages:
@@ -50,3 +49,17 @@ class CellImages:
         if "keys" in vars(self):
             some.keys = self.keys[rows]
         return some
+
+
+def content_keys(images):
+    """Hash the bytes of each image.
+
+    Returns
+    -------
+    keys : ndarray of shape (n, 2), dtype uint64
+        128 bits for each image, equal for identical images only.
+    """
+    digests = b"".join(
+        hashlib.blake2b(np.ascontiguousarray(image), digest_size=16).digest() for image in images
+    )
+    return np.frombuffer(digests, dtype="<u8").reshape(len(images), 2)

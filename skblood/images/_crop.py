@@ -13,8 +13,8 @@ def check_crop(crop):
     least, most = CROP_RANGE
     if not isinstance(crop, Real) or not least <= crop <= most:
         raise ValueError(
-            f"crop must be a number in {least}..{most}, the fraction of each side that is kept "
-            f"(above 1, images are padded by reflection), not {crop!r}."
+            f"crop must be a number in {least}..{most}, the fraction of each side that is kept, "
+            f"not {crop!r}."
         )
 
 

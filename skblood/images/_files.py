@@ -5,6 +5,7 @@ import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from math import inf
 
 import numpy as np
 import PIL
@@ -147,12 +148,8 @@ def _read_file(path, channels):
     _check_file(path)
     with Image.open(path) as image:
         # Pillow only warns, and warning filters are shared by all threads.
-        limit = Image.MAX_IMAGE_PIXELS
-        if limit is not None and image.width * image.height > limit:
-            raise ValueError(
-                f"{image.width} x {image.height} pixels exceed PIL.Image.MAX_IMAGE_PIXELS = "
-                f"{limit}; a decompression bomb?"
-            )
+        if image.width * image.height > (limit := Image.MAX_IMAGE_PIXELS or inf):
+            raise ValueError(f"more pixels than PIL.Image.MAX_IMAGE_PIXELS = {limit}")
         return _to_array(image, channels)
 
 
@@ -164,16 +161,12 @@ def _to_array(image, channels):
     if image.mode == "La":
         image = image.convert("LA")  # the only mode that Pillow converts it to
     if image.mode in _GRAY_16_BITS:
-        pixels = _from_16_bits(np.asarray(image))[..., None]
+        gray = np.asarray(image)[..., None]
+        if gray.min() < 0 or gray.max() > 65535:
+            raise ValueError("gray values outside of 0..65535")
+        pixels = ((gray.astype(np.uint32) + 128) // 257).astype(np.uint8)
     elif image.mode == "F":
         pixels = as_uint8(np.asarray(image)[None])[0, ..., None]
     else:
         pixels = np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
     return convert_channels(pixels, channels)
-
-
-def _from_16_bits(gray):
-    low, high = int(gray.min()), int(gray.max())
-    if low < 0 or high > 65535:
-        raise ValueError(f"gray values in {low}..{high}, but 16-bit images are in 0..65535")
-    return ((gray.astype(np.uint32) + 128) // 257).astype(np.uint8)

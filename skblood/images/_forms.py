@@ -13,9 +13,6 @@ TABLE, STACK, SEQUENCE, SINGLE = "table", "stack", "sequence", "single"
 # ... and of the items of a sequence, as messages name them.
 PATH, PIL, ARRAY = "a path", "a PIL image", "an array"
 
-# Positions or sizes that a message lists.
-_MAX_NAMED = 5
-
 
 def is_table(X):
     """Return whether X is a table of numbers, to be validated by scikit-learn.
@@ -101,35 +98,18 @@ def _items(X):
 def _is_nested(item):
     """Return whether an item is a nested list, or a list of arrays."""
     first = item[0] if isinstance(item, (list, tuple)) and item else None
-    is_array = isinstance(first, (np.ndarray, torch.Tensor)) and first.ndim > 0
-    return isinstance(first, (list, tuple)) or is_array
-
-
-def single_message(X):
-    """Say what to pass instead of a single path or PIL image."""
-    if isinstance(X, Image.Image):
-        return "X is a single PIL image. Pass a list of images: [X]."
-    return (
-        f"X is a single path, {os.fspath(X)!r}. Pass a list of paths; "
-        "skblood.datasets.load_image_folder lists a folder of images, one subfolder a class."
-    )
+    return isinstance(first, (list, tuple)) or getattr(first, "ndim", 0) > 0
 
 
 def common_form(items):
     """Return the form that all items have, or raise ValueError."""
-    positions = {}
+    first = {}
     for i, item in enumerate(items):
-        positions.setdefault(_item_form(item) or f"a {type(item).__name__}", []).append(i)
-    if len(positions) > 1:
-        found = "; ".join(f"{form} at {first_few(where)}" for form, where in positions.items())
+        first.setdefault(_item_form(item) or f"a {type(item).__name__}", i)
+    if len(first) > 1:
+        found = ", ".join(f"{form} at {i}" for form, i in first.items())
         raise ValueError(
-            "The items of X must all be paths, all PIL images or all arrays (h, w) or (h, w, c). "
-            f"By position, there is {found}. Convert or leave out those that differ."
+            "The items of X must all be paths, all PIL images or all arrays (h, w) or (h, w, c), "
+            f"but there is {found} (the first positions). Convert or leave out those that differ."
         )
-    return next(iter(positions))
-
-
-def first_few(items):
-    """List the first items for a message."""
-    dots = ", ..." if len(items) > _MAX_NAMED else ""
-    return ", ".join(map(str, items[:_MAX_NAMED])) + dots
+    return next(iter(first))

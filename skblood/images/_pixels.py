@@ -6,9 +6,6 @@ import torch
 # Values converted at a time, so that a large float array is never copied as a whole.
 _CHUNK = 2**22
 
-# Distance from 0..1 up to which floats look like rounding errors.
-_ROUNDING = 0.01
-
 
 def to_numpy(array, name="X"):
     """Return a torch tensor or array-like as an ndarray, without a copy where possible.
@@ -28,19 +25,19 @@ def to_numpy(array, name="X"):
     """
     if np.ma.is_masked(array):
         raise ValueError(
-            f"{name} is a masked array with {np.ma.count_masked(array)} masked values. Leave them "
-            f"out with their rows, or replace them by {name}.filled(...)."
+            f"{name} is a masked array with {np.ma.count_masked(array)} masked values. Leave their "
+            f"rows out, or replace them by {name}.filled(...)."
         )
     if not isinstance(array, torch.Tensor):
         return np.asarray(array)
     try:
-        array = array.detach().cpu().resolve_conj().resolve_neg()
         # NumPy has no bfloat16.
-        return (array.float() if array.dtype == torch.bfloat16 else array).numpy()
+        array = array.float() if array.dtype == torch.bfloat16 else array
+        return array.numpy(force=True)
     except (RuntimeError, TypeError) as error:
         raise TypeError(
-            f"{name} holds a tensor of {array.dtype}, {array.layout}, on {array.device.type!r}: "
-            "NumPy cannot represent it. Pass a dense tensor with data, e.g. x.to_dense().float()."
+            f"{name} holds a tensor of {array.dtype}, {array.layout}, on {array.device.type!r}, "
+            "unknown to NumPy. Pass a dense tensor with data, e.g. x.to_dense().float()."
         ) from error
 
 
@@ -89,50 +86,16 @@ def as_uint8(array):
 
 def _describe(array):
     """Say why an array holds no images, and how to convert it."""
-    rule, kind = "Images are uint8 in 0..255 or floating point in 0..1", array.dtype.kind
-    if kind not in "buif":
-        return f"{rule}, not {array.dtype}. {_NON_NUMERIC.get(kind, 'Pass numbers or paths.')}"
-    if kind == "f" and not (finite := np.isfinite(array)).all():
-        bad = ~finite.reshape(len(array), -1).all(axis=1)
+    rule = "Images are uint8 in 0..255 or floating point in 0..1"
+    if array.dtype.kind not in "buif" or array.size == 0:
+        return f"{rule}, not {array.dtype}. Pass numbers or paths."
+    bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
+    if bad.any():
         return (
-            f"{rule}. {np.count_nonzero(~finite)} values are NaN or infinite, in {bad.sum()} of "
-            f"{len(array)} images (the first at position {bad.argmax()}). Leave these images out, "
-            "or replace the values, e.g. by np.nan_to_num(X)."
+            f"{rule}, but {bad.sum()} of {len(array)} hold NaN or infinity (the first at position "
+            f"{bad.argmax()}). Leave them out, or replace the values, e.g. by np.nan_to_num(X)."
         )
-    if array.size == 0:
-        return f"{rule}, not {array.dtype}."
-    low, high = array.min(), array.max()
-    fix = _fix_floats(low, high) if kind == "f" else _fix_integers(kind, low, high)
-    return f"{rule}, but these are {array.dtype} in {low:.6g}..{high:.6g}. {fix}"
-
-
-_NON_NUMERIC = {
-    "c": "Complex data not supported: pass the real part or the magnitude.",
-    "O": "Pass X.astype(np.uint8) if the values mean 0..255, or a list of arrays.",
-}
-
-
-def _fix_integers(kind, low, high):
-    if kind == "b":
-        return "If these are masks, pass X.astype(np.uint8) * 255."
-    if low < 0:
-        return "Shift and scale them to 0..255, then pass X.astype(np.uint8)."
-    if high <= 255:
-        return "If they mean 0..255, pass X.astype(np.uint8)."
     return (
-        "Divide them by the largest value that they can have: X / 4095 for 12-bit pixels, "
-        "X / 65535 for 16-bit pixels."
-    )
-
-
-def _fix_floats(low, high):
-    if low >= -_ROUNDING and high <= 1 + _ROUNDING:
-        return "Remove rounding errors by X.clip(0, 1)."
-    if low >= -1 and high <= 1:
-        return "If they mean -1..1, pass (X + 1) / 2."
-    if low >= 0 and high <= 255:
-        return "If they mean 0..255, pass X / 255."
-    return (
-        "Leave normalization out, as the model normalizes by itself, or scale them back to 0..1: "
-        "X * std + mean."
+        f"{rule}, but these are {array.dtype} in {array.min():.6g}..{array.max():.6g}. Pass "
+        "X.astype(np.uint8) for 0..255, X / 65535 for 16-bit pixels, X * std + mean if normalized."
     )

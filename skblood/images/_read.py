@@ -7,18 +7,7 @@ from ._arrays import array_to_image, stack_to_images
 from ._channels import check_channels
 from ._crop import check_crop, crop_image
 from ._files import read_files, read_pil_images, read_stored_files
-from ._forms import (
-    ARRAY,
-    PATH,
-    PIL,
-    SEQUENCE,
-    SINGLE,
-    STACK,
-    TABLE,
-    classify,
-    common_form,
-    single_message,
-)
+from ._forms import ARRAY, PATH, PIL, SEQUENCE, SINGLE, STACK, TABLE, classify, common_form
 from ._resize import check_interpolation, check_size, resize_images
 from ._stack import ImageStack, chunk_size
 
@@ -27,6 +16,7 @@ def read_images(
     X,
     *,
     crop=1.0,
+    crops=None,
     size=None,
     channels=None,
     interpolation="bilinear",
@@ -45,6 +35,9 @@ def read_images(
     crop : float in [0.01, 4], default=1.0
         Fraction of each side that is kept, around the center, before anything is resized. Above 1,
         an image is padded by reflection.
+    crops : sequence of float, default=None
+        Several values of `crop`, for which the images are read once. Each file and PIL image is
+        decoded once; with `store`, only if one of its crops is not stored.
     size : tuple of (int, int), default=None
         Height and width. Images with a larger side are resized to it; if they differ in size
         otherwise, all are. A common smaller size is kept: resizing later, by
@@ -69,7 +62,8 @@ def read_images(
     ndarray of shape (n, h, w, c), dtype uint8
         c is 1 or 3. ``X`` itself, or a view of it, if nothing is to be done. What is read from
         files, PIL images or a list of arrays and takes more than 512 MiB is a memory-mapped
-        temporary file, which is deleted with the array.
+        temporary file, which is deleted with the array. With `crops`, a list of such arrays, one
+        for each crop; what cannot be read is left out of all.
 
     Raises
     ------
@@ -81,7 +75,7 @@ def read_images(
 
     Notes
     -----
-    Beside the result, no more than 256 images, or 64 MiB of them, are in memory at a time.
+    Beside the result, no more than 256 images, or 64 MiB of their crops, are in memory at a time.
 
     Files and PIL images are rotated by their EXIF tag, and the first frame of an animation in a
     file is read. 16-bit gray means 0..65535 and floating point gray 0..1; both become 0..255. A
@@ -95,65 +89,9 @@ def read_images(
     >>> read_images(cells, size=(64, 64)).shape
     (2, 64, 64, 3)
     """
-    options = (size, channels, interpolation, store, unreadable, progress)
-    return _read_crops(X, [crop], *options)[0]
-
-
-def read_crops(
-    X,
-    crops,
-    *,
-    size=None,
-    channels=None,
-    interpolation="bilinear",
-    store=None,
-    unreadable=None,
-    progress=False,
-):
-    """Read images once and crop them in several ways.
-
-    Parameters
-    ----------
-    X : array-like of shape (n, h, w) or (n, h, w, c), or sequence of n images
-        As in :func:`read_images`.
-    crops : sequence of float in [0.01, 4]
-        At least one; see `crop` of :func:`read_images`.
-    size, channels, interpolation, store, unreadable, progress
-        As in :func:`read_images`.
-
-    Returns
-    -------
-    list of ndarray of shape (n, h, w, c), dtype uint8
-        One array for each crop, equal to what :func:`read_images` returns for it. Each file and
-        PIL image is decoded once; with `store`, only if one of its crops is not stored. What
-        cannot be read is left out of all arrays.
-
-    Raises
-    ------
-    ValueError, OSError
-        As in :func:`read_images`.
-
-    Notes
-    -----
-    Beside the results, no more than 256 images, or 64 MiB of their crops, are in memory at a time.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skblood.images import read_crops
-    >>> cells = np.zeros((2, 40, 40, 3), np.uint8)
-    >>> [images.shape for images in read_crops(cells, [1, 0.5])]
-    [(2, 40, 40, 3), (2, 20, 20, 3)]
-    """
-    crops = list(crops)
-    if not crops:
-        raise ValueError("crops is empty. Pass one number or more, e.g. [1.0].")
-    return _read_crops(X, crops, size, channels, interpolation, store, unreadable, progress)
-
-
-def _read_crops(X, crops, size, channels, interpolation, store, unreadable, progress):
-    for crop in crops:
-        check_crop(crop)
+    wanted = [crop] if crops is None else list(crops)
+    for each in wanted:
+        check_crop(each)
     size = None if size is None else check_size(size)
     check_channels(channels)
     check_interpolation(interpolation)
@@ -161,7 +99,11 @@ def _read_crops(X, crops, size, channels, interpolation, store, unreadable, prog
     if form == TABLE:
         raise ValueError("X is not a sequence of images. Use unflatten_rows for tables of numbers.")
     if form == SINGLE:
-        raise ValueError(single_message(X))
+        kind = "PIL image" if isinstance(X, Image.Image) else "path"
+        raise ValueError(
+            f"X is a single {kind}. Pass a list of paths or images, [X]; of a folder, the data "
+            "that skblood.datasets.load_image_folder returns."
+        )
     if form == STACK:
         images = stack_to_images(images, channels)
 
@@ -171,32 +113,27 @@ def _read_crops(X, crops, size, channels, interpolation, store, unreadable, prog
 
         settings = (size, interpolation, channels or 3)
         # crop=1 is left out, as in stores of versions that had no crop.
-        settings = [settings if crop == 1 else (*settings, crop) for crop in crops]
+        settings = [settings if c == 1 else (*settings, c) for c in crops]
         folder = None if store is None else store.location
         stacks = [ImageStack(len(images), size, interpolation, folder) for _ in crops]
         reader = _reader(common_form(images), finish, channels, store, settings)
-        found = _fill(stacks, images, reader, progress)
-        if unreadable is not None:
-            unreadable.update(found)
-        if found and (unreadable is None or len(found) == len(images)):
-            noun = "PIL images" if isinstance(images[0], Image.Image) else "image files"
-            raise ValueError(
-                f"{len(found)} of {len(images)} {noun} cannot be read:\n{list_unreadable(found)}\n"
-                "Repair them, or leave them and their labels out."
-            )
+        _fill(stacks, images, reader, unreadable, progress)
         return [stack.complete() for stack in stacks]
 
     if form == SEQUENCE:
-        return read(crops)
-    # Cropped image by image, so that no second copy of all of them is made.
-    return [
-        _shrink(images, size, interpolation) if crop == 1 else read([crop])[0] for crop in crops
-    ]
+        results = read(wanted)
+    else:
+        # Cropped image by image, so that no second copy of all of them is made.
+        results = [
+            _shrink(images, size, interpolation) if each == 1 else read([each])[0]
+            for each in wanted
+        ]
+    return results[0] if crops is None else results
 
 
-def _fill(stacks, items, read, progress):
-    """Read items chunk by chunk into stacks; return position -> item and reason of failure."""
-    unreadable = {}
+def _fill(stacks, items, read, unreadable, progress):
+    """Read items chunk by chunk into stacks."""
+    found = {}
 
     # A function, so that nothing of a chunk is left when the next is read.
     def take(some, start):
@@ -205,7 +142,7 @@ def _fill(stacks, items, read, progress):
             if i not in reasons:
                 for stack, image in zip(stacks, images, strict=True):
                     stack.append(image, start + i)
-        unreadable.update((start + i, f"{some[i]}: {why}") for i, why in sorted(reasons.items()))
+        found.update((start + i, f"{some[i]}: {why}") for i, why in sorted(reasons.items()))
 
     with tqdm(total=len(items), desc="reading", unit="image", delay=1, disable=not progress) as bar:
         start = 0
@@ -214,7 +151,15 @@ def _fill(stacks, items, read, progress):
             take(some, start)
             start += len(some)
             bar.update(len(some))
-    return unreadable
+    if unreadable is not None:
+        unreadable.update(found)
+    if found and (unreadable is None or len(found) == len(items)):
+        noun = "PIL images" if isinstance(items[0], Image.Image) else "image files"
+        named = "\n".join(f"  position {i}: {why}" for i, why in found.items())
+        raise ValueError(
+            f"{len(found)} of {len(items)} {noun} cannot be read:\n{named}\n"
+            "Repair them, or leave them and their labels out."
+        )
 
 
 def _reader(form, finish, channels, store=None, settings=()):
@@ -260,11 +205,6 @@ def map_images(function, X):
     ([None], {0: 'no such file'})
     """
     return _reader(common_form(X), function, channels=None)(X, 0)
-
-
-def list_unreadable(unreadable):
-    """List all images that cannot be read, one a line."""
-    return "\n".join(f"  position {i}: {why}" for i, why in unreadable.items())
 
 
 def _shrink(images, size, interpolation):

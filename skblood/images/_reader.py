@@ -6,7 +6,7 @@ import numpy as np
 
 from ._cell_images import CellImages
 from ._forms import holds_arrays
-from ._read import read_crops
+from ._read import read_images
 from ._unflatten import resolve_row_shape, unflatten_rows
 
 
@@ -27,11 +27,6 @@ class ImageReader:
     def __init__(self, spec, store=None):
         self.spec = spec
         self.store = store
-
-    def preprocessing(self, crop):
-        """Return what the images depend on besides X; equal for images that can be exchanged."""
-        spec = self.spec
-        return spec.accepted_shape, spec.is_pixels, spec.image_size, crop, spec.interpolation
 
     def read(self, X, *, rows=None, crops=None, unreadable=None, progress=False):
         """Read images like those of the fit.
@@ -61,29 +56,23 @@ class ImageReader:
         """
         spec = self.spec
         crops = [spec.crop] if crops is None else list(crops)
-        if rows is not None:
-            images = unflatten_rows(rows, spec.input_shape)
-            arrays = _read_rows(spec, images, crops, self.store, progress)
-        else:
-            # A file is decoded as gray or color, as in the fit; an array is one or the other.
-            channels = None if holds_arrays(X) else spec.image_shape[2]
-            options = {"channels": channels, "unreadable": unreadable}
-            arrays = _read(spec, X, crops, self.store, progress, **options)
+        # A file is decoded as gray or color, as in the fit; an array is one or the other.
+        channels = None if rows is not None or holds_arrays(X) else spec.image_shape[2]
+        options = {"channels": channels, "unreadable": unreadable, "progress": progress}
+        arrays = _read(spec, X, rows, crops, self.store, **options)
         self._check(arrays[0])
-        arrays = _crop_unresized(arrays, crops, spec.image_size)
         return [
-            CellImages(array, self.preprocessing(crop))
+            CellImages(_crop_unresized(spec, array, crop), _preprocessing(spec, crop))
             for array, crop in zip(arrays, crops, strict=True)
         ]
 
     def check(self, images):
         """Raise ValueError unless `CellImages` were read for a model like this one."""
-        expected = self.preprocessing(self.spec.crop)
+        expected = _preprocessing(self.spec, self.spec.crop)
         if images.preprocessing != expected:
             raise ValueError(
-                "These images were read for a model with another preprocessing (shape, pixels, "
-                f"image_size, crop, interpolation): {images.preprocessing}, not {expected}. Read "
-                "them by read_images of this model."
+                f"The images were read with another preprocessing, {images.preprocessing}, not "
+                f"{expected} (shape, pixels, image_size, crop, interpolation). Read them anew."
             )
         return images
 
@@ -93,16 +82,12 @@ class ImageReader:
         same_size = spec.image_size is not None or given[:2] == accepted[:2]
         if not same_size or given[2] != accepted[2]:
             raise ValueError(
-                f"X holds images of shape {given} (height, width, channels), but the model was "
-                f"fitted with {accepted}. Bring them to that shape, or fit with image_size=, which "
-                "resizes images of any size."
+                f"X holds images of shape {given} (h, w, c), but the model was fitted with "
+                f"{accepted}. Bring them to that shape, or fit with image_size=, which resizes."
             )
         if (images.dtype == np.uint8) != spec.is_pixels:
-            kinds = {True: "uint8 pixels (0..255)", False: "rows of float features"}
-            raise ValueError(
-                f"X holds {kinds[not spec.is_pixels]}, but the model was fitted with "
-                f"{kinds[spec.is_pixels]}. Give X in the form that fit was given."
-            )
+            form = "uint8 pixels (0..255)" if spec.is_pixels else "rows of float features"
+            raise ValueError(f"The model was fitted with {form}: give X in the form of the fit.")
 
 
 class Layout:
@@ -158,24 +143,21 @@ class Layout:
                 # Rows of numbers have no size and are not cropped.
                 self.image_size, self.crop = None, 1.0
         crops = [self.crop, *([1.0] if whole else [])]
-        if rows is not None:
-            arrays = _read_rows(
-                self, unflatten_rows(rows, self.input_shape), crops, store, progress
-            )
-        else:
-            arrays = _read(self, X, crops, store, progress)
+        arrays = _read(self, X, rows, crops, store, progress=progress)
+        if rows is None:
             size = X.shape[1:3] if getattr(X, "ndim", 1) >= 3 else arrays[0].shape[1:3]
             self.input_shape = (*map(int, size), arrays[0].shape[3])
-        arrays = _crop_unresized(arrays, crops, self.image_size)
-        images = arrays[0]
+        images = _crop_unresized(self, arrays[0], self.crop)
         self.is_pixels = images.dtype == np.uint8
-        size = images.shape[1:3] if self.image_size is None else self.image_size
-        self.image_shape = (*map(int, size), images.shape[3])
-        accepted = self.image_shape
-        if self.image_size is None:
-            accepted = (*self.input_shape[:2], images.shape[3])
-        preprocessing = accepted, self.is_pixels, self.image_size, self.crop, self.interpolation
-        return CellImages(images, preprocessing), arrays[1] if whole else None
+        self.image_shape = (*(self.image_size or images.shape[1:3]), images.shape[3])
+        return CellImages(images, _preprocessing(self, self.crop)), arrays[1] if whole else None
+
+    @property
+    def accepted_shape(self):
+        """See `skblood.networks.NetworkSpec`."""
+        if self.image_size is not None:
+            return self.image_shape
+        return (*self.input_shape[:2], self.image_shape[2])
 
     @property
     def n_features(self):
@@ -187,33 +169,26 @@ class Layout:
         return dict(vars(self))
 
 
-def _read(spec, X, crops, store, progress, **options):
-    """Read X at several crops, resized if there is a size."""
-    return read_crops(
-        X,
-        # Images that are not resized are cropped once it is known that their size is right.
-        [1.0] * len(crops) if spec.image_size is None else crops,
-        size=spec.image_size,
-        interpolation=spec.interpolation,
-        # A store in memory would hold a second copy of the images.
-        store=None if store is None or store.location is None else store,
-        progress=progress,
-        **options,
-    )
+def _preprocessing(spec, crop):
+    """Return what images depend on besides X; equal for images that can be exchanged."""
+    return spec.accepted_shape, spec.is_pixels, spec.image_size, crop, spec.interpolation
 
 
-def _read_rows(spec, images, crops, store, progress):
-    """Read rows that were unflattened, which may be numbers and not pixels."""
+def _read(spec, X, rows, crops, store, **options):
+    """Read X, or the rows of a table, at several crops, resized if there is a size."""
+    if rows is not None:
+        X = unflatten_rows(rows, spec.input_shape)
     if spec.image_size is None:
-        return [images] * len(crops)
-    return _read(spec, images, crops, store, progress)
+        # Cropped by `_crop_unresized`, once it is known that their size is right.
+        crops = [1.0] * len(crops)
+        if rows is not None:  # which may be numbers and not pixels
+            return [X] * len(crops)
+    # A store in memory would hold a second copy of the images.
+    store = None if store is None or store.location is None else store
+    options |= {"size": spec.image_size, "interpolation": spec.interpolation, "store": store}
+    return read_images(X, crops=crops, **options)
 
 
-def _crop_unresized(arrays, crops, image_size):
-    """Crop images that are not resized."""
-    if image_size is not None:
-        return arrays
-    return [
-        array if crop == 1 else read_crops(array, [crop])[0]
-        for array, crop in zip(arrays, crops, strict=True)
-    ]
+def _crop_unresized(spec, array, crop):
+    """Crop images, unless that was done before they were resized."""
+    return array if spec.image_size is not None or crop == 1 else read_images(array, crop=crop)

@@ -15,7 +15,7 @@ def check_size(size):
     sides = np.ravel(size).tolist()
     if len(sides) != 2 or any(type(side) is not int or side < 1 for side in sides):
         raise ValueError(
-            f"The image size must be (height, width), two integers of at least 1, not {size!r}."
+            f"The image size must be (height, width), two positive integers, not {size!r}."
         )
     return tuple(sides)
 
@@ -60,11 +60,7 @@ def resize_batch(images, size, interpolation="bilinear"):
     """
     size = check_size(size)
     check_interpolation(interpolation)
-    if images.ndim != 4 or images.dtype != torch.uint8:
-        raise ValueError(
-            "resize_batch takes a uint8 tensor of shape (n, channels, height, width), "
-            f"not {images.dtype} of shape {tuple(images.shape)}."
-        )
+    _check(images, torch.uint8, "(n, c, h, w)")
     if tuple(images.shape[2:]) == size:
         return images
     if interpolation == "nearest":
@@ -105,11 +101,7 @@ def resize_images(images, size, interpolation="bilinear"):
     """
     size = check_size(size)
     check_interpolation(interpolation)
-    if images.ndim != 4 or images.dtype != np.uint8:
-        raise ValueError(
-            "resize_images takes a uint8 array of shape (n, height, width, channels), "
-            f"not {images.dtype} of shape {images.shape}."
-        )
+    _check(images, np.uint8, "(n, h, w, c)")
     if images.shape[1:3] == size:
         return images
     resized = np.empty((len(images), *size, images.shape[3]), np.uint8)
@@ -119,6 +111,12 @@ def resize_images(images, size, interpolation="bilinear"):
         result = resize_batch(chunk, size, interpolation)
         resized[start : start + _CHUNK] = result.permute(0, 2, 3, 1).numpy()
     return resized
+
+
+def _check(images, dtype, shape):
+    if images.ndim != 4 or images.dtype != dtype:
+        given = f"{images.dtype} of shape {tuple(images.shape)}"
+        raise ValueError(f"Images to be resized are uint8 of shape {shape}, not {given}.")
 
 
 def _nearest(images, size):

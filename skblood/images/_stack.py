@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from ._channels import convert_channels
-from ._forms import first_few
 from ._resize import resize_images
 
 # A larger array is a memory-mapped file. Not a share of the free memory, which would make the same
@@ -55,10 +54,8 @@ def empty_images(shape, folder=None):
             return np.memmap(file, np.uint8, "r+", shape=shape).view(np.ndarray)
     except OSError as error:
         raise OSError(
-            f"The images take {n_bytes / 1e9:.3g} GB, too much for memory, and no temporary file "
-            f"of that size can be made in {str(folder)!r} ({error}). Name a folder on another disk "
-            "by the parameter memory or the environment variable TMPDIR, or use a smaller "
-            "image_size."
+            f"The images take {n_bytes / 1e9:.3g} GB, more than {str(folder)!r} has for a file "
+            f"({error}). Name another folder by the parameter memory or by TMPDIR."
         ) from error
 
 
@@ -98,7 +95,7 @@ class ImageStack:
     def __init__(self, n, size, interpolation, folder=None):
         self._n, self._size, self._interpolation, self._folder = n, size, interpolation, folder
         self._images, self._n_filled = None, 0
-        self._sizes = {}  # size: how many images have it, position of the first
+        self._sizes = {}  # size -> position of the first image that has it
 
     @property
     def image_bytes(self):
@@ -107,8 +104,7 @@ class ImageStack:
 
     def append(self, image, position):
         """Add an image (h, w, c); the position is for messages."""
-        n, first = self._sizes.get(image.shape[:2], (0, position))
-        self._sizes[image.shape[:2]] = n + 1, first
+        self._sizes.setdefault(image.shape[:2], position)
         if len(self._sizes) > 1 and self._size is None:
             return  # `complete` raises
         former = image.shape if self._images is None else self._images.shape[1:]
@@ -120,13 +116,10 @@ class ImageStack:
     def complete(self):
         """Return the images that were added, or raise ValueError if their sizes differ."""
         if len(self._sizes) > 1 and self._size is None:
-            found = [
-                f"{height} x {width} ({n} images, the first at position {first})"
-                for (height, width), (n, first) in self._sizes.items()
-            ]
+            found = [f"{h} x {w} (first at position {i})" for (h, w), i in self._sizes.items()]
             raise ValueError(
-                f"The images have {len(found)} sizes (height x width): {first_few(found)}. "
-                "Set image_size=(height, width) to resize them all to one."
+                f"The images have {len(found)} sizes (height x width), e.g. "
+                f"{', '.join(found[:3])}. Set image_size=(height, width) to resize them to one."
             )
         return self._images[: self._n_filled]
 

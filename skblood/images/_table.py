@@ -37,9 +37,8 @@ def read_table(estimator, X, **options):
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(
-            f"{error}\nX is of type {type(X).__name__} and holds no table of numbers. Pass images: "
-            "an array of shape (n, h, w) or (n, h, w, c), or a list of paths, of PIL images or of "
-            "arrays; or pass a table of numbers."
+            f"{error}\nX is of type {type(X).__name__} and holds no table of numbers. Pass one, or "
+            "images: an array (n, h, w) or (n, h, w, c), or a list of paths, PIL images or arrays."
         ) from error
 
 

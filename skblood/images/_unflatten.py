@@ -51,8 +51,7 @@ def resolve_row_shape(n_features, image_shape=None, features="error"):
             return square or (1, 1, n_features)
         raise ValueError(
             f"Rows of {n_features} features are neither square RGB nor square gray images of at "
-            f"least {_MIN_SIDE} x {_MIN_SIDE} pixels. {_nearest_squares(n_features)} Set "
-            "image_shape=(height, width, channels) if they are other images."
+            f"least {_MIN_SIDE} x {_MIN_SIDE} pixels. Set image_shape=(height, width, channels)."
         )
     shape = _check_image_shape(image_shape)
     known = prod(side for side in shape if side != -1)
@@ -60,10 +59,9 @@ def resolve_row_shape(n_features, image_shape=None, features="error"):
     if rest == 0 and (-1 in shape or inferred == 1):
         return tuple(inferred if side == -1 else side for side in shape)
     takes = f"a multiple of {known}" if -1 in shape else known
-    hint = f"image_shape={square} would fit." if square else _nearest_squares(n_features)
     raise ValueError(
         f"Rows of {n_features} features do not have image_shape={image_shape}, which takes "
-        f"{takes}. {hint} image_shape=(1, -1, 1) uses rows as features."
+        f"{takes}. Correct it; image_shape=(1, -1, 1) uses rows as features."
     )
 
 
@@ -104,9 +102,7 @@ def unflatten_rows(rows, image_shape=None, *, features="error"):
     if shape[0] == 1:
         return _to_features(rows).reshape(len(rows), *shape)
     if shape[2] not in CHANNELS:
-        raise ValueError(
-            f"image_shape={image_shape} means {shape[2]} channels, but images have 1, 3 or 4."
-        )
+        raise ValueError(f"image_shape={image_shape} must have 1, 3 or 4 channels.")
     return convert_channels(as_uint8(rows).reshape(len(rows), *shape))
 
 
@@ -131,14 +127,6 @@ def _check_image_shape(image_shape):
     return (*sides, 1)[:3]
 
 
-def _nearest_squares(n_features):
-    rgb, gray = (max(_MIN_SIDE, round((n_features / c) ** 0.5)) for c in (3, 1))
-    return (
-        f"The nearest squares have {3 * rgb**2} ({rgb} x {rgb} RGB) and {gray**2} "
-        f"({gray} x {gray} gray) features."
-    )
-
-
 def _to_features(rows):
     if rows.dtype == np.uint8:
         return rows
@@ -146,8 +134,7 @@ def _to_features(rows):
         values = rows.astype(np.float32, copy=False)
     if n_large := np.count_nonzero(~np.isfinite(values)):
         raise ValueError(
-            f"Features are computed in float32, and {n_large} values of {rows.dtype} exceed "
-            f"{np.finfo(np.float32).max:.3g}. Scale the features first, e.g. by "
-            "sklearn.preprocessing.StandardScaler."
+            f"{n_large} values of {rows.dtype} exceed the range of float32, in which features are "
+            "computed. Scale them first, e.g. by sklearn.preprocessing.StandardScaler."
         )
     return values

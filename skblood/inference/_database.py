@@ -7,8 +7,8 @@ from pathlib import Path
 # "skbf" and the version of the tables: both identify a file as a feature store.
 _MARKS = (0x736B6266, 1)
 
-# Small pages are half empty with rows of 2 KB, and slow with rows of 8 KB. The width is NULL for
-# decoded images, which differ in size. By AUTOINCREMENT, ids are in the order of insertion, and
+# Small pages are half empty with rows of 2 KB, and slow with rows of 8 KB. The width is no longer
+# used. By AUTOINCREMENT, ids are in the order of insertion, and
 # SQLite keeps the last one given.
 _SCHEMA = f"""
 PRAGMA page_size = 65536; BEGIN IMMEDIATE;
@@ -19,7 +19,6 @@ CREATE TABLE IF NOT EXISTS features
     feature BLOB NOT NULL, UNIQUE (network, key));
 PRAGMA application_id = {_MARKS[0]}; PRAGMA user_version = {_MARKS[1]}; COMMIT;
 """
-_WIDTH = "SELECT max(width) FROM networks WHERE key = ?"
 _FIND = """
 SELECT features.key, feature FROM features JOIN networks ON networks.id = network
 WHERE networks.key = ? AND features.key IN ({marks})
@@ -78,22 +77,18 @@ class DatabaseRows:
 
         Returns
         -------
-        found : dict of bytes to bytes
+        dict of bytes to bytes
             The stored rows, by key.
-        width : int or None
-            Numbers in each row of the group; None if it is unknown or differs between rows.
         """
         sql = _FIND.format(marks=", ".join("?" * len(keys)))
         with self._connection() as connection:
-            found = dict(connection.execute(sql, [group, *keys]))
-            return found, _row(connection, _WIDTH, group)[0]
+            return dict(connection.execute(sql, [group, *keys]))
 
-    def add(self, group, rows, width, max_bytes):
+    def add(self, group, rows, max_bytes):
         """Insert the rows that are not stored yet, then remove the oldest until all fit."""
         with self._connection() as connection, connection:  # which commits, or undoes all
             connection.execute("BEGIN IMMEDIATE")
-            sql = "INSERT OR IGNORE INTO networks (key, width) VALUES (?, ?)"
-            connection.execute(sql, [group, width])
+            connection.execute("INSERT OR IGNORE INTO networks (key) VALUES (?)", [group])
             connection.executemany(_INSERT, ((group, key, row) for key, row in rows.items()))
             while _row(connection, _N_BYTES)[0] > max_bytes:
                 if connection.execute(_EVICT).rowcount == 0:
@@ -126,7 +121,7 @@ class DatabaseRows:
                 raise ValueError(self._not_a_store(error)) from error
             raise OSError(
                 f"The feature store {str(self.file)!r} cannot be used ({error}). Its location must "
-                "be a writable folder on a file system with locks, or None (memory)."
+                "be a writable folder on a file system with locks."
             ) from error
 
     def _prepare(self, connection):

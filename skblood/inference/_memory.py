@@ -16,17 +16,14 @@ class MemoryRows:
 
     def clear(self):
         with self._lock:
-            self._rows, self._widths = {}, {}
-            self._n_computed = self._n_bytes = 0
+            self._rows, self._n_computed, self._n_bytes = {}, 0, 0
 
     def find(self, group, keys):
         with self._lock:
-            found = {key: self._rows[group, key] for key in keys if (group, key) in self._rows}
-            return found, self._widths.get(group)
+            return {key: self._rows[group, key] for key in keys if (group, key) in self._rows}
 
-    def add(self, group, rows, width, max_bytes):
+    def add(self, group, rows, max_bytes):
         with self._lock:
-            self._widths.setdefault(group, width)
             for key, row in rows.items():
                 if (group, key) not in self._rows:
                     self._rows[group, key] = row

@@ -122,11 +122,9 @@ class FeatureStore:
 
         Raises
         ------
-        TypeError
-            If `network_key` is not bytes.
         ValueError
             If `image_keys` or the result of `compute` has another dtype or shape, if d differs
-            from the features stored under `network_key`, or if the file is damaged or is not a
+            from the stored features of the other images, or if the file is damaged or is not a
             feature store.
         OSError
             If the location is not a folder or cannot be made, read or written.
@@ -137,10 +135,19 @@ class FeatureStore:
             If computed features cannot be stored, e.g. because the disk is full. They are
             returned all the same.
         """
-        if not isinstance(network_key, bytes):
-            raise TypeError(f"network_key must be bytes, got {network_key!r}.")
-        keys = _split_keys(image_keys)
+        image_keys = np.asarray(image_keys)
+        if image_keys.dtype != np.uint64 or image_keys.shape[1:] != (2,) or image_keys.size == 0:
+            raise ValueError(
+                "image_keys must be uint64 of shape (n, 2) with n >= 1, a 128-bit hash of each "
+                f"image, got {image_keys.dtype} of shape {image_keys.shape}."
+            )
+        keys = [key.tobytes() for key in image_keys.astype("<u8")]  # the same on every machine
         rows = self._fetch(network_key, keys, compute, _pack_features)
+        if len(widths := {len(row) // 4 for row in rows.values()}) > 1:
+            raise ValueError(
+                f"Rows of {sorted(widths)} features have the same network_key. Use a different "
+                "one for each network, layer and image size, and clear the store."
+            )
         # A bytearray makes the result writable without a copy.
         features = np.frombuffer(bytearray().join([rows[key] for key in keys]), "<f4")
         return features.reshape(len(keys), -1).astype(np.float32, copy=False)
@@ -180,32 +187,31 @@ class FeatureStore:
 
     def _fetch(self, group, keys, compute, pack):
         """Return the rows of keys as a dict, without those that cannot be computed."""
-        first, rows, width, storing = {}, {}, None, True
+        first, rows, storing = {}, {}, True
         for position, key in enumerate(keys):
             first.setdefault(key, position)
         stored = self._rows()
         for chunk in _chunks(first):
-            rows |= stored.find(group, chunk)[0]
+            rows |= stored.find(group, chunk)
         chunks = _chunks(key for key in first if key not in rows)
         # Processes that start together take different chunks, and find those of the others.
         random.Random(os.getpid()).shuffle(chunks)
         for chunk in chunks:
-            found, stored_width = stored.find(group, chunk)
-            rows |= found
-            missing = [key for key in chunk if key not in found]
+            rows |= stored.find(group, chunk)
+            missing = [key for key in chunk if key not in rows]
             if not missing:
                 continue
-            computed = compute(np.array([first[key] for key in missing]))
-            computed, width = pack(missing, computed, stored_width or width)
+            packed = pack(compute(np.array([first[key] for key in missing])), len(missing))
+            computed = {key: row for key, row in zip(missing, packed, strict=True) if row}
             rows |= computed
             try:
                 if storing:
-                    stored.add(group, computed, width, self.max_bytes)
+                    stored.add(group, computed, self.max_bytes)
             except OSError as error:
                 storing = False
                 warnings.warn(
                     f"Nothing more can be stored in {str(stored.file)!r} ({error.__cause__}). Free "
-                    "disk space, make the file and its folder writable, or use another location.",
+                    "disk space, make it writable, or use another location.",
                     stacklevel=3,
                 )
         return rows
@@ -241,43 +247,24 @@ def _chunks(keys):
     return [keys[start : start + _CHUNK] for start in range(0, len(keys), _CHUNK)]
 
 
-def _split_keys(image_keys):
-    """Return each key as 16 bytes, the same on every machine."""
-    image_keys = np.asarray(image_keys)
-    if image_keys.dtype != np.uint64 or image_keys.shape[1:] != (2,) or len(image_keys) == 0:
-        raise ValueError(
-            "image_keys must be uint64 of shape (n, 2), a 128-bit hash for each of n >= 1 images, "
-            f"got {image_keys.dtype} of shape {image_keys.shape}."
-        )
-    return [key.tobytes() for key in image_keys.astype("<u8")]
-
-
-def _pack_features(keys, computed, width):
-    """Return features as bytes by key, and their number, which must be `width` if that is known."""
-    features = np.asarray(computed)
+def _pack_features(features, n):
+    """Return features of n images as bytes."""
+    features = np.asarray(features)
     shape = features.shape
-    if features.dtype != np.float32 or len(shape) != 2 or len(keys) != shape[0] or 0 in shape:
+    if features.dtype != np.float32 or len(shape) != 2 or n != shape[0] or 0 in shape:
         raise ValueError(
-            f"compute must return float32 features of shape ({len(keys)}, d) for {len(keys)} "
-            f"rows, got {features.dtype} of shape {shape}."
+            f"compute must return float32 features of shape ({n}, d) for {n} rows, got "
+            f"{features.dtype} of shape {shape}."
         )
-    if width not in (None, shape[1]):
-        raise ValueError(
-            f"The network gives {shape[1]} features for an image, but {width} are stored under its "
-            "network_key. Use a different network_key for each network, layer and image size, or "
-            "clear the store."
-        )
-    rows = [row.tobytes() for row in features.astype("<f4", copy=False)]
-    return dict(zip(keys, rows, strict=True)), shape[1]
+    return [row.tobytes() for row in features.astype("<f4", copy=False)]
 
 
-def _pack_images(keys, images, _width):
-    """Return images as bytes by key: height and width, then the pixels; None has none."""
-    return {
-        key: np.array(image.shape[:2], "<u4").tobytes() + image.tobytes()
-        for key, image in zip(keys, images, strict=True)
-        if image is not None
-    }, None
+def _pack_images(images, _n):
+    """Return images as bytes: height and width, then the pixels; False for None."""
+    return [
+        image is not None and np.array(image.shape[:2], "<u4").tobytes() + image.tobytes()
+        for image in images
+    ]
 
 
 def _unpack_image(row):

@@ -18,6 +18,13 @@ class TestHelp:
         text = shell(command, "--help").stdout
         assert f"\n    skblood {command} " in text.partition("Examples:")[2]
 
+    def test_options(self, shell):
+        """Texts and metavars are those of the docstrings."""
+        text = " ".join(shell("train", "--help").stdout.split())
+        assert "--val DATA Validation images, instead of" in text
+        assert "--json Print one JSON document" in text
+        assert "--device NAME cpu, cuda" in text and "Parameters" not in text
+
     def test_commands(self, shell):
         text = shell("--help").stdout
         assert all(f"\n  {command} " in text for command in [*COMMANDS, "datasets"])

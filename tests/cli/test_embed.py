@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 import skblood
 
@@ -27,6 +29,17 @@ def test_embedder(shell, test_cells, tmp_path):
     assert frame.pop("path").tolist() == test_cells.data.tolist()
     assert list(frame)[:2] == ["feature_0", "feature_1"]
     assert np.array_equal(frame, embedder.transform(test_cells.data))
+
+
+def test_pipeline(shell, test_cells, tmp_path):
+    """The features are those of the step that reads the images."""
+    embedder = skblood.CellEmbedder("cellnet_t", random_state=0)
+    pipeline = make_pipeline(embedder, LogisticRegression())
+    pipeline.fit(test_cells.data, test_cells.target)
+    file, out = skblood.save(pipeline, tmp_path / "p.skblood"), tmp_path / "f.npz"
+    shell("embed", file, *test_cells.data, "--out", out)
+    with np.load(out) as arrays:
+        assert np.array_equal(arrays["features"], pipeline[0].transform(test_cells.data))
 
 
 def test_backbone(shell, cell_folder, tmp_path):

@@ -3,8 +3,7 @@
 import pytest
 
 import skblood
-from skblood.cli._options import Estimator
-from skblood.cli._settings import make_estimator, parse_value
+from skblood.cli._settings import Estimator, make_estimator, parse_value
 
 
 @pytest.mark.parametrize(
@@ -16,12 +15,8 @@ from skblood.cli._settings import make_estimator, parse_value
         ("None", None),
         ("adamw", "adamw"),
         ("[256, 64]", (256, 64)),
-        ("(256,)", (256,)),
-        ("[true, false]", (True, False)),
-        ("{basophil = 2.0}", {"basophil": 2.0}),
         ("{'ig': 2}", {"ig": 2}),
         ("torchvision/resnet18", "torchvision/resnet18"),
-        ("a b", "a b"),
         ("", ""),
     ],
 )
@@ -52,9 +47,8 @@ def test_settings_take_precedence():
         (["--backbone", "celnet_t"], "Did you mean 'cellnet_t'"),
         (["--backbone", "cellnet_t", "--backbone", "cellnet_s"], "only --estimator hybrid"),
         (["--estimator", "mlp", "--backbone", "cellnet_t"], "'backbone' for estimator MLP"),
-        (["--estimator", "mpl"], "mpl"),
         (["--device", "tpu"], "tpu"),
-        (["--epochs", "0"], "--epochs"),
+        (["--epochs", "0"], "'max_epochs' parameter"),
         (["--epoch", "3"], "--epochs"),
         (["--history", "h.txt"], "must end in .csv or .parquet"),
     ],

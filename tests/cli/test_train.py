@@ -57,16 +57,12 @@ class TestResult:
         assert "epochs.csv" in train(shell, "nowhere", tmp_path / "b", *more[:2], code=1).stderr
         assert "history.png" in train(shell, "nowhere", tmp_path / "b", *more[2:], code=1).stderr
 
-    def test_json(self, shell, cell_folder, tmp_path):
-        out = tmp_path / "a.skblood"
-        document = json.loads(train(shell, cell_folder, out, "--json").stdout)
-        assert document == json.loads(shell("info", out, "--json").stdout)
-
 
 class TestData:
     def test_without_parts(self, shell, cell_folder, tmp_path):
         out = tmp_path / "a.skblood"
-        assert "On the test part" not in train(shell, cell_folder / "train", out).stdout
+        document = json.loads(train(shell, cell_folder / "train", out, "--json").stdout)
+        assert document == json.loads(shell("info", out, "--json").stdout)
         n_train, n_valid = training_data(out)
         assert n_train + n_valid == PARTS["train"] * len(CLASSES) and n_valid > 0
         assert skblood.load_info(out)["evaluation"] is None
@@ -77,12 +73,6 @@ class TestData:
         train(shell, cell_folder / "train", out, *more)
         assert training_data(out) == (48, 15)
         assert skblood.load_info(out)["evaluation"]["test"]["n_images"] == 15
-
-    def test_npz_without_a_validation_part(self, shell, npz_file, tmp_path):
-        train(shell, npz_file, tmp_path / "a.skblood")
-        info = skblood.load_info(tmp_path / "a.skblood")
-        assert info["attributes"]["classes_"] == [0, 1, 2]
-        assert info["evaluation"]["test"]["n_images"] == 12
 
     def test_columns(self, shell, cell_table, tmp_path):
         def rename(frame):
@@ -124,7 +114,6 @@ class TestData:
         [
             ("nowhere", "There is no folder"),
             ("train/platelet", "no class folder"),
-            ("train/platelet/00.png", "is neither a folder"),
             ("test_only", "has the parts test, not 'train'"),
         ],
     )
@@ -132,7 +121,6 @@ class TestData:
         (tmp_path / "test_only").mkdir()
         (tmp_path / "test_only" / "test").symlink_to(cell_folder / "test")
         (tmp_path / "train").symlink_to(cell_folder / "train")
-        data = data.replace("00", min((cell_folder / "train" / "platelet").iterdir()).stem)
         result = train(shell, tmp_path / data, tmp_path / "a.skblood", code=1)
         assert result.stderr.startswith("skblood: ") and message in result.stderr
 
@@ -146,22 +134,15 @@ class TestNothingIsLost:
         train(shell, cell_folder, out, "--overwrite")
         assert skblood.load(out).classes_.tolist() == list(CLASSES)
 
-    @pytest.mark.parametrize("left", ["a.skblood.partial", "a.skblood.checkpoint/b.checkpoint"])
-    def test_interrupted_training(self, shell, cell_folder, tmp_path, left):
-        file = tmp_path / left
-        file.parent.mkdir(exist_ok=True)
-        file.write_text("{}")
+    def test_interrupted_training(self, shell, cell_folder, tmp_path):
+        file = tmp_path / "a.skblood.checkpoint" / "b.checkpoint"
+        file.parent.mkdir()
+        for left in (file, tmp_path / "a.skblood.partial"):
+            left.write_text("{}")
         result = train(shell, cell_folder, tmp_path / "a.skblood", code=1)
         assert "--resume" in result.stderr and file.exists()
         train(shell, cell_folder, tmp_path / "a.skblood", "--overwrite")
         assert [path.name for path in tmp_path.iterdir()] == ["a.skblood"]
-
-    def test_folder_of_somebody_else(self, shell, cell_folder, tmp_path):
-        file = tmp_path / "a.skblood.checkpoint" / "mine.txt"
-        file.parent.mkdir()
-        file.write_text("mine")
-        result = train(shell, cell_folder, tmp_path / "a.skblood", "--overwrite", code=1)
-        assert "did not write" in result.stderr and file.exists()
 
     def test_full_disk(self, shell, cell_folder, tmp_path, monkeypatch):
         """The trained model goes to a temporary folder, which the message names."""
@@ -210,10 +191,6 @@ class TestResume:
         folder.mkdir()
         (folder / "other.checkpoint").write_text("state")
         result = train(shell, cell_folder, tmp_path / "a.skblood", "--resume")
-        assert "if data or parameters differ, training starts anew" in result.stderr
+        assert "or anew if data or parameters differ" in result.stderr
         assert "epoch 1/8" in result.stderr
         assert [path.name for path in tmp_path.iterdir()] == ["a.skblood"]
-
-    def test_nothing_to_resume(self, shell, cell_folder, tmp_path):
-        result = train(shell, cell_folder, tmp_path / "a.skblood", "--resume")
-        assert "training starts from the first epoch" in result.stderr

@@ -44,22 +44,20 @@ class TestWholeArrays:
     @pytest.mark.parametrize(
         ("shape", "says"),
         [
-            ((2, 3, 9, 8), r"channels come first.*X\.transpose\(0, 2, 3, 1\)"),
-            ((2, 9, 8, 7), r"with c = 1, 3 or 4\. Select the axes and channels"),
-            ((2, 9, 8, 7, 3), r"Select the axes"),
+            ((2, 3, 9, 8), r"c = 1, 3 or 4.* 2 of shape \(3, 9, 8\).*transpose"),
+            ((2, 9, 8, 7, 3), r"2 of shape \(9, 8, 7, 3\)"),
             ((9, 8, 3), r"single image\. Pass X\[None\], or X\[\.\.\., None\].* 3 pixels wide"),
-            ((0, 9, 8, 3), r"holds no pixels"),
-            ((2, 9, 0), r"holds no pixels"),
+            ((0, 9, 8, 3), r"there are 0 of shape"),
+            ((2, 9, 0), r"2 of shape \(9, 0\)"),
         ],
     )
     @pytest.mark.parametrize("make", [np.zeros, torch.zeros])
     def test_odd_shapes(self, shape, says, make):
-        with pytest.raises(ValueError, match=says) as error:
+        with pytest.raises(ValueError, match=says):
             read_images(make(shape))
-        assert f"X has shape {tuple(shape)}" in str(error.value)
 
     def test_ragged_nested_lists(self):
-        with pytest.raises(ValueError, match="nested lists do not form one array"):
+        with pytest.raises(ValueError, match="nested lists form no array"):
             read_images([[[0, 1], [2, 3]], [[0, 1, 2], [2, 3, 4]]])
 
     @pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
@@ -89,11 +87,10 @@ class TestLists:
     @pytest.mark.parametrize(
         ("image", "says"),
         [
-            (np.zeros((3, 9, 8)), r"has shape \(3, 9, 8\).*x\.transpose\(1, 2, 0\)"),
-            (np.zeros((9, 8, 2)), r"Select the axes and channels"),
-            (np.zeros((5, 9, 8, 3)), r"It is a batch: pass np\.concatenate\(X\)"),
-            (np.zeros((0, 8)), r"no pixels"),
-            (np.full((9, 8), 2.0), r"X / 255"),
+            (np.zeros((3, 9, 8)), r"shape \(3, 9, 8\).*transpose"),
+            (np.zeros((5, 9, 8, 3)), r"shape \(5, 9, 8, 3\)"),
+            (np.zeros((0, 8)), r"shape \(0, 8\)"),
+            (np.full((9, 8), 2.0), r"float64 in 2\.\.2"),
         ],
     )
     def test_odd_images_are_named(self, noise, image, says):

@@ -1,11 +1,11 @@
-"""Central crops: which pixels they keep, and read_images and read_crops with them."""
+"""Central crops: which pixels they keep, and read_images with them."""
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from skblood.images import _stack, check_crop, crop_places, read_crops, read_images, resize_images
+from skblood.images import _stack, check_crop, crop_places, read_images, resize_images
 from skblood.images._crop import crop_image
 from skblood.inference import FeatureStore
 
@@ -71,7 +71,7 @@ def test_images_are_cropped_then_resized(files, form, mapped, monkeypatch):
         "files": paths,
     }[form]
     for size in (None, (5, 4), (60, 60)):
-        for crop, read in zip(CROPS, read_crops(X, CROPS, size=size), strict=True):
+        for crop, read in zip(CROPS, read_images(X, crops=CROPS, size=size), strict=True):
             expected = np.stack([crop_by_hand(image, crop) for image in images])
             # A smaller size is kept, to be resized later.
             expected = resize_images(expected, size) if size == (5, 4) else expected
@@ -79,7 +79,7 @@ def test_images_are_cropped_then_resized(files, form, mapped, monkeypatch):
             np.testing.assert_array_equal(read_images(X, crop=crop, size=size), expected)
 
 
-class TestReadCrops:
+class TestSeveralCrops:
     @pytest.fixture
     def paths(self, files, save, noise):
         """Forty files of several sizes; the last has the content of the first."""
@@ -92,7 +92,7 @@ class TestReadCrops:
     def test_each_file_is_decoded_once(self, paths, decoded, monkeypatch):
         monkeypatch.setattr(_stack, "_CHUNK", 16)
         options = {"size": (16, 16), "channels": 1, "interpolation": "bicubic"}
-        crops = read_crops(paths, CROPS, **options)
+        crops = read_images(paths, crops=CROPS, **options)
         assert sorted(decoded) == sorted(paths)
         for crop, images in zip(CROPS, crops, strict=True):
             np.testing.assert_array_equal(images, read_images(paths, crop=crop, **options))
@@ -102,11 +102,15 @@ class TestReadCrops:
         expected = [read_images(paths, crop=crop, size=size) for crop in CROPS]
         read_images(paths[:10], crop=0.5, size=size, store=store)
         decoded.clear()
-        np.testing.assert_array_equal(read_crops(paths, CROPS, size=size, store=store), expected)
+        np.testing.assert_array_equal(
+            read_images(paths, crops=CROPS, size=size, store=store), expected
+        )
         assert sorted(decoded) == sorted(paths[:-1])  # equal files once
         assert len(store) == store.n_computed == 39 * 3
         decoded.clear()
-        np.testing.assert_array_equal(read_crops(paths, CROPS, size=size, store=store), expected)
+        np.testing.assert_array_equal(
+            read_images(paths, crops=CROPS, size=size, store=store), expected
+        )
         read_images(paths, crop=1.3, size=size, store=store)
         assert decoded == []
 
@@ -116,16 +120,14 @@ class TestReadCrops:
         paths[3].write_bytes(b"no image")
         paths[7].unlink()
         with pytest.raises(ValueError, match="2 of 40 image files cannot be read"):
-            read_crops(paths, CROPS, size=(16, 16), store=store)
+            read_images(paths, crops=CROPS, size=(16, 16), store=store)
         decoded.clear()
         unreadable = {}
-        read = read_crops(paths, CROPS, size=(16, 16), store=store, unreadable=unreadable)
+        read = read_images(paths, crops=CROPS, size=(16, 16), store=store, unreadable=unreadable)
         assert list(unreadable) == [3, 7]
         assert decoded.count(paths[3]) == 1
         assert [len(images) for images in read] == [38] * 3
 
-    def test_no_copy_and_no_crops(self, noise):
+    def test_no_copy(self, noise):
         images = noise(2, 9, 8, 3)
-        assert read_crops(images, [0.5, 1])[1] is images
-        with pytest.raises(ValueError, match="crops is empty"):
-            read_crops(images, [])
+        assert read_images(images, crops=[0.5, 1])[1] is images

@@ -93,20 +93,17 @@ def test_images():
 
 def test_single_image():
     for path in ("cells/", Path("cells")):
-        with pytest.raises(ValueError, match=r"path, 'cells/?'.*list of paths.*load_image_folder"):
+        with pytest.raises(ValueError, match=r"single path.*list of paths.*load_image_folder"):
             read_images(path)
     with pytest.raises(ValueError, match=r"single PIL image.*\[X\]"):
         read_images(PIL)
 
 
 def test_mixed_forms_are_named_with_positions():
-    X = ["a.png", np.zeros((9, 9)), Path("b.png"), None, PIL, *[1.5] * 50]
-    with pytest.raises(ValueError, match="must all be paths") as error:
+    X = ["a.png", np.zeros((9, 9)), Path("b.png"), None, PIL, 1.5, 1.5]
+    named = "a path at 0, an array at 1, a NoneType at 3, a PIL image at 4, a float at 5"
+    with pytest.raises(ValueError, match=f"must all be paths.* {named} "):
         read_images(X)
-    assert (
-        "a path at 0, 2; an array at 1; a NoneType at 3; a PIL image at 4; "
-        "a float at 5, 6, 7, 8, 9, ...."
-    ) in str(error.value)
 
 
 @pytest.mark.parametrize(

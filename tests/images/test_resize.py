@@ -114,7 +114,7 @@ def test_invalid_images_and_interpolation(noise):
     for interpolation in ("lanczos", None):
         with pytest.raises(ValueError, match=r"must be one of .*'nearest'.*, not"):
             resize_images(noise(1, 9, 8, 3), (9, 8), interpolation)
-    with pytest.raises(ValueError, match=r"uint8 array .*not float64 of shape \(1, 9, 8\)"):
+    with pytest.raises(ValueError, match=r"uint8 of .*not float64 of shape \(1, 9, 8\)"):
         resize_images(np.zeros((1, 9, 8)), (4, 4))
-    with pytest.raises(ValueError, match=r"uint8 tensor of shape .*not torch.float32 of shape"):
+    with pytest.raises(ValueError, match=r"uint8 of shape .*not torch.float32 of shape"):
         resize_batch(torch.zeros(1, 3, 9, 8), (4, 4))

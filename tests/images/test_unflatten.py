@@ -49,10 +49,10 @@ def test_invalid_shapes(image_shape):
 @pytest.mark.parametrize(
     ("width", "image_shape", "says"),
     [
-        (2352, (28, 28), r"2352.*\(28, 28\), which takes 784\. image_shape=\(28, 28, 3\) would"),
+        (2352, (28, 28), r"2352.*\(28, 28\), which takes 784\."),
         (2352, (-1, 5, 3), r"takes a multiple of 15"),
-        (2350, (28, 28, 3), r"2352 \(28 x 28 RGB\) and 2304 \(48 x 48 gray\).*\(1, -1, 1\)"),
-        (50, (5, 5, 2), r"image_shape=\(5, 5, 2\) means 2 channels"),
+        (2350, (28, 28, 3), r"takes 2352\. .*\(1, -1, 1\)"),
+        (50, (5, 5, 2), r"image_shape=\(5, 5, 2\) must have 1, 3 or 4"),
     ],
 )
 def test_shapes_that_do_not_fit(width, image_shape, says):
@@ -75,7 +75,7 @@ def test_images(noise):
 
 @pytest.mark.parametrize("features", ["error", "keep"])
 def test_images_out_of_range(features):
-    with pytest.raises(ValueError, match=r"float64 in 200\.\.200.*X / 255"):
+    with pytest.raises(ValueError, match=r"float64 in 200\.\.200"):
         unflatten_rows(np.full((2, 192), 200.0), features=features)
 
 

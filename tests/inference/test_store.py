@@ -27,11 +27,6 @@ class TestFetch:
         assert network.seen == [[0, 1], [0, 4]]  # the first of equal keys
         assert network.made(store.fetch(b"net", repeated[::-1], refuse), repeated[::-1])
 
-    def test_both_halves_of_a_key_count(self, store, network):
-        keys = np.array([[0, 0], [0, 1], [1, 0], [2**64 - 1, 0]], dtype=np.uint64)
-        assert network.made(store.fetch(b"net", keys, network.on(keys)), keys)
-        assert len(store) == 4
-
     def test_networks_are_apart(self, store, make_network, make_keys, refuse):
         keys, networks = make_keys(4), {b"": make_network(3), b"a\0b": make_network(8)}
         for name, network in networks.items():
@@ -72,34 +67,22 @@ class TestFetch:
         assert network.made(store.fetch(b"net", keys, network.on(keys)), keys)
         assert network.all_seen == list(range(600))
 
-    @pytest.mark.parametrize("rows", [[0, 1, 2, 3], [2, 3]], ids=["some stored", "none stored"])
-    def test_other_width_than_stored(self, store, network, make_network, make_keys, refuse, rows):
+    def test_other_width_than_stored(self, store, network, make_network, make_keys):
         keys = make_keys(4)
         store.fetch(b"net", keys[:2], network.on(keys))
-        with pytest.raises(ValueError, match="gives 8 features for an image, but 5 are stored"):
-            store.fetch(b"net", keys[rows], make_network(8).on(keys[rows]))
-        assert network.made(store.fetch(b"net", keys[:2], refuse), keys[:2])
-        assert len(store) == 2
+        with pytest.raises(
+            ValueError, match=r"Rows of \[5, 8\] features have the same network_key"
+        ):
+            store.fetch(b"net", keys, make_network(8).on(keys))
 
-    @pytest.mark.parametrize(
-        ("image_keys", "got"),
-        [
-            (np.zeros((3, 2)), "float64 of shape (3, 2)"),
-            (np.zeros((3, 1), np.uint64), "uint64 of shape (3, 1)"),
-            (np.uint64(3), "uint64 of shape ()"),
-            (np.zeros((0, 2), np.uint64), "uint64 of shape (0, 2)"),
-        ],
-    )
-    def test_invalid_keys(self, store, refuse, image_keys, got):
-        with pytest.raises(ValueError, match="must be uint64 of shape") as error:
-            store.fetch(b"net", image_keys, refuse)
-        assert str(error.value).endswith(f"got {got}.")
-        with pytest.raises(TypeError, match="must be bytes, got 'resnet18'"):
-            store.fetch("resnet18", np.zeros((1, 2), np.uint64), refuse)
+    def test_invalid_keys(self, store, refuse):
+        for shape, dtype in (((3, 2), float), ((3, 1), np.uint64), ((0, 2), np.uint64)):
+            with pytest.raises(ValueError, match="must be uint64 of shape"):
+                store.fetch(b"net", np.zeros(shape, dtype), refuse)
 
-    @pytest.mark.parametrize("shape", [(3, 5, 1), (3,), (2, 5), (3, 0)])
-    def test_invalid_features(self, store, make_keys, network, shape):
-        for computed in (np.zeros(shape, np.float32), np.zeros((3, 5)), None):
+    def test_invalid_features(self, store, make_keys):
+        shapes = [(3, 5, 1), (3,), (2, 5), (3, 0)]
+        for computed in (*(np.zeros(shape, np.float32) for shape in shapes), np.zeros((3, 5))):
             with pytest.raises(ValueError, match=r"float32 features of shape \(3, d\) for 3 rows"):
                 store.fetch(b"net", make_keys(3), lambda rows, computed=computed: computed)
         assert len(store) == 0
@@ -155,13 +138,6 @@ class TestBound:
         FeatureStore(location).fetch(b"net", keys[1 : -n - 40], network.on(keys))
         assert len(network.all_seen) == 2999 - n - 40
 
-    def test_file_does_not_grow(self, tmp_path, make_network, make_keys):
-        network, store = make_network(512), FeatureStore(tmp_path, max_bytes=3 * 2**20)
-        for seed in range(20):
-            keys = make_keys(256, seed)
-            store.fetch(b"net", keys, network.on(keys))
-            assert (tmp_path / "features.sqlite").stat().st_size < store.max_bytes + 300 * ROW
-
     @pytest.mark.parametrize("max_bytes", [1, 500_000])
     def test_result_is_complete_whatever_fits(self, location, make_network, make_keys, max_bytes):
         network, keys = make_network(512), make_keys(1000)[np.arange(1001) % 1000]
@@ -177,8 +153,6 @@ class TestBound:
         for max_bytes in (0, 1e9, "1 GB", True):
             with pytest.raises(ValueError, match=f"max_bytes={max_bytes!r} must be a positive"):
                 FeatureStore(max_bytes=max_bytes)
-        with pytest.raises(TypeError, match="int"):
-            FeatureStore(3)
 
 
 class TestFigures:
@@ -197,29 +171,14 @@ class TestFigures:
         other = make_network(4)  # the width is forgotten, too
         assert other.made(store.fetch(b"one", keys, other.on(keys)), keys)
 
-    @pytest.mark.parametrize("make_copy", [copy.deepcopy, "pickle", "clone"])
-    def test_copies_share_the_rows(self, store, network, make_keys, refuse, make_copy):
+    def test_copies_share_the_rows(self, store, network, make_keys, refuse):
         keys, pickled = make_keys(50), pickle.dumps(store)
         store.fetch(b"net", keys, network.on(keys))
         assert pickle.dumps(store) == pickled  # holds no rows
-        copies = {
-            "pickle": lambda s: pickle.loads(pickled),
-            "clone": lambda s: clone(s, safe=False),
-        }
-        other = copies.get(make_copy, make_copy)(store)
-        assert other is not store and repr(other) == repr(store)
-        assert network.made(other.fetch(b"net", keys, refuse), keys)
-
-    @pytest.mark.parametrize(
-        ("store", "text"),
-        [
-            (FeatureStore(), "FeatureStore(max_bytes=1073741824)"),
-            (FeatureStore("folder"), "FeatureStore('folder', max_bytes=17179869184)"),
-            (FeatureStore(max_bytes=np.int64(9)), "FeatureStore(max_bytes=9)"),
-        ],
-    )
-    def test_repr(self, store, text):
-        assert repr(store) == text
+        for other in (copy.deepcopy(store), pickle.loads(pickled), clone(store, safe=False)):
+            assert other is not store and repr(other) == repr(store)
+            assert network.made(other.fetch(b"net", keys, refuse), keys)
+        assert repr(FeatureStore("folder")) == "FeatureStore('folder', max_bytes=17179869184)"
 
 
 class TestThreadsAndForks:
