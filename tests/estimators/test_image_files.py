@@ -154,7 +154,7 @@ class TestLeak:
     def test_images_of_both_are_counted(self, make, small, png_paths):
         X, y = small
         (text,) = self.fit(make, X[:40], y[:40], X[37:], y[37:])
-        assert text.startswith("3 of the 11 images of X_val are images of X, too.")
+        assert text.startswith("3 of the 11 images of X_val are images of X, too")
         assert "Leave them out of one of the two." in text
         (text,) = self.fit(make, X, y, png_paths[:5], y[:5])
         assert text.startswith("5 of the 5 images")
