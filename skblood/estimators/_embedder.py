@@ -152,7 +152,7 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
         features : ndarray of shape (n, d), dtype float32
         """
         self._validate_params()
-        return self.transform(self._fit(X))
+        return self.predictor_.features(self._fit(X))
 
     def transform(self, X):
         """Return the features of each image.

@@ -1,12 +1,8 @@
 """Our own contract of classifiers: what scikit-learn's checks do not ask."""
 
 import copy
-import os
 import pickle
 import random
-import signal
-import subprocess
-import sys
 import warnings
 
 import joblib
@@ -172,47 +168,6 @@ class TestTheCallersWorld:
         copied = [c for _, c in clf.net_.callbacks_ if isinstance(c, Touch)]
         assert [each.epochs[-1] for each in copied] == [clf.n_iter_] * 2
 
-    @pytest.mark.slow
-    @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-    def test_fork_during_a_fit_does_not_hang(self):
-        script = """
-import os, threading, time
-import numpy as np
-from skblood import MLPCellClassifier
-X = np.random.default_rng(0).integers(0, 256, (32, 8, 8, 3), dtype=np.uint8)
-y = np.arange(32) % 2
-started = threading.Event()
-class Notify:
-    def __call__(self, images):
-        started.set()
-        return images
-clf = MLPCellClassifier((4,), max_epochs=10**6, random_state=0, device="cpu", augment=Notify())
-threading.Thread(target=lambda: clf.fit(X, y), daemon=True).start()
-started.wait(60)
-pid = os.fork()
-if pid == 0:
-    from skblood.inference import seeded
-    import torch
-    with seeded(0, torch.device("cpu")):
-        os._exit(7)
-print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
-os._exit(0)
-"""
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", script],
-            env=environment,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        try:
-            out, _ = process.communicate(timeout=120)
-        finally:
-            if process.poll() is None:  # the child of the script, too
-                os.killpg(process.pid, signal.SIGKILL)
-        assert out.strip() == "7"
-
 
 class TestRandomState:
     def test_seeds(self, make, fitted, small):
@@ -276,18 +231,6 @@ class TestCopies:
             assert not np.allclose(output(again, X), expected)
         assert_array_equal(output(fitted_any, X), expected)
         assert_array_equal(output(again.fit(X, y), X), expected)
-
-    def test_with_everything_switched_on(self, make, small, tmp_path, capsys):
-        options = {
-            "callbacks": [Touch()],
-            "verbose": 1,
-            "class_weight": "balanced",
-            "loss": "focal",
-        }
-        clf = make(**SPLIT, **options).fit(*small)
-        for how in COPIES.values():
-            again = how(clf, tmp_path)
-            assert_array_equal(again.predict_proba(small[0]), clf.predict_proba(small[0]))
 
     def test_in_the_midst_of_partial_fit(self, make, small):
         """The optimizer of the copy trains the network of the copy."""

@@ -38,11 +38,6 @@ class TestOncePerImage:
         clone(make_head(lr=0.1, optimizer="sgd")).fit(X, y)
         assert store.n_computed == 48
 
-    @pytest.mark.slow
-    def test_search_in_two_processes(self, make_head, store, small):
-        GridSearchCV(make_head(), {"dropout": [0.0, 0.5]}, cv=2, n_jobs=2).fit(*small)
-        assert store.n_computed == 48
-
     def test_in_memory_by_default(self, make_head, small):
         before = FeatureStore().n_computed
         X = 255 - small[0]  # which no other test has stored
@@ -62,10 +57,6 @@ class TestOncePerImage:
         fits.append(make_head().fit(X, y).predict_proba(X))
         assert np.array_equal(fits[0], fits[1])
         assert np.array_equal(fits[0], fits[2])
-
-    def test_trained_backbone_stores_nothing(self, make_head, store, small):
-        make_head(trainable=1).fit(*small).predict(small[0])
-        assert store.n_computed == 0
 
 
 class TestNothingStale:

@@ -2,14 +2,13 @@
 
 import warnings
 
-import joblib
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from skblood.images import _files, _stack
+from skblood.images import _stack
 from skblood.inference import FeatureStore
 
 
@@ -66,18 +65,6 @@ class TestFolder:
         GridSearchCV(make_transfer(memory=memory), {"dropout": [0.0, 0.5]}, cv=2).fit(png_paths, y)
         assert len(decoded) == len(set(decoded)) == 48
 
-    @pytest.mark.slow
-    def test_processes(self, make_transfer, small, png_paths, tmp_path, monkeypatch):
-        """Workers decode; the parent finds it done."""
-        memory = FeatureStore(tmp_path / "memory")
-        clf = make_transfer(memory=memory)
-        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-            cross_val_predict(clf, png_paths, small[1], cv=3, n_jobs=2)
-        assert memory.n_computed == 48
-        monkeypatch.setattr(_files, "_read_file", lambda *args: pytest.fail("decoded"))
-        clf.fit(png_paths, small[1]).predict(png_paths)
-        assert memory.n_computed == 48
-
     def test_embedder_and_classifier_share(
         self, make_embedder, small, png_paths, tmp_path, decoded
     ):
@@ -125,21 +112,6 @@ def test_mapped_images_give_the_same_model(
     while isinstance(base.base, np.ndarray):
         base = base.base
     assert isinstance(base, np.memmap)
-
-
-def test_bars(make_mlp, small, png_paths, monkeypatch):
-    from skblood.images import _read
-
-    shown, tqdm = [], _read.tqdm
-
-    def note(**options):
-        shown.append(not options["disable"])
-        return tqdm(**{**options, "disable": True})
-
-    monkeypatch.setattr(_read, "tqdm", note)
-    for verbose in (0, 1, 2):
-        make_mlp(verbose=verbose).fit(png_paths, small[1])
-    assert shown == [False, True, False]
 
 
 class TestLeak:

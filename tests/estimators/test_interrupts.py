@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
-from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 
 from skblood import NonFiniteLossError, TrainingInterrupted
@@ -79,18 +78,6 @@ class TestCtrlC:
         short = make_mlp(max_epochs=estimator.best_epoch_, **options).fit(X[:24], y[:24])
         assert_array_equal(estimator.predict_proba(X), short.predict_proba(X))
 
-    def test_epoch_that_was_not_scored_leaves_no_row(self, make_mlp, small):
-        def scoring(estimator, X, y):
-            calls.append(1)
-            if len(calls) == 3:
-                raise KeyboardInterrupt
-            return 0.5
-
-        calls, (X, y) = [], small
-        error = interrupted(make_mlp(max_epochs=5, scoring=scoring), X, y, X_val=255 - X, y_val=y)
-        assert error.estimator.history_[:, "valid_score"] == [0.5, 0.5]
-        assert error.estimator.n_iter_ == 2
-
     @pytest.mark.parametrize("kind", ["mlp", "contrastive"])
     def test_before_there_is_a_model(self, request, small, kind):
         """In the first epoch, or in the phase before there is a head."""
@@ -110,11 +97,6 @@ class TestCtrlC:
         assert estimator.callbacks[0] is not clf.callbacks[0]
         estimator.set_params(callbacks=None).fit(*small)
         assert_array_equal(clf.predict_proba(small[0]), before)
-
-    def test_ends_a_search(self, make_mlp, small):
-        search = GridSearchCV(make_mlp(callbacks=[Press(2)]), {"lr": [0.1, 0.2]}, cv=2)
-        with pytest.raises(KeyboardInterrupt):
-            search.fit(*small)
 
     def test_partial_fit(self, make_mlp, small):
         X, y = small
@@ -232,11 +214,3 @@ class TestMemory:
             getattr(clf, method)(*small, **options)
         assert raised.value.__cause__ is error
         assert vars(clf).keys() == clf.get_params().keys()
-
-    def test_the_hosts_own_allocator(self, make_transfer, small):
-        def greedy(images):
-            return torch.empty(2**60, dtype=torch.uint8)
-
-        with pytest.raises(MemoryError, match="batches of 16 images") as raised:
-            make_transfer(augment=greedy).fit(*small)
-        assert "DefaultCPUAllocator" in str(raised.value.__cause__)
