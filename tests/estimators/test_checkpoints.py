@@ -126,14 +126,6 @@ class TestResumes:
         assert kill.fit(clf, X[:36], y[:36], after=2, **given)
         assert_same(clf.fit(X[:36], y[:36], **given), expected)
 
-    def test_warm_start(self, make_mlp, small, kill, saved):
-        former, expected = (make_mlp(warm_start=True).fit(*small) for _ in range(2))
-        expected.fit(*small)
-        former.set_params(**saved)
-        assert kill.fit(former, *small, after=1)
-        assert_same(former.fit(*small), expected)
-        assert kill.n_written == 1
-
     def test_after_ctrl_c(self, make_mlp, small, folder, saved, monkeypatch):
         expected = make_mlp(max_epochs=3).fit(*small)
         write, clf = _checkpoint._write, make_mlp(max_epochs=3, **saved)
@@ -217,7 +209,3 @@ class TestErrors:
         with pytest.warns(UserWarning, match=r"cannot be written.*No space left"):
             clf = make_mlp(**saved).fit(*small)
         assert_same(clf, make_mlp().fit(*small))
-
-    def test_partial_fit_writes_none(self, make_mlp, small, folder, saved):
-        make_mlp(**saved).partial_fit(*small, classes=np.unique(small[1]))
-        assert not folder.exists()

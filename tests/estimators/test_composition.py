@@ -15,10 +15,8 @@ from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassi
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score, make_scorer
 from sklearn.model_selection import (
     GridSearchCV,
-    cross_val_predict,
     cross_val_score,
     cross_validate,
 )
@@ -55,20 +53,6 @@ class TestCrossValidation:
         expected = cross_val_score(make_mlp(), *small, cv=3)
         for name, form in forms_of(small[0], png_paths).items():
             assert_array_equal(cross_val_score(make_mlp(), form, small[1], cv=3), expected, name)
-
-    def test_cross_validate(self, make_mlp, small):
-        X, y = small
-        f1 = make_scorer(f1_score, average="macro")
-        scoring = {"accuracy": "accuracy", "f1": f1, "loss": "neg_log_loss", "auc": "roc_auc_ovr"}
-        options = {"return_estimator": True, "return_indices": True, "return_train_score": True}
-        result = cross_validate(make_mlp(), X, y, cv=3, scoring=scoring, **options)
-        for i, clf in enumerate(result["estimator"]):
-            test = result["indices"]["test"][i]
-            assert clf.score(X[test], y[test]) == result["test_accuracy"][i]
-        assert all(np.isfinite(v).all() for k, v in result.items() if k.startswith(("test_", "tr")))
-        probabilities = cross_val_predict(make_mlp(), X, y, cv=3, method="predict_proba")
-        labels = cross_val_predict(make_mlp(), X, y, cv=3)
-        assert_array_equal(labels, np.unique(y)[probabilities.argmax(axis=1)])
 
     def test_no_fold_sees_another(self, make_mlp, small, seen):
         """Early stopping takes its images from the training part."""
@@ -179,19 +163,3 @@ class TestMetadataRouting:
         search = GridSearchCV(make(), {"lr": [1e-3]}, cv=2)
         with pytest.raises(sklearn.exceptions.UnsetMetadataPassedError, match="sample_weight"):
             search.fit(X, y, sample_weight=np.ones(48))
-
-    def test_validation_images(self, make_mlp, small):
-        X, y = small
-        clf = make_mlp(early_stopping=True).set_fit_request(X_val=True, y_val=True)
-        search = GridSearchCV(clf, {"lr": [1e-3, 1e-2]}, cv=2, error_score="raise")
-        search.fit(X[:40], y[:40], X_val=X[40:], y_val=y[40:])
-        assert "valid_f1_macro" in search.best_estimator_.history_[-1]
-
-
-class TestEmbedder:
-    def test_with_a_linear_classifier(self, make_embedder, small, png_paths):
-        model = make_pipeline(make_embedder(), StandardScaler(), LogisticRegression(max_iter=500))
-        scores = cross_val_score(model, *small, cv=3)
-        assert scores.mean() > 0.5  # three classes
-        for form in forms_of(small[0], png_paths).values():
-            assert_array_equal(cross_val_score(model, form, small[1], cv=3), scores)

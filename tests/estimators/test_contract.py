@@ -12,7 +12,6 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.exceptions import DataConversionWarning
 from skorch.callbacks import Callback
 
 LABELS = {
@@ -47,15 +46,6 @@ class TestLabels:
         same = make_mlp().fit(X, np.array(["a", "b", "c"])[codes])
         assert_array_equal(clf.predict_proba(X), same.predict_proba(X))
         assert_array_equal(clf.predict(X), labels[np.searchsorted(same.classes_, same.predict(X))])
-
-    def test_containers_and_columns(self, make_mlp, small):
-        X, y = small
-        expected = make_mlp().fit(X, y).predict_proba(X)
-        for container in (list, pd.Series, pd.Categorical):
-            assert_array_equal(make_mlp().fit(X, container(y)).predict_proba(X), expected)
-        with pytest.warns(DataConversionWarning, match="column-vector"):
-            clf = make_mlp().fit(X, y[:, None])
-        assert_array_equal(clf.predict_proba(X), expected)
 
 
 class TestRefit:
@@ -121,20 +111,6 @@ class TestTheCallersWorld:
         assert np.random.get_state()[2] == before[0][2]
         assert torch.equal(torch.get_rng_state(), before[1])
         assert random.getstate() == before[2]
-
-    def test_settings_of_torch_are_untouched(self, make_transfer, large):
-        def settings():
-            return (
-                torch.is_grad_enabled(),
-                torch.get_default_dtype(),
-                torch.get_num_threads(),
-                torch.are_deterministic_algorithms_enabled(),
-                torch.is_autocast_enabled("cpu"),
-            )
-
-        before = settings()
-        make_transfer(precision="bfloat16").fit(*large).predict(large[0])
-        assert settings() == before
 
     @pytest.mark.parametrize("form", ["images", "rows", "float rows", "memory map"])
     @pytest.mark.parametrize("writeable", [True, False])

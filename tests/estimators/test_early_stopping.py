@@ -100,10 +100,6 @@ class TestBestEpoch:
         assert clf.n_iter_ == n
         assert clf.best_epoch_ == 1 + int(np.argmin(clf.history_[:, "valid_loss"]))
 
-    def test_false_has_no_patience(self, make_mlp, small):
-        for off in (False, np.False_):
-            assert make_mlp(early_stopping=off, max_epochs=13).fit(*small).n_iter_ == 13
-
 
 class TestScoring:
     @pytest.mark.parametrize("scoring", ["neg_log_loss", "roc_auc_ovr", "balanced_accuracy"])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.model_selection import GridSearchCV
 
 from skblood.inference import FeatureStore
 
@@ -37,12 +37,6 @@ class TestOncePerImage:
         make_head(memory=store.location).fit(X[[0, 1, 2, 3, 0, 1]], y[[0, 1, 2, 3, 0, 1]])
         clone(make_head(lr=0.1, optimizer="sgd")).fit(X, y)
         assert store.n_computed == 48
-
-    def test_in_memory_by_default(self, make_head, small):
-        before = FeatureStore().n_computed
-        X = 255 - small[0]  # which no other test has stored
-        cross_val_predict(make_head(memory=None), X, small[1], cv=2)
-        assert FeatureStore().n_computed - before == len(X)
 
     def test_embedder_and_classifier_share(self, make_head, make_embedder, store, small):
         X, y = small
@@ -79,10 +73,3 @@ class TestNothingStale:
         clf.set_params(trainable="head").fit(X, y)
         assert not np.allclose(clf.predictor_.features(clf.read_images(X)), frozen)
         assert store.n_computed == 2 * 48
-
-    def test_one_pixel(self, make_head, store, small):
-        clf = make_head().fit(*small)
-        other = small[0].copy()
-        other[0, 0, 0, 0] ^= 1
-        clf.predict(other)
-        assert store.n_computed == 48 + 1

@@ -63,13 +63,6 @@ def test_phases(make_hybrid, small, schedule, capsys):
     assert single.history_[:, "train_loss"] == clf.history_[:4, "train_loss"]
 
 
-def test_best_epoch_is_of_both_phases(make_hybrid, small):
-    scores = iter([0.1, 0.9, 0.5, 0.2])
-    options = {"early_stopping": True, "validation_fraction": 0.25, "refine_epochs": 2}
-    clf = make_hybrid(scoring=lambda *args: next(scores), **options).fit(*small)
-    assert (clf.best_epoch_, clf.n_iter_) == (2, 4)
-
-
 def test_settings_for_each_backbone(make_hybrid, make_transfer, small, tmp_path):
     body = make_transfer().fit(*small).net_.module_.backbones[0].body.state_dict()
     file = tmp_path / "cellnet_t.pth"

@@ -73,16 +73,6 @@ class TestFolder:
         assert len(decoded) == 48
         assert FeatureStore(tmp_path).n_computed == 2 * 48  # the images, and their features
 
-    def test_other_crops_are_others(self, make_transfer, small, png_paths, tmp_path):
-        store = FeatureStore(tmp_path / "memory")
-        for n, crop in enumerate((0.5, 1.0, 1.25), start=1):
-            options = {"crop": crop, "image_size": 10, "trainable": "head"}
-            expected = make_transfer(**options).fit(*small).predict_proba(small[0])
-            for _ in range(2):
-                clf = make_transfer(memory=store, **options).fit(png_paths, small[1])
-                np.testing.assert_array_equal(clf.predict_proba(png_paths), expected)
-            assert store.n_computed == 2 * 48 * n
-
     def test_nothing_is_kept_in_memory(self, make_transfer, small, png_paths, decoded):
         store = FeatureStore()
         before = len(store)
@@ -90,10 +80,6 @@ class TestFolder:
             make_transfer(memory=memory).fit(png_paths, small[1]).predict(png_paths)
         assert len(decoded) == 4 * 48
         assert len(store) == before
-
-    def test_arrays_need_no_folder(self, make_transfer, small, tmp_path):
-        make_transfer(memory=tmp_path / "memory").fit(*small).predict(small[0])
-        assert not (tmp_path / "memory").exists()
 
 
 def _has_memory(make):

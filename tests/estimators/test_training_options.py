@@ -180,11 +180,6 @@ class Notes(Callback):
 
 
 class TestCallbacks:
-    def test_see_each_epoch(self, make, small):
-        notes = Notes()
-        clf = make(callbacks=[notes]).fit(*small)
-        assert notes.lengths == list(range(1, clf.n_iter_ + 1))
-
     def test_skorch_early_stopping_ends_quietly(self, make_mlp, small, capsys):
         stop = EarlyStopping(monitor="train_loss", patience=2, threshold=10.0)
         clf = make_mlp(callbacks=[stop], max_epochs=20).fit(*small)
@@ -213,10 +208,6 @@ class TestCallbacks:
 
 
 class TestVerbose:
-    def test_silent_by_default(self, make, small, capsys):
-        make().fit(*small)
-        assert capsys.readouterr() == ("", "")
-
     def test_bar_and_lines(self, make_mlp, small, capsys):
         valid = {"X_val": 255 - small[0], "y_val": small[1]}
         make_mlp(verbose=1, max_epochs=3).fit(*small, **valid)
@@ -253,17 +244,6 @@ class TestNetwork:
             change[standardize] = np.abs(clf.predict_proba(relit) - clf.predict_proba(X)).max()
             assert clf.fit(X[..., 0], y).predict(X[..., 0]).shape == (48,)
         assert change["image"] < 0.3 * change["auto"]
-
-    def test_image_size_crop_and_interpolation(self, make_transfer, large):
-        X, y = large
-        half = make_transfer().fit(X[:, 6:18, 6:18], y).predict_proba(X[:, 6:18, 6:18])
-        assert_array_equal(make_transfer(crop=0.5).fit(X, y).predict_proba(X), half)
-        fits = [
-            make_transfer(image_size=16, interpolation=i).fit(X, y).predict_proba(X)
-            for i in ("bilinear", "bicubic", "nearest")
-        ]
-        assert not np.allclose(fits[0], fits[1])
-        assert not np.allclose(fits[0], fits[2])
 
 
 class TestDeviceAndPrecision:

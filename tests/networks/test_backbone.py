@@ -58,9 +58,6 @@ class TestStatistics:
         assert backbone.standardize.std.tolist() == pytest.approx([0.1, 0.2, 0.3])
         assert small().standardize.mean.tolist() == [0.5] * 3
 
-    def test_by_image(self, small):
-        assert isinstance(small(standardize="image").standardize, ImageStandardize)
-
 
 class TestShapes:
     @pytest.mark.parametrize("name", [TIMM, TORCHVISION])

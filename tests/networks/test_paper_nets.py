@@ -58,21 +58,6 @@ def test_batista_gets_pixels_between_minus_one_and_one():
         assert given.flatten().tolist() == [-1.0, 0.0, 1.0]
 
 
-@pytest.mark.parametrize(
-    ("name", "n_stages", "last"),
-    [("cnn_batista", 3, "features.2."), ("unet_classifier", 9, "decoder.3.")],
-)
-def test_last_stages_can_be_trained_alone(name, n_stages, last):
-    backbone = create_backbone(name, image_shape=(32, 32, 3), trainable=1)
-    trained = [n for n, p in backbone.body.named_parameters() if p.requires_grad]
-    assert trained
-    assert all(each.startswith(last) for each in trained)
-    with pytest.raises(ValueError, match=f"has {n_stages} stages"):
-        backbone.train_only(n_stages + 1)
-    backbone.train_only("head")
-    assert not any(each.training for each in layers(backbone.train(), nn.BatchNorm2d))
-
-
 class TestUNet:
     def test_last_map_has_the_size_of_the_image(self):
         network = UNet((4, 8, 16)).eval()

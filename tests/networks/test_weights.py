@@ -69,16 +69,6 @@ class TestFits:
         backbone = small(name, 64, weights=save(state, tmp_path / "w.safetensors"))
         assert_loaded(backbone, {k: v for k, v in state.items() if k in backbone.body.state_dict()})
 
-    @pytest.mark.parametrize("name", ["squeezenet1_0", "shufflenet_v2_x0_5"])
-    def test_classifier_of_torchvision_is_left_out(self, small, random_state_dict, tmp_path, name):
-        from torchvision import models
-
-        state = random_state_dict(models.get_model(name, weights=None))
-        weights = save(state, tmp_path / "w.pth")
-        backbone = small(f"torchvision/{name}", 64, weights=weights)
-        assert_loaded(backbone, {k: v for k, v in state.items() if k in backbone.body.state_dict()})
-        assert len(backbone.body.state_dict()) == len(state) - 2
-
 
 class TestDoesNotFit:
     def test_every_missing_and_misshapen_tensor_is_listed(self, small, state, tmp_path):

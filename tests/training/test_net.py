@@ -2,16 +2,13 @@
 
 import pickle
 
-import numpy as np
 import pytest
 import torch
 from skorch.callbacks import Callback, EarlyStopping
-from torch import nn
 
 from skblood import NonFiniteLossError, TrainingInterrupted
 from skblood.networks import CellNetwork, create_backbone, make_head
 from skblood.training import OPTIMIZERS
-from skblood.training._callbacks import ValidationScore
 
 
 @pytest.fixture
@@ -44,61 +41,8 @@ class TestOptimizer:
         assert {id(p) for p in decay["params"]} == {id(p) for p in trained if p.ndim > 1}
         assert {id(p) for p in none["params"]} == {id(p) for p in trained if p.ndim <= 1}
 
-    def test_network_without_biases(self, make_net, make_network):
-        network = make_network()
-        network.head = nn.Linear(48, 2, bias=False)
-        assert len(make_net(network).optimizer_.param_groups) == 1
-
-    def test_frozen_part_is_not_changed(self, make_net, make_samples, cellnet):
-        network = cellnet(1)
-        before = {name: t.clone() for name, t in network.state_dict().items()}
-        make_net(network, weight_decay=0.5).train_for(make_samples(), None, 2)
-        changed = {n for n, t in network.state_dict().items() if not torch.equal(t, before[n])}
-        trained = ("backbones.0.body.stages.2.", "head.")
-        assert changed == {name for name in before if name.startswith(trained)}
-
 
 class TestTraining:
-    def test_history(self, make_net, make_samples):
-        """Losses of the batches included, as skorch's own callbacks expect them."""
-        net = make_net(callbacks=[ValidationScore("accuracy", np.array(["dark", "bright"]))])
-        net.train_for(make_samples(24), make_samples(12, seed=1), 2)
-        assert [row["epoch"] for row in net.history] == [1, 2]
-        for row in net.history:
-            assert {"train_loss", "valid_loss", "valid_accuracy", "dur"} <= row.keys()
-            for part, sizes in (("train", [8, 8, 8]), ("valid", [6, 6])):
-                batches = [b for b in row["batches"] if f"{part}_loss" in b]
-                assert [b[f"{part}_batch_size"] for b in batches] == sizes
-                assert row[f"{part}_batch_count"] == len(sizes)
-                mean = np.mean([b[f"{part}_loss"] for b in batches])
-                assert row[f"{part}_loss"] == pytest.approx(mean)
-            assert isinstance(row["valid_loss_best"], bool)
-
-    @pytest.mark.parametrize("kind", ["function", "module"])
-    def test_augmentation_is_for_training_only(self, make_net, make_samples, kind):
-        seen = []
-
-        class Recorder(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.weight = nn.Parameter(torch.ones(1))
-
-            def forward(self, images):
-                seen.append((len(images), images.dtype, images.max() <= 1))
-                return images
-
-        augment = Recorder() if kind == "module" else Recorder().forward
-        net = make_net(augment=augment).train_for(make_samples(16), make_samples(6), 1)
-        assert seen == [(8, torch.float32, True)] * 2
-        optimized = [p for group in net.optimizer_.param_groups for p in group["params"]]
-        assert {id(p) for p in optimized} == {id(p) for p in net.module_.parameters()}
-
-    def test_features_are_not_augmented(self, make_net, make_samples):
-        samples = make_samples(16)
-        samples.images = torch.rand(16, 48)
-        net = make_net(augment=lambda images: pytest.fail("features were augmented"))
-        assert len(net.train_for(samples, None, 1).history) == 1
-
     def test_bfloat16(self, make_net, make_samples, cellnet):
         network, seen = cellnet(), []
         for layer in (network.head[0], network.head):
@@ -144,12 +88,6 @@ class TestEnd:
         net = make_net(callbacks=[Ends(None, ended), hopeless(3)])
         assert net.train_for(make_samples(), None, 9) is net
         assert ended == [len(net.history)] == [4]
-
-    def test_interrupt_after_an_early_stop_is_raised(self, make_net, make_samples):
-        net = make_net(callbacks=[hopeless(1), Ends(KeyboardInterrupt, [])])
-        net.train_for(make_samples(), None, 1)
-        with pytest.raises(KeyboardInterrupt):
-            net.train_for(make_samples(), None, 1)
 
 
 class TestNonFiniteLoss:

@@ -36,21 +36,6 @@ def phase(make_network, make_samples):
 
 
 class TestPhases:
-    def test_each_starts_with_a_fresh_optimizer(self, phase):
-        trained = []
-
-        def phases():
-            first = phase(n_epochs=2)
-            yield first
-            trained.append(first.network.head[0].weight.detach().clone())
-            yield phase(first.network, n_epochs=3)
-
-        result = make_trainer().train(phases)
-        assert len(result.net.history_) == result.best_epoch == 5
-        assert result.interrupt is None
-        assert not torch.equal(trained[0], result.net.module_.head[0].weight)
-        assert not result.net.can_continue  # its optimizer is forgotten
-
     def test_single_epochs_keep_the_optimizer(self, phase):
         trainer = make_trainer()
         first = trainer.train_epoch(phase, None, 0.02)
