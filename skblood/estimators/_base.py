@@ -96,7 +96,8 @@ class CellModel(BaseEstimator):
         ValueError
             If the images differ from those of the fit, or cannot be read.
         """
-        check_is_fitted(self)
+        if not hasattr(self, "spec_"):
+            check_is_fitted(self)
         if crops is not None:
             images = self._read(X, self.spec_, crops=crops, unreadable=unreadable)
             reader = ImageReader(self.spec_.with_crop(self.spec_.crop))

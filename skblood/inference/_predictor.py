@@ -20,7 +20,7 @@ _MAX_PIXELS = 2**19
 # Sizes of the batches of smaller calls, which are filled up. Kernels depend on the size of a batch:
 # with these few, an image has the same probabilities alone and in company, to 1e-6. In bfloat16,
 # matrix products of a single row are rounded in another way, so that a pair is the smallest.
-_LADDER = (2, 4, 8, 16, 32)
+_LADDER = (1, 2, 4, 8, 16, 32)
 
 # On CPUs with AMX, bfloat16 convolutions of oneDNN give wrong values where maps get one pixel wide,
 # which they do in images of at most so many pixels (seen in torch 2.15).
@@ -143,12 +143,14 @@ class Predictor:
         Raises
         ------
         MemoryError
-            If the device has no memory for a pair of images.
+            If the device has no memory for one image.
         """
         images = images.pixels if isinstance(images, CellImages) else images
-        self.network.eval()
+        if self.network.training:
+            self.network.eval()
         stored = to_tensor(images, self.device)
-        out, done, size = [], 0, _batch_size(len(stored), self.max_batch)
+        low = stored.dtype == torch.uint8 and self.dtype != torch.float32
+        out, done, size = [], 0, _batch_size(max(len(stored), 1 + low), self.max_batch)
         # One context for all batches: it keeps the weights that it has converted.
         with autocast(stored, self.dtype, self.device):
             while done < len(stored):
@@ -169,7 +171,7 @@ class Predictor:
         return step(self.network.prepare(as_nchw(batch)))[:n].float().cpu().numpy()
 
     def _smaller(self, size, images, error):
-        if size == _LADDER[0]:
+        if size == 1:
             raise MemoryError(
                 f"Device {self.device} has too little memory for the network and {size} images of "
                 f"shape {images.shape[1:]}. Set device='cpu' or a smaller image_size."
