@@ -152,7 +152,8 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
         features : ndarray of shape (n, d), dtype float32
         """
         self._validate_params()
-        return self.transform(self._fit(X))
+        images = self._fit(X)  # read once, and the output is wrapped once
+        return self.predictor_.features(images)
 
     def transform(self, X):
         """Return the features of each image.

@@ -152,7 +152,7 @@ class Trainer:
             net = copy.deepcopy(former)
             phase = phase(None if net is None else net.module_)
             if net is None or not net.can_continue:
-                net = self.make_net(phase, net)
+                net = self.make_net(phase, net, self._user_callbacks(1))
             for group in net.optimizer_.param_groups:
                 group["lr"] = lr
             net.train_for(phase.train, None, 1)
@@ -206,11 +206,16 @@ class Trainer:
         callbacks = [LearningRateSchedule(self.lr_schedule, n_steps), *phase.callbacks]
         if phase.valid is not None:
             callbacks.append(score)
-        callbacks += [c for c in self.callbacks if c is not self.checkpoint]
-        if self.verbose:
-            callbacks.append(Progress(phase.n_epochs, n_done, lines=self.verbose > 1))
+        callbacks += self._user_callbacks(phase.n_epochs, n_done)
         if self.patience is not None and phase.valid is not None:
             callbacks.append(best)
         if self.checkpoint is not None:
             callbacks.append(self.checkpoint)  # last, since it saves the state of the others
+        return callbacks
+
+    def _user_callbacks(self, n_epochs, n_done=0):
+        """Return the callbacks that the user asked for, the progress included."""
+        callbacks = [c for c in self.callbacks if c is not self.checkpoint]
+        if self.verbose:
+            callbacks.append(Progress(n_epochs, n_done, lines=self.verbose > 1))
         return callbacks

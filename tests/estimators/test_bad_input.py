@@ -47,7 +47,7 @@ BAD_Y = {
     "two columns": (lambda y: np.c_[y, y], ["1d array", "(48, 2)"]),
     "continuous": (lambda y: np.linspace(0, 1, 48), ["continuous"]),
     "nan": (lambda y: np.r_[np.nan, np.zeros(47)], ["y contains NaN"]),
-    "missing": (lambda y: np.array([None, *y[1:]], dtype=object), ["y ", "missing"]),
+    "missing": (lambda y: np.array([None, *y[1:]], dtype=object), ["missing"]),
 }
 
 

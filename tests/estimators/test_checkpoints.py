@@ -1,30 +1,27 @@
 """An interrupted fit resumes from its checkpoint, to the model of one that was not."""
 
-import os
-import signal
-import subprocess
-import sys
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import make_scorer, recall_score
 from sklearn.model_selection import GridSearchCV
-from skorch.callbacks import EarlyStopping
 
-from skblood import MLPCellClassifier, TrainingCheckpoint
-from skblood.augment import CellAugment
-from skblood.datasets import make_blood_cells
+from skblood import TrainingCheckpoint
 from skblood.training import _checkpoint
 
 SPLIT = {"early_stopping": True, "validation_fraction": 0.25}
+
+
+def flat(estimator, X, y):
+    return 0.5
+
+
 CASES = {
     "cosine": {"lr_schedule": "cosine", "optimizer": "sgd", "max_epochs": 5},
     "constant": {"lr_schedule": None, "optimizer": partial(torch.optim.SGD, momentum=0.5)},
     "early stopping": {**SPLIT, "lr": 0.01},
-    "stops early": {**SPLIT, "early_stopping": 1, "scoring": "accuracy"},
-    "class weight": {"class_weight": "balanced", "loss": "focal", "optimizer": "adam"},
+    "stops early": {**SPLIT, "early_stopping": 1, "scoring": flat},
     "frozen": {"trainable": "head", **SPLIT},
 }
 
@@ -129,14 +126,6 @@ class TestResumes:
         assert kill.fit(clf, X[:36], y[:36], after=2, **given)
         assert_same(clf.fit(X[:36], y[:36], **given), expected)
 
-    def test_warm_start(self, make_mlp, small, kill, saved):
-        former, expected = (make_mlp(warm_start=True).fit(*small) for _ in range(2))
-        expected.fit(*small)
-        former.set_params(**saved)
-        assert kill.fit(former, *small, after=1)
-        assert_same(former.fit(*small), expected)
-        assert kill.n_written == 1
-
     def test_after_ctrl_c(self, make_mlp, small, folder, saved, monkeypatch):
         expected = make_mlp(max_epochs=3).fit(*small)
         write, clf = _checkpoint._write, make_mlp(max_epochs=3, **saved)
@@ -150,16 +139,6 @@ class TestResumes:
             clf.fit(*small)
         assert f"resumes from the checkpoint in {str(folder)!r}" in str(raised.value)
         assert_same(clf.fit(*small), expected)
-
-    def test_bar_continues(self, make_mlp, small, kill, saved, capsys):
-        clf = make_mlp(verbose=1, max_epochs=4, **saved)
-        assert kill.fit(clf, *small, after=3)
-        capsys.readouterr()
-        clf.fit(*small)
-        shown = capsys.readouterr().err
-        assert "epoch 4/4" in shown
-        assert "epoch 1/4" not in shown
-        assert "12/12" in shown
 
     def test_without_a_seed(self, make_mlp, small, kill, folder, saved):
         """Another process takes the seed, too, from the file."""
@@ -185,78 +164,7 @@ class TestResumes:
         assert list(folder.iterdir()) == []
 
 
-CHILD = """
-import os, signal, sys
-from skblood import MLPCellClassifier, TrainingCheckpoint
-from skblood.augment import CellAugment
-from skblood.datasets import make_blood_cells
-from skblood.training import _checkpoint
-
-folder, when = sys.argv[1:]
-written, write, replace = [], _checkpoint._write, os.replace
-
-def kill():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-def write_and_count(file, state):
-    if when == "while writing" and written:
-        os.replace = lambda *args: kill()
-    write(file, state)
-    written.append(file)
-    if when == "between" and len(written) == 2:
-        kill()
-
-_checkpoint._write = write_and_count
-X, y = make_blood_cells(48, image_size=16, random_state=0)
-options = {"augment": CellAugment(), "max_epochs": 4, "random_state": 0, "device": "cpu"}
-MLPCellClassifier((16,), callbacks=[TrainingCheckpoint(folder)], **options).fit(X, y)
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no kill -9")
-@pytest.mark.parametrize(("when", "n_left"), [("between", 2), ("while writing", 3)])
-def test_kill_9(folder, saved, kill, when, n_left):
-    """Another process, with another hash seed, finds the file."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", CHILD, str(folder), when]
-    child = subprocess.run(command, check=False, env=environment)
-    assert child.returncode == -signal.SIGKILL
-    X, y = make_blood_cells(48, image_size=16, random_state=0)
-    options = {"augment": CellAugment(), "max_epochs": 4, "random_state": 0, "device": "cpu"}
-    clf = MLPCellClassifier((16,), **saved, **options).fit(X, y)
-    assert kill.n_written == n_left
-    assert_same(clf, MLPCellClassifier((16,), **options).fit(X, y))
-    assert list(folder.iterdir()) == []
-
-
-def double(images):
-    return (2 * images).clamp(0, 1)
-
-
 class TestIdentity:
-    @pytest.mark.parametrize(
-        "other",
-        [
-            {"random_state": 1},
-            {"lr": 0.01},
-            {"max_epochs": 4},
-            {"hidden_layer_sizes": (12,)},
-            {"augment": CellAugment(shift=0.2)},
-            {"class_weight": {"platelet": 2.0}},
-            SPLIT,
-        ],
-        ids=str,
-    )
-    def test_other_parameters_do_not_find_it(self, make_mlp, small, kill, folder, saved, other):
-        params = {"max_epochs": 3, **saved}
-        assert kill.fit(make_mlp(**params), *small, after=2)
-        (file,) = folder.iterdir()
-        content = file.read_bytes()
-        clf = make_mlp(**{**params, **other}).fit(*small)
-        assert kill.n_written == clf.max_epochs
-        assert file.read_bytes() == content
-
     def test_other_data_do_not_find_it_and_another_order_does(self, make_mlp, small, kill, saved):
         X, y = small
         changed = X.copy()
@@ -291,32 +199,8 @@ class TestIdentity:
             assert_same(clf.fit(*small), expected)
             assert kill.n_written == 2
 
-    def test_functions_of_a_module_are_recognized(self, make_mlp, small, kill, saved):
-        scoring = make_scorer(recall_score, average="macro")
-        params = {**SPLIT, "augment": double, "scoring": scoring}
-        assert kill.fit(make_mlp(**params, **saved), *small, after=1)
-        assert_same(make_mlp(**params, **saved).fit(*small), make_mlp(**params).fit(*small))
-        assert kill.n_written == 1
-
 
 class TestErrors:
-    def test_other_callbacks(self, make_mlp, small, saved):
-        callbacks = [*saved["callbacks"], EarlyStopping()]
-        with pytest.raises(ValueError, match=r"cannot be used with other callbacks"):
-            make_mlp(callbacks=callbacks).fit(*small)
-
-    def test_damaged_file(self, make_mlp, small, kill, folder, saved):
-        clf, expected = make_mlp(**saved), make_mlp().fit(*small)
-        assert kill.fit(clf, *small, after=1)
-        (file,) = folder.iterdir()
-        content = bytearray(file.read_bytes())
-        content[len(content) // 2] ^= 1
-        for damaged in (content, b""):
-            file.write_bytes(damaged)
-            with pytest.warns(UserWarning, match=r"checkpoint.* is damaged"):
-                clf.fit(*small)
-            assert_same(clf, expected)
-
     def test_file_that_cannot_be_written(self, make_mlp, small, folder, saved, monkeypatch):
         def full(*args):
             raise OSError(28, "No space left on device")
@@ -325,7 +209,3 @@ class TestErrors:
         with pytest.warns(UserWarning, match=r"cannot be written.*No space left"):
             clf = make_mlp(**saved).fit(*small)
         assert_same(clf, make_mlp().fit(*small))
-
-    def test_partial_fit_writes_none(self, make_mlp, small, folder, saved):
-        make_mlp(**saved).partial_fit(*small, classes=np.unique(small[1]))
-        assert not folder.exists()

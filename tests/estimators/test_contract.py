@@ -1,12 +1,8 @@
 """Our own contract of classifiers: what scikit-learn's checks do not ask."""
 
 import copy
-import os
 import pickle
 import random
-import signal
-import subprocess
-import sys
 import warnings
 
 import joblib
@@ -16,7 +12,6 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.exceptions import DataConversionWarning
 from skorch.callbacks import Callback
 
 LABELS = {
@@ -51,15 +46,6 @@ class TestLabels:
         same = make_mlp().fit(X, np.array(["a", "b", "c"])[codes])
         assert_array_equal(clf.predict_proba(X), same.predict_proba(X))
         assert_array_equal(clf.predict(X), labels[np.searchsorted(same.classes_, same.predict(X))])
-
-    def test_containers_and_columns(self, make_mlp, small):
-        X, y = small
-        expected = make_mlp().fit(X, y).predict_proba(X)
-        for container in (list, pd.Series, pd.Categorical):
-            assert_array_equal(make_mlp().fit(X, container(y)).predict_proba(X), expected)
-        with pytest.warns(DataConversionWarning, match="column-vector"):
-            clf = make_mlp().fit(X, y[:, None])
-        assert_array_equal(clf.predict_proba(X), expected)
 
 
 class TestRefit:
@@ -126,20 +112,6 @@ class TestTheCallersWorld:
         assert torch.equal(torch.get_rng_state(), before[1])
         assert random.getstate() == before[2]
 
-    def test_settings_of_torch_are_untouched(self, make_transfer, large):
-        def settings():
-            return (
-                torch.is_grad_enabled(),
-                torch.get_default_dtype(),
-                torch.get_num_threads(),
-                torch.are_deterministic_algorithms_enabled(),
-                torch.is_autocast_enabled("cpu"),
-            )
-
-        before = settings()
-        make_transfer(precision="bfloat16").fit(*large).predict(large[0])
-        assert settings() == before
-
     @pytest.mark.parametrize("form", ["images", "rows", "float rows", "memory map"])
     @pytest.mark.parametrize("writeable", [True, False])
     def test_arrays_are_untouched(self, make, small, tmp_path, form, writeable):
@@ -171,47 +143,6 @@ class TestTheCallersWorld:
         assert vars(callback) == vars(callbacks[1][1]) == {"epochs": []}
         copied = [c for _, c in clf.net_.callbacks_ if isinstance(c, Touch)]
         assert [each.epochs[-1] for each in copied] == [clf.n_iter_] * 2
-
-    @pytest.mark.slow
-    @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-    def test_fork_during_a_fit_does_not_hang(self):
-        script = """
-import os, threading, time
-import numpy as np
-from skblood import MLPCellClassifier
-X = np.random.default_rng(0).integers(0, 256, (32, 8, 8, 3), dtype=np.uint8)
-y = np.arange(32) % 2
-started = threading.Event()
-class Notify:
-    def __call__(self, images):
-        started.set()
-        return images
-clf = MLPCellClassifier((4,), max_epochs=10**6, random_state=0, device="cpu", augment=Notify())
-threading.Thread(target=lambda: clf.fit(X, y), daemon=True).start()
-started.wait(60)
-pid = os.fork()
-if pid == 0:
-    from skblood.inference import seeded
-    import torch
-    with seeded(0, torch.device("cpu")):
-        os._exit(7)
-print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
-os._exit(0)
-"""
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", script],
-            env=environment,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        try:
-            out, _ = process.communicate(timeout=120)
-        finally:
-            if process.poll() is None:  # the child of the script, too
-                os.killpg(process.pid, signal.SIGKILL)
-        assert out.strip() == "7"
 
 
 class TestRandomState:
@@ -276,18 +207,6 @@ class TestCopies:
             assert not np.allclose(output(again, X), expected)
         assert_array_equal(output(fitted_any, X), expected)
         assert_array_equal(output(again.fit(X, y), X), expected)
-
-    def test_with_everything_switched_on(self, make, small, tmp_path, capsys):
-        options = {
-            "callbacks": [Touch()],
-            "verbose": 1,
-            "class_weight": "balanced",
-            "loss": "focal",
-        }
-        clf = make(**SPLIT, **options).fit(*small)
-        for how in COPIES.values():
-            again = how(clf, tmp_path)
-            assert_array_equal(again.predict_proba(small[0]), clf.predict_proba(small[0]))
 
     def test_in_the_midst_of_partial_fit(self, make, small):
         """The optimizer of the copy trains the network of the copy."""

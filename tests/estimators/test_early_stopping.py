@@ -100,10 +100,6 @@ class TestBestEpoch:
         assert clf.n_iter_ == n
         assert clf.best_epoch_ == 1 + int(np.argmin(clf.history_[:, "valid_loss"]))
 
-    def test_false_has_no_patience(self, make_mlp, small):
-        for off in (False, np.False_):
-            assert make_mlp(early_stopping=off, max_epochs=13).fit(*small).n_iter_ == 13
-
 
 class TestScoring:
     @pytest.mark.parametrize("scoring", ["neg_log_loss", "roc_auc_ovr", "balanced_accuracy"])
@@ -140,10 +136,6 @@ class TestScoring:
 
         clf = make(scoring=of_a_part, **SPLIT).fit(*small)
         assert len(clf.history_[:, "valid_score"]) == clf.n_iter_
-
-    def test_two_classes(self, make_mlp, skewed):
-        clf = make_mlp(scoring="roc_auc", **SPLIT).fit(*skewed)
-        assert 0 <= clf.history_[-1, "valid_roc_auc"] <= 1
 
     def test_score_that_is_not_a_number(self, make_mlp, small):
         clf = make_mlp(scoring=lambda *args: float("nan"), **SPLIT)

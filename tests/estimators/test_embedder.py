@@ -41,16 +41,6 @@ def test_pandas_output(make_embedder, small, png_paths, form):
             assert list(table.index) == index
 
 
-def test_crop_and_mixed_sizes(make_embedder, small, large):
-    X = large[0]
-    cropped = make_embedder(crop=0.5).fit(X)
-    expected = make_embedder().fit_transform(X[:, 6:18, 6:18])
-    assert_array_equal(cropped.transform(X), expected)
-    assert cropped.n_features_in_ == 24 * 24 * 3
-    mixed = make_embedder(image_size=16).fit([*small[0][:5], *X[5:10]])
-    assert mixed.image_shape_ == (16, 16, 3)
-
-
 def test_a_failed_fit_leaves_it_as_it_was(make_embedder, small):
     embedder = make_embedder().fit(small[0])
     features, attributes = embedder.transform(small[0]), dict(vars(embedder))

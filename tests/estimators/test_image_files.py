@@ -2,14 +2,13 @@
 
 import warnings
 
-import joblib
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from skblood.images import _files, _stack
+from skblood.images import _stack
 from skblood.inference import FeatureStore
 
 
@@ -66,18 +65,6 @@ class TestFolder:
         GridSearchCV(make_transfer(memory=memory), {"dropout": [0.0, 0.5]}, cv=2).fit(png_paths, y)
         assert len(decoded) == len(set(decoded)) == 48
 
-    @pytest.mark.slow
-    def test_processes(self, make_transfer, small, png_paths, tmp_path, monkeypatch):
-        """Workers decode; the parent finds it done."""
-        memory = FeatureStore(tmp_path / "memory")
-        clf = make_transfer(memory=memory)
-        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-            cross_val_predict(clf, png_paths, small[1], cv=3, n_jobs=2)
-        assert memory.n_computed == 48
-        monkeypatch.setattr(_files, "_read_file", lambda *args: pytest.fail("decoded"))
-        clf.fit(png_paths, small[1]).predict(png_paths)
-        assert memory.n_computed == 48
-
     def test_embedder_and_classifier_share(
         self, make_embedder, small, png_paths, tmp_path, decoded
     ):
@@ -86,16 +73,6 @@ class TestFolder:
         assert len(decoded) == 48
         assert FeatureStore(tmp_path).n_computed == 2 * 48  # the images, and their features
 
-    def test_other_crops_are_others(self, make_transfer, small, png_paths, tmp_path):
-        store = FeatureStore(tmp_path / "memory")
-        for n, crop in enumerate((0.5, 1.0, 1.25), start=1):
-            options = {"crop": crop, "image_size": 10, "trainable": "head"}
-            expected = make_transfer(**options).fit(*small).predict_proba(small[0])
-            for _ in range(2):
-                clf = make_transfer(memory=store, **options).fit(png_paths, small[1])
-                np.testing.assert_array_equal(clf.predict_proba(png_paths), expected)
-            assert store.n_computed == 2 * 48 * n
-
     def test_nothing_is_kept_in_memory(self, make_transfer, small, png_paths, decoded):
         store = FeatureStore()
         before = len(store)
@@ -103,10 +80,6 @@ class TestFolder:
             make_transfer(memory=memory).fit(png_paths, small[1]).predict(png_paths)
         assert len(decoded) == 4 * 48
         assert len(store) == before
-
-    def test_arrays_need_no_folder(self, make_transfer, small, tmp_path):
-        make_transfer(memory=tmp_path / "memory").fit(*small).predict(small[0])
-        assert not (tmp_path / "memory").exists()
 
 
 def _has_memory(make):
@@ -127,21 +100,6 @@ def test_mapped_images_give_the_same_model(
     assert isinstance(base, np.memmap)
 
 
-def test_bars(make_mlp, small, png_paths, monkeypatch):
-    from skblood.images import _read
-
-    shown, tqdm = [], _read.tqdm
-
-    def note(**options):
-        shown.append(not options["disable"])
-        return tqdm(**{**options, "disable": True})
-
-    monkeypatch.setattr(_read, "tqdm", note)
-    for verbose in (0, 1, 2):
-        make_mlp(verbose=verbose).fit(png_paths, small[1])
-    assert shown == [False, True, False]
-
-
 class TestLeak:
     def fit(self, make, X, y, X_val, y_val, weight=None, **params):
         with warnings.catch_warnings(record=True) as caught:
@@ -154,7 +112,7 @@ class TestLeak:
     def test_images_of_both_are_counted(self, make, small, png_paths):
         X, y = small
         (text,) = self.fit(make, X[:40], y[:40], X[37:], y[37:])
-        assert text.startswith("3 of the 11 images of X_val are images of X, too.")
+        assert text.startswith("3 of the 11 images of X_val are images of X, too")
         assert "Leave them out of one of the two." in text
         (text,) = self.fit(make, X, y, png_paths[:5], y[:5])
         assert text.startswith("5 of the 5 images")

@@ -47,16 +47,6 @@ def test_after_fit(make_transfer, small, trainable):
     assert_array_equal(clf.fit(X, y).predict_proba(X), before)
 
 
-def test_crop_and_size_are_those_of_the_first_call(make_transfer, large):
-    X, y = large
-    clf, plain = (make_transfer(crop=crop, image_size=10) for crop in (0.5, 1.0))
-    for rows in (slice(0, 24), slice(24, None)):
-        clf.partial_fit(X[rows], y[rows], classes=np.unique(y))
-        plain.partial_fit(X[rows, 6:18, 6:18], y[rows], classes=np.unique(y))
-        clf.set_params(crop=1.0)
-    assert_array_equal(clf.predict_proba(X), plain.predict_proba(X[:, 6:18, 6:18]))
-
-
 def test_errors(make, small):
     X, y = small
     clf = make()

@@ -113,17 +113,6 @@ class TestForms:
         for part in (slice(0, 24), slice(24, 48), slice(5, 6)):
             assert_allclose(clf.predict_proba(X[part]), found[part], atol=1e-6)
 
-    def test_width_of_rows_is_that_of_the_fit(self, make_mlp, small, large):
-        enlarging = make_mlp(image_size=20).fit(*small)
-        assert (enlarging.image_shape_, enlarging.n_features_in_) == ((20, 20, 3), 768)
-        X, y = large
-        for form in (X, X.reshape(48, -1)):
-            shrinking = make_mlp(image_size=16).fit(form, y)
-            assert (shrinking.image_shape_, shrinking.n_features_in_) == ((16, 16, 3), 1728)
-            assert_array_equal(
-                shrinking.predict_proba(X.reshape(48, -1)), shrinking.predict_proba(X)
-            )
-
 
 class TestAloneAndInCompany:
     @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -216,20 +205,3 @@ class TestCellImages:
         for other in others:
             with pytest.raises(ValueError, match="read for a model with another preprocessing"):
                 other.predict(images)
-
-    def test_several_crops_of_one_pass_over_the_files(
-        self, make_transfer, png_paths, small, decoded
-    ):
-        clf = make_transfer(image_size=12).fit(*small)
-        half, whole = clf.read_images(png_paths, crops=[0.5, 1.0])
-        assert len(decoded) == 48
-        assert_array_equal(whole.pixels, clf.read_images(png_paths).pixels)
-        assert not np.array_equal(half.pixels, whole.pixels)
-
-    def test_unreadable(self, fitted, png_paths, tmp_path):
-        paths, reasons = [*png_paths[:3], str(tmp_path / "no.png")], {}
-        images = fitted.read_images(paths, unreadable=reasons)
-        assert len(images) == 3
-        assert list(reasons) == [3]
-        with pytest.raises(ValueError, match="1 of 4 image files cannot be read"):
-            fitted.predict(paths)

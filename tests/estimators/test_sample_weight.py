@@ -22,14 +22,6 @@ def test_scale_has_no_effect(make, skewed, params):
         assert_array_equal(clf.predict_proba(X), expected.predict_proba(X), str(weight))
 
 
-def test_scale_of_unequal_weights_has_no_effect(make_mlp, small):
-    X, y = small
-    weight = np.linspace(0.1, 3, 48)
-    expected = make_mlp().fit(X, y, weight).predict_proba(X)
-    for scale in (0.5, 4.0, 2.0**20):
-        assert_array_equal(make_mlp().fit(X, y, scale * weight).predict_proba(X), expected)
-
-
 @pytest.mark.parametrize(
     "params",
     [{}, {"early_stopping": True, "validation_fraction": 0.25}, {"class_weight": "balanced"}],
@@ -123,11 +115,3 @@ class TestPartialFit:
         rare = {"class_weight": {"platelet": 0.25}}
         step = step_of(make_mlp, X[one], y[one], np.unique(y), **rare)
         np.testing.assert_allclose(step, 0.25 * plain, rtol=1e-2, atol=1e-6)
-
-    def test_integers_count_copies(self, make_mlp, small):
-        """Up to the size of the step: 96 images for 48 of twice the weight."""
-        X, y = small
-        classes, weight = np.unique(y), np.arange(48) % 3
-        weighted = step_of(make_mlp, X, y, classes, sample_weight=weight)
-        repeated = step_of(make_mlp, np.repeat(X, weight, 0), np.repeat(y, weight), classes)
-        np.testing.assert_allclose(weighted, repeated, rtol=1e-2, atol=1e-6)

@@ -106,10 +106,3 @@ def test_what_may_not_change(make_transfer, small, large, change, named):
     assert_array_equal(clf.predict_proba(X), before)
     fresh = clf.set_params(warm_start=False).fit(*data)
     assert_array_equal(fresh.classes_, np.unique(data[1]))
-
-
-def test_after_partial_fit(make_mlp, small):
-    X, y = small
-    clf = make_mlp(warm_start=True, lr=5e-3).partial_fit(X, y, classes=np.unique(y))
-    loss = clf.history_[0, "train_loss"]
-    assert clf.fit(X, y).history_[0, "train_loss"] < loss

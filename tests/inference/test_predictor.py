@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from skblood.images import CellImages, resize_batch
-from skblood.inference import FeatureStore, Predictor, pass_dtype, replace_spec
+from skblood.inference import FeatureStore, Predictor, pass_dtype
 from skblood.inference import _predictor as module
 from skblood.inference._device import autocast_dtype
 from skblood.networks import BackboneSpec, HeadSpec, NetworkSpec, build_network
@@ -79,10 +79,6 @@ def test_short_ladder_of_batch_sizes(predictor, n, sizes):
     assert sizes_of(predictor, IMAGES[:n]) == sizes
 
 
-def test_large_images_have_smaller_batches():
-    small = make_predictor(make_spec(image_shape=(160, 160, 3), image_size=(160, 160)))
-    assert small.max_batch == 2**19 // 160**2 == 20
-    assert sizes_of(small, IMAGES[:21]) == [20, 20]
 
 
 def test_is_what_the_network_says(predictor):
@@ -98,12 +94,6 @@ def test_is_what_the_network_says(predictor):
         assert np.allclose(each.network.head[-1](hidden).detach(), expected, atol=1e-5)
 
 
-def test_evaluation_mode_without_gradients(predictor):
-    predictor.network.train()
-    before = {name: b.clone() for name, b in predictor.network.named_buffers()}
-    twice = [predictor.run(predictor.network, IMAGES[:8]) for _ in range(2)]
-    assert np.array_equal(*twice)
-    assert all(torch.equal(b, before[n]) for n, b in predictor.network.named_buffers())
 
 
 def test_read_only_strides_and_features(predictor):
@@ -219,14 +209,3 @@ def test_not_finite(predictor):
         broken.logits(CellImages(IMAGES[:4]))
 
 
-def test_copies(predictor):
-    images = CellImages(IMAGES[:4])
-    moved = predictor.to("cpu", precision="bfloat16")
-    assert moved.spec.precision == "bfloat16"
-    assert moved.network is not predictor.network
-    views = replace_spec(predictor, make_spec(dihedral_views=8))
-    assert views.network.dihedral_views == 8
-    assert predictor.network.dihedral_views == 1
-    assert not np.allclose(views.logits(images), predictor.logits(images))
-    assert predictor.without_network().network is None
-    assert predictor.network is not None

@@ -101,8 +101,3 @@ class TestDrawSeed:
         first, second = draw_seed(generator), draw_seed(generator)
         assert first == draw_seed(7) != second
 
-    @pytest.mark.parametrize("random_state", [None, 0, np.random.RandomState(1)])
-    def test_is_a_seed_that_every_library_takes(self, random_state):
-        seed = draw_seed(random_state)
-        assert type(seed) is int
-        np.random.RandomState(seed)

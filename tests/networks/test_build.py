@@ -1,8 +1,5 @@
 """From a specification to the network, and the specification itself."""
 
-import dataclasses
-import json
-
 import pytest
 import torch
 
@@ -14,8 +11,6 @@ from skblood.networks import (
     ImageStandardize,
     NetworkSpec,
     build_network,
-    configure_network,
-    create_network,
 )
 from skblood.networks import _weights as weights_module
 
@@ -83,34 +78,7 @@ def test_weights_of_a_fit_go_into_it(options):
         assert torch.allclose(built(built.prepare(x)), expected, atol=1e-6)
 
 
-def test_create_network_uses_statistics_and_weights(tmp_path):
-    spec = make_spec(backbones=(BackboneSpec("cellnet_t"),) * 2)
-    body = build_network(spec).backbones[0].body
-    torch.save(body.state_dict(), tmp_path / "w.pth")
-    weights = [None, tmp_path / "w.pth"]
-    network = create_network(spec, weights, ([0.7] * 3, [0.2] * 3))
-    assert network.backbones[0].standardize.mean.tolist() == pytest.approx([0.7] * 3)
-    first, second = (each.body.stem[0].weight for each in network.backbones)
-    assert torch.equal(second, body.stem[0].weight)
-    assert not torch.equal(first, second)
-
-
-def test_configure_network():
-    network = build_network(make_spec())
-    backbones = tuple(dataclasses.replace(b, trained=1) for b in make_spec().backbones)
-    spec = make_spec(backbones=backbones, dihedral_views=2, interpolation="nearest")
-    configure_network(network, spec)
-    assert (network.dihedral_views, network.interpolation) == (2, "nearest")
-    assert not any(each.frozen for each in network.backbones)
-
-
 class TestSpec:
-    def test_frozen(self):
-        assert not make_spec().frozen
-        assert make_spec(backbones=(BackboneSpec("cellnet_t", None, "head"),)).frozen
-        with pytest.raises(dataclasses.FrozenInstanceError):
-            make_spec().crop = 0.5
-
     def test_accepted_shape(self):
         assert make_spec().accepted_shape == (16, 16, 3)
         own_size = make_spec(input_shape=(24, 24, 3), image_size=None, crop=0.5)
@@ -121,8 +89,3 @@ class TestSpec:
         assert (spec.crop, spec.image_size) == (0.5, (16, 16))
         with pytest.raises(ValueError, match="rows of numbers, which cannot be cropped"):
             make_spec(input_shape=(1, 12, 1)).with_crop(0.5)
-
-    def test_as_json(self):
-        as_dict = json.loads(json.dumps(make_spec().to_dict()))
-        assert as_dict["backbones"][0]["trained"] == "head"
-        assert as_dict["head"]["hidden_layer_sizes"] == [8]

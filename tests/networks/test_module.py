@@ -36,22 +36,6 @@ def network():
 
 
 class TestMakeHead:
-    @pytest.mark.parametrize(
-        ("hidden", "kinds"),
-        [
-            ((), [nn.Dropout, OutputLayer]),
-            ((8, 4), [nn.Linear, nn.ReLU, nn.Dropout] * 2 + [OutputLayer]),
-        ],
-        ids=str,
-    )
-    def test_layers(self, hidden, kinds):
-        head = make_head(6, hidden, 3, dropout=0.25)
-        assert [type(layer) for layer in head] == kinds
-        widths = [m.out_features for m in head if isinstance(m, nn.Linear)]
-        assert widths == [*hidden, 3]
-        assert {m.p for m in head if isinstance(m, nn.Dropout)} == {0.25}
-        assert head(torch.rand(5, 6)).shape == (5, 3)
-
     @pytest.mark.parametrize("activation", ACTIVATIONS)
     def test_activation_and_batch_norm(self, activation):
         head = make_head(6, (8,), 3, dropout=0.0, activation=activation, batch_norm=True)
@@ -75,15 +59,6 @@ class TestCellNetwork:
         expected = resize_batch(images, (16, 12), interpolation) / 255
         assert torch.equal(network.prepare(images), expected)
 
-    def test_prepare_keeps_the_images_own_size_and_floats(self, network):
-        images = torch.tensor([[[[0, 51, 255]]]], dtype=torch.uint8)
-        prepared = CellNetwork(cellnets("all"), nn.Identity()).prepare(images)
-        assert prepared.flatten().tolist() == pytest.approx([0, 0.2, 1])
-        assert images.flatten().tolist() == [0, 51, 255]
-        for shape in [(2, 5), (2, 3, 9, 9)]:
-            x = torch.rand(shape)
-            assert network.prepare(x) is x
-
     def test_features_of_two_backbones_side_by_side(self, network):
         x = torch.rand(2, 3, 16, 16)
         one, other = (backbone(x) for backbone in network.backbones)
@@ -93,10 +68,6 @@ class TestCellNetwork:
         assert torch.equal(network.head[-1](network.penultimate(x)), network(x))
         network.scale = nn.Hardtanh(-0.1, 0.1)
         assert torch.equal(network(features), network.head(features.clamp(-0.1, 0.1)))
-
-    def test_frozen_if_all_backbones_are(self):
-        for trainable, frozen in [(("head", "head"), True), (("head", 1), False)]:
-            assert CellNetwork(cellnets(*trainable), nn.Identity()).frozen is frozen
 
     def test_dihedral_views_are_averaged_in_prediction(self, network):
         x = torch.rand(2, 3, 16, 16)

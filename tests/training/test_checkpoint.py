@@ -63,36 +63,6 @@ def train(make_net, make_samples, opened):
     return train
 
 
-def state_of(net):
-    weights = nn.utils.parameters_to_vector(net.module_.parameters()).tolist()
-    return weights, [
-        {k: v for k, v in row.items() if k != "dur" and not k.endswith("_best")}
-        for row in net.history
-    ]
-
-
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "rmsprop"])
-def test_resumes_after_each_epoch(train, opened, file, optimizer):
-    expected = state_of(train(optimizer=optimizer))
-    for epoch in range(1, N_EPOCHS):
-        assert len(train(epoch, opened(), optimizer=optimizer).history) == epoch
-        assert state_of(train(checkpoint=opened(), optimizer=optimizer)) == expected
-        opened().remove()
-        assert not file.exists()
-    opened().remove()  # of a file that is gone already
-
-
-def test_holds_numbers_and_text(train, opened, file):
-    net = train(2, opened())
-    state = _read(file)
-    assert (state["seed"], state["phase"], state["epoch"]) == (7, 0, 2)
-    assert state["callbacks"].keys() >= {"BestEpoch", "LearningRateSchedule"}
-    assert all(torch.is_tensor(each) for each in state["network"].values())
-    assert str(net.history[1]["train_loss"]) in state["history"]
-    assert opened(8).seed == 7  # that of the file
-    assert TrainingCheckpoint(file.parent).open("Some", "other", 8) == 8
-
-
 class Backbone(nn.Module):
     frozen = False
 

@@ -1,18 +1,14 @@
 """TrainingNet: what is optimized, in which precision, and how training ends."""
 
 import pickle
-from functools import partial
 
-import numpy as np
 import pytest
 import torch
 from skorch.callbacks import Callback, EarlyStopping
-from torch import nn
 
 from skblood import NonFiniteLossError, TrainingInterrupted
 from skblood.networks import CellNetwork, create_backbone, make_head
 from skblood.training import OPTIMIZERS
-from skblood.training._callbacks import BestEpoch, ValidationScore
 
 
 @pytest.fixture
@@ -36,14 +32,6 @@ class TestOptimizer:
         momenta = {group.get("momentum") for group in groups}
         assert momenta == ({0.9} if name in ("sgd", "rmsprop") else {None})
 
-    def test_classes_and_partials(self, make_net, make_samples):
-        for optimizer in (torch.optim.NAdam, partial(torch.optim.SGD, momentum=0.5)):
-            net = make_net(optimizer=optimizer, weight_decay=0.1).train_for(make_samples(), None, 1)
-            kind = getattr(optimizer, "func", optimizer)
-            assert type(net.optimizer_) is kind
-            assert [g["weight_decay"] for g in net.optimizer_.param_groups] == [0.1, 0.0]
-        assert net.optimizer_.param_groups[0]["momentum"] == 0.5
-
     @pytest.mark.parametrize("trainable", ["all", 1, "head"])
     def test_only_trained_matrices_decay(self, make_net, cellnet, trainable):
         network = cellnet(trainable)
@@ -53,81 +41,8 @@ class TestOptimizer:
         assert {id(p) for p in decay["params"]} == {id(p) for p in trained if p.ndim > 1}
         assert {id(p) for p in none["params"]} == {id(p) for p in trained if p.ndim <= 1}
 
-    def test_network_without_biases(self, make_net, make_network):
-        network = make_network()
-        network.head = nn.Linear(48, 2, bias=False)
-        assert len(make_net(network).optimizer_.param_groups) == 1
-
-    def test_frozen_part_is_not_changed(self, make_net, make_samples, cellnet):
-        network = cellnet(1)
-        before = {name: t.clone() for name, t in network.state_dict().items()}
-        make_net(network, weight_decay=0.5).train_for(make_samples(), None, 2)
-        changed = {n for n, t in network.state_dict().items() if not torch.equal(t, before[n])}
-        trained = ("backbones.0.body.stages.2.", "head.")
-        assert changed == {name for name in before if name.startswith(trained)}
-
-
-def accuracy(net, samples):
-    with torch.no_grad():
-        images = samples.images.permute(0, 3, 1, 2)
-        predicted = net.module_.eval()(net.module_.prepare(images)).argmax(1)
-    return (predicted == samples.targets).float().mean().item()
-
 
 class TestTraining:
-    @pytest.mark.parametrize(
-        ("optimizer", "lr"), [("adam", 0.01), ("adamw", 0.01), ("sgd", 0.005), ("rmsprop", 0.001)]
-    )
-    def test_learns(self, make_net, make_samples, optimizer, lr):
-        net = make_net(optimizer=optimizer, lr=lr).train_for(make_samples(64), None, 30)
-        assert accuracy(net, make_samples(64, seed=1)) >= 0.95
-        assert net.history[-1]["train_loss"] < 0.5 * net.history[0]["train_loss"]
-
-    def test_history(self, make_net, make_samples):
-        """Losses of the batches included, as skorch's own callbacks expect them."""
-        net = make_net(callbacks=[ValidationScore("accuracy", np.array(["dark", "bright"]))])
-        net.train_for(make_samples(24), make_samples(12, seed=1), 2)
-        assert [row["epoch"] for row in net.history] == [1, 2]
-        for row in net.history:
-            assert {"train_loss", "valid_loss", "valid_accuracy", "dur"} <= row.keys()
-            for part, sizes in (("train", [8, 8, 8]), ("valid", [6, 6])):
-                batches = [b for b in row["batches"] if f"{part}_loss" in b]
-                assert [b[f"{part}_batch_size"] for b in batches] == sizes
-                assert row[f"{part}_batch_count"] == len(sizes)
-                mean = np.mean([b[f"{part}_loss"] for b in batches])
-                assert row[f"{part}_loss"] == pytest.approx(mean)
-            assert isinstance(row["valid_loss_best"], bool)
-
-    def test_shuffled_for_training_only(self, make_net, make_samples):
-        net, samples = make_net(), make_samples(24)
-        assert net.get_iterator(samples, training=True).shuffle is True
-        assert net.get_iterator(samples, training=False).shuffle is False
-
-    @pytest.mark.parametrize("kind", ["function", "module"])
-    def test_augmentation_is_for_training_only(self, make_net, make_samples, kind):
-        seen = []
-
-        class Recorder(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.weight = nn.Parameter(torch.ones(1))
-
-            def forward(self, images):
-                seen.append((len(images), images.dtype, images.max() <= 1))
-                return images
-
-        augment = Recorder() if kind == "module" else Recorder().forward
-        net = make_net(augment=augment).train_for(make_samples(16), make_samples(6), 1)
-        assert seen == [(8, torch.float32, True)] * 2
-        optimized = [p for group in net.optimizer_.param_groups for p in group["params"]]
-        assert {id(p) for p in optimized} == {id(p) for p in net.module_.parameters()}
-
-    def test_features_are_not_augmented(self, make_net, make_samples):
-        samples = make_samples(16)
-        samples.images = torch.rand(16, 48)
-        net = make_net(augment=lambda images: pytest.fail("features were augmented"))
-        assert len(net.train_for(samples, None, 1).history) == 1
-
     def test_bfloat16(self, make_net, make_samples, cellnet):
         network, seen = cellnet(), []
         for layer in (network.head[0], network.head):
@@ -174,29 +89,6 @@ class TestEnd:
         assert net.train_for(make_samples(), None, 9) is net
         assert ended == [len(net.history)] == [4]
 
-    def test_interrupt_after_an_early_stop_is_raised(self, make_net, make_samples):
-        net = make_net(callbacks=[hopeless(1), Ends(KeyboardInterrupt, [])])
-        net.train_for(make_samples(), None, 1)
-        with pytest.raises(KeyboardInterrupt):
-            net.train_for(make_samples(), None, 1)
-
-    def test_best_epoch_is_restored(self, make_net, make_samples):
-        class Spoil(Callback):
-            """The third epoch and those after it are bad."""
-
-            def on_batch_begin(self, net, training=None, **kwargs):
-                if not training and len(net.history) > 2:
-                    nn.init.zeros_(net.module_.head[-1].weight)
-
-        valid = make_samples(16, seed=1)
-        score = ValidationScore("accuracy", np.array([0, 1]))
-        best = BestEpoch(score.name, 3)
-        net = make_net(callbacks=[score, Spoil(), best], lr=0.05)
-        net.train_for(make_samples(64), valid, 50)
-        assert best.best_epoch_ in (1, 2)
-        assert len(net.history) < 10
-        assert accuracy(net, valid) == net.history[best.best_epoch_ - 1]["valid_accuracy"] > 0.5
-
 
 class TestNonFiniteLoss:
     @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -215,14 +107,6 @@ class TestNonFiniteLoss:
             net.train_for(samples, None, 3)
         assert caught.value.positions == list(range(8, 16))
         assert ("precision='float32'" in str(caught.value)) == (dtype == torch.bfloat16)
-
-    def test_validation(self, make_net, make_samples):
-        valid = make_samples(12, seed=1)
-        valid.images = valid.images.float()
-        valid.images[7] = torch.nan
-        with pytest.raises(NonFiniteLossError, match=r"validation loss is nan.*batch 2 of 2") as e:
-            make_net().train_for(make_samples(), valid, 1)
-        assert 7 in e.value.positions
 
     def test_errors_survive_a_process(self):
         error = pickle.loads(pickle.dumps(NonFiniteLossError("no number", [1, 2])))

@@ -1,30 +1,18 @@
 """The trainer: phases, single epochs, interrupts, lack of memory, and the key of a fit."""
 
 import gc
-import pickle
 import weakref
 
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import EarlyStopping
 
 from skblood import TrainingCheckpoint
 from skblood.training import Phase, Trainer, TrainingNet, TrainingSet, WeightedLoss, fit_key
 from skblood.training._memory import MemoryAdvice
 
 CPU = torch.device("cpu")
-
-
-class Press(Callback):
-    """Press Ctrl-C in an epoch."""
-
-    def __init__(self, epoch):
-        self.epoch = epoch
-
-    def on_batch_end(self, net, training=None, **kwargs):
-        if training and len(net.history) == self.epoch:
-            raise KeyboardInterrupt
 
 
 def make_trainer(**options):
@@ -48,57 +36,6 @@ def phase(make_network, make_samples):
 
 
 class TestPhases:
-    def test_each_starts_with_a_fresh_optimizer(self, phase):
-        trained = []
-
-        def phases():
-            first = phase(n_epochs=2)
-            yield first
-            trained.append(first.network.head[0].weight.detach().clone())
-            yield phase(first.network, n_epochs=3)
-
-        result = make_trainer().train(phases)
-        assert len(result.net.history_) == result.best_epoch == 5
-        assert result.interrupt is None
-        assert not torch.equal(trained[0], result.net.module_.head[0].weight)
-        assert not result.net.can_continue  # its optimizer is forgotten
-
-    def test_seeded_apart_from_the_global_generator(self, phase, make_network):
-        losses = []
-        for seed in (0, 0, 1):
-            network = make_network()
-            before = torch.get_rng_state()
-            result = make_trainer(seed=seed).train(lambda each=network: iter([phase(each)]))
-            assert torch.equal(torch.get_rng_state(), before)
-            losses.append(result.net.history_[-1]["train_loss"])
-        assert losses[0] == losses[1] != losses[2]
-
-    def test_patience(self, phase, make_samples):
-        valid = make_samples(8, seed=1)
-        trainer = make_trainer(patience=2, scoring=lambda *args: 0.5)
-        result = trainer.train(lambda: iter([phase(n_epochs=20, valid=valid)]))
-        losses = result.net.history_[:, "valid_loss"]
-        assert len(losses) == 3
-        assert result.best_epoch == 1 + int(np.argmin(losses))
-
-    def test_interrupt(self, phase):
-        result = make_trainer(callbacks=[Press(3)]).train(lambda: iter([phase(n_epochs=5)]))
-        assert len(result.net.history_) == result.best_epoch == 2
-        assert isinstance(result.interrupt, KeyboardInterrupt)
-
-    def test_interrupt_that_leaves_nothing_is_raised(self, phase):
-        """In the first epoch, or in a phase that only prepares."""
-
-        class Prepares(torch.nn.Module):
-            def forward(self, logits, target):
-                return logits.square().mean()
-
-        cases = [(1, {}), (3, {"criterion": Prepares()})]
-        for epoch, options in cases:
-            trainer = make_trainer(callbacks=[Press(epoch)])
-            with pytest.raises(KeyboardInterrupt):
-                trainer.train(lambda options=options: iter([phase(n_epochs=5, **options)]))
-
     def test_single_epochs_keep_the_optimizer(self, phase):
         trainer = make_trainer()
         first = trainer.train_epoch(phase, None, 0.02)
@@ -108,13 +45,6 @@ class TestPhases:
         assert {int(s["step"]) for s in first.net.optimizer_.state.values()} == {3}
         assert second.net.history_[1]["train_loss"] < first.net.history_[0]["train_loss"]
         assert {group["lr"] for group in second.net.optimizer_.param_groups} == {0.01}
-
-    def test_callbacks_are_copied(self, phase):
-        given = [Press(9), ("named", Press(9))]
-        trainer = make_trainer(callbacks=given)
-        assert trainer.callbacks[0] is not given[0]
-        net = trainer.train(lambda: iter([phase()])).net
-        assert "named" in dict(net.callbacks_)
 
     def test_checkpoint_beside_other_callbacks(self, tmp_path):
         callbacks = [TrainingCheckpoint(tmp_path), EarlyStopping()]
@@ -201,9 +131,3 @@ class TestFitKey:
     def test_what_cannot_be_hashed(self, data):
         with pytest.raises(ValueError, match=r"augment=<.*cannot be pickled.*top level"):
             self.key(data, augment=lambda images: images)
-
-
-def test_pickle_of_a_result_is_not_twice_the_network(phase):
-    net = make_trainer().train(lambda: iter([phase()])).net
-    n_bytes = sum(tensor.nbytes for tensor in net.module_.state_dict().values())
-    assert len(pickle.dumps(net)) < n_bytes + 20_000
