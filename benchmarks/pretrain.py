@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from benchmarks._command import find_cells
-from skblood import TrainingCheckpoint, TransferCellClassifier, save
+from skblood import TrainingCheckpoint, TransferCellClassifier, reconfigure, save
 from skblood.augment import LaboratoryAugment
 from skblood.datasets import load_image_folder
 
@@ -32,7 +32,6 @@ def make(**options):
         "augment": "laboratory",
         "hidden_layer_sizes": (),
         "dropout": 0.0,
-        "dihedral_views": 8,
         "max_epochs": EPOCHS,
     }
     return TransferCellClassifier("cellnet_s", **recipe | options)
@@ -75,7 +74,7 @@ def main(argv=None):
         checkpoint = TrainingCheckpoint(options.out / "checkpoints")
         settings = {"random_state": seed, "callbacks": [checkpoint], "verbose": 2}
         model = make(max_epochs=options.epochs, **settings)
-        model = refine(model.fit(X, y), X, y)
+        model = reconfigure(refine(model.fit(X, y), X, y), dihedral_views=8)
         path = save(model, options.out / f"pbc8-{seed}.safetensors")
         figures = {"seed": seed, "epochs": options.epochs, "test": model.score(X_test, y_test)}
         print(json.dumps({"file": str(path), **figures}), flush=True)

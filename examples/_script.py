@@ -1,11 +1,11 @@
-"""What the scripts of this folder share: their options, their cells, and saving their pictures."""
+"""Shared by the scripts of this folder: options, cells, and saving pictures."""
 
 import argparse
 from pathlib import Path
 
 import matplotlib
 
-matplotlib.use("Agg")  # the pictures go to files, on machines without a display as well
+matplotlib.use("Agg")  # pictures are written to files, also without a display
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,18 +26,18 @@ def make_parser(doc, n_cells=800):
         "--data", default="synthetic", help="synthetic, a folder of classes, a table or an .npz"
     )
     parser.add_argument(
-        "--n-cells", type=int, default=n_cells, help="cells to work on; of more, a part is drawn"
+        "--n-cells", type=int, default=n_cells, help="number of cells; a sample of larger data"
     )
     parser.add_argument("--output", type=Path, default=Path("demo_output"), help="for pictures")
-    parser.add_argument("--quick", action="store_true", help="a smoke test: hardly any training")
-    parser.add_argument("--seed", type=int, default=0, help="repeats the run")
-    # For networks as small as these a second thread is more waiting than work.
+    parser.add_argument("--quick", action="store_true", help="a smoke test: few cells and epochs")
+    parser.add_argument("--seed", type=int, default=0, help="random seed")
+    # A second thread does not speed up networks as small as these.
     torch.set_num_threads(1)
     return parser
 
 
 def get_cells(args, class_weights=None):
-    """Return the images, or their paths, and the labels that the options ask for."""
+    """Return the images, or their paths, and the labels, by the options."""
     n_cells = min(args.n_cells, 160) if args.quick else args.n_cells
     if args.data == "synthetic":
         return make_blood_cells(
@@ -69,7 +69,7 @@ def draw_results(args, name, classifier, X_test, y_test):
 
 
 def save_figure(args, name, figure):
-    """Save one picture and say where it is."""
+    """Save one picture and print its path."""
     args.output.mkdir(parents=True, exist_ok=True)
     path = args.output / f"{name}.png"
     figure.savefig(path, dpi=120)
@@ -78,6 +78,6 @@ def save_figure(args, name, figure):
 
 
 def print_counts(y):
-    """Say how many cells there are of each class."""
+    """Print the number of cells of each class."""
     classes, counts = np.unique(y, return_counts=True)
     print(f"{len(y):,} cells:", ", ".join(map("{} {}".format, classes, counts)))

@@ -1,15 +1,15 @@
 """
-A classifier in another laboratory
-==================================
+Adaptation to another laboratory
+================================
 
-Another stain and another camera make other pictures of the same cells. How much is lost, and how
-much do a few labelled cells of the new laboratory bring back?
+Another stain and another camera change the images of the same cells. How much accuracy is lost, and
+how much do a few labelled cells of the new laboratory regain?
 
 It runs on synthetic cells, without a download, in about a minute on one core::
 
     python examples/plot_adaptation.py
 
-and on your own cells, of which the other laboratory is simulated::
+and on your own cells, for which the other laboratory is simulated::
 
     python examples/plot_adaptation.py --data cells/ --n-cells 4000
 """
@@ -17,7 +17,7 @@ and on your own cells, of which the other laboratory is simulated::
 # %%
 # Two laboratories
 # ----------------
-# The second one is simulated: its camera mixes the colours, and its lamp is dimmer.
+# The second one is simulated: its camera mixes the color channels, and its lamp is dimmer.
 import matplotlib.pyplot as plt
 import numpy as np
 from _script import get_cells, make_parser, print_counts, save_figure
@@ -55,8 +55,8 @@ print(f"balanced accuracy at home {at_home:.3f}")
 # %%
 # Labelled cells
 # --------------
-# Some cells are given to the adaptation, and others measure what comes out. With 0 cells, it is the
-# model as it was.
+# Some cells are given to the adaptation, and the others measure the result. With 0 cells, it is the
+# unchanged model.
 order = np.random.default_rng(args.seed).permutation(len(y_away))
 X_away, y_away = X_away[order], y_away[order]
 place = np.array([np.sum(y_away[:i] == label) for i, label in enumerate(y_away)])
@@ -70,25 +70,25 @@ for n in numbers:
     print(f"{n} labelled cells a class: {scores[-1]:.3f}")
 
 # %%
-# What was done and why
-# ---------------------
+# Steps of the adaptation
+# -----------------------
 print(adapted.adaptation_)
 
 # %%
-# Cells without a label
-# ---------------------
-# They cost nothing, and bring less.
+# Unlabelled cells
+# ----------------
+# They cost nothing, and help less.
 unlabelled = adapt(classifier, X_away[~rest], random_state=0)
 without = balanced_accuracy_score(y_away[rest], unlabelled.predict(X_away[rest]))
 print(unlabelled.adaptation_)
-print(f"{np.sum(~rest)} cells without a label: {without:.3f}")
+print(f"{np.sum(~rest)} unlabelled cells: {without:.3f}")
 
 # %%
-# The curve
-# ---------
+# Accuracy by the number of labelled cells
+# ----------------------------------------
 figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 ax.plot(range(len(numbers)), scores, "o-", label="labelled cells")
-ax.axhline(without, ls="--", color="C1", label="cells without a label")
+ax.axhline(without, ls="--", color="C1", label="unlabelled cells")
 ax.axhline(at_home, ls=":", color="gray", label="at home")
 ax.set_xticks(range(len(numbers)), numbers)
 ax.set(xlabel="labelled cells a class", ylabel="balanced accuracy away", ylim=(0, 1))

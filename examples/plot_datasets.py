@@ -1,9 +1,9 @@
 """
-Look at a dataset before training on it
-=======================================
+Class distribution and sample images of a data set
+==================================================
 
-Two pictures that every report on a dataset should have: how many images each class has, and what
-they look like.
+Two pictures that every report on a data set should contain: the number of images of each class, and
+some of the images.
 
 It runs on synthetic cells, without a download, in a few seconds::
 
@@ -17,14 +17,14 @@ and on your own cells, a folder with one sub-folder per class (or with such fold
 """
 
 # %%
-# What to look at
-# ---------------
+# Options
+# -------
 import argparse
 from pathlib import Path
 
 import matplotlib
 
-matplotlib.use("Agg")  # the pictures go to files, on machines without a display as well
+matplotlib.use("Agg")  # pictures are written to files, also without a display
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -40,13 +40,13 @@ parser.add_argument(
 )
 parser.add_argument("--output", type=Path, default=Path("demo_output"), help="folder for pictures")
 parser.add_argument("--n-per-class", type=int, default=6, help="cells to draw of each class")
-parser.add_argument("--seed", type=int, default=0, help="repeats the choice of cells")
+parser.add_argument("--seed", type=int, default=0, help="random seed of the choice of cells")
 args = parser.parse_args()
 
 # %%
 # Cells, labels and splits
 # ------------------------
-# Of a folder only the paths are read here: the pictures open the few files that they show.
+# For a folder, only paths are listed here: the pictures read the few files that they show.
 if args.data == "synthetic":
     weights = {"neutrophil": 4, "lymphocyte": 3, "platelet": 2, "monocyte": 1, "basophil": 0.5}
     X, y = make_blood_cells(400, class_weights=weights, random_state=args.seed)
@@ -59,17 +59,16 @@ else:
 print(f"{len(y):,} images of {len(np.unique(y))} classes: {args.data}")
 
 # %%
-# How many images each class has
-# ------------------------------
-# A rare class needs a score that counts it, such as macro-F1, and folds that are stratified. The
-# shares should hardly differ between the splits; where they do, the split was not stratified.
+# Images of each class
+# --------------------
+# Rare classes need stratified folds and a score in which they count, such as macro-F1. The shares
+# should hardly differ between the parts of a split; otherwise it was not stratified.
 distribution = ClassDistributionDisplay.from_labels(y, split=split)
 
 # %%
-# What they look like
-# -------------------
-# A few cells of each class show what the counts do not: another stain, another magnification, a
-# label that cannot be right.
+# Some cells of each class
+# ------------------------
+# They show what counts do not: another stain, another magnification, a wrong label.
 sample = CellSampleDisplay.from_labels(X, y, n_per_class=args.n_per_class, random_state=args.seed)
 
 # %%

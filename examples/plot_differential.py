@@ -1,24 +1,24 @@
 """
-From cells to the laboratory's number
-=====================================
+Differential counts of slides
+=============================
 
-What a laboratory reports is the share of each class on a slide. Here a model labels the cells of
-many slides; its confusions are measured on validation cells; and the shares, as counted and
-corrected, are compared with those of a reader who sees every cell rightly.
+Laboratories report the share of each class on a slide. Here a model classifies the cells of many
+slides, and its confusions are measured on validation cells. The shares, as counted and corrected,
+are compared with those of a reader who makes no errors.
 
 It runs on synthetic cells, without a download, in a minute or two on one core::
 
     python examples/plot_differential.py
 
-and on your own cells, of which it makes slides at random::
+and on your own cells, which are assigned to slides at random::
 
     python examples/plot_differential.py --data cells/
 """
 
 # %%
-# Cells, and a model that is not perfect
-# --------------------------------------
-# It is trained for a short time on few cells, so that there is something to correct.
+# Cells and a model
+# -----------------
+# The model is trained for a short time on few cells, so that there are errors to correct.
 import numpy as np
 from _script import draw_results, get_cells, make_parser, print_counts, save_figure
 from sklearn.model_selection import train_test_split
@@ -52,16 +52,16 @@ classifier = TransferCellClassifier(
 classifier.fit(X_train, y_train)
 
 # %%
-# Its confusions
-# --------------
-# Measured on cells that the model has not seen, of the same laboratory. All classes must occur.
+# Confusions
+# ----------
+# Measured on validation cells of the same laboratory. All classes must occur.
 report = evaluate(classifier, X_val, y_val)
 print(report)
 
 # %%
 # Slides
 # ------
-# Each has shares of its own. The cells are drawn from those that are left, with replacement.
+# Each has its own shares. The cells are drawn from the remaining ones, with replacement.
 rng = np.random.default_rng(args.seed)
 y_model = draw_results(args, "differential", classifier, X_slides, y_slides)
 labels = np.array(report.classes)
@@ -77,17 +77,19 @@ drawn = np.concatenate(
 slides = np.repeat([f"slide {i}" for i in range(args.n_slides)], args.slide_size)
 
 # %%
-# Counted, and corrected
-# ----------------------
-# The reader has the true labels. The corrected intervals are wider: they know that the confusions
-# are measured on a few cells only.
+# Counted and corrected shares
+# ----------------------------
+# The reader has the true labels. The corrected intervals are wider, because the confusions are
+# measured on few cells only.
 reader = differential_count(y_slides[drawn], groups=slides, classes=labels)
 counted = differential_count(y_model[drawn], groups=slides, classes=labels)
 corrected = differential_count(y_model[drawn], groups=slides, confusion=report)
 for name, count in {"as counted": counted, "corrected": corrected}.items():
     held = (count.low <= shares) & (shares <= count.high)
     error = 100 * np.abs(count.shares - shares).mean()
-    print(f"{name:<11} mean error {error:.2f} % points, intervals that hold {held.mean():.1%}")
+    print(
+        f"{name:<11} mean error {error:.2f} % points, coverage of the intervals {held.mean():.1%}"
+    )
 
 first = slice(3 * args.slide_size)
 three = differential_count(y_model[drawn][first], groups=slides[first], confusion=report)
@@ -95,9 +97,9 @@ print(three)
 save_figure(args, "differential_slides", three.plot().figure)
 
 # %%
-# Against the reader
-# ------------------
-# In grey are the limits of the reader's own count: nobody who counts so few cells can do better.
+# Comparison with the reader
+# --------------------------
+# Gray: the limits of the reader's own count, which is uncertain with so few cells, too.
 for name, count in {"counted": counted, "corrected": corrected}.items():
     comparison = compare_differentials(reader, count, cells=(y_slides[drawn], y_model[drawn]))
     print(f"\n{name}: {comparison}")
@@ -105,9 +107,9 @@ for name, count in {"counted": counted, "corrected": corrected}.items():
     save_figure(args, f"differential_bland_altman_{name}", comparison.plot("bland-altman"))
 
 # %%
-# What is learned
-# ---------------
-# A model's errors do not average out: a class that is often taken for another is counted low on
-# every slide. The correction takes that away, at the price of wider intervals, and the fewer the
-# validation cells are the higher is the price. Two classes that the model can hardly tell apart no
-# correction can: their intervals say that either may be the other.
+# Conclusion
+# ----------
+# Errors of a model do not average out: a class that is often confused with another is counted too
+# rarely on every slide. The correction removes this bias, but intervals get wider, more so with
+# fewer validation cells. No correction separates two classes that the model hardly distinguishes:
+# their intervals become very wide.

@@ -1,10 +1,10 @@
 """
-Why this class
-==============
+Explaining predictions: Grad-CAM and nearest training cells
+===========================================================
 
-For each of some test cells: where the network found its class (Grad-CAM), and which training cells
-look most like it to the network. Then a trap: a network that reads the scanner's mark and not the
-cell is right at home, and its maps show why that is worth nothing.
+For some test cells: where the network found evidence for the class (Grad-CAM), and which training
+cells are most similar to the network. Then a shortcut: a network that recognizes a mark of the
+scanner instead of the cell has good scores, and its maps reveal why they are worthless.
 
 It runs on synthetic cells, without a download, in less than a minute on one core::
 
@@ -16,8 +16,8 @@ and on your own cells::
 """
 
 # %%
-# A network that looks at cells
-# -----------------------------
+# A classifier
+# ------------
 import numpy as np
 from _script import draw_results, get_cells, make_parser, print_counts, save_figure
 from sklearn.model_selection import train_test_split
@@ -51,28 +51,27 @@ classifier = make_classifier().fit(X_train, y_train)
 y_pred = draw_results(args, "explain", classifier, X_test, y_test)
 
 # %%
-# The cells that it is least sure of
-# ----------------------------------
-# Neighbours of several labels say between which classes a cell lies.
-unsure = np.argsort(classifier.predict_proba(X_test).max(axis=1))[:5]
+# Predictions of low confidence
+# -----------------------------
+# Neighbors with several labels show between which classes a cell lies.
+least_confident = np.argsort(classifier.predict_proba(X_test).max(axis=1))[:5]
 display = ExplanationDisplay.from_estimator(
-    classifier, [X_test[i] for i in unsure], X_train, y_train
+    classifier, [X_test[i] for i in least_confident], X_train, y_train
 )
-save_figure(args, "explain_unsure", display.figure_)
+save_figure(args, "explain_low_confidence", display.figure_)
 
 # %%
-# Are the neighbours worth something?
-# -----------------------------------
-# The nearest training cell has the label of the test cell about as often as the prediction has.
+# Nearest training cells
+# ----------------------
+# The label of the nearest training cell is correct about as often as the prediction.
 _, nearest = NearestCells(classifier, n_neighbors=1).fit(X_train).kneighbors(X_test)
 print(f"accuracy: {np.mean(y_pred == y_test):.3f} of the prediction,", end=" ")
 print(f"{np.mean(np.asarray(y_train)[nearest[:, 0]] == y_test):.3f} of the nearest cell")
 
 # %%
-# A network that looks at a mark
-# ------------------------------
-# Synthetic cells, of which those of one class come from a scanner that leaves a green mark in the
-# upper left corner.
+# A network that recognizes a mark
+# --------------------------------
+# In synthetic cells of one class, the scanner leaves a green mark in the upper left corner.
 X, y = make_blood_cells(160 if args.quick else 600, image_size=32, random_state=args.seed)
 X_marked = X.copy()
 X_marked[y == "lymphocyte", :6, :6] = (30, 200, 60)
@@ -83,16 +82,16 @@ classifiers = {
 }
 
 # %%
-# Its maps are hot in the corner
-# ------------------------------
-# Heat in the upper left quarter of the map, of all heat; at home the scores look the same, or
-# better.
+# Evidence in the corner
+# ----------------------
+# The share of the evidence that is in the upper left quarter of the map. On cells of the same
+# scanner, the scores look the same or better.
 of_class = test[y[test] == "lymphocyte"]
 for (name, each), cells in zip(classifiers.items(), (X, X_marked), strict=True):
     maps = grad_cam(each, cells[of_class], target="lymphocyte")
     half = maps.shape[1] // 2
     share = maps[:, :half, :half].sum() / max(maps.sum(), 1)
     recall = np.mean(each.predict(cells[of_class]) == "lymphocyte")
-    print(f"{name}: recall {recall:.2f}, heat in the marked quarter {share:.2f}")
+    print(f"{name}: recall {recall:.2f}, evidence in the marked quarter {share:.2f}")
     display = ExplanationDisplay.from_estimator(each, cells[of_class[:3]], cells[train], y[train])
     save_figure(args, f"explain_{name}", display.figure_)

@@ -1,9 +1,9 @@
 """
-The ready model, and a model that starts from it
-================================================
+The pretrained model and its weights
+====================================
 
-A model that was trained on real cells comes with the package. What it has learnt there, a few new
-cells can build on: here, drawn ones, of which it has never seen any.
+The package contains a model that was trained on real cells. It predicts at once, and other models
+can start from its weights: here, for synthetic cells, on which it was not trained.
 
 It runs on synthetic cells, without a download, in less than a minute on one core::
 
@@ -15,15 +15,14 @@ and on your own cells::
 """
 
 # %%
-# Cells that it does not know
-# ---------------------------
+# Cells
+# -----
 import matplotlib.pyplot as plt
 import numpy as np
 from _script import draw_results, get_cells, make_parser, print_counts, save_figure
 from sklearn.model_selection import train_test_split
 
-from skblood import TransferCellClassifier
-from skblood.io import load_pretrained
+from skblood import TransferCellClassifier, load_pretrained
 
 parser = make_parser(__doc__, n_cells=400)
 parser.add_argument("--epochs", type=int, default=8, help="passes over the training cells")
@@ -36,22 +35,21 @@ X_train, X_test, y_train, y_test = train_test_split(
 )
 
 # %%
-# What the ready model says
-# -------------------------
-# It is a fitted classifier and predicts at once. The drawn cells are no blood, and its answers on
-# them are worth nothing: it is for stained cells under a microscope, framed as in BloodMNIST.
-ready = load_pretrained("pbc8")
-labels, counts = np.unique(ready.predict(X_test), return_counts=True)
-print("The ready model says:", ", ".join(map("{} {}".format, labels, counts)))
+# Predictions of the pretrained model
+# -----------------------------------
+# It is a fitted classifier. Its predictions for synthetic cells mean nothing: it was trained on
+# stained cells under a microscope, cropped as in BloodMNIST.
+pretrained = load_pretrained("pbc8")
+labels, counts = np.unique(pretrained.predict(X_test), return_counts=True)
+print("The pretrained model predicts:", ", ".join(map("{} {}".format, labels, counts)))
 shares = {}
-if set(y) <= set(ready.classes_):
-    shares["the ready model, as it is"] = ready.score(X_test, y_test)
+if set(y) <= set(pretrained.classes_):
+    shares["the pretrained model"] = pretrained.score(X_test, y_test)
 
 # %%
-# Started from it, and from nothing
-# ---------------------------------
-# The same short training twice. Where cells are many, the two meet; where they are few, the better
-# start shows.
+# Training from its weights and from scratch
+# ------------------------------------------
+# The same short training twice. The fewer the cells, the larger the difference.
 for name, weights in {"pbc": "pbc", "scratch": None}.items():
     classifier = TransferCellClassifier(
         "cellnet_s",
@@ -64,8 +62,8 @@ for name, weights in {"pbc": "pbc", "scratch": None}.items():
     shares[f"trained from weights={weights!r}"] = classifier.score(X_test, y_test)
 
 # %%
-# Side by side
-# ------------
+# Test accuracy
+# -------------
 figure, ax = plt.subplots(figsize=(6, 2.4), layout="constrained")
 bars = ax.barh(list(shares), list(shares.values()))
 ax.bar_label(bars, fmt="%.2f", padding=3)

@@ -1,16 +1,16 @@
 """
-Which backbone? Let GridSearchCV say
-====================================
+Searching over backbones with GridSearchCV
+==========================================
 
 The name of a network is a parameter like any other. With frozen, pretrained networks the search is
-cheap: each image passes each network once, whatever the folds and the heads.
+cheap: each image passes each network once, for all folds and heads.
 
 It runs on synthetic cells, without a download, in about a minute on one core, with small networks
-that start at random and are trained whole::
+that are trained from scratch::
 
     python examples/plot_search_backbones.py
 
-With a network and your own cells, published weights and frozen backbones::
+and on your own cells, with published weights and frozen backbones::
 
     python examples/plot_search_backbones.py --data cells/ --pretrained \\
         --backbones mobilenetv2_100 efficientnet_b0 resnet50
@@ -35,7 +35,7 @@ parser.add_argument(
 parser.add_argument(
     "--pretrained",
     action="store_true",
-    help="published weights, of which the head alone is trained",
+    help="published weights; only the head is trained",
 )
 parser.add_argument("--weights", default="default", help="with --pretrained: default, or a file")
 parser.add_argument("--image-size", type=int, default=32, help="side that the networks see")
@@ -51,8 +51,8 @@ X_train, X_test, y_train, y_test = train_test_split(
 # %%
 # The search
 # ----------
-# `memory` keeps the features of frozen networks: a folder serves the processes of ``n_jobs=2`` and
-# the next run as well.
+# `memory` keeps the features of frozen networks: in a folder, also for the processes of
+# ``n_jobs=2`` and for the next run.
 with tempfile.TemporaryDirectory() as memory:
     search = GridSearchCV(
         TransferCellClassifier(
@@ -71,8 +71,8 @@ with tempfile.TemporaryDirectory() as memory:
     ).fit(X_train, y_train)
 
 # %%
-# Score and price
-# ---------------
+# Scores and times
+# ----------------
 results = search.cv_results_
 order = np.argsort(results["mean_test_score"])
 names = [f"{p['backbone']}, head {p['hidden_layer_sizes'] or 'linear'}" for p in results["params"]]
@@ -92,17 +92,17 @@ for i in order[::-1]:
     )
 
 # %%
-# The best one, on cells that the search has not seen
-# ---------------------------------------------------
+# The best one on the test cells
+# ------------------------------
 best = search.best_estimator_
 print(f"{best.backbone}: test accuracy {best.score(X_test, y_test):.3f}")
 draw_results(args, "search_backbones", best, X_test, y_test)
 
 # %%
-# What is learned
-# ---------------
-# A frozen, pretrained network is searched in seconds and is hard to beat with few cells: on 2,000
-# cells of PBC at 96 px, a SqueezeNet of ImageNet takes 2 s a fit, its images having passed once,
-# for a macro-F1 of 0.86 (three folds). Trained from scratch at 32 px on 1,500 cells, networks of
-# three sizes lie between 0.77 and 0.85, and the spread of the folds tells which of these
-# differences to believe.
+# Conclusion
+# ----------
+# The search over heads of a frozen, pretrained network takes seconds, and with few cells it is hard
+# to beat: on 2,000 cells of PBC at 96 px, with a SqueezeNet of ImageNet, a fit takes 2 s after its
+# images have passed once, for a macro-F1 of 0.86 (three folds). Networks of three sizes, trained
+# from scratch at 32 px on 1,500 cells, have between 0.77 and 0.85; compare their differences with
+# the spread of the folds.

@@ -1,12 +1,13 @@
 """
-SMOTE on pixels, on features, or not at all
-===========================================
+SMOTE on pixels and on features
+===============================
 
-SMOTE draws new rows on the line between two old ones. Between two pictures that is a double
-exposure; between two rows of features it may be a cell that could exist.
+SMOTE interpolates between two rows. Between two images this gives a double exposure; between two
+rows of features it may be the features of a possible cell.
 
-Five folds each, the sampler inside the pipeline, so that no synthetic row leaks into a test fold.
-It runs on synthetic cells, without a download, in a minute or two on one core::
+Each variant is cross-validated in five folds, with the sampler inside the pipeline, so that no
+synthetic row leaks into a test fold. It runs on synthetic cells, without a download, in a minute or
+two on one core::
 
     python examples/plot_smote.py
 
@@ -16,8 +17,8 @@ and on your own cells, with the features of any network::
 """
 
 # %%
-# Cells, a few classes being rare
-# -------------------------------
+# Cells, some classes of which are rare
+# -------------------------------------
 import matplotlib.pyplot as plt
 import numpy as np
 from _script import draw_results, get_cells, make_parser, print_counts, save_figure
@@ -44,9 +45,9 @@ print_counts(y)
 # %%
 # Two kinds of rows
 # -----------------
-# SMOTE answers in the type of its input, and a uint8 pixel below zero wraps around to a bright one:
-# hence float32 rows from 0 to 1. The features of a frozen network need no training, so they may be
-# computed before the folds are made; each image passes the network once.
+# SMOTE computes in the dtype of its input, in which a negative uint8 difference wraps around to a
+# bright pixel: hence float32 rows from 0 to 1. The features of a frozen network need no training,
+# so they are computed before the folds; each image passes the network once.
 side = (28, 28)
 images = resize_images(read_images(X, size=side, channels=3), side)
 embedder = CellEmbedder(
@@ -61,10 +62,10 @@ rows = {
 }
 
 # %%
-# Four ways, five folds each
-# --------------------------
-# The perceptron is the same for all. Rows of pixels it takes for images, and augments them; rows of
-# features it takes as numbers.
+# Four variants, five folds each
+# ------------------------------
+# The perceptron is the same for all. It unflattens rows of pixels to images and augments them; rows
+# of features are used as numbers.
 
 
 def make_classifier(kind):
@@ -91,8 +92,8 @@ for kind, values in rows.items():
         print(f"{name.replace(chr(10), ', '):<22} macro-F1 {np.mean(scores[name]):.3f}")
 
 # %%
-# Side by side
-# ------------
+# Scores
+# ------
 figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 for place, values in enumerate(scores.values()):
     ax.scatter(np.full(len(values), place), values, color="C0", alpha=0.6)
@@ -102,9 +103,9 @@ ax.set_ylabel("macro-F1 of each fold, and the mean")
 save_figure(args, "smote_scores", figure)
 
 # %%
-# What SMOTE draws
-# ----------------
-# Double exposures: the new rows of the rarest class, folded back into pictures.
+# Images drawn by SMOTE
+# ---------------------
+# Double exposures: the new rows of the rarest class, unflattened to images.
 resampled, labels = SMOTE(k_neighbors=3, random_state=args.seed).fit_resample(rows["pixels"], y)
 rarest = min(set(y), key=list(y).count)
 drawn = resampled[len(y) :][labels[len(y) :] == rarest][:6].reshape(-1, *side, 3)
@@ -124,8 +125,8 @@ last.fit(rows["pixels"][train], y[train])
 draw_results(args, "smote", last.named_steps["classifier"], images[test], y[test])
 
 # %%
-# What is learned
-# ---------------
-# Rows drawn by SMOTE help a perceptron on pixels a little and one on good features not at all: of
-# 2,000 cells of PBC, five folds, macro-F1 goes from 0.800 to 0.826 on pixels, and from 0.844 to
-# 0.832 on the features of a SqueezeNet of ImageNet. Better features are worth more than more rows.
+# Conclusion
+# ----------
+# SMOTE helps a perceptron on pixels a little, and one on good features not at all: on 2,000 cells
+# of PBC, five folds, macro-F1 changes from 0.800 to 0.826 on pixels, and from 0.844 to 0.832 on the
+# features of a SqueezeNet of ImageNet. Better features help more than more rows.

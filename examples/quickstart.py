@@ -2,8 +2,8 @@
 Classify blood cells with the tools of scikit-learn
 ===================================================
 
-The main job from the first picture to the held-out report: cross-validation, a search over
-backbones, a pipeline of imbalanced-learn, and the pictures to look at in the end.
+The main workflow, from loading cells to the report on held-out ones: cross-validation, a search
+over backbones, a pipeline of imbalanced-learn, and pictures of the results.
 
 It runs on synthetic cells, without a download, in a few minutes on two CPU cores::
 
@@ -17,15 +17,15 @@ and on your own cells, a folder with one sub-folder per class or a file in the M
 """
 
 # %%
-# What to run on
-# --------------
+# Options
+# -------
 import argparse
 import time
 from pathlib import Path
 
 import matplotlib
 
-matplotlib.use("Agg")  # the pictures go to files, on machines without a display as well
+matplotlib.use("Agg")  # pictures are written to files, also without a display
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -40,11 +40,10 @@ from sklearn.model_selection import (
     train_test_split,
 )
 
-from skblood import MLPCellClassifier, TransferCellClassifier
+from skblood import MLPCellClassifier, TransferCellClassifier, load_pretrained
 from skblood.datasets import fetch_bloodmnist, load_cells, make_blood_cells
 from skblood.evaluation import CellGridDisplay, HistoryDisplay
 from skblood.images import read_images, resize_images
-from skblood.io import load_pretrained
 
 parser = argparse.ArgumentParser(
     description=__doc__.split("\n\n")[1], formatter_class=argparse.ArgumentDefaultsHelpFormatter
@@ -56,11 +55,11 @@ parser.add_argument("--output", type=Path, default=Path("demo_output"), help="fo
 parser.add_argument("--epochs", type=int, default=15, help="passes over the training images")
 parser.add_argument("--image-size", type=int, default=32, help="side that the networks see")
 parser.add_argument("--quick", action="store_true", help="a smoke test: few cells, two epochs")
-parser.add_argument("--seed", type=int, default=0, help="repeats the run")
+parser.add_argument("--seed", type=int, default=0, help="random seed")
 args = parser.parse_args()
 
-# On a CPU the folds run side by side; several trainings on one GPU would only take turns.
-# Each has one thread: for networks this small a second one is more waiting than work.
+# On a CPU the folds run in parallel; several trainings on one GPU would compete for it. Each has
+# one thread: a second one does not speed up networks as small as these.
 n_jobs = 1 if torch.cuda.is_available() else 2
 torch.set_num_threads(1)
 epochs = 2 if args.quick else args.epochs
@@ -70,7 +69,7 @@ n_steps = 7
 
 
 def step(number, what):
-    """Print a line that says where the run is and how long it has taken so far."""
+    """Print the step and the time that has passed."""
     print(f"\n[{number}/{n_steps}] {time.perf_counter() - started:5.0f} s  {what}", flush=True)
 
 
@@ -78,12 +77,12 @@ def step(number, what):
 # Cells and labels
 # ----------------
 # `X` holds images (uint8, n x height x width x 3) or, for a folder, only their paths. Every
-# estimator and every splitter takes both. The synthetic cells are as unbalanced as blood is:
+# estimator and every splitter takes both. The synthetic cells are as imbalanced as those of blood:
 # neutrophils are common, basophils are rare.
 
 
 def get_cells(data):
-    """Return X and y of what `--data` names."""
+    """Return X and y by the option `--data`."""
     if data == "synthetic":
         common = {"neutrophil": 4, "lymphocyte": 3, "platelet": 2, "eosinophil": 2}
         rare = {"monocyte": 1, "erythroblast": 1, "ig": 1, "basophil": 1}
@@ -101,21 +100,21 @@ for label, count in zip(*np.unique(y, return_counts=True), strict=True):
     print(f"    {label!s:<14} {count:>6}")
 
 # %%
-# A test set that nothing touches
-# -------------------------------
-# It is set aside before the first model is trained, and read once, in the end.
+# Test set
+# --------
+# It is set aside before the first model is trained, and used once, in the end.
 step(2, "Setting a quarter aside as the test set")
 X_train, X_test, y_train, y_test = train_test_split(
     X, y, test_size=0.25, stratify=y, random_state=args.seed
 )
-print(f"    {len(y_train)} cells to learn from, {len(y_test)} to test on")
+print(f"    {len(y_train)} cells to train on, {len(y_test)} to test on")
 
 # %%
 # Cross-validation
 # ----------------
-# A network is an estimator like any other. Its weights count a rare class as much as a common one
-# (`class_weight="balanced"`), and a part of the training folds, never the test fold, says when to
-# stop.
+# A network is an estimator like any other. With `class_weight="balanced"` all classes have the same
+# weight in the loss. Early stopping sets a part of the training folds aside, never of the test
+# fold.
 folds = StratifiedKFold(n_folds, shuffle=True, random_state=args.seed)
 classifier = TransferCellClassifier(
     "cellnet_t",
@@ -142,10 +141,10 @@ scores = cross_val_score(
 print(f"    macro-F1 {scores.mean():.3f} +- {scores.std():.3f}")
 
 # %%
-# Which backbone?
-# ---------------
-# The name of any network of timm is a parameter. Here three small ones start from random weights;
-# with a network and a GPU you would search larger ones, pretrained: `weights="default"`.
+# Search over backbones
+# ---------------------
+# The name of the network is a parameter. Here three small ones are trained from scratch; with a GPU
+# you would search over larger, pretrained ones: `weights="default"`.
 step(4, "Search over backbones")
 search = GridSearchCV(
     classifier,
@@ -169,9 +168,9 @@ best = search.best_estimator_
 # %%
 # A sampler in a pipeline
 # -----------------------
-# Samplers work on rows of numbers. SMOTE draws new rows between two old ones, and does so in the
-# type of its input: in uint8 a difference below zero wraps around to a bright pixel. Hence float32
-# rows from 0 to 1, which the classifier folds back into images.
+# Samplers work on rows of numbers. SMOTE interpolates between two rows in the dtype of its input,
+# in which a negative uint8 difference wraps around to a bright pixel: hence float32 rows from 0 to
+# 1, which the classifier unflattens to images.
 step(5, "SMOTE and a multi-layer perceptron, in a pipeline of imbalanced-learn")
 side = (28, 28)
 small = resize_images(read_images(X_train, size=side, channels=3), side)
@@ -200,7 +199,7 @@ print(f"    macro-F1 {scores.mean():.3f} +- {scores.std():.3f}")
 # %%
 # The report
 # ----------
-# The test set is read here for the first time.
+# The test set is used here for the first time.
 step(6, f"Report of the best network, {best.backbone}, on the held-out cells")
 y_pred = best.predict(X_test)
 print(classification_report(y_test, y_pred, digits=3, zero_division=0))
@@ -208,7 +207,7 @@ print(classification_report(y_test, y_pred, digits=3, zero_division=0))
 # %%
 # Pictures
 # --------
-# Which classes are taken for which, whether training was long enough, and the cells themselves.
+# Confusions of classes, learning curves, and cells with their predicted labels.
 step(7, f"Pictures in {args.output}/")
 args.output.mkdir(parents=True, exist_ok=True)
 confusion = ConfusionMatrixDisplay.from_predictions(
@@ -231,14 +230,14 @@ for name, display in displays.items():
     print(f"    {path}")
 
 # %%
-# The ready model
-# ---------------
-# A model comes with the package, trained on real cells. It predicts at once; but what it says of
-# drawn cells, of which it has never seen any, means nothing, and the one above beats it on them.
-ready = load_pretrained("pbc8")
-labels, counts = np.unique(ready.predict(X_test), return_counts=True)
-print("\nThe ready model, trained on real cells and on none of these, would call the held-out ones")
+# The pretrained model
+# --------------------
+# The package contains a model that was trained on real cells. Its predictions for synthetic cells
+# mean nothing.
+pretrained = load_pretrained("pbc8")
+labels, counts = np.unique(pretrained.predict(X_test), return_counts=True)
+print("\nThe pretrained model, trained on real cells, predicts for the held-out cells:")
 print("   ", ", ".join(map("{} {}".format, labels, counts)))
 if args.data == "synthetic":
-    print("    which are no blood: here its answers mean nothing. Give it cells with --data.")
+    print("    For synthetic cells its predictions mean nothing. Pass real ones with --data.")
 print(f"\nDone in {time.perf_counter() - started:.0f} s.")

@@ -77,7 +77,7 @@ def run_command_line(folder):
     """Train, score, export and predict from the command line, on synthetic cells."""
     from PIL import Image
 
-    X, _ = make_blood_cells(4, image_size=32, random_state=1)
+    X, _ = make_blood_cells(4, image_size=64, random_state=1)
     paths = [folder / f"cell_{i}.png" for i in range(len(X))]
     for path, pixels in zip(paths, X, strict=True):
         Image.fromarray(pixels).save(path)

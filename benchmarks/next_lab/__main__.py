@@ -60,23 +60,18 @@ def main(argv=None):
 
 
 def summary_of(result):
-    """Return what is stored of a result: five digits, and the curves that the picture shows."""
+    """Return what is stored of a result: of the curves those that the picture shows, rounded."""
     figures = {
-        group: {
-            state: {k: _rounded(v) for k, v in each.items() if k != "curve" or state in COLORS}
-            for state, each in states.items()
-        }
+        group: {state: _with_curve(each, state in COLORS) for state, each in states.items()}
         for group, states in result["figures"].items()
     }
     return {**result, "figures": figures}
 
 
-def _rounded(figure):
-    if isinstance(figure, dict):
-        return {key: _rounded(value) for key, value in figure.items()}
-    if isinstance(figure, list):
-        return [_rounded(value) for value in figure]
-    return round(figure, 5) if isinstance(figure, float) else figure
+def _with_curve(figures, is_shown):
+    figures = dict(figures)
+    curve = figures.pop("curve")
+    return figures | ({"curve": [round(value, 4) for value in curve]} if is_shown else {})
 
 
 def _parse(argv):

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skblood.evaluation._estimates import Estimate
+from skblood.evaluation._estimates import Estimate, divide
 from skblood.evaluation._intervals import bootstrap_intervals
-from skblood.evaluation._scores import divide
 from skblood.uncertainty import accuracy_coverage_curve, expected_calibration_error
 
 # Cells that a class has at least where its recall says much, and where cells of it are labelled.

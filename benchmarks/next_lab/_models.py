@@ -62,6 +62,9 @@ def _train(name, home, quick):
         print(f"{name}: is trained on {len(X)} cells", flush=True)
         file.parent.mkdir(exist_ok=True)
         model.fit(X, y)
-        skblood.save(refine(model, X, y) if name == "model" and not quick else model, file)
+        if name == "model":
+            model = model if quick else refine(model, X, y)
+            model = skblood.reconfigure(model, dihedral_views=8)
+        skblood.save(model, file)
     print(f"{name}: {file}", flush=True)
     return file

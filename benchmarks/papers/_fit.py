@@ -22,7 +22,7 @@ def make_estimator(recipe, parameters, seed, checkpoint=None):
     checkpoint : path-like, default=None
         Where a fit that is broken off goes on from.
     """
-    callbacks = list(parameters["callbacks"] or ())
+    callbacks = list(parameters.get("callbacks") or ())
     if checkpoint is not None:
         callbacks.append(skblood.TrainingCheckpoint(checkpoint))
     classifier = getattr(skblood, recipe.estimator)(

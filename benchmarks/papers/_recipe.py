@@ -139,9 +139,12 @@ class Recipe:
         """Return what decides the result, as JSON has it."""
         keys = ("estimator", "parameters", "split", "resampling", "pretrained", "merged", "on_all")
         found = {key: value for key, value in asdict(self).items() if key in keys}
-        found["parameters"] |= {
-            "callbacks": [type(each).__name__ for each in self.parameters["callbacks"] or ()],
-            "optimizer": getattr(self.parameters["optimizer"], "__name__", None)
-            or self.parameters["optimizer"],
-        }
+        found["parameters"] = {k: _as_text(v) for k, v in self.parameters.items()}
         return found
+
+
+def _as_text(value):
+    """Return classes and callbacks by their names, in place of themselves."""
+    if isinstance(value, list):
+        return [type(each).__name__ for each in value]
+    return value.__name__ if isinstance(value, type) else value

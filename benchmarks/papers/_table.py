@@ -167,6 +167,7 @@ def write_tables(results, folder, page=None):
     """
     text = render(results)
     file = Path(folder) / "papers.md"
+    file.parent.mkdir(parents=True, exist_ok=True)
     replace_file(file, f"# The systems of the papers\n\n{text}\n".encode())
     if page is None:
         return file

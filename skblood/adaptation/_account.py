@@ -33,15 +33,12 @@ class Adaptation:
 
     def __repr__(self):
         labelled = ", ".join(f"{label} {n}" for label, n in self.n_labelled.items() if n)
-        lines = [
-            f"Adaptation: {join_steps(self.steps)}",
-            f"  reason: {self.reason}",
-            f"  labelled cells: {labelled or 'none'}; unlabelled: {self.n_unlabelled}",
-        ]
+        counted = f"labelled cells: {labelled or 'none'}; unlabelled: {self.n_unlabelled}"
+        lines = [f"Adaptation: {join_steps(self.steps)}", f"reason: {self.reason}", counted]
         if self.scores:
-            lines.append("  balanced accuracy in cross-validation:")
-            lines += [f"    {score:.3f}  {name}" for name, score in self.scores.items()]
-        return "\n".join(lines)
+            lines.append("balanced accuracy in cross-validation:")
+            lines += [f"  {score:.3f}  {name}" for name, score in self.scores.items()]
+        return "\n  ".join(lines)
 
 
 def join_steps(steps):

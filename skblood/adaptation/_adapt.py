@@ -119,9 +119,8 @@ def adapt(model, X, y=None, *, random_state=None):
     """
     if not isinstance(model, CellClassifier):
         raise TypeError(
-            f"adapt takes a fitted classifier of skblood, got a {type(model).__name__}. Give a "
-            "TransferCellClassifier, HybridFeatureClassifier, ContrastiveCellClassifier or "
-            "MLPCellClassifier; of a pipeline, its last step and the images as that step gets them."
+            f"adapt takes a fitted classifier of skblood, got a {type(model).__name__}. Of a "
+            "Pipeline, give its last step, and the images as that step gets them."
         )
     check_is_fitted(model)
     codes = None if y is None else encode_partial_labels(y, model.classes_)
@@ -135,10 +134,8 @@ def adapt(model, X, y=None, *, random_state=None):
         own = best = model.read_images(X)
         note = ""
     codes = _check_codes(codes, len(own))
-    own, cells = (
-        TargetCells(to_tensor(images.pixels, device), codes, augment, device)
-        for images in (own, best)
-    )
+    own = TargetCells(to_tensor(own.pixels, device), codes, augment, device)
+    cells = replace(own, images=to_tensor(best.pixels, device))
     # Statistics are mixed and measured, and weights trained, on single views.
     network = replace_spec(model.predictor_, replace(spec, dihedral_views=1)).network
     counts = torch.tensor([*model.training_data_["class_counts"].values()])

@@ -1,7 +1,8 @@
 """Choice of the steps: by cross-validation on labelled cells, or by safeguards without labels."""
 
 import copy
-from typing import NamedTuple
+from functools import partial
+from types import SimpleNamespace
 
 import torch
 
@@ -45,14 +46,6 @@ def is_clearly_better(new, old, weights, margin=_MARGIN):
     return bool(mean > margin * error)
 
 
-class _Base(NamedTuple):
-    """A network, and the inputs of its output layer for the labelled and unlabelled cells."""
-
-    network: object
-    labelled: torch.Tensor
-    unlabelled: torch.Tensor
-
-
 class LabelledChoice:
     """Candidates with labels, and the choice among them by cross-validation.
 
@@ -80,37 +73,44 @@ class LabelledChoice:
         self.tested = torch.nonzero(self.folds >= 0).flatten()
         self.weights = balanced_weights(self.codes[self.tested])
 
+    def _base(self, network):
+        """Return the network, and inputs of its output layer, of unlabelled and labelled cells."""
+        rest = self.cells.unlabelled
+        unlabelled = self.cells.features(network, rest) if len(rest) else None
+        return network, unlabelled, self.cells.features(network, self.rows)
+
     def choose(self):
         """Return the adapted network, its steps, the reason and the candidates' scores."""
         all_rows = torch.arange(len(self.rows))
         if not len(self.tested):
             steps = (*self.start, "output")
-            reason = (
-                "one labelled cell a class leaves nothing to validate on, so only the output layer "
-                "was fitted, with a strong L2-SP penalty"
-            )
+            reason = "one labelled cell a class leaves nothing to validate on: output layer only"
             return self._fit(steps, all_rows), steps, reason, {}
         hits = {steps: self._validate(steps) for steps in self._candidates()}
-        best = self._best(hits)
+        beats = partial(is_clearly_better, weights=self.weights)
+        better = [steps for steps in hits if beats(hits[steps], hits[self.start])]
+        # Rounded, so that of equal ones the first is taken: that with fewest steps.
+        means = {steps: round(float(self.weights @ hits[steps]), 6) for steps in hits}
+        best = max(better, key=means.get, default=self.start)
         if len(self.rows) >= _MIN_CELLS_TO_FINE_TUNE * len(self.codes.unique()):
             deeper = (*best, "network")
             hits[deeper] = self._validate(deeper)
             # Fitted without a quarter of the cells, it loses more than the others do. So it need
             # not beat them, only not lose clearly.
-            if self._beats(hits[deeper], hits[self.start]):
-                best = best if self._beats(hits[best], hits[deeper]) else deeper
+            if beats(hits[deeper], hits[self.start]) and not beats(hits[best], hits[deeper]):
+                best = deeper
         network = self._fit(best, all_rows)
         if self.uncropped is not None:
-            original = self.bases[False].network
+            original = self.bases[False][0]
             features = self.uncropped.features(original, self.rows)
             hits = {(): self._hits(original, features, all_rows)[self.tested], **hits}
         scores = {join_steps(steps): float(self.weights @ hits[steps]) for steps in hits}
-        return network, best, self._reason(best, hits, scores), scores
-
-    def _base(self, network):
-        rest = self.cells.unlabelled
-        unlabelled = self.cells.features(network, rest) if len(rest) else None
-        return _Base(network, self.cells.features(network, self.rows), unlabelled)
+        first = "the model at its new crop" if self.start else "the unchanged model"
+        reason = f"no candidate clearly beats {first}"
+        if best != self.start:
+            gain = scores[join_steps(best)] - scores[join_steps(self.start)]
+            reason = f"a clear gain in cross-validation, {gain:+.3f} over {first}"
+        return network, best, reason, scores
 
     def _candidates(self):
         """Return the candidates without the step "network", those of few steps first."""
@@ -122,18 +122,17 @@ class LabelledChoice:
 
     def _fit(self, steps, train):
         """Return a new network after these steps, fitted to labelled cells `train`."""
-        base = self.bases["statistics" in steps]
-        network, old = copy.deepcopy(base.network), base.network.head[-1]
-        rows, codes = self.rows[train], self.codes[train]
+        network, unlabelled, labelled = self.bases["statistics" in steps]
+        network, old = copy.deepcopy(network), network.head[-1]
+        rows, codes, features = self.rows[train], self.codes[train], labelled[train]
         weights = balanced_weights(codes)
         if "output" in steps:
-            features = base.labelled[train]
             network.head[-1] = fit_output_layer(old, features, codes, weights)
         if "self-training" in steps:
-            chosen, *pseudo = pseudo_label(network.head[-1], base.unlabelled, codes)
-            features = torch.cat([features, base.unlabelled[chosen]])
+            chosen, *pseudo = pseudo_label(network.head[-1], unlabelled, codes)
+            features = torch.cat([features, unlabelled[chosen]])
             network.head[-1] = fit_output_layer(old, features, *pseudo)
-            chosen, codes, weights = pseudo_label(network.head[-1], base.unlabelled, codes)
+            chosen, codes, weights = pseudo_label(network.head[-1], unlabelled, codes)
             rows = torch.cat([rows, self.cells.unlabelled[chosen]])
         if "network" in steps:
             fine_tune(network, self.cells, rows, codes, weights)
@@ -145,12 +144,11 @@ class LabelledChoice:
         The statistics are those of all cells, including those held out: they need no labels, and
         a few cells change them little.
         """
-        base = self.bases["statistics" in steps]
         hits = torch.zeros(len(self.rows))
         for fold in self.folds[self.tested].unique():
             test = torch.nonzero(self.folds == fold).flatten()
             network = self._fit(steps, torch.nonzero(self.folds != fold).flatten())
-            features = base.labelled[test]
+            features = self.bases["statistics" in steps][2][test]
             if "network" in steps:
                 features = self.cells.features(network, self.rows[test])
             hits[test] = self._hits(network, features, test)
@@ -161,25 +159,6 @@ class LabelledChoice:
         """Return the share of correctly classified views of each labelled cell in `rows`."""
         found = network.head[-1](features).argmax(2).cpu()
         return (found == self.codes[rows][:, None]).float().mean(1)
-
-    def _beats(self, new, old):
-        return is_clearly_better(new, old, self.weights)
-
-    def _best(self, hits):
-        """Return the best of the candidates that clearly beat the first one; it, if none does."""
-        better = [steps for steps in hits if self._beats(hits[steps], hits[self.start])]
-        # Rounded, so that of equal ones the first is taken: that with fewest steps.
-        scores = {steps: round(float(self.weights @ hits[steps]), 6) for steps in better}
-        return max(better, key=scores.get, default=self.start)
-
-    def _reason(self, best, hits, scores):
-        first = "the model at its new crop" if self.start else "the unchanged model"
-        if best != self.start:
-            gain = scores[join_steps(best)] - scores[join_steps(self.start)]
-            return f"a clear gain in cross-validation, {gain:+.3f} over {first}"
-        if float(hits[self.start].min()) == 1:
-            return f"{first} classifies all labelled cells correctly"
-        return f"no candidate clearly beats {first}"
 
 
 def assign_folds(codes):
@@ -196,37 +175,39 @@ def assign_folds(codes):
     return folds
 
 
-class State:
-    """A network, and what its predictions for cells without labels look like.
+@torch.no_grad()
+def describe_predictions(network, features, distance=0.0):
+    """Return a network, and what its predictions for cells without labels look like.
 
     Parameters
     ----------
     network : CellNetwork
     features : torch.Tensor of shape (n, n_views, d)
         Inputs of its output layer.
-
-    Attributes
-    ----------
-    agreement : torch.Tensor of shape (n,)
-        Share of the views of each cell that get the class with the highest mean probability.
-    n_predicted : float
-        Effective number of predicted classes: the exponential of the entropy of the mean
-        prediction.
-    confidence : float
-        Mean probability of the predicted class.
-    distance : float
+    distance : float, default=0.0
         Distance of the statistics of the cells from those that the network had before.
-    """
 
-    @torch.no_grad()
-    def __init__(self, network, features, distance=0.0):
-        self.network, self.features, self.distance = network, features, distance
-        probabilities = network.head[-1](features).softmax(2)
-        mean = probabilities.mean(1)
-        agree = probabilities.argmax(2) == mean.argmax(1)[:, None]
-        self.agreement = agree.float().mean(1).cpu()
-        self.n_predicted = float(torch.special.entr(mean.mean(0)).sum().exp())
-        self.confidence = float(mean.amax(1).mean())
+    Returns
+    -------
+    state : SimpleNamespace
+        The arguments, and
+
+        agreement : torch.Tensor of shape (n,)
+            Share of the views of each cell that get the class with the highest mean probability.
+        n_predicted : float
+            Effective number of predicted classes: the exponential of the entropy of the mean
+            prediction.
+        confidence : float
+            Mean probability of the predicted class.
+    """
+    state = SimpleNamespace(network=network, features=features, distance=distance)
+    probabilities = network.head[-1](features).softmax(2)
+    mean = probabilities.mean(1)
+    agree = probabilities.argmax(2) == mean.argmax(1)[:, None]
+    state.agreement = agree.float().mean(1).cpu()
+    state.n_predicted = float(torch.special.entr(mean.mean(0)).sum().exp())
+    state.confidence = float(mean.amax(1).mean())
+    return state
 
 
 def adapt_without_labels(network, cells, shares):
@@ -244,37 +225,36 @@ def adapt_without_labels(network, cells, shares):
     if len(rows) < _MIN_UNLABELLED:
         reason = f"{len(rows)} cells without labels are too few; give {_MIN_UNLABELLED} or more"
         return network, (), reason, {}
-    state, steps, notes = State(network, cells.features(network, rows)), (), []
-    moves = {
-        "statistics": (_mix_statistics, "the network has no batch normalization"),
-        "self-training": (_self_train, "no prediction is confident"),
-    }
-    for step, (move, nothing) in moves.items():
-        moved = move(state, cells, shares)
-        refusal = nothing if moved is None else refuse_step(step, state, moved)
-        if not refusal:
+    state, steps, notes = describe_predictions(network, cells.features(network, rows)), (), []
+    for step, move in {"statistics": _mix_statistics, "self-training": _self_train}.items():
+        moved, refusal = move(state, cells, shares)
+        refusal = refusal or refuse_step(step, state, moved)
+        if refusal:
+            notes.append(f"{step} refused: {refusal}")
+        else:
             state, steps = moved, (*steps, step)
-        agreement = f"views agree in {float(state.agreement.mean()):.1%}"
-        notes.append(f"{step} refused: {refusal}" if refusal else f"{step} taken: {agreement}")
+            notes.append(f"{step} taken: views agree in {float(state.agreement.mean()):.1%}")
     return state.network, steps, "; ".join(notes), {}
 
 
 def _mix_statistics(state, cells, shares):
+    """Return the state after new statistics, and why there is none."""
     if not has_statistics(state.network):
-        return None
+        return None, "the network has no batch normalization"
     x = cells.prepare(state.network, cells.sample())
     distance = distance_of_statistics(state.network, x)
     network = with_target_statistics(state.network, cells, shares)
-    return State(network, cells.features(network, cells.unlabelled), distance)
+    return describe_predictions(network, cells.features(network, cells.unlabelled), distance), ""
 
 
 def _self_train(state, cells, shares):
+    """Return the state after self-training, and why there is none."""
     network = copy.deepcopy(state.network)
     rows, *pseudo = pseudo_label(network.head[-1], state.features, cells.codes[:0])
     if not len(rows):
-        return None
+        return None, "no prediction is confident"
     network.head[-1] = fit_output_layer(network.head[-1], state.features[rows], *pseudo)
-    return State(network, state.features)
+    return describe_predictions(network, state.features), ""
 
 
 def refuse_step(step, before, after):
@@ -289,14 +269,12 @@ def refuse_step(step, before, after):
     if step == "statistics" and after.distance < _FAR and after.confidence <= before.confidence:
         near = f"the cells are only {after.distance:.2f} variances away from the training images"
         return f"{near}, and {confidence}, not {before.confidence:.1%}"
-    if step == "self-training":
-        if after.confidence < MIN_CONFIDENCE:
-            return f"{confidence}, below {MIN_CONFIDENCE:.0%}"
-        weights = torch.full_like(before.agreement, 1 / len(before.agreement))
-        if is_clearly_better(before.agreement, after.agreement, weights):
-            old, new = (float(state.agreement.mean()) for state in (before, after))
-            return f"views of a cell would agree in {new:.1%}, not {old:.1%}"
+    if step == "self-training" and after.confidence < MIN_CONFIDENCE:
+        return f"{confidence}, below {MIN_CONFIDENCE:.0%}"
+    weights = torch.full_like(before.agreement, 1 / len(before.agreement))
+    is_worse = is_clearly_better(before.agreement, after.agreement, weights)
+    if step == "self-training" and is_worse:
+        return f"views of a cell would agree less often, in {float(after.agreement.mean()):.1%}"
     old, new = before.n_predicted, after.n_predicted
-    if new < (1 - _MAX_CLASS_LOSS) * old:
-        return f"predictions would spread over {new:.1f} classes, not {old:.1f}"
-    return ""
+    is_narrow = new < (1 - _MAX_CLASS_LOSS) * old
+    return f"predictions would spread over {new:.1f} classes, not {old:.1f}" if is_narrow else ""

@@ -56,15 +56,12 @@ def choose_crop(predictor, images, codes):
     means = {crop: float(weights @ values[crop]) for crop in values}
     own, *others = images
     best = max(others, key=means.get)
-    trusted = len(rows) > 0 or means[best] >= MIN_CONFIDENCE
+    is_trusted = len(rows) > 0 or means[best] >= MIN_CONFIDENCE
     margin = _margin(len(weights))
-    if not trusted or not is_clearly_better(values[best], values[own], weights, margin):
+    if not is_trusted or not is_clearly_better(values[best], values[own], weights, margin):
         return own, ""
-    which = "right" if len(rows) else "predicted"
-    return best, (
-        f"crop {best:g}: mean probability of the {which} classes {means[best]:.3f}, not "
-        f"{means[own]:.3f}"
-    )
+    kind = "mean probability of the " + ("right" if len(rows) else "predicted") + " classes"
+    return best, f"crop {best:g}: {kind} {means[best]:.3f}, not {means[own]:.3f}"
 
 
 def _margin(n):

@@ -59,9 +59,8 @@ def fit_output_layer(layer, features, codes, weights):
     present = torch.zeros_like(old[:, :1])
     present[codes] = 1
     change = torch.zeros_like(old, requires_grad=True)
-    optimizer = torch.optim.LBFGS(
-        [change], max_iter=50, tolerance_grad=1e-6, line_search_fn="strong_wolfe"
-    )
+    options = {"max_iter": 50, "tolerance_grad": 1e-6, "line_search_fn": "strong_wolfe"}
+    optimizer = torch.optim.LBFGS([change], **options)
 
     def loss():
         optimizer.zero_grad()
@@ -142,9 +141,7 @@ def fine_tune(network, cells, rows, codes, weights):
     """
     network.eval()
     old = copy.deepcopy(network)
-    absent = torch.ones(network.head[-1].out_features, dtype=torch.bool)
-    absent[codes] = False
-    absent = absent.to(cells.device)
+    absent = ~torch.isin(torch.arange(network.head[-1].out_features), codes).to(cells.device)
     pairs = zip(network.parameters(), old.parameters(), strict=True)
     pairs = [pair for pair in pairs if pair[0].requires_grad]
     optimizer = torch.optim.Adam([parameter for parameter, _ in pairs], lr=_LR)

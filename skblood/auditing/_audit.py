@@ -4,6 +4,7 @@ from collections import Counter
 from numbers import Integral
 
 import numpy as np
+import pandas as pd
 from sklearn.utils import check_scalar
 
 from skblood._labels import as_column, check_complete, check_lengths, join_groups, plain_list
@@ -50,8 +51,6 @@ def audit(X, y=None, *, split=None, groups=None, n_splits=5, image_shape=None):
     ValueError
         If no image can be read, or `y`, `split` or `groups` has missing entries or another length
         than `X`.
-    TypeError
-        If `y`, `split` or `groups` holds other things than labels.
 
     See Also
     --------
@@ -87,12 +86,11 @@ def audit(X, y=None, *, split=None, groups=None, n_splits=5, image_shape=None):
     check_scalar(n_splits, "n_splits", Integral, min_val=2)
     images = list_images(X, image_shape)
     n = len(images)
-    columns = {"y": y, "split": split, "groups": groups}
-    y, split, groups = (_check_column(values, name, n) for name, values in columns.items())
+    y, split, groups = map(_check_column, (y, split, groups), ("y", "split", "groups"), [n] * 3)
     summary, unreadable = summarize_images(images)
     copies = find_copies(summary, images)
     joined = join_groups(n, groups, pairs=[pair.positions for pair in copies])
-    findings = copies + _find_training_images(summary) + _find_bad_images(summary, unreadable)
+    findings = copies + _find_single_images(summary, unreadable) + _find_odd_sizes(summary)
     if groups is not None and split is not None:
         findings += _find_crossing_groups(groups, split)
     if y is not None:
@@ -107,29 +105,19 @@ def _check_column(values, name, n):
     column = as_column(values, name)
     check_lengths(X=n, **{name: len(column)})
     check_complete(column, name, "Give these images a name of their own, or leave them out.")
-    column = plain_list(column)
-    try:
-        sorted(set(column))
-    except TypeError as error:
-        raise TypeError(
-            f"`{name}` does not hold labels: {error}. Give one str or int for each image."
-        ) from error
-    return column
+    return plain_list(column)
 
 
-def _find_training_images(summary):
-    overlap = find_training_overlap(summary["picture"][..., None])
-    detail = "in the train part of PBC"
-    positions = summary["position"][overlap].tolist()
-    return [Finding("training_overlap", (i,), detail=detail) for i in positions]
-
-
-def _find_bad_images(summary, unreadable):
-    bad = [Finding("unreadable", (i,), detail=why) for i, why in unreadable.items()]
-    for each in summary[summary["contrast"] < BLANK_CONTRAST]:
-        detail = f"standard deviation {each['contrast']:.1f} of 255"
-        bad.append(Finding("blank", (int(each["position"]),), detail=detail))
-    return bad + _find_odd_sizes(summary)
+def _find_single_images(summary, unreadable):
+    """Return the findings that concern one image: unreadable, blank, or used in training."""
+    position, contrast = summary["position"].tolist(), summary["contrast"]
+    found = [Finding("unreadable", (i,), why) for i, why in unreadable.items()]
+    for k in np.flatnonzero(contrast < BLANK_CONTRAST):
+        detail = f"standard deviation {contrast[k]:.1f} of 255"
+        found.append(Finding("blank", (position[k],), detail))
+    for k in np.flatnonzero(find_training_overlap(summary["picture"][..., None])):
+        found.append(Finding("training_overlap", (position[k],), "in the train part of PBC"))
+    return found
 
 
 def _find_odd_sizes(summary):
@@ -139,19 +127,15 @@ def _find_odd_sizes(summary):
     if len(usual) == 0:  # each image is cropped to its cell
         return []
     ratio = np.abs(np.log(sizes[:, None] / usual)).max(axis=2).min(axis=1)
-    most = "{} x {}".format(*distinct[counts.argmax()])
-    odd = summary[ratio > np.log1p(_SIZE_TOLERANCE)]
-    return [
-        Finding("odd_size", (i,), detail=f"{height} x {width}, not {most}")
-        for i, (height, width) in zip(odd["position"].tolist(), odd["size"], strict=True)
-    ]
+    detail = "{1} x {2}, not {0[0]} x {0[1]}".format
+    odd = summary[ratio > np.log1p(_SIZE_TOLERANCE)][["position", "size"]]
+    most = distinct[counts.argmax()]
+    return [Finding("odd_size", (i,), detail(most, *size)) for i, size in odd.tolist()]
 
 
 def _positions_by_value(values):
-    positions = {}
-    for i, value in enumerate(values):
-        positions.setdefault(value, []).append(i)
-    return positions
+    column = pd.Series(values, dtype=object)
+    return column.groupby(column, sort=False).apply(lambda same: tuple(same.index)).to_dict()
 
 
 def _find_crossing_groups(groups, split):
@@ -160,31 +144,27 @@ def _find_crossing_groups(groups, split):
         parts = Counter(split[i] for i in positions)
         if len(parts) > 1:
             detail = f"{group}: " + ", ".join(f"{k} in {part}" for part, k in parts.items())
-            found.append(Finding("crossing_groups", tuple(positions), detail=detail))
+            found.append(Finding("crossing_groups", positions, detail))
     return found
 
 
 def _find_rare_classes(y, joined, n_splits):
     found = []
     for label, positions in _positions_by_value(y).items():
-        n_groups = len(set(joined[positions].tolist()))
+        n_groups = len(np.unique(joined[[*positions]]))
         if n_groups < n_splits:
             grouped = "" if n_groups == len(positions) else f" in {n_groups} groups"
             detail = f"{label}: {len(positions)} images{grouped}, for {n_splits} folds"
-            found.append(Finding("rare_classes", tuple(positions), detail=detail))
+            found.append(Finding("rare_classes", positions, detail))
     return found
 
 
 def _find_similar_labels(y):
-    spellings = {}
-    for label in dict.fromkeys(each for each in y if isinstance(each, str)):
-        spellings.setdefault("".join(label.split()).casefold(), []).append(label)
-    return [
-        Finding(
-            "similar_labels",
-            tuple(i for i, label in enumerate(y) if label in alike),
-            detail=", ".join(f"{label!r} ({y.count(label)})" for label in alike),
-        )
-        for alike in spellings.values()
-        if len(alike) > 1
-    ]
+    found = []
+    spellings = ["".join(str(label).split()).casefold() for label in y]
+    for positions in _positions_by_value(spellings).values():
+        counts = Counter(y[i] for i in positions)
+        if len(counts) > 1:
+            detail = ", ".join(f"{label!r} ({n})" for label, n in counts.items())
+            found.append(Finding("similar_labels", positions, detail))
+    return found

@@ -3,6 +3,8 @@
 import os
 from collections import Counter
 
+import pandas as pd
+
 from skblood._plotting import import_pyplot, read_some, show_cell
 
 from ._finding import COPIES, KINDS
@@ -76,6 +78,8 @@ class AuditReport:
         pairs = [each for each in findings if each.kind in COPIES]
         self.crossing_split = [each for each in pairs if _differ(split, each)]
         self.contradictory_labels = [each for each in pairs if _differ(y, each)]
+        pairs.sort(key=lambda pair: pair.similarity)
+        self._copies = [*dict.fromkeys(self.crossing_split + self.contradictory_labels + pairs)]
 
     def __repr__(self):
         counts = {kind: len(getattr(self, kind)) for kind in KINDS}
@@ -108,19 +112,12 @@ class AuditReport:
             positions, names (paths, or places in X), labels, splits, similarity and detail. Copies
             that cross the split, or have two labels, are listed once, as copies.
         """
-        import pandas as pd
-
-        order = list(KINDS)
-        rows = [
-            {
-                **vars(each),
-                "names": tuple(map(self._name, each.positions)),
-                "labels": _values(self.y, each),
-                "splits": _values(self.split, each),
-            }
-            for each in sorted(self.findings, key=lambda each: order.index(each.kind))
-        ]
-        return pd.DataFrame(rows, columns=_COLUMNS)
+        ordered = sorted(self.findings, key=lambda each: list(KINDS).index(each.kind))
+        frame = pd.DataFrame(map(vars, ordered), columns=_COLUMNS)
+        frame["names"] = [tuple(map(self._name, each.positions)) for each in ordered]
+        frame["labels"] = [_values(self.y, each) for each in ordered]
+        frame["splits"] = [_values(self.split, each) for each in ordered]
+        return frame
 
     def raise_if_leaky(self):
         """Raise an error if copies or groups cross the split.
@@ -128,19 +125,18 @@ class AuditReport:
         Raises
         ------
         ValueError
-            If copies or groups cross the split; they are listed. Also if the audit had no split.
+            If copies or groups cross the split; the first ten are listed. Also if the audit had no
+            split.
         """
         if self.split is None:
             raise ValueError("The audit was made without a split. Call audit(X, y, split=...).")
         leaks = self.crossing_split + self.crossing_groups
         if leaks:
-            lines = [f"  {self._format_finding(each)}" for each in leaks[:_MAX_LISTED]]
-            if len(leaks) > _MAX_LISTED:
-                lines.append(f"  ... and {len(leaks) - _MAX_LISTED} more")
+            examples = "\n  ".join(map(self._format_finding, leaks[:_MAX_LISTED]))
+            n_pairs, n_groups = len(self.crossing_split), len(self.crossing_groups)
             raise ValueError(
-                f"The split leaks: {len(self.crossing_split)} pairs of copies and "
-                f"{len(self.crossing_groups)} groups cross it:\n" + "\n".join(lines) + "\n"
-                "Split again with groups=report.groups_, or leave out one image of each pair."
+                f"The split leaks: {n_pairs} pairs of copies and {n_groups} groups cross it. Split "
+                f"again with groups=report.groups_. Examples:\n  {examples}"
             )
 
     def plot(self, kind=None, *, n_pairs=8, figure=None):
@@ -169,7 +165,12 @@ class AuditReport:
             If there is no such pair, or `kind` or `n_pairs` is not as described.
         """
         plt = import_pyplot("AuditReport.plot")
-        pairs = self._pairs_to_draw(kind, n_pairs)
+        kinds = ("crossing_split", "contradictory_labels", *COPIES)
+        if kind is not None and kind not in kinds:
+            raise ValueError(f"`kind` must be None or one of {', '.join(kinds)}, not {kind!r}.")
+        pairs = getattr(self, kind or "_copies")[:n_pairs]
+        if not pairs:
+            raise ValueError(f"There is no pair to draw with kind={kind!r} and n_pairs={n_pairs}.")
         n_columns = min(len(pairs), _PAIRS_PER_ROW)
         n_rows = -(-len(pairs) // n_columns)
         if figure is None:
@@ -186,23 +187,6 @@ class AuditReport:
             ax.set_title("\n".join([name, ", ".join(facts)]), fontsize=7)
         return figure
 
-    def _pairs_to_draw(self, kind, n_pairs):
-        kinds = ("crossing_split", "contradictory_labels", *COPIES)
-        if kind is not None and kind not in kinds:
-            raise ValueError(f"`kind` must be None or one of {', '.join(kinds)}, not {kind!r}.")
-        if n_pairs < 1:
-            raise ValueError(f"`n_pairs` must be at least 1, got {n_pairs}.")
-        if kind is None:
-            pairs = [each for each in self.findings if each.kind in COPIES]
-            pairs.sort(
-                key=lambda e: (not _differ(self.split, e), not _differ(self.y, e), e.similarity)
-            )
-        else:
-            pairs = getattr(self, kind)
-        if not pairs:
-            raise ValueError(f"There is no pair to draw: the audit found no {kind or 'copies'}.")
-        return pairs[:n_pairs]
-
     def _name(self, position):
         item = self.images[position]
         return os.fspath(item) if isinstance(item, (str, os.PathLike)) else f"X[{position}]"
@@ -211,8 +195,7 @@ class AuditReport:
         """Return a finding in one line: names, labels and parts of the split, or the detail."""
         names = [os.path.basename(self._name(i)) for i in finding.positions[:2]]
         if finding.kind not in COPIES:
-            is_one = len(finding.positions) == 1
-            return f"{names[0]}: {finding.detail}" if is_one else finding.detail
+            return f"{names[0]}: {finding.detail}" if len(names) == 1 else finding.detail
         sign = "~" if finding.kind == "near_identical" else "="
         labels = " / ".join(map(str, dict.fromkeys(_values(self.y, finding))))
         parts = ", ".join(map(str, _values(self.split, finding)))

@@ -30,19 +30,17 @@ def find_copies(summary, images):
     _, first, codes = np.unique(summary["content"], axis=0, return_index=True, return_inverse=True)
     repeated = np.setdiff1d(np.arange(len(summary)), first)
     pairs = positions[np.stack([first[codes[repeated]], repeated], axis=1)]
-    hashes = {
-        i: file_key(images[i])
-        for i in np.unique(pairs).tolist()
-        if isinstance(images[i], (str, os.PathLike))
-    }
+    paths = [i for i in set(pairs.ravel().tolist()) if isinstance(images[i], (str, os.PathLike))]
+    hashes = {i: file_key(images[i]) for i in paths}
     copies = []
     for i, j in pairs.tolist():
         same_file = i in hashes and hashes[i] == hashes[j]
-        copies.append(Finding("identical_files" if same_file else "identical_pixels", (i, j), 1.0))
+        kind = "identical_files" if same_file else "identical_pixels"
+        copies.append(Finding(kind, (i, j), similarity=1.0))
     compared = np.sort(first)
     compared = compared[summary["contrast"][compared] >= BLANK_CONTRAST]
     near, similarity = find_near_pairs(summary["picture"][compared])
     return copies + [
-        Finding("near_identical", tuple(pair), round(float(score), 4))
+        Finding("near_identical", tuple(pair), similarity=round(float(score), 4))
         for pair, score in zip(positions[compared[near]].tolist(), similarity, strict=True)
     ]

@@ -18,10 +18,7 @@ KINDS = {
     "blank": ("blank image", "blank images"),
     "odd_size": ("image of an unusual size", "images of an unusual size"),
     "rare_classes": ("class too rare for the folds", "classes too rare for the folds"),
-    "similar_labels": (
-        "set of labels that differ only by case or spaces",
-        "sets of labels that differ only by case or spaces",
-    ),
+    "similar_labels": ("set of labels of similar spelling", "sets of labels of similar spelling"),
 }
 COPIES = ("identical_files", "identical_pixels", "near_identical")
 
@@ -36,12 +33,12 @@ class Finding:
         A key of `KINDS`.
     positions : tuple of int
         Positions in X.
+    detail : str
     similarity : float or None
         For copies: 1 for identical pixels, else the correlation of the two images.
-    detail : str
     """
 
     kind: str
     positions: tuple
-    similarity: float | None = None
     detail: str = ""
+    similarity: float | None = None

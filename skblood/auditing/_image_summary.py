@@ -56,15 +56,9 @@ def summarize_images(images):
     ValueError
         If none can be read.
     """
-    if isinstance(images, list):
-        rows, unreadable = map_images(_summarize_image, images)
-    else:
-        rows, unreadable = [_summarize_image(image) for image in images], {}
+    rows, unreadable = map_images(_summarize_image, list(images))
     if len(unreadable) == len(images):
-        raise ValueError(
-            f"None of the {len(images)} images of X can be read. The reason for the first: "
-            f"{unreadable[0]}"
-        )
+        raise ValueError(f"None of the {len(images)} images can be read; first: {unreadable[0]}")
     readable = [(i, *row) for i, row in enumerate(rows) if i not in unreadable]
     return np.array(readable, _FIELDS), unreadable
 

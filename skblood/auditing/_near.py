@@ -5,8 +5,6 @@ descriptors of each, so that the time grows roughly linearly with the number of 
 found is then registered and compared pixel by pixel.
 """
 
-from functools import cache
-
 import numpy as np
 from scipy import fft
 from scipy.spatial import cKDTree
@@ -99,7 +97,9 @@ def _compute_descriptors(pictures):
 
 def _normalize(pictures):
     """Return pictures of mean 0 and contrast 1, tapered towards their borders."""
-    window = _make_window(*pictures.shape[1:])
+    # A Hann window without the zeros at both ends.
+    rows, columns = (np.hanning(side + 2)[1:-1] for side in pictures.shape[1:])
+    window = np.outer(rows, columns).astype(np.float32)
     weights = window / window.sum()
     pictures = pictures - (pictures * weights).sum(axis=(1, 2), keepdims=True)
     contrast = np.sqrt((pictures**2 * weights).sum(axis=(1, 2), keepdims=True))
@@ -107,16 +107,9 @@ def _normalize(pictures):
     return pictures * window / np.maximum(contrast, 1e-3)
 
 
-@cache
-def _make_window(height, width):
-    # A Hann window without the zeros at both ends.
-    rows, columns = np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1]
-    return np.outer(rows, columns).astype(np.float32)
-
-
 def _compare(first, second):
     """Return the correlation of each pair of pictures in its best registration."""
-    scores, shifts = _register(_halve(first), _halve(second))
+    scores, shifts = _register(first, second)
     similarity = np.full(len(first), -1.0)
     for orientation in np.argsort(-scores, axis=1)[:, :_KEPT_ORIENTATIONS].T:
         for i in np.flatnonzero(similarity < _SAME):
@@ -129,6 +122,9 @@ def _compare(first, second):
 def _register(first, second):
     """Return the correlation and the best shift for each pair and orientation of the second."""
     n = len(first)
+    # At half the size.
+    halves = (n, SIDE // 2, 2, SIDE // 2, 2)
+    first, second = (pictures.reshape(halves).mean(axis=(2, 4)) for pictures in (first, second))
     waves = _filter_waves(first, _HIGH_COARSE)
     scores, shifts = np.empty((n, 8)), np.empty((n, 8, 2))
     for orientation in range(8):
@@ -143,7 +139,7 @@ def _register(first, second):
 def _correlate_shifted(first, second, shift):
     """Return the correlation of the overlap of two pictures, refined to a quarter of a pixel."""
     first, second = _overlap(first, shift)[None], _overlap(second, -shift)[None]
-    waves = _filter_waves(first, _HIGH_FINE), _filter_waves(second, _HIGH_FINE)
+    waves = [_filter_waves(part, _HIGH_FINE) for part in (first, second)]
     return _correlate(*waves, _REFINEMENT).max()
 
 
@@ -170,11 +166,6 @@ def _filter_waves(pictures, high):
     waves *= np.exp(-((k / high) ** 2)) - np.exp(-((k / _LOW) ** 2))
     norm = np.sqrt((waves.real**2 + waves.imag**2).sum(axis=(1, 2), keepdims=True))
     return waves / np.maximum(norm, 1e-6)
-
-
-def _halve(pictures):
-    n, height, width = pictures.shape
-    return pictures.reshape(n, height // 2, 2, width // 2, 2).mean(axis=(2, 4))
 
 
 def _orient(pictures, orientation):

@@ -2,16 +2,12 @@
 
 from ._background import BackgroundAugment
 from ._cell_augment import CellAugment
+from ._color import LightAugment, StainAugment
 from ._frame import FrameAugment
-from ._laboratory import LaboratoryAugment
-from ._light import LightAugment
 from ._optics import OpticsAugment
-from ._policies import AUGMENTS, POLICIES, augment_images, is_own, make_augment
-from ._stain import StainAugment
+from ._policies import AUGMENTS, POLICIES, LaboratoryAugment, augment_images, is_own, make_augment
 
 __all__ = [
-    "AUGMENTS",
-    "POLICIES",
     "BackgroundAugment",
     "CellAugment",
     "FrameAugment",
@@ -20,6 +16,5 @@ __all__ = [
     "OpticsAugment",
     "StainAugment",
     "augment_images",
-    "is_own",
     "make_augment",
 ]

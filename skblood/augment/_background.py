@@ -40,17 +40,10 @@ class BackgroundAugment(Augment):
     def forward(self, images):
         """Change each image of a batch ``(n, c, h, w)`` in 0..1."""
         if self.fade:
-            images = self._fade(images)
-        return self._tint(images)
-
-    def _fade(self, images):
-        empty = F.adaptive_avg_pool2d(images, _BLOCKS).amax((2, 3), keepdim=True)
-        chosen = draw_uniform(images) < self.fade
-        amount = draw_uniform(images) * chosen
-        weight = amount * (1 - _mask_cells(images, empty))
-        return torch.lerp(images, empty.expand_as(images), weight)
-
-    def _tint(self, images):
+            empty = F.adaptive_avg_pool2d(images, _BLOCKS).amax((2, 3), keepdim=True)
+            chosen = draw_uniform(images) < self.fade
+            amount = draw_uniform(images) * chosen * (1 - _mask_cells(images, empty))
+            images = torch.lerp(images, empty.expand_as(images), amount)
         darkest = images.amin(1, keepdim=True)
         brightest = darkest.amax((2, 3), keepdim=True).clamp(min=1e-3)
         threshold = 0.75 + 0.1 * draw_symmetric(images)

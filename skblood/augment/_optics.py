@@ -93,8 +93,7 @@ def _blur(images, deviation):
     steps = torch.arange(-radius, radius + 1, device=images.device)
     kernels = torch.exp(-((steps / deviation[:, None]) ** 2) / 2)
     kernels = (kernels / kernels.sum(1, keepdim=True)).repeat_interleave(c, 0)
-    one = images.reshape(1, n * c, height, width)
-    one = F.pad(one, (radius,) * 4, mode="reflect")
+    one = F.pad(images.reshape(1, n * c, height, width), (radius,) * 4, mode="reflect")
     one = F.conv2d(one, kernels[:, None, None, :], groups=n * c)
     return F.conv2d(one, kernels[:, None, :, None], groups=n * c).view_as(images)
 

@@ -1,4 +1,4 @@
-"""Augmentation policies by name, and augmented copies of images."""
+"""Augmentation policies by name, with the one for other laboratories, and copies of images."""
 
 from numbers import Integral
 
@@ -7,33 +7,56 @@ import torch
 from sklearn.utils import check_random_state, check_scalar
 from torch import nn
 
+from ._augment import Augment, change_share
 from ._background import BackgroundAugment
 from ._cell_augment import CellAugment
+from ._color import LightAugment, StainAugment
 from ._frame import FrameAugment
-from ._laboratory import LaboratoryAugment
-from ._light import LightAugment
 from ._optics import OpticsAugment
-from ._stain import StainAugment
-
-AUGMENTS = (
-    BackgroundAugment,
-    CellAugment,
-    FrameAugment,
-    LaboratoryAugment,
-    LightAugment,
-    OpticsAugment,
-    StainAugment,
-)
 
 # Images that are changed at a time.
 _BATCH = 64
 
 
-def _make_stain():
-    return nn.Sequential(CellAugment(color=0.0), StainAugment(), LightAugment())
+class LaboratoryAugment(Augment):
+    """Flip and shift all images, and change a share of them as another laboratory might.
+
+    Crop, background, stain, light and optics of these change, in this order. The other images
+    keep them, so that accuracy in the laboratory of the training images stays high.
+
+    Parameters
+    ----------
+    share : float, default=0.8
+        Share of the images that are changed by more than flips and shifts.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skblood.augment import LaboratoryAugment
+    >>> LaboratoryAugment()(torch.rand(4, 3, 32, 32)).shape
+    torch.Size([4, 3, 32, 32])
+    """
+
+    def __init__(self, *, share=0.8):
+        super().__init__(share=share)
+        self.moves = CellAugment(color=0.0)
+        self.changes = nn.Sequential(
+            FrameAugment(), BackgroundAugment(), StainAugment(), LightAugment(), OpticsAugment()
+        )
+
+    def forward(self, images):
+        """Change images of a batch ``(n, c, h, w)`` in 0..1."""
+        return change_share(self.changes, self.moves(images), self.share)
 
 
-POLICIES = {"cells": CellAugment, "stain": _make_stain, "laboratory": LaboratoryAugment}
+# All classes of this package; subclasses that are defined elsewhere come later.
+AUGMENTS = tuple(Augment.__subclasses__())
+
+POLICIES = {
+    "cells": CellAugment,
+    "stain": lambda: nn.Sequential(CellAugment(color=0.0), StainAugment(), LightAugment()),
+    "laboratory": LaboratoryAugment,
+}
 
 
 def make_augment(policy):
@@ -63,8 +86,7 @@ def make_augment(policy):
     torch.Size([4, 3, 32, 32])
     """
     if policy not in POLICIES:
-        names = ", ".join(repr(name) for name in POLICIES)
-        raise ValueError(f"policy={policy!r} is not known. Choose one of {names}.")
+        raise ValueError(f"policy={policy!r} is not known. Choose one of {list(POLICIES)}.")
     return POLICIES[policy]()
 
 

@@ -1,11 +1,8 @@
 """Data sets of blood-cell images: load, fetch, merge, split and draw."""
 
 from skblood.datasets._blood_cells import make_blood_cells
-from skblood.datasets._bunch import as_dataset as as_dataset
 from skblood.datasets._csv import load_csv
-from skblood.datasets._folders import IMAGE_EXTENSIONS as IMAGE_EXTENSIONS
-from skblood.datasets._folders import find_images as find_images
-from skblood.datasets._folders import load_image_folder
+from skblood.datasets._folders import IMAGE_EXTENSIONS, find_images, load_image_folder
 from skblood.datasets._load import load_cells
 from skblood.datasets._medmnist import fetch_bloodmnist, load_npz
 from skblood.datasets._merge import merge_datasets

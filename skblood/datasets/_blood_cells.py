@@ -93,16 +93,14 @@ def make_blood_cells(
     >>> [(str(name), int(count)) for name, count in zip(*np.unique(y, return_counts=True))]
     [('basophil', 2), ('neutrophil', 18)]
     """
-    given = dict(
-        n_samples=n_samples, image_size=image_size, noise=noise, stain_variation=stain_variation
-    )
+    given = {"n_samples": n_samples, "image_size": image_size}
+    given |= {"noise": noise, "stain_variation": stain_variation}
     validate_parameter_constraints(_CONSTRAINTS, given, "make_blood_cells")
     counts = round_shares(n_samples * _check_class_weights(class_weights), n_samples)
     cell_rng, texture_rng, sensor_rng = generators(random_state, 3)
     labels = cell_rng.permutation(np.repeat(np.arange(len(CLASSES)), counts))
     cells = sample_cells(labels, noise, stain_variation, cell_rng)
-    X = draw_cells(cells, image_size, texture_rng, sensor_rng)
-    return X, np.array(CLASSES)[labels]
+    return draw_cells(cells, image_size, texture_rng, sensor_rng), np.array(CLASSES)[labels]
 
 
 def _check_class_weights(class_weights):
@@ -113,14 +111,11 @@ def _check_class_weights(class_weights):
         if unknown := [name for name in class_weights if name not in CLASSES]:
             raise ValueError(f"class_weights names {unknown}, which are not among {CLASSES}.")
         class_weights = [class_weights.get(name, 0) for name in CLASSES]
-    try:
-        weights = np.asarray(class_weights, dtype=float)
-    except (TypeError, ValueError):
-        weights = np.empty(0)
+    weights = np.asarray(class_weights, dtype=float)
     is_valid = weights.shape == (len(CLASSES),) and np.isfinite(weights).all()
-    if not is_valid or (weights < 0).any() or weights.sum() == 0:
+    if not is_valid or weights.min() < 0 or weights.sum() == 0:
         raise ValueError(
-            f"class_weights={class_weights!r} is not valid. Pass {len(CLASSES)} finite numbers of "
-            f"at least 0, not all 0, in the order {CLASSES}, or a dict from names to numbers."
+            f"class_weights={class_weights!r} must be {len(CLASSES)} finite numbers of at least 0, "
+            f"not all 0, in the order {CLASSES}, or a dict from names to numbers."
         )
     return weights / weights.sum()

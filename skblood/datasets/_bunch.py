@@ -8,7 +8,7 @@ from sklearn.utils import Bunch
 
 
 def as_dataset(
-    data, target, description="", return_X_y=False, *, target_names=None, frame=None, groups=None
+    data, target, description, return_X_y=False, *, target_names=None, frame=None, groups=None
 ):
     """Return ``(data, target)``, or a Bunch like those of scikit-learn's loaders.
 
@@ -18,7 +18,7 @@ def as_dataset(
         Images or paths.
     target : ndarray of shape (n,)
         Labels.
-    description : str, default=""
+    description : str
         Source, license and citation. The number of images of each class is appended.
     return_X_y : bool, default=False
     target_names : sequence, default=None
@@ -31,22 +31,19 @@ def as_dataset(
 
     if return_X_y:
         return data, target
-    optional = {} if groups is None else {"groups": groups}
-    return Bunch(
+    counts = zip(*np.unique(target, return_counts=True), strict=True)
+    counted = ", ".join(f"{label} {count}" for label, count in counts)
+    dataset = Bunch(
         data=data,
         target=target,
         target_names=np.unique(target) if target_names is None else np.asarray(target_names),
         frame=None if frame is None else pd.DataFrame(frame),
-        DESCR=f"{description}: {count_labels(target)}.".removeprefix(": "),
-        **{"paths" if data.ndim == 1 else "images": data},
-        **optional,
+        DESCR=f"{description}: {len(target)} images ({counted}).",
     )
-
-
-def count_labels(y):
-    """Describe the number of images, in total and of each class."""
-    counts = zip(*np.unique(y, return_counts=True), strict=True)
-    return f"{len(y)} images ({', '.join(f'{label} {count}' for label, count in counts)})"
+    dataset["paths" if data.ndim == 1 else "images"] = data
+    if groups is not None:
+        dataset["groups"] = groups
+    return dataset
 
 
 def list_few(items, separator=", ", most=20):
@@ -70,14 +67,14 @@ def warn_if_incomplete(folder, found, published):
     found, published : dict of str to int
         Number of images of each class or split.
     """
-    different = ", ".join(
+    different = [
         f"{key} {found.get(key, 0)} instead of {published.get(key, 0)}"
         for key in sorted(found.keys() | published.keys())
         if found.get(key, 0) != published.get(key, 0)
-    )
+    ]
     if different:
         warnings.warn(
             f"{str(folder)!r} differs from the published data set in the number of images: "
-            f"{different}. Check that the folder is complete.",
+            f"{', '.join(different)}. Check that the folder is complete.",
             stacklevel=3,
         )

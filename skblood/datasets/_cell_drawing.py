@@ -59,21 +59,24 @@ def _draw_layers(cells, size, rng):
     body = _coverage(outline, edge)
     nucleus = body * _coverage(_nucleus_distance(cells, axis, textures), edge)
     plasma = (body - nucleus) * (1 - _peaks(textures["vacuoles"], cells.vacuoles))
-    grain_noise = np.sqrt(cells.granule_size) * textures["coarse"]
-    grain_noise += np.sqrt(1 - cells.granule_size) * textures["fine"]
-    granules = _peaks(grain_noise, cells.granules)
+    grain = np.sqrt(cells.granule_size) * textures["coarse"]
+    grain += np.sqrt(1 - cells.granule_size) * textures["fine"]
+    granules = _peaks(grain, cells.granules)
     rim = 0.3 * np.clip(1 + outline / 0.07, 0, 1)  # the membrane, seen edge-on
     chromatin = 1 + cells.chromatin * np.clip(textures["chromatin"], -1.5, 1)
-    layers = np.empty((len(cells.radius), 8, size, size), dtype=np.float32)
-    layers[:, 0] = 1
-    layers[:, 1] = axis
-    layers[:, 2] = axis[:, np.newaxis]
-    layers[:, 3] = axis**2 + axis[:, np.newaxis] ** 2
-    layers[:, 4] = (1 - body) * _red_cells(cells, axis, textures)
-    layers[:, 5] = plasma * (1 - granules) * (1 + 0.12 * textures["chromatin"] + rim)
-    layers[:, 6] = chromatin * (nucleus + (1 - body) * _stray_cell(cells, axis, edge))
-    layers[:, 7] = granules * (plasma + cells.granules_over_nucleus * nucleus)
-    return layers
+    x, y = _offsets(cells.stray_center, axis)
+    stray = cells.stray_density * _coverage(np.sqrt(x**2 + y**2) - cells.stray_radius, edge)
+    layers = [
+        np.ones_like(body),
+        axis,
+        axis[:, np.newaxis],
+        axis**2 + axis[:, np.newaxis] ** 2,
+        (1 - body) * _red_cells(cells, axis, textures),
+        plasma * (1 - granules) * (1 + 0.12 * textures["chromatin"] + rim),
+        chromatin * (nucleus + (1 - body) * stray),
+        granules * (plasma + cells.granules_over_nucleus * nucleus),
+    ]
+    return np.stack(np.broadcast_arrays(*layers), axis=1)
 
 
 def _smooth_noise(n, size, rng):
@@ -118,9 +121,7 @@ def _cell_distance(cells, axis, textures):
     along = (cosine * x + sine * y) / stretch
     across = (cosine * y - sine * x) * stretch
     distance = np.sqrt(along**2 + across**2) - cells.radius
-    distance += cells.outline * textures["outline"]
-    distance += cells.fringe * textures["coarse"]
-    return distance
+    return distance + cells.outline * textures["outline"] + cells.fringe * textures["coarse"]
 
 
 def _nucleus_distance(cells, axis, textures):
@@ -132,21 +133,16 @@ def _nucleus_distance(cells, axis, textures):
         x, y = _offsets(center, axis)
         squared = x**2 + y**2
         nearest = np.sqrt(squared) - radius
-        if slot > 0:
-            bridge = cells.lobe_center[rows, slot - 1] - center
-            half_width = np.minimum(radius, cells.lobe_radii[rows, slot - 1])
-            half_width *= cells.isthmus[rows]
-            nearest = np.minimum(nearest, _segment_distance(x, y, squared, bridge) - half_width)
+        if slot > 0:  # the distance from the line segment to the previous lobe
+            end = cells.lobe_center[rows, slot - 1] - center
+            length = np.maximum((end**2).sum(axis=1), 1e-6)
+            along = end[:, 0] / length * x + end[:, 1] / length * y
+            foot = np.clip(along, 0, 1)
+            bridge = np.sqrt(np.maximum(squared - length * foot * (2 * along - foot), 0))
+            width = np.minimum(radius, cells.lobe_radii[rows, slot - 1]) * cells.isthmus[rows]
+            nearest = np.minimum(nearest, bridge - width)
         distance[rows] = np.minimum(distance[rows], nearest)
     return distance + cells.nucleus_outline * textures["dents"]
-
-
-def _segment_distance(x, y, squared, end):
-    """Return the distance from the line segment between the origin and the given end."""
-    length = np.maximum((end**2).sum(axis=1), 1e-6)
-    along = end[:, 0] / length * x + end[:, 1] / length * y
-    foot = np.clip(along, 0, 1)
-    return np.sqrt(np.maximum(squared - length * foot * (2 * along - foot), 0))
 
 
 def _red_cells(cells, axis, textures):
@@ -164,28 +160,16 @@ def _red_cells(cells, axis, textures):
     return total
 
 
-def _stray_cell(cells, axis, edge):
-    """Return the platelet or second white cell next to the cell."""
-    x, y = _offsets(cells.stray_center, axis)
-    distance = np.sqrt(x**2 + y**2) - cells.stray_radius
-    return cells.stray_density * _coverage(distance, edge)
-
-
 def _expose(cells, layers, rng):
     """Return the light behind all layers, with blur and sensor noise: (n, 3, size, size)."""
     n, n_layers, size, _ = layers.shape
     colors = cells.colors.transpose(0, 2, 1)
     light = np.exp(colors @ layers.reshape(n, n_layers, size * size)).reshape(n, 3, size, size)
-    lens = _blur_matrix(cells.blur, size)[:, np.newaxis]
+    pixel = np.arange(size, dtype=np.float32)
+    sigma = np.maximum(cells.blur * (size / 2), 1e-2)  # in pixels; the minimum is no blur
+    lens = np.exp(-0.5 * ((pixel - pixel[:, np.newaxis]) / sigma) ** 2)
+    lens = (lens / lens.sum(axis=2, keepdims=True))[:, np.newaxis]
     light = lens @ light @ lens.transpose(0, 1, 3, 2)
     grain = 255 * cells.grain[:, np.newaxis]
     light += rng.standard_normal(light.shape, dtype=np.float32) * grain
     return np.clip(light + 0.5, 0, 255)
-
-
-def _blur_matrix(blur, size):
-    """Return the matrix that blurs along one axis: shape (n, size, size)."""
-    pixel = np.arange(size, dtype=np.float32)
-    sigma = np.maximum(blur * (size / 2), 1e-2)  # in pixels; the minimum is no blur
-    kernel = np.exp(-0.5 * ((pixel - pixel[:, np.newaxis]) / sigma) ** 2)
-    return kernel / kernel.sum(axis=2, keepdims=True)

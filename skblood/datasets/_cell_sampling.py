@@ -56,28 +56,22 @@ def sample_cells(labels, noise, stain_variation, rng):
         ``colors`` of shape (n, 8, 3), and arrays of shape (n, ..., 1, 1), which broadcast to
         images: the properties in cell_types.csv, and position, surroundings and light.
     """
-    n = len(labels)
-    cells = {name: _sample_property(name, labels, rng) for name in RANGES}
+    n, cells = len(labels), {}
+    for name, ends in RANGES.items():
+        low, high = ends[labels].swapaxes(0, 1)
+        if name == "lobes":
+            cells[name] = rng.integers(low.astype(int), high.astype(int), endpoint=True)
+        else:
+            cells[name] = low + (high - low) * rng.random((n, 1)[: low.ndim])
     cells["center"] = rng.uniform(-0.13, 0.13, (n, 2))
     cells["angle"] = rng.uniform(0, 2 * np.pi, n)
     cells |= _sample_lobes(cells, rng)
-    cells |= _sample_red_cells(cells, rng)
-    cells |= _sample_stray_cell(cells, rng)
-    colors = [_sample_light(n, stain_variation, rng), _sample_dyes(cells, stain_variation, rng)]
+    cells |= _sample_surroundings(cells, rng)
+    colors = _sample_colors(cells, stain_variation, rng)
     cells["blur"] = noise * rng.uniform(0.002, 0.015, n)
     cells["grain"] = noise * rng.uniform(0.004, 0.015, n)
     cells = {name: values[..., np.newaxis, np.newaxis] for name, values in cells.items()}
-    cells["colors"] = np.concatenate(colors, axis=1)
-    return {name: values.astype(np.float32) for name, values in cells.items()}
-
-
-def _sample_property(name, labels, rng):
-    """Sample one value per cell from the range of its class."""
-    low, high = RANGES[name][labels].swapaxes(0, 1)
-    if name == "lobes":
-        return rng.integers(low.astype(int), high.astype(int), endpoint=True)
-    share = rng.random(len(labels))
-    return low + (high - low) * (share if low.ndim == 1 else share[:, np.newaxis])
+    return {name: each.astype(np.float32) for name, each in (cells | {"colors": colors}).items()}
 
 
 def _polar(distance, angle):
@@ -102,58 +96,55 @@ def _sample_lobes(cells, rng):
     }
 
 
-def _sample_red_cells(cells, rng):
-    """Place red cells around the cell, some in contact with it, some cut by the image border."""
-    n = len(cells["radius"])
-    slots = (n, _N_RED_CELLS)
+def _sample_surroundings(cells, rng):
+    """Place red cells, some in contact with the cell, and a platelet or a white cell next to some.
+
+    The image border cuts some of the red cells, and most of the white ones.
+    """
+    n, slots = len(cells["radius"]), (len(cells["radius"]), _N_RED_CELLS)
     angle = (np.arange(_N_RED_CELLS) + rng.random(slots)) * (2 * np.pi / _N_RED_CELLS)
     angle += rng.uniform(0, 2 * np.pi, (n, 1))
     radius = rng.uniform(0.26, 0.36, (n, 1)) * rng.uniform(0.85, 1.15, slots)
     nearest = cells["radius"][:, np.newaxis] + 0.9 * radius
     distance = nearest + rng.random(slots) ** 1.5 * np.maximum(1.4 - nearest, 0.1)
     present = rng.random(slots) < rng.uniform(0.6, 1.0, (n, 1))
-    return {
+    red_cells = {
         "red_center": cells["center"][:, np.newaxis] + _polar(distance, angle),
         "red_radius": radius,
         "red_density": present * rng.uniform(0.85, 1.2, (n, 1)),
         "pallor": rng.uniform(0.2, 1.0, (n, 1)) * rng.uniform(0.6, 1.0, slots),
     }
-
-
-def _sample_stray_cell(cells, rng):
-    """Place a platelet next to some cells, and a second white cell at the border of others."""
-    n = len(cells["radius"])
     is_white = rng.random(n) < 0.3
-    distance = np.where(
-        is_white, rng.uniform(1.25, 1.6, n), cells["radius"] + rng.uniform(0.15, 0.6, n)
-    )
-    return {
-        "stray_center": cells["center"] + _polar(distance, rng.uniform(0, 2 * np.pi, n)),
+    far, near = rng.uniform(1.25, 1.6, n), cells["radius"] + rng.uniform(0.15, 0.6, n)
+    offset = _polar(np.where(is_white, far, near), rng.uniform(0, 2 * np.pi, n))
+    return red_cells | {
+        "stray_center": cells["center"] + offset,
         "stray_radius": np.where(is_white, rng.uniform(0.35, 0.5, n), rng.uniform(0.06, 0.15, n)),
         "stray_density": (rng.random(n) < 0.3) * rng.uniform(0.5, 1.0, n),
     }
 
 
-def _sample_light(n, variation, rng):
-    """Sample the light: log-intensity at the center, slopes along x and y, and fall-off."""
-    cast = np.array([0.015, 0.0, -0.025]) * rng.standard_normal((n, 1))  # color temperature
-    cast = cast + 0.015 * rng.standard_normal((n, 1)) + 0.006 * rng.standard_normal((n, 3))
-    slopes = 0.015 * rng.standard_normal((n, 2))
-    vignette = -0.015 * np.abs(rng.standard_normal((n, 1)))
-    uneven = np.concatenate([slopes, vignette], axis=1)[..., np.newaxis].repeat(3, axis=2)
-    light = variation * np.concatenate([cast[:, np.newaxis], uneven], axis=1)
-    light[:, 0] += np.log(BACKGROUND)
-    return light
+def _sample_colors(cells, variation, rng):
+    """Sample the colors of the eight layers: shape (n, 8, 3).
 
-
-def _sample_dyes(cells, variation, rng):
-    """Sample the log-transmission of red cells, cytoplasm, nucleus and granules."""
+    Four of the light: its log-intensity at the center, its slopes along x and y, and its fall-off.
+    Four log-transmissions: of red cells, cytoplasm, nucleus and granules.
+    """
     n = len(cells["radius"])
+    light = np.empty((n, 4, 3))
+    temperature = np.array([0.015, 0.0, -0.025]) * rng.standard_normal((n, 1))
+    brightness = 0.015 * rng.standard_normal((n, 1))
+    light[:, 0] = temperature + brightness + 0.006 * rng.standard_normal((n, 3))
+    light[:, 1:3] = 0.015 * rng.standard_normal((n, 2, 1))
+    light[:, 3] = -0.015 * np.abs(rng.standard_normal((n, 1)))
+    light *= variation
+    light[:, 0] += np.log(BACKGROUND)
+
     red_cell = np.broadcast_to(RED_CELL, (n, 3))
     seen = np.stack([red_cell, cells["cytoplasm"], cells["nucleus"], cells["granule"]], axis=1)
     # The strength of all dyes varies between images, and that of each dye.
     strength = 0.1 * rng.standard_normal((n, 1, 1)) + 0.05 * rng.standard_normal((n, 4, 1))
-    red_to_blue = np.array([1.0, 0.0, -1.0]) * rng.standard_normal((n, 1, 1))
-    green = np.array([0.0, 1.0, 0.0]) * rng.standard_normal((n, 1, 1))
-    hue = 0.06 * (red_to_blue + green)
-    return np.log(seen / BACKGROUND) * np.exp(variation * (strength + hue))
+    red, green = rng.standard_normal((2, n, 1, 1))
+    hue = 0.06 * np.concatenate([red, green, -red], axis=2)
+    dyes = np.log(seen / BACKGROUND) * np.exp(variation * (strength + hue))
+    return np.concatenate([light, dyes], axis=1)

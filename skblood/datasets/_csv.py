@@ -87,23 +87,25 @@ def load_csv(
     (['monocyte', 'platelet'], array([7, 9]))
     """
     path = Path(path).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {str(path)!r} (in {os.getcwd()!r}).")
     columns = [path_column, label_column] + ([] if group_column is None else [group_column])
     frame = _read_table(path, columns)
     root = path.parent if root is None else Path(root).expanduser()
     X = np.array([str(root / name) for name in frame[path_column]])
-    _check_files(X, root)
-    _check_one_label(frame, path_column, label_column, path)
+    if missing := [name for name in dict.fromkeys(X.tolist()) if not os.path.isfile(name)]:
+        raise FileNotFoundError(
+            f"{len(missing)} of {len(X)} image files do not exist (relative paths start from "
+            f"{str(root)!r}; pass another folder as `root`):\n  " + list_few(missing, "\n  ")
+        )
+    labels = frame.groupby(path_column, sort=False)[label_column].unique()
+    if several := [f"{x}: {', '.join(each)}" for x, each in labels.items() if len(each) > 1]:
+        raise ValueError(
+            f"{len(several)} files in {str(path)!r} have several labels; keep one label of each:"
+            "\n  " + list_few(several, "\n  ")
+        )
     converted = {column: _convert_integers(frame[column].tolist()) for column in columns[1:]}
-    return as_dataset(
-        X,
-        converted[label_column],
-        f"Table {str(path)!r}",
-        return_X_y,
-        frame=frame.assign(**converted),
-        groups=converted.get(group_column),
-    )
+    y, groups = converted[label_column], converted.get(group_column)
+    frame = frame.assign(**converted)
+    return as_dataset(X, y, f"Table {str(path)!r}", return_X_y, frame=frame, groups=groups)
 
 
 def _read_table(path, columns):
@@ -111,32 +113,34 @@ def _read_table(path, columns):
     import pandas as pd
 
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        delimiter = _find_delimiter(path, columns, text)
-        # index_col=False: a delimiter at the end of each row would shift the columns otherwise.
-        options = {"sep": delimiter, "skipinitialspace": True, "index_col": False}
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # cells beyond the header
-            frame = pd.read_csv(io.StringIO(text), **options).rename(columns=str.strip)
-            warnings.simplefilter("ignore", pd.errors.ParserWarning)
-            # Without conversion, of the label "NA" to NaN, and of "01" to 1.
-            texts = pd.read_csv(io.StringIO(text), **options, dtype=str, na_filter=False)
-    except UnicodeDecodeError as error:
+        text = path.read_text(encoding="utf-8-sig")
+        headers = {}
+        for delimiter in ",;\t":
+            options = {"delimiter": delimiter, "skipinitialspace": True}
+            headers[delimiter] = next(csv.reader(io.StringIO(text), **options), [])
+        delimiter, header = max(headers.items(), key=lambda item: len(set(columns) & set(item[1])))
+        if missing := [column for column in columns if column not in header]:
+            raise ValueError(f"it has no column {missing}, only {header}.")
+        with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
+            frame = pd.read_csv(
+                io.StringIO(text),
+                sep=delimiter,
+                skipinitialspace=True,
+                index_col=False,  # a delimiter at the end of each row would shift the columns
+                # The label "NA" does not become NaN, nor "01" 1.
+                dtype=dict.fromkeys(columns, str),
+                keep_default_na=False,
+                na_values={name: ["", "NA", "NaN"] for name in header if name not in columns},
+            )
+    except (ValueError, pd.errors.ParserWarning, csv.Error) as error:
         raise ValueError(
-            f"{str(path)!r} is not text in UTF-8 ({error.reason} at byte {error.start}). Save it "
-            "as CSV in UTF-8."
-        ) from error
-    except (pd.errors.ParserError, pd.errors.ParserWarning, csv.Error) as error:
-        raise ValueError(
-            f"{str(path)!r} is not a table: {str(error).strip()} Check for rows with more cells "
-            "than the header, for cells that contain the delimiter and are not quoted, and for "
-            "quotation marks that are not closed."
+            f"{str(path)!r} is not a table in UTF-8 with these columns: {str(error).rstrip(' .')}. "
+            "Check their names, rows longer than the header, and quotation marks left open."
         ) from error
     if frame.empty:
         raise ValueError(f"{str(path)!r} has a header and no rows.")
-    texts = texts.rename(columns=str.strip)
     for column in columns:
-        frame[column] = texts[column].str.strip()
+        frame[column] = frame[column].str.strip()
         if (frame[column] == "").any():
             rows = [str(row + 1) for row in np.flatnonzero(frame[column] == "")]
             raise ValueError(
@@ -144,40 +148,6 @@ def _read_table(path, columns):
                 "(counted from 1, without the header). Fill or remove them."
             )
     return frame
-
-
-def _find_delimiter(path, columns, text):
-    """Return the delimiter that gives the most of the wanted columns, or the most columns."""
-    headers = {}
-    for delimiter in ",;\t":
-        rows = csv.reader(io.StringIO(text), delimiter=delimiter)
-        headers[delimiter] = [cell.strip() for cell in next(rows, [])]
-    best = max(headers, key=lambda d: (len(set(columns) & set(headers[d])), len(headers[d])))
-    if missing := [column for column in columns if column not in headers[best]]:
-        raise ValueError(
-            f"{str(path)!r} has no column {' and no column '.join(map(repr, missing))}; it has "
-            f"{headers[best]}. Pass the names of the columns as path_column, label_column and "
-            "group_column."
-        )
-    return best
-
-
-def _check_files(X, root):
-    if missing := [name for name in dict.fromkeys(X.tolist()) if not os.path.isfile(name)]:
-        raise FileNotFoundError(
-            f"{len(missing)} of {len(X)} image files do not exist (relative paths start from "
-            f"{str(root)!r}; pass another folder as `root`):\n  " + list_few(missing, "\n  ")
-        )
-
-
-def _check_one_label(frame, path_column, label_column, path):
-    labels = frame.groupby(path_column, sort=False)[label_column].unique()
-    several = [f"{name}: {', '.join(each)}" for name, each in labels.items() if len(each) > 1]
-    if several:
-        raise ValueError(
-            f"{len(several)} files in {str(path)!r} have several labels; keep one label of each:"
-            "\n  " + list_few(several, "\n  ")
-        )
 
 
 def _convert_integers(texts):

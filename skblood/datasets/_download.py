@@ -10,7 +10,7 @@ _N_RETRIES = 2
 
 def resolve_data_home(data_home):
     """Return the folder of downloads: the given one, that of the environment, or the default."""
-    folder = data_home or os.environ.get("SKBLOOD_DATA_HOME") or "~/skblood_data"
+    folder = data_home or os.environ.get("SKBLOOD_DATA_HOME", "~/skblood_data")
     return Path(folder).expanduser()
 
 
@@ -36,28 +36,20 @@ def ensure_file(file, url, checksum, *, download=True):
     import pooch
     from pooch.hashes import hash_matches
 
-    is_damaged = file.is_file()
-    if is_damaged and hash_matches(str(file), checksum):
+    if file.is_file() and hash_matches(str(file), checksum):
         return
     by_hand = f"download {url} by hand and save it as {str(file)!r} ({checksum})."
     if not download:
-        problem = f"does not match {checksum}" if is_damaged else "is missing"
-        raise OSError(f"{str(file)!r} {problem}. Pass download=True, or {by_hand}")
-    source = pooch.create(
-        file.parent,
-        base_url="",
-        registry={file.name: checksum},
-        urls={file.name: url},
-        retry_if_failed=_N_RETRIES,
-    )
+        raise OSError(f"{str(file)!r} is missing or damaged. Pass download=True, or {by_hand}")
+    known = {"registry": {file.name: checksum}, "urls": {file.name: url}}
+    source = pooch.create(file.parent, base_url="", retry_if_failed=_N_RETRIES, **known)
     try:
         with lock(file):
             source.fetch(file.name, downloader=_download)
     except (OSError, ValueError) as error:  # the errors of requests are OSErrors
         raise OSError(
-            f"The download of {file.name} to the folder {str(file.parent)!r} failed: {error}. Try "
-            "again, name another folder by data_home=... or by the environment variable "
-            f"SKBLOOD_DATA_HOME, or {by_hand}"
+            f"The download of {file.name} failed: {error}. Try again, name another folder by "
+            f"data_home=... or the environment variable SKBLOOD_DATA_HOME, or {by_hand}"
         ) from error
 
 

@@ -10,7 +10,7 @@ from skblood.datasets._bunch import as_dataset
 IMAGE_EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 SPLIT_NAMES = ("train", "val", "valid", "validation", "test")
 ALL_SPLITS = "all"
-_LAYOUT = "expected one sub-folder per class with images in it, e.g. {}/neutrophil/cell_001.png"
+_LAYOUT = "expected one sub-folder per class with images in it, e.g. neutrophil/cell_001.png"
 
 
 def load_image_folder(path, *, split=None, extensions=IMAGE_EXTENSIONS, return_X_y=False):
@@ -59,8 +59,8 @@ def load_image_folder(path, *, split=None, extensions=IMAGE_EXTENSIONS, return_X
     NotADirectoryError
         If `path` is a file.
     ValueError
-        If there is no class folder, a class folder has no images, or the folder has splits and
-        `split` is None.
+        If `extensions` are not such a sequence, there is no class folder, a class folder has no
+        images, or the folder has splits and `split` is None.
 
     See Also
     --------
@@ -85,7 +85,12 @@ def load_image_folder(path, *, split=None, extensions=IMAGE_EXTENSIONS, return_X
     ['monocyte', 'monocyte', 'platelet']
     """
     path = Path(path).expanduser()
-    extensions = _check_extensions(extensions)
+    if isinstance(extensions, str) or not all(each.startswith(".") for each in extensions):
+        raise ValueError(
+            "`extensions` must be a sequence of str that start with a dot, e.g. ('.png', '.jpg'), "
+            f"got {extensions!r}."
+        )
+    extensions = tuple(each.lower() for each in extensions)
     folders = _find_class_parents(path, split)
     found = [list_class_folders(folder, extensions) for folder in folders]
     X, y = (np.concatenate(each) for each in zip(*found, strict=True))
@@ -109,11 +114,7 @@ def list_class_folders(folder, extensions=IMAGE_EXTENSIONS):
         paths += found
         labels += [class_folder.name] * len(found)
     if not paths:
-        n_files = sum(f.is_file() and not f.name.startswith(".") for f in folder.iterdir())
-        raise ValueError(
-            f"{str(folder)!r} has no class folder (found {n_files} files directly in it); "
-            + _LAYOUT.format(folder.name)
-        )
+        raise ValueError(f"{str(folder)!r} has no class folder; {_LAYOUT}")
     return np.array(paths), np.array(labels)
 
 
@@ -125,11 +126,8 @@ def find_images(folder, extensions=IMAGE_EXTENSIONS):
     found = []
     for directory, subfolders, files in os.walk(folder):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        found += [
-            os.path.join(directory, name)
-            for name in files
-            if not name.startswith(".") and name.lower().endswith(extensions)
-        ]
+        shown = (name for name in files if not name.startswith("."))
+        found += [os.path.join(directory, x) for x in shown if x.lower().endswith(extensions)]
     return sorted(found)
 
 
@@ -148,42 +146,28 @@ def visible_folders(folder):
 
 def check_folder(folder, layout):
     """Raise an error unless the folder exists; `layout` describes what it should hold."""
-    if not folder.exists():
-        raise FileNotFoundError(
-            f"There is no folder {str(folder)!r} (working directory: {os.getcwd()!r}); {layout}"
-        )
     if not folder.is_dir():
-        raise NotADirectoryError(f"{str(folder)!r} is a file; {layout}")
+        error = NotADirectoryError if folder.exists() else FileNotFoundError
+        raise error(f"{str(folder)!r} is not a folder (in {os.getcwd()!r}); {layout}")
 
 
 def _find_class_parents(folder, split):
     """Return the folders that hold the class folders: `folder`, its split, or all its splits."""
-    check_folder(folder, _LAYOUT.format(folder.name))
+    check_folder(folder, _LAYOUT)
     splits = list_splits(folder)
     names = [f.name for f in splits]
+    if split is None and splits:
+        raise ValueError(
+            f"{str(folder)!r} has the splits {names}, each with its class folders. Choose one, "
+            f"e.g. split={names[0]!r}, or split='all'."
+        )
     if split is None:
-        if splits:
-            raise ValueError(
-                f"{str(folder)!r} has the splits {names}, each with its class folders. Choose one, "
-                f"e.g. load_image_folder(..., split={names[0]!r}), or split='all'."
-            )
         return [folder]
     if split == ALL_SPLITS and splits:
         return sorted(splits, key=lambda f: SPLIT_NAMES.index(f.name.lower()))
     if split not in [f.name for f in visible_folders(folder)]:
         raise FileNotFoundError(
-            f"{str(folder)!r} has no split {split!r}. It has {names or 'no folders of splits'}; "
-            "without `split`, the folder itself is loaded."
+            f"{str(folder)!r} has no split {split!r}; it has {names}. Without `split`, the folder "
+            "itself is loaded."
         )
     return [folder / split]
-
-
-def _check_extensions(extensions):
-    """Return the extensions in lower case, each with its dot."""
-    if isinstance(extensions, str):
-        raise TypeError(
-            f"`extensions` must be a sequence of str, got {extensions!r}; pass ({extensions!r},)."
-        )
-    if wrong := [e for e in extensions if not e.startswith(".")]:
-        raise ValueError(f"Every extension must start with a dot (e.g. '.png'), got {wrong}.")
-    return tuple(e.lower() for e in extensions)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from skblood.datasets._bunch import as_dataset
 from skblood.datasets._csv import load_csv
 from skblood.datasets._folders import ALL_SPLITS, list_splits, load_image_folder
@@ -76,15 +78,11 @@ def load_cells(
     if suffix == ".npz":
         return load_npz(path, split, return_X_y=return_X_y)
     if suffix in TABLES and not path.is_dir():
-        cells = load_csv(
-            path,
-            path_column=path_column,
-            label_column=label_column,
-            group_column=group_column,
-        )
+        names = {"path_column": path_column, "label_column": label_column}
+        cells = load_csv(path, **names, group_column=group_column)
         cells.frame = cells.frame.rename(columns={split_column: "split"})
         if split is not None:
-            cells = _select_split(cells, split, split_column, path)
+            cells = _select_split(cells, split, path)
         return (cells.data, cells.target) if return_X_y else cells
     if path.is_file():
         raise ValueError(
@@ -96,20 +94,15 @@ def load_cells(
     return load_image_folder(path, split=split, return_X_y=return_X_y)
 
 
-def _select_split(cells, split, split_column, path):
+def _select_split(cells, split, path):
     """Return the rows of a split of a table."""
-    splits = cells.frame.get("split")
-    rows = None if splits is None else (splits == split).to_numpy()
-    if rows is None or not rows.any():
-        found = "no such column" if splits is None else splits.dropna().unique().tolist()
-        raise ValueError(
-            f"The table {str(path)!r} has no row of split {split!r} in the column "
-            f"{split_column!r}; found {found}."
-        )
-    return as_dataset(
-        cells.data[rows],
-        cells.target[rows],
-        f"Table {str(path)!r}, split {split!r}",
-        frame=cells.frame[rows].reset_index(drop=True),
-        groups=cells.groups[rows] if "groups" in cells else None,
-    )
+    frame = cells.frame
+    splits = frame["split"].to_numpy() if "split" in frame else np.array([])
+    rows = splits == split
+    if not rows.any():
+        found = np.unique(splits.astype(str)).tolist()
+        raise ValueError(f"{str(path)!r} has no row of the split {split!r}; it has {found}.")
+    groups = cells.groups[rows] if "groups" in cells else None
+    description = f"Table {str(path)!r}, split {split!r}"
+    frame = frame[rows].reset_index(drop=True)
+    return as_dataset(cells.data[rows], cells.target[rows], description, frame=frame, groups=groups)

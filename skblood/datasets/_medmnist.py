@@ -1,9 +1,5 @@
 """Files in the MedMNIST format, and the BloodMNIST data set."""
 
-import os
-import tokenize
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +9,6 @@ from skblood.datasets._download import ensure_file, resolve_data_home
 from skblood.datasets._pbc import SIZES
 
 SPLITS = ("train", "val", "test")
-# Exceptions of numpy and zipfile for damaged files: RuntimeError for an unknown compression,
-# TokenError for a header that is not Python.
-_DAMAGE = (
-    *(ValueError, EOFError, OSError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
-)
 # The label in the medmnist package is too long for plots and tables.
 _SHORT_NAMES = {"immature granulocytes(myelocytes, metamyelocytes and promyelocytes)": "ig"}
 
@@ -87,28 +77,15 @@ def load_npz(path, split=None, *, return_X_y=False):
     """
     _check_split(split)
     path = Path(path).expanduser()
-    if not path.exists():
-        raise FileNotFoundError(f"There is no file {str(path)!r} (in {os.getcwd()!r}).")
-    # Opened here, since numpy does not close the file of a damaged archive.
-    with open(path, "rb") as file:
-        try:
-            archive = np.load(file, allow_pickle=False)
-        except _DAMAGE as error:
-            raise ValueError(f"{str(path)!r} is not a readable .npz file: {error}") from error
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError(f"{str(path)!r} holds a single array (.npy), not a .npz archive.")
-        found = [name for name in SPLITS if f"{name}_images" in archive]
-        names = [split] if split else found or SPLITS
-        X, y = zip(*(_read_split(archive, name, path) for name in names), strict=True)
+    arrays = _read_arrays(path, split)
+    found = [name for name in SPLITS if f"{name}_images" in arrays]
+    names = [split] if split else found or SPLITS
+    X, y = zip(*(_check_arrays(arrays, name, path) for name in names), strict=True)
     splits = np.repeat(names, [len(labels) for labels in y])
     y = np.concatenate(y)
-    return as_dataset(
-        X[0] if len(X) == 1 else np.concatenate(X),  # a single split is not copied
-        y,
-        description=f"File {str(path)!r}" + (f", split {split!r}" if split else ""),
-        return_X_y=return_X_y,
-        frame={"label": y, "split": splits},
-    )
+    X = X[0] if len(X) == 1 else np.concatenate(X)  # a single split is not copied
+    description = f"File {str(path)!r}" + (f", split {split!r}" if split else "")
+    return as_dataset(X, y, description, return_X_y, frame={"label": y, "split": splits})
 
 
 def fetch_bloodmnist(size=28, split=None, *, data_home=None, download=True, return_X_y=False):
@@ -190,19 +167,14 @@ def fetch_bloodmnist(size=28, split=None, *, data_home=None, download=True, retu
     info = INFO["bloodmnist"]
     suffix = "" if size == 28 else f"_{size}"
     file = resolve_data_home(data_home) / f"bloodmnist{suffix}.npz"
-    checksum = f"md5:{info[f'MD5{suffix}']}"
-    ensure_file(file, info[f"url{suffix}"], checksum, download=download)
+    url, md5 = info[f"url{suffix}"], info[f"MD5{suffix}"]
+    ensure_file(file, url, f"md5:{md5}", download=download)
     cells = load_npz(file, split)
     names = [_SHORT_NAMES.get(name, name) for _, name in sorted(info["label"].items())]
     y = np.array(names)[cells.target]
-    return as_dataset(
-        cells.data,
-        y,
-        description=read_description("bloodmnist").replace("{size}", str(size)),
-        return_X_y=return_X_y,
-        target_names=names,
-        frame=cells.frame.assign(label=y),
-    )
+    description = read_description("bloodmnist").replace("{size}", str(size))
+    frame = cells.frame.assign(label=y)
+    return as_dataset(cells.data, y, description, return_X_y, target_names=names, frame=frame)
 
 
 def _check_split(split):
@@ -210,15 +182,32 @@ def _check_split(split):
         raise ValueError(f"`split` must be None or one of {SPLITS}, got {split!r}.")
 
 
-def _read_split(archive, name, path):
-    """Return the checked images and labels of one split."""
+def _read_arrays(path, split):
+    """Return the arrays of the split, or of all; those that are not read are None."""
+    # Opened here, since numpy does not close the file of a damaged archive.
+    with open(path, "rb") as file:
+        try:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError("a single array")
+            read = split or SPLITS
+            return {k: archive[k] if k.startswith(read) else None for k in archive.files}
+        except Exception as error:  # numpy and zipfile raise errors of many types
+            raise ValueError(
+                f"{str(path)!r} is not a readable .npz file ({error!r}). Download it again, or "
+                "save plain arrays by numpy.savez."
+            ) from error
+
+
+def _check_arrays(arrays, name, path):
+    """Return the images and labels of one split."""
     keys = [f"{name}_images", f"{name}_labels"]
-    if missing := [key for key in keys if key not in archive]:
+    if missing := [key for key in keys if key not in arrays]:
         raise ValueError(
             f"{str(path)!r} is not in the MedMNIST format: it lacks {missing} and holds "
-            f"{archive.files}. Choose a `split` that it holds."
+            f"{list(arrays)}. Choose a `split` that it holds."
         )
-    X, y = (_read_array(archive, key, path) for key in keys)
+    X, y = (arrays[key] for key in keys)
     if X.dtype != np.uint8 or not (X.ndim == 3 or (X.ndim == 4 and X.shape[3] == 3)):
         raise ValueError(
             f"{keys[0]} must be uint8 of shape (n, height, width, 3) or (n, height, width), got "
@@ -230,13 +219,3 @@ def _read_split(archive, name, path):
             f"shape {y.shape}."
         )
     return X, y.reshape(-1).astype(np.int64)
-
-
-def _read_array(archive, key, path):
-    try:
-        return archive[key]
-    except _DAMAGE as error:
-        raise ValueError(
-            f"{key} of {str(path)!r} cannot be read ({error!r}). The file is damaged or was not "
-            "written by numpy.savez from plain arrays: download or save it again."
-        ) from error

@@ -68,10 +68,11 @@ def merge_datasets(
     Raises
     ------
     TypeError
-        If a source is neither a Bunch nor a pair, or a label neither a string nor an integer.
+        If a source is neither a Bunch nor a pair, or the merged labels are not all strings or all
+        integers.
     ValueError
-        If `class_map` has unknown keys, labels differ only by case or spelling or are of two
-        types, `image_size` is needed, or the classes cannot be split.
+        If `class_map` has unknown keys, labels differ only by case or spelling, `image_size` is
+        needed, or the classes cannot be split.
 
     See Also
     --------
@@ -112,7 +113,12 @@ def merge_datasets(
     """
     import pandas as pd
 
-    shares = _check_split(split)
+    shares = np.ravel(split)
+    if len(shares) != len(PARTS) or not np.isclose(sum(shares), 1):
+        raise ValueError(
+            f"split={split!r} must be three shares that sum to 1, of {', '.join(PARTS)}."
+        )
+    shares = check_shares(*shares[1:].tolist())
     if not isinstance(sources, Mapping) or not sources:
         raise TypeError(
             f"sources is {type(sources).__name__}, or empty; pass a dict from names to results of "
@@ -120,36 +126,27 @@ def merge_datasets(
         )
     parts = {name: _unpack(name, source) for name, source in sources.items()}
     merged = map_labels({name: labels for name, (_, labels, _) in parts.items()}, class_map)
-    images, frames = {}, []
-    for name, (X, labels, groups) in parts.items():
-        rows = np.flatnonzero([label is not None for label in merged[name]])
-        if len(rows):
-            images[name] = safe_indexing(X, rows)
-            kept = {"source_label": labels, "label": merged[name], "group": groups}
-            columns = {key: [values[i] for i in rows] for key, values in kept.items()}
-            frames.append(pd.DataFrame({"source": name, **columns, "index": rows}))
-    if not images:
-        raise ValueError("class_map drops all images; map at least one label to a class.")
+    frames = []
+    for name, (_, labels, groups) in parts.items():
+        columns = {"source_label": labels, "label": merged[name], "group": groups}
+        frames.append(pd.DataFrame({"source": name, **columns}, dtype=object).reset_index())
+        frames[-1] = frames[-1][[label is not None for label in merged[name]]]
     frame = pd.concat(frames, ignore_index=True)
+    if frame.empty:
+        raise ValueError("class_map drops all images; map at least one label to a class.")
+    kept = frame.groupby("source", sort=False)["index"]
+    images = {name: safe_indexing(parts[name][0], rows.to_numpy()) for name, rows in kept}
     data = _join_images(images, image_size)
     target = np.array(frame["label"].tolist())
     own_groups = frame.groupby(["source", "group"], sort=False).ngroup()
-    groups = join_groups(len(data), own_groups, _number_copies(data))
+    copies = [os.path.abspath(path) for path in data] if data.ndim == 1 else content_keys(data)
+    copies = np.unique(copies, axis=0, return_inverse=True)[1].ravel()
+    groups = join_groups(len(data), own_groups, copies)
     (rng,) = generators(random_state, 1)
     frame["split"] = np.array(PARTS)[assign_parts(target, groups, shares, rng)]
-    frame = frame[["source", "source_label", "label", "split", "index"]]
+    frame = frame[["source", "source_label", "label", "split", "index"]].infer_objects()
     description = _describe(sources, frame)
     return as_dataset(data, target, description, return_X_y, frame=frame, groups=groups)
-
-
-def _check_split(split):
-    shares = np.ravel(split)
-    if len(shares) != len(PARTS) or not np.isclose(sum(shares), 1):
-        raise ValueError(
-            f"split={split!r} is not three shares, of {', '.join(PARTS)}, that sum to 1; pass e.g. "
-            "(0.7, 0.15, 0.15)."
-        )
-    return check_shares(*map(float, shares[1:]))
 
 
 def _unpack(name, source):
@@ -176,25 +173,21 @@ def _join_images(images, image_size):
         return np.concatenate(list(paths.values()))
     if image_size is None and with_paths:
         raise ValueError(
-            f"{', '.join(map(repr, with_paths))} holds paths and the other sources hold arrays. "
-            "Set image_size=(height, width) to read all of them as arrays of one size."
+            f"The sources {with_paths} hold paths, the others hold arrays. Set image_size=(height, "
+            "width) to read all of them as arrays of one size."
         )
     size = None if image_size is None else tuple(np.broadcast_to(image_size, 2).tolist())
     arrays = {name: read_images(X, size=size) for name, X in images.items()}
+    if size is not None:
+        arrays = {name: resize_images(array, size) for name, array in arrays.items()}
     shapes = {name: array.shape[1:3] for name, array in arrays.items()}
-    if size is None and len(set(shapes.values())) > 1:
-        named = ", ".join(f"{name!r} {h} x {w}" for name, (h, w) in shapes.items())
+    if len(set(shapes.values())) > 1:
         raise ValueError(
-            f"The sources have images of different sizes (height x width): {named}. Set "
+            f"The sources have images of different heights and widths: {shapes}. Set "
             "image_size=(height, width) to resize them."
         )
     channels = max(array.shape[-1] for array in arrays.values())
-    return np.concatenate(
-        [
-            convert_channels(array if size is None else resize_images(array, size), channels)
-            for array in arrays.values()
-        ]
-    )
+    return np.concatenate([convert_channels(each, channels) for each in arrays.values()])
 
 
 def _as_paths(X):
@@ -202,25 +195,16 @@ def _as_paths(X):
     if holds_arrays(X):
         return None
     items = np.ravel(X) if hasattr(X, "__array__") else X
-    if all(isinstance(item, (str, os.PathLike)) for item in items):
-        return np.array([os.fspath(item) for item in items])
-    return None
-
-
-def _number_copies(data):
-    """Return a code for each image, equal for copies only."""
-    if data.ndim == 1:
-        return np.unique([os.path.abspath(path) for path in data], return_inverse=True)[1]
-    return np.unique(content_keys(data), axis=0, return_inverse=True)[1].ravel()
+    is_path = all(isinstance(item, (str, os.PathLike)) for item in items)
+    return np.array([os.fspath(item) for item in items]) if is_path else None
 
 
 def _describe(sources, frame):
     """Return the descriptions of the sources, and the number of images of each and each part."""
     lines = []
     for name, source in sources.items():
-        lines += [f"{name}: {(frame['source'] == name).sum()} images.", ""]
-        if isinstance(source, Mapping) and source.get("DESCR"):
-            lines[-1:] = [source["DESCR"], ""]
+        own = source.get("DESCR", "") if isinstance(source, Mapping) else ""
+        lines += [f"{name}: {(frame['source'] == name).sum()} images.\n{own}".rstrip(), ""]
     counts = frame["split"].value_counts()
-    lines.append(f"Split: {', '.join(f'{part} {counts[part]}' for part in PARTS)}.")
-    return "\n".join([*lines, f"Merged from {', '.join(map(str, sources))}"])
+    split = ", ".join(f"{part} {counts[part]}" for part in PARTS)
+    return "\n".join([*lines, f"Split: {split}.", f"Merged from {', '.join(map(str, sources))}"])

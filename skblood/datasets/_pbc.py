@@ -120,14 +120,9 @@ def fetch_pbc(data_home=None, *, size=None, download=True, return_X_y=False):
     paths, labels = list_class_folders(inner if inner.is_dir() else folder)
     warn_if_incomplete(folder, Counter(labels.tolist()), _PUBLISHED)
     files = [os.path.basename(path) for path in paths]
-    return as_dataset(
-        paths if size is None else _read(paths, size),
-        labels,
-        read_description("pbc"),
-        return_X_y,
-        target_names=CLASSES,
-        frame={"file": files, "label": labels, "subtype": [f.partition("_")[0] for f in files]},
-    )
+    frame = {"file": files, "label": labels, "subtype": [f.partition("_")[0] for f in files]}
+    X, description = paths if size is None else _read(paths, size), read_description("pbc")
+    return as_dataset(X, labels, description, return_X_y, target_names=CLASSES, frame=frame)
 
 
 def _extract(folder, download):

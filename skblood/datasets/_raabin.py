@@ -61,11 +61,12 @@ def load_raabin_wbc(path, *, split=None, return_X_y=False):
     Raises
     ------
     FileNotFoundError
-        If `path` does not exist or has no folder of the split. The message says where to get it.
+        If `path` does not exist or lacks the folder of a split, or there is no such split. The
+        message says where to get the folders.
     NotADirectoryError
         If `path` is a file.
     ValueError
-        If `split` is none of the above, a class folder is empty, or a class is unknown.
+        If a class folder is empty, or a class is unknown.
 
     See Also
     --------
@@ -83,42 +84,28 @@ def load_raabin_wbc(path, *, split=None, return_X_y=False):
     >>> cells.data.shape, cells.target_names.tolist()  # doctest: +SKIP
     ((10175,), ['basophil', 'eosinophil', 'lymphocyte', 'monocyte', 'neutrophil'])
     """
-    if split is not None and split not in _PUBLISHED:
-        raise ValueError(f"`split` must be None or one of {tuple(_PUBLISHED)}, got {split!r}.")
     path = Path(path).expanduser()
     check_folder(path, _LAYOUT)
     splits = list(_PUBLISHED) if split is None else [split]
-    X, y = zip(*(_read_split(path, name) for name in splits), strict=True)
-    sizes = {name: len(labels) for name, labels in zip(splits, y, strict=True)}
-    warn_if_incomplete(path, sizes, {name: _PUBLISHED[name] for name in splits})
-    X, y = np.concatenate(X), np.concatenate(y)
-    return as_dataset(
-        X,
-        y,
-        read_description("raabin_wbc"),
-        return_X_y,
-        target_names=CLASSES,
-        frame={"path": X, "label": y, "split": np.repeat(splits, list(sizes.values()))},
-    )
-
-
-def _read_split(path, split):
-    """Return the paths and the labels, in lower case, of one split."""
-    folders = {_plain(folder.name): folder for folder in visible_folders(path)}
-    if _plain(split) not in folders:
+    found = {_plain(folder.name): folder for folder in visible_folders(path)}
+    if missing := [name for name in splits if name not in _PUBLISHED or _plain(name) not in found]:
         raise FileNotFoundError(
-            f"{str(path)!r} has no folder of the split {split!r}; it has "
-            f"{[folder.name for folder in folders.values()]}. Pass a `split` that is there, or "
-            f"{_LAYOUT}"
+            f"{str(path)!r} has no folder of {missing}; it has {list(found)}. Pass a split of "
+            f"{tuple(_PUBLISHED)} that is there, or {_LAYOUT}"
         )
-    X, y = list_class_folders(folders[_plain(split)])
+    parts = [list_class_folders(found[_plain(name)]) for name in splits]
+    X, y = (np.concatenate(each) for each in zip(*parts, strict=True))
     y = np.char.lower(y)
     if unknown := set(y.tolist()) - set(CLASSES):
         raise ValueError(
-            f"{str(folders[_plain(split)])!r} has the classes {sorted(unknown)}, which are not "
-            f"classes of Raabin-WBC, {list(CLASSES)}. Read other folders by load_image_folder."
+            f"{str(path)!r} has the classes {sorted(unknown)}, which are not among {CLASSES}. Read "
+            "other folders by load_image_folder."
         )
-    return X, y
+    sizes = {name: len(labels) for name, (_, labels) in zip(splits, parts, strict=True)}
+    warn_if_incomplete(path, sizes, {name: _PUBLISHED[name] for name in splits})
+    frame = {"path": X, "label": y, "split": np.repeat(splits, list(sizes.values()))}
+    description = read_description("raabin_wbc")
+    return as_dataset(X, y, description, return_X_y, target_names=CLASSES, frame=frame)
 
 
 def _plain(name):

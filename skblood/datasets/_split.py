@@ -126,28 +126,24 @@ def assign_parts(labels, groups, shares, rng):
     if n_groups.min() < len(PARTS):
         rare = [f"{classes[i]} ({n_groups[i]})" for i in np.flatnonzero(n_groups < len(PARTS))]
         raise ValueError(
-            f"Every class needs at least {len(PARTS)} {'images' if groups is None else 'groups'}, "
-            f"one for each of {', '.join(PARTS)}; {len(rare)} of {len(classes)} classes have "
-            f"fewer: {list_few(rare)}. Add images, or leave these classes out or merge them with "
-            "others."
+            f"Every class needs at least {len(PARTS)} {'images' if groups is None else 'groups'}; "
+            f"{len(rare)} of {len(classes)} classes have fewer: {list_few(rare)}. Add images, or "
+            "leave these classes out, or merge them with others."
         )
     part = _distribute(codes, group_codes, of_class, shares, rng)
-    counts = _count(part, codes, (len(PARTS), len(classes)))
-    absent = [f"{classes[c]} from {PARTS[p]}" for p, c in np.argwhere(counts == 0)]
-    if absent:
+    missing = np.argwhere(_count(part, codes, (len(PARTS), len(classes))) == 0)
+    if len(missing):
+        absent = [f"{classes[code]} from {PARTS[i]}" for i, code in missing]
         raise ValueError(
-            "No split of the groups with every class in every part was found. Missing in the best "
-            f"one: {list_few(absent)}. Try another random_state, or leave these classes out or "
-            "merge them with others."
+            "No split of the groups with every class in every part was found. Missing in the best: "
+            f"{list_few(absent)}. Try another random_state, or leave out or merge these classes."
         )
     return part
 
 
 def _count(units, codes, shape):
     """Return the number of images of each class in each unit: a group or a part."""
-    counts = np.zeros(shape, dtype=np.int64)
-    np.add.at(counts, (units, codes), 1)
-    return counts
+    return np.bincount(units * shape[1] + codes, minlength=np.prod(shape)).reshape(shape)
 
 
 def _distribute(codes, groups, of_class, shares, rng):

@@ -198,9 +198,8 @@ def backbone_spec(name, weights, trainable, standardize):
     if source is not None and source not in ("default", "pbc"):
         source = f"file:{os.path.basename(os.fspath(source))}"
     trained = trainable if isinstance(trainable, str) else int(trainable)
-    return BackboneSpec(
-        str(name), source, trained, "image" if standardize == "image" else "channel"
-    )
+    by_image = standardize == "image" or source == "pbc"  # as these weights were trained
+    return BackboneSpec(str(name), source, trained, "image" if by_image else "channel")
 
 
 def with_standardization(specs, network):

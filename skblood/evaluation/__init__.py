@@ -1,7 +1,6 @@
 """Evaluation: scores with intervals, differential counts, and displays of data and training."""
 
-from skblood.evaluation._cell_grid import CellGridDisplay
-from skblood.evaluation._cell_sample import CellSampleDisplay
+from skblood.evaluation._cell_displays import CellGridDisplay, CellSampleDisplay
 from skblood.evaluation._class_distribution import ClassDistributionDisplay
 from skblood.evaluation._compare import DifferentialComparison, compare_differentials
 from skblood.evaluation._differential import DifferentialCount, differential_count

@@ -1,21 +1,16 @@
 """Number of images of each class."""
 
 import textwrap
-from itertools import cycle
 
 import numpy as np
 import pandas as pd
 
-from skblood._labels import as_column, check_lengths, count_labels
+from skblood._labels import count_labels, encode_groups
 from skblood._plotting import import_pyplot
 
 # Hatches distinguish the splits where colors do not.
-_STYLES = (
-    {"color": "#0072b2"},
-    {"color": "#e69f00", "hatch": "///"},
-    {"color": "#009e73", "hatch": "..."},
-    {"color": "#cc79a7", "hatch": "xxx"},
-)
+_COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7")
+_HATCHES = ("", "///", "...", "xxx")
 _NAME_WIDTH = 28  # characters in a line of a class name
 _BAR, _LINE, _GAP = 0.17, 0.15, 0.1  # inches: a bar, a line of a name, between classes
 
@@ -87,17 +82,14 @@ class ClassDistributionDisplay:
         TypeError
             If labels of different types cannot be sorted.
         ValueError
-            If `y` is empty or has missing labels, or the lengths differ.
+            If `y` is empty, labels or splits are missing, or the lengths differ.
         """
         classes, codes, counts = count_labels(y)
         if split is None:
             return cls(counts[:, None], classes).plot(ax=ax)
-        split = as_column(split, "split")
-        check_lengths(y=len(codes), split=len(split))
-        places, splits = pd.factorize(split)
-        counts = np.zeros((len(classes), len(splits)), int)
-        np.add.at(counts, (codes, places), 1)
-        return cls(counts, classes, splits).plot(ax=ax)
+        splits, places = encode_groups(split, len(codes), "split")
+        counts = pd.crosstab(codes, places).to_numpy()
+        return cls(counts, classes, np.array(splits)).plot(ax=ax)
 
     def plot(self, *, ax=None):
         """Draw the bars.
@@ -128,12 +120,11 @@ class ClassDistributionDisplay:
 
         positions, height = np.arange(n_classes), 0.8 / n_splits
         totals = self.counts.sum(axis=0)
-        for i, style in zip(range(n_splits), cycle(_STYLES), strict=False):
-            counts, total = self.counts[:, i], totals[i]
+        for i, (counts, total) in enumerate(zip(self.counts.T, totals, strict=True)):
             label = "" if self.splits is None else f"{self.splits[i]} ({total:,})"
             where = positions + (i - (n_splits - 1) / 2) * height
-            style = {"label": label, "edgecolor": "white", "linewidth": 0, **style}
-            bars = ax.barh(where, counts, 0.92 * height, **style)
+            style = {"color": _COLORS[i % 4], "hatch": _HATCHES[i % 4], "edgecolor": "white"}
+            bars = ax.barh(where, counts, 0.92 * height, label=label, linewidth=0, **style)
             texts = [f"{count:,} ({count / total:.1%})" for count in counts]
             ax.bar_label(bars, texts, padding=3, fontsize=8)
         ax.set_yticks(positions, names)

@@ -1,18 +1,22 @@
 """Comparison of two differential counts of the same slides."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from skblood._labels import check_lengths
-from skblood.evaluation._agreement import bland_altman, count_limits, estimate_kappa
+from skblood.evaluation._agreement import (
+    bland_altman,
+    count_limits,
+    deming,
+    estimate_kappa,
+    passing_bablok,
+)
 from skblood.evaluation._differential import DifferentialCount
 from skblood.evaluation._differential_plots import plot_bland_altman, plot_regression
 from skblood.evaluation._estimates import Estimate, format_table, tabulate_estimates
 from skblood.evaluation._intervals import check_level
-from skblood.evaluation._regression import deming, passing_bablok
 
-_METHODS = ("passing-bablok", "deming")
 _PLOTS = {"regression": plot_regression, "bland-altman": plot_bland_altman}
 _ESTIMATES = ("slope", "intercept", "bias", "lower_limit", "upper_limit")
 # Intervals by the jackknife and of limits of agreement need three points.
@@ -156,7 +160,8 @@ def compare_differentials(a, b, *, method="passing-bablok", cells=None, confiden
     TypeError
         If `a` or `b` is not a DifferentialCount.
     ValueError
-        If slides or classes differ, there are fewer than three slides, or a slide has no cells.
+        If slides or classes differ, there are fewer than three slides, a slide has no cells, or the
+        lengths of `cells` differ.
 
     See Also
     --------
@@ -206,22 +211,17 @@ def compare_differentials(a, b, *, method="passing-bablok", cells=None, confiden
     >>> print(comparison.bias[0])
     -0.083 [-0.442, 0.275]
     """
-    if method not in _METHODS:
-        raise ValueError(f"`method` must be one of {list(_METHODS)}, not {method!r}.")
     check_level(confidence_level)
     b = _in_order_of(a, b)
-    kappa = None
-    if cells is not None:
-        check_lengths(**{"cells[0]": len(cells[0]), "cells[1]": len(cells[1])})
-        kappa = estimate_kappa(*cells, confidence_level)
     # The variance of a counted share is inverse to the number of cells.
     ratio = np.mean(1 / b.n_cells) / np.mean(1 / a.n_cells)
+    methods = {"passing-bablok": passing_bablok, "deming": partial(deming, error_ratio=ratio)}
+    if method not in methods:
+        raise ValueError(f"`method` must be one of {list(methods)}, got {method!r}.")
+    kappa = None if cells is None else estimate_kappa(*cells, confidence_level)
     estimates = []
     for x, y in zip(a.shares.T, b.shares.T, strict=True):
-        if method == "deming":
-            line = deming(x, y, ratio, confidence_level)
-        else:
-            line = passing_bablok(x, y, confidence_level)
+        line = methods[method](x, y, confidence_level=confidence_level)
         estimates.append((*line, *bland_altman(y - x, confidence_level)))
     estimates = map(list, zip(*estimates, strict=True))
     low, high = count_limits(a.shares, a.n_cells[:, None])
@@ -233,24 +233,18 @@ def _in_order_of(a, b):
     """Return `b` with the slides and the classes in the order of `a`."""
     for name, count in {"a": a, "b": b}.items():
         if not isinstance(count, DifferentialCount):
-            raise TypeError(
-                f"`{name}` must be a DifferentialCount, not {type(count).__name__}. Create one by "
-                "differential_count or DifferentialCount.from_counts."
-            )
+            raise TypeError(f"`{name}` must be a DifferentialCount, got {type(count).__name__}.")
         empty = [group for group, n in zip(count.groups, count.n_cells, strict=True) if n == 0]
         if empty:
             raise ValueError(f"`{name}` has slides without cells: {empty}. Leave them out of both.")
     for name in ("groups", "classes"):
         alone = set(getattr(a, name)) ^ set(getattr(b, name))
         if alone:
-            raise ValueError(
-                f"`a` and `b` must have the same {name}; in one of them only: "
-                f"{sorted(alone, key=str)}. Count both on the same slides with the same `classes`."
-            )
+            alone = sorted(alone, key=str)
+            raise ValueError(f"`a` and `b` must have the same {name}; in one of them: {alone}.")
     if len(a.groups) < _MIN_SLIDES:
         raise ValueError(
-            f"A comparison needs at least {_MIN_SLIDES} slides, got {len(a.groups)}. Give the "
-            "slide of each cell as `groups`."
+            f"`a` and `b` must have at least {_MIN_SLIDES} slides, got {len(a.groups)}."
         )
     rows = [b.groups.index(group) for group in a.groups]
     grid = np.ix_(rows, [b.classes.index(label) for label in a.classes])

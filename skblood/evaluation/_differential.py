@@ -3,14 +3,18 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
-from skblood._labels import check_lengths, resolve_classes
-from skblood.evaluation._differential_correction import correct_counts
-from skblood.evaluation._differential_input import check_confusion, check_counts, count_cells
+from skblood._labels import as_column, check_lengths, encode_groups, encode_labels, resolve_classes
+from skblood.evaluation._differential_correction import (
+    check_confusion,
+    check_counts,
+    correct_counts,
+)
 from skblood.evaluation._differential_plots import plot_shares
+from skblood.evaluation._estimates import Estimate
 from skblood.evaluation._evaluation_report import EvaluationReport
 from skblood.evaluation._intervals import check_level, wilson_interval
-from skblood.evaluation._scores import divide
 from skblood.inference import draw_seed
 
 # Slides shown by print.
@@ -158,7 +162,7 @@ class DifferentialCount:
         """
         check_level(confidence_level)
         classes = resolve_classes(classes)
-        counts = check_counts(counts, "counts", (None, len(classes)))
+        counts = check_counts(counts, "counts", (len(counts), len(classes)))
         groups = list(range(len(counts))) if groups is None else np.asarray(groups).tolist()
         check_lengths(counts=len(counts), groups=len(groups))
         if len(set(groups)) < len(groups):
@@ -166,13 +170,13 @@ class DifferentialCount:
         n_rejected = [0] * len(counts) if n_rejected is None else n_rejected
         n_rejected = check_counts(n_rejected, "n_rejected", (len(counts),))
         if confusion is None:
-            totals = np.broadcast_to(counts.sum(axis=1, keepdims=True), counts.shape)
-            shares = divide(counts, totals, np.nan)
+            totals = counts.sum(axis=1, keepdims=True)
+            shares = counts / np.where(totals, totals, np.nan)
             low, high = wilson_interval(counts, totals, confidence_level)
         else:
             rng = np.random.default_rng(draw_seed(random_state))
-            confusion = check_confusion(confusion, classes)
-            shares, low, high = correct_counts(counts, confusion, confidence_level, rng)
+            matrix = check_confusion(confusion, classes)
+            shares, low, high = correct_counts(counts, matrix, confidence_level, rng)
         intervals = (shares, low, high, confusion is not None, confidence_level)
         return cls(classes, groups, counts, n_rejected, *intervals)
 
@@ -198,10 +202,10 @@ class DifferentialCount:
         for i, group in enumerate(self.groups[:_MAX_PRINTED]):
             rejected = f", and {self.n_rejected[i]:,} rejected" if self.n_rejected[i] else ""
             lines += ["", f"{group}: {_number(self.n_cells[i], 'cell')}{rejected}"]
-            columns = self.classes, self.counts[i], self.shares[i], self.low[i], self.high[i]
+            shares = map(Estimate, self.shares[i], self.low[i], self.high[i])
             lines += [
-                f"  {label!s:{width}}  {count:6,}  {share:.3f} [{low:.3f}, {high:.3f}]"
-                for label, count, share, low, high in zip(*columns, strict=True)
+                f"  {label!s:{width}}  {count:6,}  {share}"
+                for label, count, share in zip(self.classes, self.counts[i], shares, strict=True)
             ]
         more = len(self.groups) - _MAX_PRINTED
         if more > 0:
@@ -217,18 +221,13 @@ class DifferentialCount:
             With the columns group, class, count, share, low, high, and n_cells and n_rejected of
             the slide.
         """
-        import pandas as pd
-
-        n_slides, n_classes = self.counts.shape
         values = {"count": self.counts, "share": self.shares, "low": self.low, "high": self.high}
-        return pd.DataFrame(
-            {
-                "group": np.repeat(self.groups, n_classes),
-                "class": np.tile(self.classes, n_slides),
-                **{name: array.ravel() for name, array in values.items()},
-                "n_cells": np.repeat(self.n_cells, n_classes),
-                "n_rejected": np.repeat(self.n_rejected, n_classes),
-            }
+        rows = pd.MultiIndex.from_product([self.groups, self.classes], names=["group", "class"])
+        table = pd.DataFrame({name: array.ravel() for name, array in values.items()}, rows)
+        n_classes = len(self.classes)
+        return table.reset_index().assign(
+            n_cells=np.repeat(self.n_cells, n_classes),
+            n_rejected=np.repeat(self.n_rejected, n_classes),
         )
 
     def plot(self, *, ax=None):
@@ -325,14 +324,25 @@ def differential_count(
     >>> corrected.shares.round(2)
     array([[0.36, 0.04, 0.6 ]])
     """
+    labels = as_column(y_pred, "y_pred")
+    rejected = np.zeros(len(labels), bool) if rejected is None else as_column(rejected, "rejected")
+    check_lengths(y_pred=len(labels), rejected=len(rejected))
+    if rejected.dtype != bool:
+        raise ValueError(f"`rejected` must hold True or False, not {rejected.dtype}.")
+    groups = np.full(len(labels), "all") if groups is None else groups
+    slides, places = encode_groups(groups, len(labels))
     if classes is None and isinstance(confusion, EvaluationReport):
         classes = confusion.classes
-    counts, n_rejected, groups, classes = count_cells(y_pred, groups, classes, rejected)
+    accepted = labels[~rejected]  # the labels of the others are not read
+    classes = resolve_classes(classes, y_pred=accepted)
+    codes = encode_labels(accepted, classes, "y_pred")
+    counts = np.zeros((len(slides), len(classes)), int)
+    np.add.at(counts, (places[~rejected], codes), 1)
     return DifferentialCount.from_counts(
         counts,
         classes=classes,
-        groups=groups,
-        n_rejected=n_rejected,
+        groups=slides,
+        n_rejected=np.bincount(places[rejected], minlength=len(slides)),
         confusion=confusion,
         confidence_level=confidence_level,
         random_state=random_state,

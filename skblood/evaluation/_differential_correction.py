@@ -2,11 +2,54 @@
 
 import numpy as np
 
+from skblood.evaluation._evaluation_report import EvaluationReport
+
 # Draws that the intervals are quantiles of.
 _N_DRAWS = 2000
 # The iteration stops when no share changes by more.
 _TOLERANCE = 1e-6
 _MAX_STEPS = 2000
+
+
+def check_counts(counts, name, shape):
+    """Return counts as an array of int; `name` is that of the argument, for messages.
+
+    Raises
+    ------
+    ValueError
+        If the shape differs, or there is anything but whole numbers of 0 or more.
+    """
+    counts = np.asarray(counts)
+    if counts.shape != shape:
+        raise ValueError(
+            f"`{name}` must have the shape {shape}, got {counts.shape}. Give all `classes` of the "
+            "model in this order, also those without cells."
+        )
+    if (
+        counts.dtype.kind not in "iuf"
+        or not (np.isfinite(counts) & (counts >= 0) & (counts == np.round(counts))).all()
+    ):
+        raise ValueError(f"`{name}` must hold numbers of cells, whole and at least 0, not shares.")
+    return counts.astype(int)
+
+
+def check_confusion(confusion, classes):
+    """Return the confusion matrix of validation cells as an array of int."""
+    if isinstance(confusion, EvaluationReport):
+        if confusion.classes != classes:
+            raise ValueError(
+                f"`confusion` is a report of a model with the classes {confusion.classes}, but the "
+                f"cells are counted by {classes}. Give the `classes` of the model."
+            )
+        confusion = confusion.confusion_matrix
+    confusion = check_counts(confusion, "confusion", (len(classes), len(classes)))
+    empty = [label for label, row in zip(classes, confusion, strict=True) if not row.any()]
+    if empty:
+        raise ValueError(
+            f"`confusion` has no validation cells of {empty}. Validate on cells of all classes, or "
+            "count without `confusion`."
+        )
+    return confusion
 
 
 def correct_counts(counts, confusion, confidence_level, rng):

@@ -12,7 +12,6 @@ _GAP = 0.16  # inches between classes
 _MAX_IN_LEGEND = 6  # with more slides there is no legend; slides follow each other downwards
 _COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 _MARKERS = "osD^vP"
-_FEW, _MANY = ({"markersize": 4, "linewidth": 1.2}, {"markersize": 2.5, "linewidth": 0.8})
 
 _COLUMNS, _PANEL = 3, 2.9  # panels in a row, side of a panel in inches
 _POINTS = {"s": 14, "color": _COLORS[0], "alpha": 0.7, "linewidth": 0, "zorder": 3}
@@ -30,17 +29,18 @@ def plot_shares(count, ax=None):
     if ax is None:
         _, ax = plt.subplots(figsize=(7, n_classes * row + 1.1), layout="constrained")
     positions = np.arange(n_classes)
+    margins = 100 * np.abs(np.stack([count.low, count.high], axis=1) - count.shares[:, None])
     for i, group in enumerate(count.groups):
-        shares = 100 * count.shares[i]
-        rejected = f", {count.n_rejected[i]:,} rejected" if count.n_rejected[i] else ""
+        place = i if few else 0
         ax.errorbar(
-            shares,
+            100 * count.shares[i],
             positions + (i - (n_slides - 1) / 2) * line / row,
-            xerr=np.abs(100 * np.stack([count.low[i], count.high[i]]) - shares),
-            fmt=_MARKERS[i] if few else "o",
-            color=_COLORS[i] if few else _COLORS[0],
-            label=f"{group} ({count.n_cells[i]:,} cells{rejected})",
-            **(_FEW if few else _MANY),
+            xerr=margins[i],
+            fmt=_MARKERS[place],
+            color=_COLORS[place],
+            markersize=4 if few else 2.5,
+            linewidth=1,
+            label=f"{group} ({count.n_cells[i]:,} cells, {count.n_rejected[i]:,} rejected)",
         )
     ax.set_yticks(positions, [textwrap.fill(str(label), _NAME_WIDTH) for label in count.classes])
     ax.tick_params(axis="y", length=0)
@@ -118,9 +118,9 @@ def _make_panels(comparison):
 
 def _add_legend(figure, panels):
     """Add one legend of all panels below them."""
-    labels = {}
+    handles = {}
     for ax, *_ in panels:
-        labels |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-    where = {"loc": "outside lower center", "ncols": len(labels), "fontsize": 8}
-    figure.legend(labels.values(), labels, **where)
+        handles |= {artist.get_label(): artist for artist in ax.get_legend_handles_labels()[0]}
+    where = {"loc": "outside lower center", "ncols": len(handles), "fontsize": 8}
+    figure.legend(handles=list(handles.values()), **where)
     return figure

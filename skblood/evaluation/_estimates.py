@@ -8,12 +8,6 @@ import numpy as np
 import pandas as pd
 
 from skblood.evaluation._intervals import bootstrap_intervals, f1_interval, wilson_interval
-from skblood.evaluation._scores import (
-    class_scores,
-    divide,
-    image_losses,
-    overall_scores,
-)
 from skblood.uncertainty import expected_calibration_error
 
 
@@ -83,19 +77,19 @@ def estimate_scores(true, predicted, groups, confusion, **bootstrap):
     each : dict of str to list of Estimate
     """
     confusion = confusion.astype(float)  # int64 overflows in the fourth power of many images
-    sums = np.concatenate([confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)])
+    hits, n_true, n_predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
     units = _count_units(true, predicted, groups, len(confusion))
     intervals = bootstrap_intervals(overall_scores, *units, **bootstrap)
     if groups is None:
         level = bootstrap["confidence_level"]
-        hits, n_true, n_predicted = np.split(sums, 3)
         intervals["accuracy"] = wilson_interval(hits.sum(), n_true.sum(), level)
         intervals["precision"] = wilson_interval(hits, n_predicted, level)
         intervals["recall"] = wilson_interval(hits, n_true, level)
         intervals["f1"] = f1_interval(hits, n_true + n_predicted, level)
     else:
-        defined = partial(class_scores, undefined=np.nan)
-        intervals |= bootstrap_intervals(defined, *units, **bootstrap)
+        undefined_as_nan = partial(class_scores, undefined=np.nan)
+        intervals |= bootstrap_intervals(undefined_as_nan, *units, **bootstrap)
+    sums = np.concatenate([hits, n_true, n_predicted])
     overall, each = overall_scores(sums), class_scores(sums)
     return (
         {name: _add_interval(value, intervals[name])[0] for name, value in overall.items()},
@@ -105,8 +99,16 @@ def estimate_scores(true, predicted, groups, confusion, **bootstrap):
 
 def estimate_losses(true, probabilities, groups, **bootstrap):
     """Return the scores of probabilities as a dict of str to Estimate; see `estimate_scores`."""
-    losses = image_losses(true, probabilities)
-    rows = np.column_stack([*losses.values(), np.ones(len(true))])
+    n, n_classes = probabilities.shape
+    eps = np.finfo(probabilities.dtype).eps
+    clipped = np.clip(probabilities[np.arange(n), true], eps, 1 - eps)
+    distances = ((probabilities - np.eye(n_classes)[true]) ** 2).sum(axis=1)
+    # Their means are the scores of `sklearn.metrics`.
+    losses = {
+        "log_loss": -np.log(clipped),
+        "brier_score_loss": distances / 2 if n_classes == 2 else distances,
+    }
+    rows = np.column_stack([*losses.values(), np.ones(n)])
     if groups is not None:
         rows = pd.DataFrame(rows).groupby(groups).sum().to_numpy()
 
@@ -116,9 +118,8 @@ def estimate_losses(true, probabilities, groups, **bootstrap):
     intervals = bootstrap_intervals(means, rows, np.ones(len(rows), int), **bootstrap)
     scores = {name: _add_interval(x.mean(), intervals[name])[0] for name, x in losses.items()}
     # Resampling raises this error, so that an interval would not contain the value itself.
-    labels = np.arange(probabilities.shape[1])
-    error = Estimate(expected_calibration_error(true, probabilities, labels=labels))
-    return {**scores, "expected_calibration_error": error}
+    error = expected_calibration_error(true, probabilities, labels=np.arange(n_classes))
+    return {**scores, "expected_calibration_error": Estimate(error)}
 
 
 def _add_interval(values, interval):
@@ -133,11 +134,64 @@ def _count_units(true, predicted, groups, n_classes):
     """
     cells, cell_of_image = np.unique(true * n_classes + predicted, return_inverse=True)
     rows, columns = divmod(cells, n_classes)
-    one_hot = np.eye(n_classes)
-    hits = one_hot[rows] * (rows == columns)[:, None]
-    units = np.hstack([hits, one_hot[rows], one_hot[columns]])
+    true, predicted = np.eye(n_classes)[rows], np.eye(n_classes)[columns]
+    units = np.hstack([true * predicted, true, predicted])
     if groups is None:
         return units, np.bincount(cell_of_image)
-    n_groups, n_cells = groups.max() + 1, len(cells)
-    counts = np.bincount(groups * n_cells + cell_of_image, minlength=n_groups * n_cells)
-    return counts.reshape(n_groups, n_cells) @ units, np.ones(n_groups, int)
+    return pd.crosstab(groups, cell_of_image).to_numpy() @ units, np.ones(groups.max() + 1, int)
+
+
+def class_scores(sums, undefined=0.0):
+    """Return precision, recall and F1 of each class.
+
+    Parameters
+    ----------
+    sums : ndarray of shape (..., 3 * n_classes)
+        Numbers of images of each class: predicted correctly, in truth, and predicted.
+    undefined : float, default=0.0
+        Replaces a division by zero, like `zero_division` of scikit-learn.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (..., n_classes)
+    """
+    hits, true, predicted = np.split(sums, 3, axis=-1)
+    return {
+        "precision": divide(hits, predicted, undefined),
+        "recall": divide(hits, true, undefined),
+        "f1": divide(2 * hits, true + predicted, undefined),
+    }
+
+
+def overall_scores(sums):
+    """Return the scores over all classes, as `sklearn.metrics` defines them.
+
+    The balanced accuracy leaves out classes without images, and the macro F1 those that are not
+    predicted either. Without any image, scores are NaN.
+
+    Parameters
+    ----------
+    sums : ndarray of shape (..., 3 * n_classes)
+        As in `class_scores`.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (...)
+    """
+    each = class_scores(sums)
+    hits, true, predicted = np.split(sums, 3, axis=-1)
+    n, n_hits = true.sum(-1), hits.sum(-1)
+    covariance = n_hits * n - (true * predicted).sum(-1)
+    spread = (n**2 - (true**2).sum(-1)) * (n**2 - (predicted**2).sum(-1))
+    return {
+        "accuracy": divide(n_hits, n, np.nan),
+        "balanced_accuracy": divide(each["recall"].sum(-1), (true > 0).sum(-1), np.nan),
+        "f1_macro": divide(each["f1"].sum(-1), (true + predicted > 0).sum(-1), np.nan),
+        "f1_weighted": divide((each["f1"] * true).sum(-1), n, np.nan),
+        "matthews_corrcoef": divide(covariance, np.sqrt(spread)),
+    }
+
+
+def divide(a, b, undefined=0.0):
+    """Return a / b, and `undefined` where b is 0."""
+    return np.divide(a, b, out=np.full(np.shape(b), undefined), where=b > 0)

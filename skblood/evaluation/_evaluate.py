@@ -62,33 +62,19 @@ def evaluate(model, X, y, *, groups=None, n_resamples=2000, confidence_level=0.9
     True
     """
     if not (hasattr(model, "__sklearn_tags__") and is_classifier(model)):
-        raise TypeError(
-            f"{type(model).__name__} is not a classifier. Give a fitted classifier, or a Pipeline "
-            "that ends in one."
-        )
+        raise TypeError(f"{type(model).__name__} is not a classifier. Give a fitted classifier.")
     classes = getattr(model, "classes_", None)
     if classes is not None:
         encode_labels(y, classes)  # raises before the prediction, which may take long
-    y_pred, y_proba = _predict(model, X)
-    return EvaluationReport.from_predictions(
-        y,
-        y_pred,
-        y_proba,
-        classes=classes,
-        groups=groups,
-        n_resamples=n_resamples,
-        confidence_level=confidence_level,
-        random_state=random_state,
-    )
-
-
-def _predict(model, X):
-    """Return labels and, if the model has them, probabilities; steps before the last run once."""
+    # The steps before the last run once, for labels and probabilities.
     model, X = unwrap_model(model, X)
-    if not hasattr(model, "predict_proba"):
-        return model.predict(X), None
-    y_proba = model.predict_proba(X)
+    y_proba = model.predict_proba(X) if hasattr(model, "predict_proba") else None
     if isinstance(model, CellClassifier | CalibratedClassifierCV):
         # These predict the most probable class: no second pass over the images is needed.
-        return np.asarray(model.classes_)[np.argmax(y_proba, axis=1)], y_proba
-    return model.predict(X), y_proba
+        y_pred = np.asarray(model.classes_)[np.argmax(y_proba, axis=1)]
+    else:
+        y_pred = model.predict(X)
+    settings = {"n_resamples": n_resamples, "confidence_level": confidence_level}
+    return EvaluationReport.from_predictions(
+        y, y_pred, y_proba, classes=classes, groups=groups, random_state=random_state, **settings
+    )

@@ -1,9 +1,11 @@
 """The evaluation report: scores of a classifier on a test set, with confidence intervals."""
 
+import textwrap
 from dataclasses import KW_ONLY, dataclass
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 
 from skblood._labels import (
     check_lengths,
@@ -12,10 +14,20 @@ from skblood._labels import (
     encode_labels,
     resolve_classes,
 )
-from skblood.evaluation._estimates import estimate_losses, estimate_scores, tabulate_estimates
+from skblood._plotting import import_pyplot
+from skblood.evaluation._estimates import (
+    estimate_losses,
+    estimate_scores,
+    format_table,
+    tabulate_estimates,
+)
 from skblood.evaluation._intervals import check_level
-from skblood.evaluation._report_output import format_report, plot_confusions
 from skblood.inference import draw_seed
+
+# Confusions listed in the text.
+_MAX_CONFUSIONS = 5
+_NAME_WIDTH = 16  # characters in a line of a class name
+_CELL = 0.62  # inches
 
 
 class Confusion(NamedTuple):
@@ -175,28 +187,20 @@ class EvaluationReport:
         check_lengths(y_true=len(true), y_pred=len(predicted))
         if not len(true):
             raise ValueError("`y_true` is empty. Give the labels of at least one image.")
-        n_groups = None
         if y_proba is not None:
             y_proba = check_probabilities(y_proba, len(true), classes)
+        n_groups = None
         if groups is not None:
             names, groups = encode_groups(groups, len(true))
             n_groups = len(names)
         if n_groups == 1:
-            raise ValueError(
-                "`groups` holds a single group; intervals for new patients or slides need several. "
-                "Leave `groups` out for intervals that hold for this one."
-            )
-        confusion = np.bincount(true * len(classes) + predicted, minlength=len(classes) ** 2)
-        confusion = confusion.reshape(len(classes), -1)
-        bootstrap = {
-            "n_resamples": n_resamples,
-            "confidence_level": confidence_level,
-            "rng": np.random.default_rng(draw_seed(random_state)),
-        }
+            raise ValueError("`groups` holds a single group: give several, or leave `groups` out.")
+        confusion = confusion_matrix(true, predicted, labels=range(len(classes)))
+        settings = {"n_resamples": n_resamples, "confidence_level": confidence_level}
+        bootstrap = {**settings, "rng": np.random.default_rng(draw_seed(random_state))}
         scores, class_scores = estimate_scores(true, predicted, groups, confusion, **bootstrap)
         if y_proba is not None:
             scores |= estimate_losses(true, y_proba, groups, **bootstrap)
-        settings = {"confidence_level": confidence_level, "n_resamples": n_resamples}
         return cls(classes, confusion, scores, class_scores, n_groups=n_groups, **settings)
 
     def __repr__(self):
@@ -207,7 +211,23 @@ class EvaluationReport:
         )
 
     def __str__(self):
-        return format_report(self)
+        groups = f" in {self.n_groups:,} groups" if self.n_groups else ""
+        width = max(map(len, self.scores))
+        lines = [
+            f"{self.n_images:,} images{groups}, {len(self.classes)} classes; "
+            f"intervals of {100 * self.confidence_level:.4g}% confidence",
+            "",
+            *(f"{name:{width}}  {estimate}" for name, estimate in self.scores.items()),
+            "",
+            format_table(self.classes, self.class_scores | {"images": self.support}),
+        ]
+        if self.confusions:
+            lines += ["", "most frequent confusions"]
+        for each in self.confusions[:_MAX_CONFUSIONS]:
+            n = self.support[self.classes.index(each.true)]
+            pair = f"{each.true} predicted as {each.predicted}"
+            lines.append(f"  {each.count:,} of {n:,} {pair} ({each.share:.1%})")
+        return "\n".join(lines)
 
     @property
     def support(self):
@@ -222,12 +242,11 @@ class EvaluationReport:
     @property
     def confusions(self):
         """Confusions that occur, the most frequent first."""
-        counts, labels = self.confusion_matrix, self.classes
-        shares = counts / np.maximum(self.support[:, None], 1)
         found = [
-            Confusion(labels[i], labels[j], int(counts[i, j]), float(shares[i, j]))
-            for i, j in np.argwhere(counts)
-            if i != j
+            Confusion(true, predicted, int(count), float(count / row.sum()))
+            for true, row in zip(self.classes, self.confusion_matrix, strict=True)
+            for predicted, count in zip(self.classes, row, strict=True)
+            if count and predicted != true
         ]
         return sorted(found, key=lambda each: (-each.count, -each.share))
 
@@ -252,12 +271,9 @@ class EvaluationReport:
             class_scores (each estimate is a dict of value, low and high, None where there is no
             interval), support and confusion_matrix.
         """
+        plain = "n_images", "n_groups", "confidence_level", "n_resamples", "classes"
         return {
-            "n_images": self.n_images,
-            "n_groups": self.n_groups,
-            "confidence_level": self.confidence_level,
-            "n_resamples": self.n_resamples,
-            "classes": self.classes,
+            **{name: getattr(self, name) for name in plain},
             "scores": {name: each.to_dict() for name, each in self.scores.items()},
             "class_scores": {
                 name: [estimate.to_dict() for estimate in each]
@@ -285,4 +301,18 @@ class EvaluationReport:
         ImportError
             If matplotlib is not installed.
         """
-        return plot_confusions(self, ax)
+        plt = import_pyplot("EvaluationReport.plot")
+        counts = self.confusion_matrix
+        shares = counts / np.maximum(self.support[:, None], 1)
+        names = [textwrap.fill(str(label), _NAME_WIDTH) for label in self.classes]
+        if ax is None:
+            side = len(names) * _CELL
+            _, ax = plt.subplots(figsize=(side + 3, side + 2), layout="constrained")
+        display = ConfusionMatrixDisplay(shares, display_labels=names).plot(
+            ax=ax, cmap="Blues", xticks_rotation=90, im_kw={"vmin": 0, "vmax": 1}, colorbar=False
+        )
+        for text, count, share in zip(display.text_.flat, counts.flat, shares.flat, strict=True):
+            text.set(text=f"{count:,}\n{share:.1%}" if count else "", fontsize=8)
+        ax.set_title(f"accuracy {self.scores['accuracy']}, {self.n_images:,} images")
+        ax.set(xlabel="predicted", ylabel="true")
+        return display

@@ -6,9 +6,12 @@ import pandas as pd
 from skblood._plotting import import_pyplot
 
 # Blue and orange differ for every common form of color blindness, and so do the markers.
-_TRAIN = {"color": "#0072b2", "marker": "o", "markersize": 3}
-_VALID = {"color": "#d55e00", "marker": "s", "markersize": 3}
-_NO_SCORE = ("_best", "_batch_count")  # entries that skorch adds to the history
+_STYLES = {
+    "train": {"color": "#0072b2", "marker": "o", "markersize": 3},
+    "valid": {"color": "#d55e00", "marker": "s", "markersize": 3},
+}
+# Losses and scores, without the entries that skorch adds to the history.
+_FIGURES = r"^(?:train|valid)_(?!.*(?:_best|batch_count)$)"
 
 
 class HistoryDisplay:
@@ -28,6 +31,9 @@ class HistoryDisplay:
         Scores by name, such as ``{"valid_f1_macro": [...]}``.
     best_epoch : int, default=None
         Epoch whose weights were kept; it is marked.
+    phases : array-like of str of shape (n_epochs,), default=None
+        Phase of training of each epoch, if there are several. Lines are broken between phases,
+        whose losses differ in kind.
 
     Attributes
     ----------
@@ -50,12 +56,15 @@ class HistoryDisplay:
     'loss'
     """
 
-    def __init__(self, epochs, train_loss, *, valid_loss=None, scores=None, best_epoch=None):
+    def __init__(
+        self, epochs, train_loss, *, valid_loss=None, scores=None, best_epoch=None, phases=None
+    ):
         self.epochs = epochs
         self.train_loss = train_loss
         self.valid_loss = valid_loss
         self.scores = scores
         self.best_epoch = best_epoch
+        self.phases = phases
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None):
@@ -78,8 +87,6 @@ class HistoryDisplay:
         ------
         TypeError
             If `estimator` has no ``history_``.
-        ValueError
-            If the history has no epochs.
         """
         history = getattr(estimator, "history_", None)
         if history is None:
@@ -87,19 +94,19 @@ class HistoryDisplay:
                 f"{type(estimator).__name__} has no `history_`. Give a fitted classifier of "
                 "skblood: of a search its `best_estimator_`, of a Pipeline its last step."
             )
-        if len(history) == 0:
-            raise ValueError("`history_` has no epochs: nothing was trained.")
         # Without early stopping the last epoch is kept, which need not be the best.
-        stopped_early = getattr(estimator, "early_stopping", False)
+        stopped_early = estimator.fit_settings_["early_stopping"] != "False"
         # Epochs without an entry, e.g. without validation, get NaN.
         table = pd.DataFrame(list(history))
-        figures = {name: table[name].to_numpy(float) for name in filter(_is_figure, sorted(table))}
+        figures = table.filter(regex=_FIGURES).sort_index(axis=1).astype(float)
+        figures = {name: column.to_numpy() for name, column in figures.items()}
         return cls(
             table["epoch"].to_numpy(),
             figures.pop("train_loss"),
             valid_loss=figures.pop("valid_loss", None),
             scores=figures,
             best_epoch=estimator.best_epoch_ if stopped_early else None,
+            phases=table["phase"].astype(str).to_numpy() if "phase" in table else None,
         ).plot(ax=ax)
 
     def plot(self, *, ax=None):
@@ -126,28 +133,24 @@ class HistoryDisplay:
             _, ax = plt.subplots(1, n_panels, figsize=(5 * n_panels, 3.8), layout="constrained")
         self.axes_ = np.ravel(ax)
         self.figure_ = self.axes_[0].figure
-        losses = {"training": (self.train_loss, _TRAIN)}
-        if self.valid_loss is not None:
-            losses["validation"] = (self.valid_loss, _VALID)
-        self._draw(self.axes_[0], losses, "loss")
+        self._draw(0, {"train_loss": self.train_loss, "valid_loss": self.valid_loss}, "loss")
         if self.scores and len(self.axes_) > 1:
-            scores = {}
-            for name, values in self.scores.items():
-                where, _, score = name.partition("_")
-                scores[f"{score} ({where})"] = (values, _TRAIN if where == "train" else _VALID)
-            self._draw(self.axes_[1], scores, "score")
+            self._draw(1, self.scores, "score")
         return self
 
-    def _draw(self, ax, curves, ylabel):
-        for label, (values, style) in curves.items():
-            ax.plot(self.epochs, values, label=label, **style)
+    def _draw(self, panel, curves, ylabel):
+        ax = self.axes_[panel]
+        phases = np.zeros(len(self.epochs)) if self.phases is None else np.asarray(self.phases)
+        starts = 1 + np.flatnonzero(phases[1:] != phases[:-1])
+        epochs = np.insert(np.asarray(self.epochs, float), starts, np.nan)
+        for name, values in curves.items():
+            if values is not None:
+                where, _, what = name.partition("_")
+                values = np.insert(np.asarray(values, float), starts, np.nan)
+                ax.plot(epochs, values, label=f"{what} ({where})", **_STYLES[where])
         if self.best_epoch is not None:
             label = f"best epoch ({self.best_epoch})"
             ax.axvline(self.best_epoch, color="0.4", linestyle="--", linewidth=1, label=label)
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set(xlabel="epoch", ylabel=ylabel)
         ax.legend()
-
-
-def _is_figure(key):
-    return key.startswith(("train_", "valid_")) and not key.endswith(_NO_SCORE)

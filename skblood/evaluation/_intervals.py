@@ -91,13 +91,8 @@ def bootstrap_intervals(statistic, units, counts, *, n_resamples, confidence_lev
     rests = statistic(total - units)
     intervals = {}
     for name, value in statistic(total).items():
-        values = np.ravel(value)
-        columns = zip(
-            values,
-            draws[name].reshape(n_resamples, len(values)).T,
-            rests[name].reshape(len(units), len(values)).T,
-            strict=True,
-        )
+        replicates = (each[name].reshape(len(each[name]), -1).T for each in (draws, rests))
+        columns = zip(np.ravel(value), *replicates, strict=True)
         ends = [_bca_interval(*column, counts, confidence_level) for column in columns]
         intervals[name] = np.transpose(ends).reshape(2, *np.shape(value))
     return intervals

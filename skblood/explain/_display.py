@@ -10,7 +10,7 @@ from ._neighbors import NearestCells
 
 _SAME, _OTHER = "#0072b2", "#d55e00"
 _COLUMN_WIDTH, _ROW_HEIGHT = 1.4, 1.75  # inches
-_OPACITY = 0.6  # of a map where it is 1
+_MAP_STYLE = {"cmap": "inferno", "vmin": 0, "vmax": 1, "alpha": 0.6}
 
 
 class ExplanationDisplay:
@@ -150,28 +150,18 @@ class ExplanationDisplay:
         for ax in self.axes_.flat:
             ax.set(xticks=[], yticks=[])
         for i, (cell_ax, map_ax, *neighbor_axes) in enumerate(self.axes_):
-            label = self.y_pred[i]
-            show_cell(cell_ax, self.images[i])
+            image, label = self.images[i], self.y_pred[i]
+            show_cell(cell_ax, image)
             title = f"{label}\np = {self.probabilities[i]:.2f}"
             cell_ax.set_title(title, fontsize=8, fontweight="bold")
-            _draw_map(map_ax, self.images[i], self.maps[i])
+            # On a gray cell, so that all color is that of the map.
+            show_cell(map_ax, image.mean(axis=2, keepdims=True))
+            map_ax.imshow(self.maps[i], extent=map_ax.images[0].get_extent(), **_MAP_STYLE)
             map_ax.set_title(f"evidence for\n{label}", fontsize=8)
             neighbors = self.neighbors[i], self.neighbor_labels[i], self.distances[i]
-            for ax, *neighbor in zip(neighbor_axes, *neighbors, strict=True):
-                _draw_neighbor(ax, *neighbor, label)
+            for ax, image, known, distance in zip(neighbor_axes, *neighbors, strict=True):
+                sign, color, linewidth = ("", _SAME, 1) if known == label else ("≠ ", _OTHER, 3)
+                show_cell(ax, image)
+                ax.spines[:].set(color=color, linewidth=linewidth)
+                ax.set_title(f"{sign}{known}\n{distance:.3f}", color=color, fontsize=8)
         return self
-
-
-def _draw_map(ax, image, heat):
-    height, width = image.shape[:2]
-    # On a gray cell, so that all color is that of the map.
-    show_cell(ax, image.mean(axis=2, keepdims=True))
-    extent = (-0.5, width - 0.5, height - 0.5, -0.5)
-    ax.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=_OPACITY, extent=extent)
-
-
-def _draw_neighbor(ax, image, label, distance, predicted):
-    sign, color, linewidth = ("", _SAME, 1) if label == predicted else ("≠ ", _OTHER, 3)
-    show_cell(ax, image)
-    ax.spines[:].set(color=color, linewidth=linewidth)
-    ax.set_title(f"{sign}{label}\n{distance:.3f}", color=color, fontsize=8)

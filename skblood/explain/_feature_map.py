@@ -52,18 +52,6 @@ class FeatureMap:
         The patches after the last block of a transformer do not contribute if only its class token
         is read.
         """
-        for layer, output, gradient in reversed(self._trace(image)):
-            if output.ndim < 3 or output[0].numel() == max(output.shape[1:]):
-                continue  # pooled: a vector, or one position
-            if self._as_nchw(gradient).any():
-                return layer
-        raise ValueError(
-            f"No layer of backbone {self._name!r} has a feature map of more than one position, "
-            "which Grad-CAM needs. Fit with a larger image_size, or with another backbone."
-        )
-
-    def _trace(self, image):
-        """Return each layer, its last output, and the gradient of the features there."""
         outputs = {}
 
         def record(layer, inputs, output):
@@ -80,7 +68,15 @@ class FeatureMap:
         gradients = torch.autograd.grad(
             mixed, list(outputs.values()), allow_unused=True, materialize_grads=True
         )
-        return list(zip(outputs.keys(), outputs.values(), gradients, strict=True))
+        for (layer, output), gradient in reversed([*zip(outputs.items(), gradients, strict=True)]):
+            if output.ndim < 3 or output[0].numel() == max(output.shape[1:]):
+                continue  # pooled: a vector, or one position
+            if self._as_nchw(gradient).any():
+                return layer
+        raise ValueError(
+            f"No layer of backbone {self._name!r} has a feature map of more than one position. Fit "
+            "with a larger image_size, or with another backbone."
+        )
 
     def _as_nchw(self, output):
         """View the output of a layer as ``(n, c, h, w)``."""
@@ -93,10 +89,8 @@ class FeatureMap:
         n_others = getattr(body, "num_prefix_tokens", 0)
         if output.ndim != 3 or output.shape[1] != n_others + height * width:
             raise ValueError(
-                f"The last values of backbone {self._name!r} have shape {tuple(output.shape[1:])} "
-                "and no known positions in the image. Grad-CAM needs a convolutional network, or a "
-                "transformer of timm whose patches form a grid, such as 'vit_tiny_patch16_224' or "
-                "'swin_tiny_patch4_window7_224'."
+                f"Backbone {self._name!r} returns {tuple(output.shape[1:])}, without positions in "
+                "the image. Use a convolutional network, or a transformer of timm, such as Swin."
             )
         return output[:, n_others:].unflatten(1, (height, width)).permute(0, 3, 1, 2)
 

@@ -96,17 +96,12 @@ def check_has_feature_maps(estimator):
     """Raise an error unless an estimator is a fitted classifier of images with backbones."""
     if not isinstance(estimator, CellClassifier) or isinstance(estimator, MLPCellClassifier):
         raise TypeError(
-            "Class activation maps need a TransferCellClassifier, ContrastiveCellClassifier or "
-            f"HybridFeatureClassifier; {type(estimator).__name__} has no feature maps. For a "
-            "Pipeline or a search, pass the fitted classifier itself (pipeline[-1], "
-            "search.best_estimator_). For MLPCellClassifier, use NearestCells."
+            f"{type(estimator).__name__} has no feature maps. Pass a classifier with backbones; of "
+            "a Pipeline or search, pipeline[-1] or search.best_estimator_. Or use NearestCells."
         )
     check_is_fitted(estimator)
     if not estimator.spec_.is_pixels:
-        raise ValueError(
-            f"{type(estimator).__name__} was fitted with rows of numbers, which have no class "
-            "activation maps. Fit it with images."
-        )
+        raise ValueError("Rows of numbers have no feature maps. Fit the classifier with images.")
 
 
 # The caller may have disabled gradients.
@@ -127,18 +122,13 @@ def _compute_maps(predictor, spec, pixels, codes):
     maps = []
     for start in range(0, len(pixels), predictor.max_batch):
         rows = slice(start, start + predictor.max_batch)
-        batch_codes = torch.from_numpy(codes[rows]).to(device)
-        maps.append(_map_batch(network, feature_maps, prepare(rows), batch_codes).cpu().numpy())
+        images = prepare(rows)
+        logits = network(images)[range(len(images)), codes[rows]]
+        gradients = torch.autograd.grad(logits.sum(), [each.output for each in feature_maps])
+        weighted = sum(
+            F.interpolate(each.weight(gradient)[:, None], images.shape[2:], mode="bilinear")[:, 0]
+            for each, gradient in zip(feature_maps, gradients, strict=True)
+        ).relu()
+        highest = weighted.amax((1, 2), keepdim=True)
+        maps.append((weighted / highest.where(highest > 0, 1)).detach().cpu().numpy())
     return np.concatenate(maps)
-
-
-def _map_batch(network, feature_maps, images, codes):
-    """Return the maps ``(n, h, w)`` of prepared images ``(n, c, h, w)`` for the coded classes."""
-    logits = network(images).gather(1, codes[:, None])
-    gradients = torch.autograd.grad(logits.sum(), [each.output for each in feature_maps])
-    maps = sum(
-        F.interpolate(each.weight(gradient)[:, None], images.shape[2:], mode="bilinear")[:, 0]
-        for each, gradient in zip(feature_maps, gradients, strict=True)
-    ).relu()
-    highest = maps.amax((1, 2), keepdim=True)
-    return (maps / highest.where(highest > 0, 1)).detach()

@@ -86,17 +86,10 @@ class NearestCells(BaseEstimator):
         TypeError
             If `estimator` is not a model of skblood.
         ValueError
-            If X differs from the images of the fit of `estimator`, or holds fewer images than
-            `n_neighbors`.
+            If X differs from the images of the fit of `estimator`.
         """
-        features = _compute_features(self.estimator, X)
-        if len(features) < self.n_neighbors:
-            raise ValueError(
-                f"n_neighbors={self.n_neighbors}, but X holds {len(features)} images. Pass more "
-                "images, or a smaller n_neighbors."
-            )
-        self.neighbors_ = NearestNeighbors(n_neighbors=self.n_neighbors, metric="cosine")
-        self.neighbors_.fit(features)
+        neighbors = NearestNeighbors(n_neighbors=self.n_neighbors, metric="cosine")
+        self.neighbors_ = neighbors.fit(_compute_features(self.estimator, X))
         return self
 
     def kneighbors(self, X):
@@ -113,6 +106,12 @@ class NearestCells(BaseEstimator):
             In ascending order.
         indices : ndarray of shape (n, n_neighbors), dtype int64
             Positions in the X of `fit`. A training cell is its own first neighbor.
+
+        Raises
+        ------
+        ValueError
+            If X differs from the images of `fit`, or there are fewer training cells than
+            `n_neighbors`.
         """
         check_is_fitted(self)
         return self.neighbors_.kneighbors(_compute_features(self.estimator, X))
@@ -124,9 +123,8 @@ def _compute_features(estimator, X):
         return estimator.transform(X)
     if not isinstance(estimator, CellClassifier):
         raise TypeError(
-            "estimator must be a fitted classifier of skblood or a CellEmbedder, not "
-            f"{type(estimator).__name__}. For a Pipeline or a search, pass the fitted classifier "
-            "itself (pipeline[-1], search.best_estimator_)."
+            "`estimator` must be a fitted classifier of skblood or a CellEmbedder; of a Pipeline "
+            f"or search, pipeline[-1] or search.best_estimator_. Got {type(estimator).__name__}."
         )
     check_is_fitted(estimator)
     return estimator.predictor_.penultimate(estimator.read_images(X))

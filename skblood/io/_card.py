@@ -1,10 +1,11 @@
 """The model card: a fitted model described in Markdown, from its spec and fitted attributes."""
 
+import math
 import os
 import platform
+import re
 import textwrap
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -14,14 +15,14 @@ from sklearn.utils.validation import check_is_fitted
 from skblood.estimators import CellModel
 from skblood.evaluation import EvaluationReport
 
-from ._markdown import as_text, bullets, table
-
 _PACKAGES = ("skblood", "torch", "timm", "torchvision", "scikit-learn", "numpy", "pillow")
 _PBC = "basophil eosinophil erythroblast ig lymphocyte monocyte neutrophil platelet".split()
 # A class with fewer training images is named among the limits.
 _FEW = 50
 # Channels whose statistics are given; more of them are the columns of a table.
 _MAX_CHANNELS = 4
+# Characters that Markdown would interpret; an underscore inside a word is not one.
+_MARKS = re.compile(r"[\\|<>*`\[\]]|(?<![^\W_])_|_(?![^\W_])")
 
 _HEAD = """---
 library_name: skblood
@@ -93,8 +94,8 @@ def model_card(model, *, evaluation=None):
     ## Intended use and limits
     ## Versions
     """
-    reports = evaluation if isinstance(evaluation, Mapping) else {None: evaluation}
-    reports = {} if evaluation is None else reports
+    reports = evaluation or {}
+    reports = reports if isinstance(reports, dict) else {None: reports}
     if not all(isinstance(report, EvaluationReport) for report in reports.values()):
         raise TypeError(
             "evaluation must be an EvaluationReport, as skblood.evaluation.evaluate returns it, or "
@@ -103,27 +104,25 @@ def model_card(model, *, evaluation=None):
     if not isinstance(model, (CellModel, Pipeline)):
         raise TypeError(
             f"A card describes an estimator of skblood or a Pipeline, not {type(model).__name__}. "
-            "Of a search give its `best_estimator_`."
+            "Of a search, give its best_estimator_."
         )
     steps = _flatten(model)
     estimators = [step for step in steps if isinstance(step, CellModel)]
     for each in (model, *estimators):
         check_is_fitted(each)
     trained = [each for each in estimators if hasattr(each, "training_data_")]
-    last = steps[-1] if steps[-1] in trained else None
     sections = {
-        "Model": [*_steps(model, steps), *_of_each(_model, estimators)],
+        "Model": _steps(model, steps) + _of_each(_model, estimators),
         "Training data": _of_each(_training_data, trained),
         "Training": _of_each(_training, trained),
-        "Evaluation": _evaluation(reports, last) if hasattr(model, "classes_") else (),
+        "Evaluation": _evaluation(reports, steps[-1]) if hasattr(model, "classes_") else [],
         "Preprocessing": _of_each(_preprocessing, estimators),
         "Intended use and limits": [_limits(model, trained)],
         "Versions": _versions(),
     }
     parts = [_head(model, estimators)]
     for title, paragraphs in sections.items():
-        if paragraphs := list(paragraphs):
-            parts += [f"## {title}", *paragraphs]
+        parts += [f"## {title}", *paragraphs] if paragraphs else []
     return "\n\n".join(parts) + "\n"
 
 
@@ -135,67 +134,80 @@ def _flatten(model):
 
 
 def _of_each(describe, estimators):
-    """Yield the description of each estimator, under its name if there are several."""
+    """Return the paragraphs on each estimator, under its name if there are several."""
+    paragraphs = []
     for each in estimators:
-        if len(estimators) > 1:
-            yield f"### {type(each).__name__}"
-        yield from describe(each)
+        paragraphs += [f"### {type(each).__name__}"] if len(estimators) > 1 else []
+        paragraphs += describe(each)
+    return paragraphs
+
+
+def _as_text(value):
+    """Return a value as one line of text with Markdown's special characters escaped."""
+    return _MARKS.sub(r"\\\g<0>", " ".join(str(value).split()))
+
+
+def _join(values):
+    return ", ".join(map(_as_text, values))
+
+
+def _table(head, rows):
+    rows = [map(_as_text, head), ["---"] * len(head), *(map(_as_text, row) for row in rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _head(model, estimators):
-    sees_images = bool(estimators) and estimators[0].spec_.is_pixels
-    what = "images of single blood cells" if sees_images else "rows of numbers"
-    if hasattr(model, "classes_"):
-        task = "image-classification" if sees_images else "tabular-classification"
-        does = f"classifies {what} into {len(model.classes_)} classes"
+    if estimators and estimators[0].spec_.is_pixels:
+        what, kinds = "images of single blood cells", ("image", "image-feature-extraction")
     else:
-        task = "image-feature-extraction" if sees_images else "feature-extraction"
-        does = f"turns {what} into features"
+        what, kinds = "rows of numbers", ("tabular", "feature-extraction")
+    task, does = kinds[1], f"turns {what} into features"
+    if hasattr(model, "classes_"):
+        task = f"{kinds[0]}-classification"
+        does = f"classifies {what} into {len(model.classes_)} classes"
     return _HEAD.format(task=task, name=type(model).__name__, does=does)
 
 
 def _steps(model, steps):
+    names = (step if isinstance(step, str) else type(step).__name__ for step in steps)
+    about = []
     if isinstance(model, Pipeline):
-        names = (step if isinstance(step, str) else type(step).__name__ for step in steps)
-        yield f"A {type(model).__name__} of {', '.join(map(as_text, names))}."
+        about.append(f"A {type(model).__name__} of {_join(names)}.")
     if hasattr(model, "classes_"):
-        yield f"Its classes are {', '.join(map(as_text, model.classes_))}."
+        about.append(f"Its classes are {_join(model.classes_)}.")
+    return about
 
 
 def _model(model):
-    size = sum(each.numel() for each in model.predictor_.network.parameters())
     rows = [("estimator", type(model).__name__)]
-    rows += [("backbone", text) for text in _backbones(model)]
-    yield table(("what", "value"), [*rows, ("parameters of the network", f"{size:,}")])
+    sources = {None: "random weights", "default": "its published weights"}
+    extents = {"all": "all of it", "head": "none of it"}
+    for backbone in model.spec_.backbones:
+        named = f"the weights of {str(backbone.weights).removeprefix('file:')}"
+        extent = extents.get(backbone.trained, f"its last {backbone.trained} stages")
+        text = f"{backbone.name}, from {sources.get(backbone.weights, named)}, {extent} trained"
+        rows += [("backbone", text)] if backbone.name != "pixels" else []
+    size = sum(each.numel() for each in model.predictor_.network.parameters())
+    rows.append(("parameters of the network", f"{size:,}"))
     defaults = {name: repr(value) for name, value in type(model)().get_params(deep=False).items()}
     settings = [each for each in model.fit_settings_.items() if each[1] != defaults.get(each[0])]
+    text = "All parameters of the fit are the defaults of this version."
     if settings:
-        yield "Parameters of the fit that are not the defaults of this version:"
-        yield table(("parameter", "value"), settings)
-    else:
-        yield "All parameters of the fit are the defaults of this version."
-
-
-def _backbones(model):
-    sources = {None: "random weights", "default": "its published weights"}
-    extents = {"all": "all of it trained", "head": "none of it trained"}
-    for backbone in model.spec_.backbones:
-        source = f"the weights of {str(backbone.weights).removeprefix('file:')}"
-        extent = extents.get(backbone.trained, f"its last {backbone.trained} stages trained")
-        if backbone.name != "pixels":
-            yield f"{backbone.name}, from {sources.get(backbone.weights, source)}, {extent}"
+        text = "Parameters of the fit that are not the defaults of this version:\n\n"
+        text += _table(("parameter", "value"), settings)
+    return [_table(("what", "value"), rows), text]
 
 
 def _training_data(model):
     data = model.training_data_
     n_images, n_validation = data["n_images"], data["n_validation_images"]
-    yield f"{n_images:,} training images and {n_validation:,} validation images."
     counts = [(label, f"{n:,}") for label, n in data["class_counts"].items()]
-    yield table(("class", "training images"), counts)
-    yield (
+    return [
+        f"{n_images:,} training images and {n_validation:,} validation images.",
+        _table(("class", "training images"), counts),
         "SHA-256 of the decoded training images with their classes, independent of their order: "
-        f"`{data['fingerprint']}`"
-    )
+        f"`{data['fingerprint']}`",
+    ]
 
 
 def _training(model):
@@ -203,77 +215,75 @@ def _training(model):
     if model.best_epoch_ < model.n_iter_:
         kept = f"epoch {model.best_epoch_}, the best on the validation images"
     epochs = "epoch" if model.n_iter_ == 1 else "epochs"
-    yield f"{model.n_iter_} {epochs} on {model.device_}; the weights are those of {kept}."
-    if hasattr(model, "adaptation_"):
-        yield _adaptation(model.adaptation_)
+    text = f"{model.n_iter_} {epochs} on {model.device_}; the weights are those of {kept}."
+    if not hasattr(model, "adaptation_"):
+        return [text]
+    done = model.adaptation_
+    counts = ", ".join(f"{_as_text(label)} {n:,}" for label, n in done.n_labelled.items() if n)
+    return [
+        text,
+        f"**Adapted** after the training to {sum(done.n_labelled.values()):,} labelled "
+        f"({counts or 'none'}) and {done.n_unlabelled:,} unlabelled cells: "
+        f"{_join(done.steps) or 'nothing was changed'}. Reason: {_as_text(done.reason)}.",
+    ]
 
 
-def _adaptation(done):
-    counts = [f"{as_text(label)} {n:,}" for label, n in done.n_labelled.items() if n]
-    labels = f" ({', '.join(counts)})" if counts else ""
-    n_labelled, n_unlabelled = sum(done.n_labelled.values()), done.n_unlabelled
-    return (
-        f"**Adapted** after the training to {n_labelled:,} labelled{labels} and {n_unlabelled:,} "
-        f"unlabelled cells: {', '.join(map(as_text, done.steps)) or 'nothing was changed'}. "
-        f"Reason: {as_text(done.reason)}."
-    )
-
-
-def _evaluation(reports, trained):
-    if not reports:
-        yield "**Not evaluated** on images that had no part in the training."
-        yield from _validation(trained) if trained else ()
-        return
+def _evaluation(reports, model):
+    paragraphs = []
     for name, report in reports.items():
-        yield from () if name is None else [f"### {as_text(name)}"]
-        yield textwrap.indent(str(report), "    ")  # a block of code, whatever labels hold
-
-
-def _validation(model):
+        paragraphs += [] if name is None else [f"### {_as_text(name)}"]
+        # A block of code, whatever labels hold.
+        paragraphs.append(textwrap.indent(str(report), "    "))
+    if reports:
+        return paragraphs
+    paragraphs.append("**Not evaluated** on images that had no part in the training.")
+    row = model.history_[model.best_epoch_ - 1] if hasattr(model, "training_data_") else {}
     scores = [
-        f"{as_text(key.removeprefix('valid_'))} {value:.3f}"
-        for key, value in model.history_[model.best_epoch_ - 1].items()
+        f"{_as_text(key.removeprefix('valid_'))} {value:.3f}"
+        for key, value in row.items()
         if key.startswith("valid_") and isinstance(value, float)
     ]
     if scores:
-        n = model.training_data_["n_validation_images"]
-        yield (
-            f"On the {n:,} validation images, in epoch {model.best_epoch_}: {', '.join(scores)}. "
-            "Where early stopping chose the epoch by these scores, expect lower ones on other "
-            "images."
+        paragraphs.append(
+            f"On the {model.training_data_['n_validation_images']:,} validation images, in epoch "
+            f"{model.best_epoch_}: {', '.join(scores)}. Where early stopping chose the epoch by "
+            "these scores, expect lower ones on other images."
         )
+    return paragraphs
 
 
 def _preprocessing(model):
     spec = model.spec_
-    height, width, n_channels = spec.image_shape
-    resized = f"{height} x {width} px (height x width), {spec.interpolation} with antialiasing"
-    given = "{} x {} px (height x width), as given".format(*spec.input_shape)
+    n_channels = spec.image_shape[2]
     colors = {1: "gray", 3: "RGB"}.get(n_channels, f"{n_channels} channels")
-    lines = {
-        f"Pixels in 0..255 (uint8), or in 0..1 (float); {colors}.": True,
-        f"Size: {given}.": spec.image_size is None,
-        f"Cropped to {spec.crop:.4g} of each side, around the center.": spec.crop < 1,
-        f"Extended by reflection to {spec.crop:.4g} times each side.": spec.crop > 1,
-        f"Resized to {resized}.": spec.image_size is not None,
-        "Divided by 255.": True,
-    }
+    lines = [f"Pixels in 0..255 (uint8), or in 0..1 (float); {colors}."]
+    size = "{} x {} px (height x width)"
+    if spec.image_size is None:
+        lines.append(f"Size: {size.format(*spec.input_shape)}, as given.")
+    if spec.crop != 1:
+        done = "Cropped" if spec.crop < 1 else "Extended by reflection"
+        lines.append(f"{done} to {spec.crop:.4g} times each side, around the center.")
+    if spec.image_size is not None:
+        size = size.format(*spec.image_size)
+        lines.append(f"Resized to {size}, {spec.interpolation} with antialiasing.")
+    lines.append("Divided by 255.")
     if not spec.is_pixels:
-        lines = {f"Rows of {height * width * n_channels} numbers.": True}
+        lines = [f"Rows of {math.prod(spec.image_shape)} numbers."]
     for backbone, module in zip(spec.backbones, model.predictor_.network.backbones, strict=True):
-        lines[_standardization(backbone, module.standardize)] = True
-    views = f"Logits are averaged over {spec.dihedral_views} dihedral views of each image."
-    lines[views] = spec.dihedral_views > 1
-    yield bullets(line for line, holds in lines.items() if holds)
-
-
-def _standardization(backbone, module):
-    if backbone.standardize == "image":
-        return "Each image standardized by its own darkest and brightest spot, per channel."
-    if len(module.mean) > _MAX_CHANNELS:
-        return f"Each of the {len(module.mean)} standardized by its mean and deviation in training."
-    mean, std = (", ".join(f"{v:.4g}" for v in each.tolist()) for each in (module.mean, module.std))
-    return f"Standardized per channel: mean {mean}; standard deviation {std}."
+        values = module.standardize.mean.tolist(), module.standardize.std.tolist()
+        mean, std = (", ".join(f"{value:.4g}" for value in each) for each in values)
+        line = f"Standardized per channel: mean {mean}; standard deviation {std}."
+        if backbone.standardize == "image":
+            line = "Each image standardized by its darkest and brightest spot, per channel."
+        elif len(values[0]) > _MAX_CHANNELS:
+            line = (
+                f"Each of the {len(values[0])} standardized by its mean and deviation in training."
+            )
+        lines += [line] if line not in lines else []
+    if spec.dihedral_views > 1:
+        views = f"Logits are averaged over {spec.dihedral_views} dihedral views of each image."
+        lines.append(views)
+    return ["\n".join(f"- {line}" for line in lines)]
 
 
 def _limits(model, trained):
@@ -282,13 +292,16 @@ def _limits(model, trained):
         text += _CLASSIFIER_LIMITS.format(len(model.classes_))
         text += _PBC_LIMITS if sorted(map(str, model.classes_)) == _PBC else ""
     counts = [pair for each in trained for pair in each.training_data_["class_counts"].items()]
-    if few := [f"{as_text(label)} ({n:,})" for label, n in counts if n < _FEW]:
+    if few := [f"{_as_text(label)} ({n:,})" for label, n in counts if n < _FEW]:
         text += f"\n- It has seen few training images (fewer than {_FEW}) of {', '.join(few)}."
     return text
 
 
 def _versions():
     seconds = int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
-    yield f"Written on {datetime.fromtimestamp(seconds, UTC).date()} (UTC) with"
-    rows = [(package, version(package)) for package in _PACKAGES]
-    yield table(("package", "version"), [("Python", platform.python_version()), *rows])
+    rows = [("Python", platform.python_version())]
+    rows += [(package, version(package)) for package in _PACKAGES]
+    return [
+        f"Written on {datetime.fromtimestamp(seconds, UTC).date()} (UTC) with",
+        _table(("package", "version"), rows),
+    ]

@@ -8,29 +8,46 @@ all other bytes of the file, so that damage is found before anything is built.
 import hashlib
 import json
 import os
-import stat
+from pathlib import Path
 from typing import NamedTuple
 
 import safetensors
 import safetensors.torch
 
-from ._errors import ModelFileError
-
-FORMAT = 2
+_FORMATS = ("1", "2")
 # Bytes of the header, at most: the JSON of a model has some thousand.
 _MAX_HEADER = 2**24
 _SIZE = 8  # bytes that hold the size of the header
 _MAGIC = b'{"__metadata__":{"sha256":"'
 _DIGEST = slice(_SIZE + len(_MAGIC), _SIZE + len(_MAGIC) + 64)
-_METADATA = ("sha256", "format", "skblood", "model", "card")
-
 # Files that are often mistaken for a model, by their first bytes.
 _OTHERS = {
-    b"PK\x03\x04": "a zip archive, as torch.save (.pth, .pt) and numpy.savez write them",
+    b"PK\x03\x04": "a zip archive, as torch.save writes it",
     b"\x80": "a pickle, which could run any code and is not opened",
-    b"\x89HDF": "an HDF5 file, as Keras writes them",
-    b"\x1f\x8b": "a gzip file. Decompress it first",
+    b"\x89HDF": "an HDF5 file, as Keras writes it",
+    b"\x1f\x8b": "a gzip file; decompress it first",
 }
+
+
+class ModelFileError(ValueError):
+    """A file is not a model of skblood, is damaged, or needs a later version of skblood.
+
+    Raised by `skblood.load` and `skblood.load_info`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import skblood
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "model.skblood")
+    ...     _ = path.write_bytes(b"")
+    ...     try:
+    ...         skblood.load(path)
+    ...     except skblood.ModelFileError:
+    ...         print("not a model")
+    not a model
+    """
 
 
 class Contents(NamedTuple):
@@ -82,7 +99,7 @@ def pack(document, tensors, card, version):
     data = _SIZE + int.from_bytes(packed[:_SIZE], "little")
     metadata = {
         "sha256": "0" * 64,
-        "format": str(FORMAT),
+        "format": _FORMATS[-1],
         "skblood": version,
         "model": json.dumps(document, allow_nan=False),
         "card": card.encode("utf-8", "replace").decode(),  # lone surrogates are not UTF-8
@@ -120,50 +137,47 @@ def unpack(path):
     """
     path = os.fspath(path)
     content = _read(path)
-    header = _parse(path, content[_SIZE : _SIZE + int.from_bytes(content[:_SIZE], "little")])
-    metadata = header.get("__metadata__")
-    found = _check_format(path, metadata)
-    if set(metadata) != set(_METADATA) or not all(isinstance(v, str) for v in metadata.values()):
-        raise ModelFileError(
-            f"{path!r} is not a model of this version: its header must hold "
-            f"{', '.join(_METADATA)}, and holds {', '.join(map(repr, metadata))[:200]}."
-        )
-    document = _parse(path, metadata["model"])
     try:
-        tensors = safetensors.torch.load(bytes(content))
-    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ModelFileError(f"The tensors of {path!r} cannot be read: {error}") from error
-    return Contents(document, metadata["card"], tensors, metadata["skblood"], found)
+        header = json.loads(content[_SIZE : _SIZE + int.from_bytes(content[:_SIZE], "little")])
+        metadata = header["__metadata__"]
+        found, version = metadata["format"], metadata["skblood"]
+        if found in _FORMATS:
+            document, tensors = json.loads(metadata["model"]), safetensors.torch.load(content)
+            return Contents(document, metadata["card"], tensors, version, int(found))
+    except (ValueError, TypeError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
+        raise _damaged(path, f"its header or tensors cannot be read ({error})") from error
+    raise ModelFileError(
+        f"{path!r} has format {found!s:.40}; this version of skblood reads {', '.join(_FORMATS)}. "
+        f"It was written by skblood {version!s:.40}: install that version or a later one."
+    )
 
 
 def _read(path):
     """Return the bytes of a file whose checksum is right."""
-    status = os.stat(path)  # FileNotFoundError names the path
-    if not stat.S_ISREG(status.st_mode):  # a pipe or a device might never end
-        what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
-        raise ModelFileError(f"{path!r} is {what}. Name a file that skblood.save wrote.")
+    size = os.stat(path).st_size  # FileNotFoundError names the path
+    if not Path(path).is_file():  # a pipe or a device might never end
+        raise ModelFileError(f"{path!r} is a folder, a pipe or a device. Name a model file.")
     with open(path, "rb") as file:
         start = file.read(_DIGEST.stop)
-        _check_start(path, start, status.st_size)
-        content = bytearray(start + file.read())
-    if _digest(content) != bytes(content[_DIGEST]):
-        raise ModelFileError(
-            f"{path!r} is damaged: its checksum is wrong, so it was changed or cut off after it "
-            "was written. Copy it again, or save the model again."
-        )
+        if start[_SIZE : _DIGEST.start] != _MAGIC or len(start) < _DIGEST.stop:
+            known = [f" It is {_OTHERS[m]}." for m in _OTHERS if start.startswith(m)]
+            raise ModelFileError(
+                f"{path!r} is empty, or not a file that skblood.save wrote.{''.join(known)} "
+                "Weights of a backbone (.pth, .safetensors) go into weights= of an estimator."
+            )
+        if int.from_bytes(start[:_SIZE], "little") > min(_MAX_HEADER, size - _SIZE):
+            raise _damaged(path, "its header has no end")
+        content = start + file.read()
+    if _digest(content) != content[_DIGEST]:
+        raise _damaged(path, "its checksum is wrong")
     return content
 
 
-def _check_start(path, start, n_bytes):
-    n_header = int.from_bytes(start[:_SIZE], "little")
-    if start[_SIZE : _DIGEST.start] != _MAGIC or len(start) < _DIGEST.stop:
-        known = [f" It is {what}." for magic, what in _OTHERS.items() if start.startswith(magic)]
-        raise ModelFileError(
-            f"{path!r} is empty, or not a file that skblood.save wrote.{''.join(known)} Weights of "
-            "a backbone (.pth, .safetensors) go into the parameter weights= of an estimator."
-        )
-    if n_header > min(_MAX_HEADER, n_bytes - _SIZE):
-        raise ModelFileError(f"{path!r} is damaged or cut off. Copy it again.")
+def _damaged(path, reason):
+    return ModelFileError(
+        f"{path!r} is damaged: {reason:.200}, so it was changed or cut off after it was written. "
+        "Copy it again, or save the model again."
+    )
 
 
 def _digest(content):
@@ -172,27 +186,3 @@ def _digest(content):
     digest = hashlib.sha256(view[: _DIGEST.start])
     digest.update(view[_DIGEST.stop :])
     return digest.hexdigest().encode()
-
-
-def _check_format(path, metadata):
-    found = metadata.get("format") if isinstance(metadata, dict) else None
-    if not isinstance(found, str) or not found.isdecimal() or len(found) > 9 or int(found) < 1:
-        raise ModelFileError(f"{path!r} is damaged: its header does not name the file format.")
-    if int(found) > FORMAT:
-        raise ModelFileError(
-            f"{path!r} has format {found}; this version of skblood reads formats 1 to {FORMAT}. "
-            f"It was written by skblood {str(metadata.get('skblood'))[:40]}: install that version "
-            "or a later one."
-        )
-    return int(found)
-
-
-def _parse(path, text):
-    """Return the object in a JSON text."""
-    try:
-        parsed = json.loads(text if isinstance(text, str) else bytes(text).decode())
-    except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"{path!r} is damaged: its JSON cannot be read ({error}).") from error
-    if not isinstance(parsed, dict):
-        raise ModelFileError(f"{path!r} is damaged: its JSON is not an object.")
-    return parsed

@@ -6,15 +6,10 @@ get their present names.
 
 import os
 
-from skblood.networks import resolve_weights
+from skblood.networks import BackboneSpec, HeadSpec, NetworkSpec, resolve_weights
 
-from ._estimators import FITTED
+from ._estimators import ESTIMATORS, FITTED
 from ._values import decode, encode, plain
-
-# Parameters that are gone; the spec has what they said of the network.
-_GONE = {"checkpoint", "compile", "momentum", "n_iter_no_change", "n_views", "on_error"}
-_GONE |= {"predict_views", "shuffle", "tol"}
-_GONE_FROM_MLP = {"crop", "interpolation", "memory"}
 
 
 def upgrade(document):
@@ -28,26 +23,27 @@ def upgrade(document):
     Returns
     -------
     document : dict
-        Nothing is checked but what the conversion needs.
+        Nothing is checked but what the conversion needs. Parameters that the estimator no longer
+        has are left out; the spec has what they said of the network.
     """
     if "steps" in document:
-        steps = [[name, upgrade(step)] for name, step in document["steps"]]
-        return {**document, "steps": steps}
+        return {**document, "steps": [[name, upgrade(step)] for name, step in document["steps"]]}
     if "attributes" not in document:  # a step that skops carries
         return document
     name, encoded = document["class"], _rename_color(document["parameters"])
     old = {key: decode(value) for key, value in encoded.items()}
+    fitted = {key: decode(value) for key, value in document["attributes"].items()}
     settings = {key: repr(value) for key, value in old.items() if key not in ("verbose", "weights")}
-    attributes = {**document["attributes"], "fit_settings_": encode(settings)}
-    gone = _GONE | (_GONE_FROM_MLP if name == "MLPCellClassifier" else set())
-    parameters = {key: value for key, value in encoded.items() if key not in gone}
+    attributes = {key: value for key, value in document["attributes"].items() if key in FITTED}
+    known = ESTIMATORS[name]().get_params()
+    parameters = {key: value for key, value in encoded.items() if key in known}
     if old.get("early_stopping") and old.get("n_iter_no_change", 10) != 10:
         parameters["early_stopping"] = old["n_iter_no_change"]
     return {
         "class": name,
         "parameters": parameters,
-        "spec": plain(_spec(name, old, {key: decode(v) for key, v in attributes.items()})),
-        "attributes": {key: value for key, value in attributes.items() if key in FITTED},
+        "spec": plain(_make_spec(name, old, fitted).to_dict()),
+        "attributes": {**attributes, "fit_settings_": encode(settings)},
     }
 
 
@@ -60,62 +56,48 @@ def _rename_color(stored):
     return stored
 
 
-def _spec(name, old, attributes):
-    """Return the fields of a NetworkSpec."""
-    backbones, head, classes = _backbones(name, old), None, None
-    if "classes_" in attributes:
-        classes = attributes["classes_"]
-        head = {
-            "hidden_layer_sizes": old["hidden_layer_sizes"],
-            "dropout": old["dropout"],
-            "activation": old.get("activation", "relu"),
-            "batch_norm": name == "MLPCellClassifier",
-            "standardize_features": name == "ContrastiveCellClassifier"
-            or all(each["trained"] == "head" for each in backbones),
-        }
-    return {
-        "backbones": backbones,
-        "head": head,
-        "classes": classes,
-        "input_shape": attributes["_fold_shape"],
-        "image_shape": attributes["image_shape_"],
-        "is_pixels": attributes["_is_pixels"],
-        "image_size": attributes["image_size_"],
-        "crop": attributes.get("crop_", 1.0),
-        "interpolation": old["interpolation"],
-        "dihedral_views": old.get("predict_views", 1),
-        "precision": old["precision"],
-    }
-
-
-def _backbones(name, old):
-    if name == "MLPCellClassifier":
-        backbone = {"name": "pixels", "weights": None, "trained": "all", "standardize": "channel"}
-        return [backbone]
-    names = list(old["backbones"]) if "backbones" in old else [old["backbone"]]
-    trained = old.get("trainable", "head")  # of an embedder
-    each = zip(
-        names,
-        _one_for_each(names, old["weights"]),
-        _one_for_each(names, trained),
-        strict=True,
+def _make_spec(name, old, fitted):
+    backbones, head = _make_backbones(name, old), None
+    if "classes_" in fitted:
+        head = HeadSpec(
+            hidden_layer_sizes=old["hidden_layer_sizes"],
+            dropout=old["dropout"],
+            activation=old.get("activation", "relu"),
+            batch_norm=name == "MLPCellClassifier",
+            standardize_features=name == "ContrastiveCellClassifier"
+            or all(each.trained == "head" for each in backbones),
+        )
+    return NetworkSpec(
+        backbones=backbones,
+        head=head,
+        classes=fitted.get("classes_"),
+        input_shape=fitted["_fold_shape"],
+        image_shape=fitted["image_shape_"],
+        is_pixels=fitted["_is_pixels"],
+        image_size=fitted["image_size_"],
+        crop=fitted.get("crop_", 1.0),
+        interpolation=old["interpolation"],
+        dihedral_views=old.get("predict_views", 1),
+        precision=old["precision"],
     )
-    return [_backbone(*one, old.get("standardize", "auto")) for one in each]
 
 
-def _backbone(name, weights, trained, standardize):
-    weights = resolve_weights(name, weights)
-    by_image = standardize == "image" or weights == "pbc"  # as that model was trained
-    if weights not in (None, "default", "pbc"):
-        weights = f"file:{os.path.basename(weights)}"
-    return {
-        "name": name,
-        "weights": weights,
-        "trained": trained,
-        "standardize": "image" if by_image else "channel",
-    }
+def _make_backbones(name, old):
+    if name == "MLPCellClassifier":
+        return [BackboneSpec("pixels")]
+    backbones = []
+    names = old["backbones"] if "backbones" in old else [old["backbone"]]
+    weights, trained = old["weights"], old.get("trainable", "head")  # "head": of an embedder
+    for i, backbone in enumerate(names):
+        source = resolve_weights(backbone, weights[i] if _is_sequence(weights) else weights)
+        # The model "pbc" was trained on images standardized by themselves.
+        by_image = old.get("standardize") == "image" or source == "pbc"
+        if source not in (None, "default", "pbc"):
+            source = f"file:{os.path.basename(source)}"
+        part = trained[i] if _is_sequence(trained) else trained
+        backbones.append(BackboneSpec(backbone, source, part, "image" if by_image else "channel"))
+    return backbones
 
 
-def _one_for_each(names, value):
-    is_one = isinstance(value, str) or not hasattr(value, "__len__")
-    return [value] * len(names) if is_one else value
+def _is_sequence(value):
+    return not isinstance(value, str) and hasattr(value, "__len__")

@@ -19,10 +19,6 @@ from ._onnx_proto import make_proto, open_proto
 
 # The largest difference allowed between a graph and its model.
 _TOLERANCE = 1e-4
-_USE = "research use; not a medical device"
-# The drawn images that both are compared on: patches along a side, and the noise added to them.
-_PATCHES = 6
-_NOISE = 12
 
 
 def export_onnx(model, path):
@@ -101,57 +97,53 @@ def export_onnx(model, path):
     >>> session.run(["probabilities"], {"images": X[:2]})[0].shape
     (2, 8)
     """
-    _check_packages()
-    _check_model(model)
-    spec = model.spec_
-    graph = Graph(copy.deepcopy(model.predictor_.network).cpu(), spec).eval()
-    contract = _input_contract(spec)
-    names = contract["name"], "features" if spec.head is None else "probabilities"
-    proto = make_proto(graph, _example(spec), _free_axes(contract), names)
-    difference = _largest_difference(open_proto(proto, names), model)
-    if not difference <= _TOLERANCE:  # nor is NaN allowed
-        raise ValueError(
-            f"The results of ONNX Runtime differ from those of {type(model).__name__} by "
-            f"{difference:.2g}; {_TOLERANCE:g} is allowed. Nothing was written. Choose another "
-            "backbone, or use skblood.save."
-        )
-    _add_metadata(proto, model, contract, difference)
-    replace_file(path, proto.SerializeToString())
-    return difference
-
-
-def _check_packages():
     for package in ("onnx", "onnxruntime", "onnxscript"):
         try:
             import_module(package)
         except ImportError as error:
             raise ImportError(
-                f"export_onnx needs onnx, onnxruntime and onnxscript, and {package} cannot be "
-                'imported. Install them by: pip install "skblood[onnx]"'
+                f'{package} cannot be imported. Install it by: pip install "skblood[onnx]"'
             ) from error
-
-
-def _check_model(model):
     if not isinstance(model, CellModel):
         raise TypeError(
-            "export_onnx takes a fitted classifier or embedder of skblood, not "
-            f"{type(model).__name__}. Of a Pipeline, export the step that is one "
-            "(model.named_steps[...]), and do the other steps where the file is used; of a "
-            "search, export its best_estimator_."
+            f"export_onnx takes a fitted estimator of skblood, not {type(model).__name__}. Of a "
+            "Pipeline, export the step that is one; of a search, its best_estimator_."
         )
     check_is_fitted(model)
+    spec = model.spec_
+    graph = Graph(copy.deepcopy(model.predictor_.network).cpu(), spec).eval()
+    contract = _input_contract(spec)
+    free = {i: contract["axes"][i] for i, n in enumerate(contract["shape"]) if n is None}
+    names = contract["name"], "features" if spec.head is None else "probabilities"
+    proto = make_proto(graph, _example(spec), free, names)
+    difference = _largest_difference(open_proto(proto, names), model)
+    if not difference <= _TOLERANCE:  # nor is NaN allowed
+        raise ValueError(
+            f"ONNX Runtime's results differ from those of {type(model).__name__} by "
+            f"{difference:.2g}; {_TOLERANCE:g} is allowed. Nothing was written: use skblood.save."
+        )
+    proto.producer_name, proto.producer_version = "skblood", metadata.version("skblood")
+    facts = {
+        "estimator": type(model).__name__,
+        "input": json.dumps(contract),
+        "intended_use": "research use; not a medical device",
+        "largest_difference": f"{difference:.3g}",
+        "skblood_version": proto.producer_version,
+    }
+    if spec.classes is not None:
+        facts["classes"] = json.dumps(spec.classes)
+    for key, value in facts.items():
+        proto.metadata_props.add(key=key, value=value)
+    replace_file(path, proto.SerializeToString())
+    return difference
 
 
 def _input_contract(spec):
     """Return the form of the input as JSON; null is any length."""
     height, width, n_channels = spec.input_shape
     if not spec.is_pixels:
-        return {
-            "name": "rows",
-            "dtype": "float32",
-            "axes": ["n", "columns"],
-            "shape": [None, height * width * n_channels],
-        }
+        shape = [None, math.prod(spec.input_shape)]
+        return {"name": "rows", "dtype": "float32", "axes": ["n", "columns"], "shape": shape}
     size = [height, width] if spec.image_size is None else [None, None]
     return {
         "name": "images",
@@ -163,16 +155,11 @@ def _input_contract(spec):
     }
 
 
-def _free_axes(contract):
-    pairs = zip(contract["axes"], contract["shape"], strict=True)
-    return {i: axis for i, (axis, length) in enumerate(pairs) if length is None}
-
-
 def _example(spec):
     """Return two images, or rows, for the exporter to trace the network with."""
     height, width, n_channels = spec.input_shape
     if not spec.is_pixels:
-        return torch.zeros(2, height * width * n_channels)
+        return torch.zeros(2, math.prod(spec.input_shape))
     if spec.image_size is not None:
         # The exporter takes a size of 1, or one that the network knows, for a constant.
         least = math.ceil(2 / spec.crop)
@@ -209,37 +196,20 @@ def _largest_difference(run, model):
 def _draw_inputs(spec, network):
     """Return two batches like those that the model was fitted on, the same ones each time."""
     rng = np.random.default_rng(0)
-    shape = spec.input_shape
+    height, width, n_channels = shape = spec.input_shape
     if not spec.is_pixels:
         scale = network.backbones[0].standardize
         rows = rng.normal(scale.mean.numpy(), scale.std.numpy(), (5, *shape))
         rows = rows.reshape(5, -1).astype(np.float32)
         return [rows[:1], rows]
-    if spec.image_size is None:
-        return [_draw_images(rng, n, *shape) for n in (1, 3)]
-    height, width = spec.image_size
-    sizes = (height, width), (height + height // 2 + 1, max(1, width // 2))
-    return [_draw_images(rng, n, *size, shape[2]) for n, size in zip((1, 3), sizes, strict=True)]
-
-
-def _draw_images(rng, n, height, width, n_channels):
-    """Return images of soft patches with a little noise: unlike plain noise, they differ."""
-    patches = rng.integers(0, 256, (n, _PATCHES, _PATCHES, n_channels), dtype=np.uint8)
-    images = resize_images(patches, (height, width), "bicubic").astype(np.int16)
-    images += rng.integers(-_NOISE, _NOISE + 1, images.shape, dtype=np.int16)
-    return images.clip(0, 255).astype(np.uint8)
-
-
-def _add_metadata(proto, model, contract, difference):
-    proto.producer_name, proto.producer_version = "skblood", metadata.version("skblood")
-    facts = {
-        "estimator": type(model).__name__,
-        "input": json.dumps(contract),
-        "intended_use": _USE,
-        "largest_difference": f"{difference:.3g}",
-        "skblood_version": proto.producer_version,
-    }
-    if model.spec_.classes is not None:
-        facts["classes"] = json.dumps(list(model.spec_.classes))
-    for key, value in sorted(facts.items()):
-        proto.metadata_props.add(key=key, value=value)
+    sizes = [(height, width)] * 2
+    if spec.image_size is not None:
+        height, width = spec.image_size
+        sizes = (height, width), (height + height // 2 + 1, max(1, width // 2))
+    batches = []
+    for n, size in zip((1, 3), sizes, strict=True):
+        # Soft patches with a little noise: unlike plain noise, they differ.
+        patches = rng.integers(0, 256, (n, 6, 6, n_channels), dtype=np.uint8)
+        images = resize_images(patches, size, "bicubic") + rng.integers(-12, 13, (n, *size, 1))
+        batches.append(images.clip(0, 255).astype(np.uint8))
+    return batches

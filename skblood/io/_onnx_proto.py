@@ -9,8 +9,6 @@ import torch
 
 # Understood by ONNX Runtime since 1.14.
 _OPSET = 18
-# protobuf is limited to 2 GiB; everything but weights is small.
-_MAX_BYTES = 2**31 - 2**24
 
 
 def make_proto(module, example, axes, names):
@@ -34,12 +32,11 @@ def make_proto(module, example, axes, names):
     Raises
     ------
     ValueError
-        If the weights have more than 2 GiB, or ONNX cannot express the module.
+        If ONNX cannot express the module.
     """
     from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
-    _check_bytes(module)
-    with _as_value_error("written as ONNX"), _silence():
+    with _as_value_error("written as ONNX"):
         program = torch.onnx.export(
             module,
             (example,),
@@ -76,34 +73,21 @@ def open_proto(proto, names):
 
 @contextmanager
 def _as_value_error(action):
-    """Turn any exception into a ValueError: networks of timm may raise whatever they like."""
-    try:
-        yield
-    except Exception as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ValueError(
-            f"The network cannot be {action} ({type(error).__name__}: {reason}). Nothing was "
-            "written. Choose another backbone, or use skblood.save."
-        ) from error
+    """Turn any exception into a ValueError, and suppress output, warnings and log messages.
 
-
-def _check_bytes(module):
-    n_bytes = sum(tensor.nbytes for tensor in module.state_dict().values())
-    if n_bytes > _MAX_BYTES:
-        raise ValueError(
-            f"The network has {n_bytes / 2**30:.1f} GiB of weights; an ONNX file holds at most 2 "
-            "GiB. Nothing was written. Choose a smaller backbone, or use skblood.save."
-        )
-
-
-@contextmanager
-def _silence():
-    """Suppress the exporter's output, warnings and log messages."""
+    Networks of timm may raise whatever they like, and the exporter prints.
+    """
     disabled = logging.root.manager.disable
     with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         warnings.simplefilter("ignore")
         logging.disable()
         try:
             yield
+        except Exception as error:
+            reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+            raise ValueError(
+                f"The network cannot be {action} ({reason}). Nothing was written. Choose another "
+                "backbone, or use skblood.save."
+            ) from error
         finally:
             logging.disable(disabled)

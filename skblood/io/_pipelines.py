@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from . import _estimators as estimators
-from ._values import decode, encode, plain, short
+from ._values import decode, encode, plain
 
 _SAMPLER_MODULES = ("imblearn.combine", "imblearn.over_sampling", "imblearn.under_sampling")
 # Parameters of a Pipeline besides its steps. Its memory is a folder of this computer.
@@ -46,14 +46,18 @@ def describe_model(model):
         return estimators.describe(model)
     if _full_name(model) not in _PIPELINES:
         raise TypeError(
-            f"A {type(model).__name__} cannot be saved. skblood.save takes fitted estimators of "
-            "skblood, and Pipelines with one of them as a step. Of a search, save "
-            "search.best_estimator_; of another estimator around one of skblood, save that one."
+            f"A {type(model).__name__} cannot be saved: save a fitted estimator of skblood, or a "
+            "Pipeline of scikit-learn or imbalanced-learn; of a search, its best_estimator_."
         )
     check_is_fitted(model)
     steps, tensors, left_out = [], {}, []
     for i, (name, step) in enumerate(model.steps):
-        document, own, lost = _describe_step(name, step)
+        if step is None or step == "passthrough":
+            document, own, lost = {"class": "passthrough"}, {}, []
+        elif estimators.is_ours(step) or _full_name(step) in _PIPELINES:
+            document, own, lost = describe_model(step)
+        else:
+            document, own, lost = {"class": "skops", "type": _full_name(step)}, _dump(step), []
         steps.append([name, document])
         tensors |= {f"{i}.{key}": tensor for key, tensor in own.items()}
         left_out += [f"{name}__{each}" for each in lost]
@@ -62,78 +66,66 @@ def describe_model(model):
     return document, tensors, left_out
 
 
-def _describe_step(name, step):
-    if step is None or step == "passthrough":
-        return {"class": "passthrough"}, {}, []
-    if estimators.is_ours(step) or _full_name(step) in _PIPELINES:
-        return describe_model(step)
+def restore_model(document, tensors, device):
+    """Return the model that `describe_model` described; see `_estimators.restore`."""
+    kind = document["class"]
+    if kind == "passthrough":
+        return kind
+    if kind == "skops":
+        return _load(tensors["skops"].numpy().tobytes(), document["type"])
+    if str(kind) not in _PIPELINES:
+        return estimators.restore(document, tensors, device)
+    parameters, parts = _read_pipeline(document, tensors)
+    steps = [(name, restore_model(step, own, device)) for name, step, own in parts]
+    module, _, name = kind.rpartition(".")  # one of two, see _PIPELINES
+    return getattr(import_module(module), name)(steps, **parameters)
+
+
+def readable_model(document, tensors):
+    """Return what `skblood.load_info` says about a model; see `_estimators.readable`."""
+    kind = document["class"]
+    if kind in ("passthrough", "skops"):
+        return {"class": document.get("type", kind)}
+    if str(kind) not in _PIPELINES:
+        return estimators.readable(document, tensors)
+    parameters, parts = _read_pipeline(document, tensors)
+    steps = [{"name": name, **readable_model(step, own)} for name, step, own in parts]
+    return {"class": kind, "parameters": plain(parameters), "steps": steps}
+
+
+def _read_pipeline(document, tensors):
+    """Return the parameters of a Pipeline, and the name, document and tensors of each step."""
+    parts, n_tensors = [], 0
+    for i, (name, step) in enumerate(document["steps"]):
+        prefix = f"{i}."
+        own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        parts.append((name, step, own))
+        n_tensors += len(own)
+    if n_tensors != len(tensors):
+        raise ValueError("it holds tensors that belong to no step of its Pipeline")
+    return {name: decode(document["parameters"][name]) for name in _PARAMETERS}, parts
+
+
+def _dump(step):
+    """Return the tensor that holds a step of another package, written by skops."""
     skops = _import_skops()
     if hasattr(step, "fit_resample"):
         step = clone(step)  # a fitted one may hold training images
     try:
         content = skops.dumps(step)
-        untrusted = skops.get_untrusted_types(data=content)
+        untrusted = set(skops.get_untrusted_types(data=content)) - _trusted()
     # Whatever it meets: skops raises errors of many types for what it does not know.
     except Exception as error:
-        raise TypeError(f"Step {name!r}, {step!r}, cannot be saved by skops: {error}") from error
-    if odd := sorted(set(untrusted) - _trusted()):
+        raise TypeError(f"The step {step!r} cannot be saved by skops: {error}") from error
+    if untrusted:
         raise TypeError(
-            f"Step {name!r}, {step!r}, holds objects of {', '.join(odd)}, which skblood.load would "
-            "not trust: code, or memory that compiled code reads unchecked, as in trees and "
-            "nearest neighbors. Use another step, or save the estimator of skblood by itself."
+            f"The step {step!r} cannot be saved: skblood.load does not trust {sorted(untrusted)}, "
+            "which may run code. Use another step, or save the estimator of skblood by itself."
         )
-    document = {"class": "skops", "type": _full_name(step)}
-    return document, {"skops": torch.frombuffer(bytearray(content), dtype=torch.uint8)}, []
+    return {"skops": torch.frombuffer(bytearray(content), dtype=torch.uint8)}
 
 
-def restore_model(document, tensors, device):
-    """Return the model that `describe_model` described; see `_estimators.restore`."""
-    kind = document.get("class")
-    if kind == "passthrough":
-        return kind
-    if kind == "skops":
-        return _load_by_skops(tensors["skops"].numpy().tobytes(), document["type"])
-    if str(kind) not in _PIPELINES:
-        return estimators.restore(document, tensors, device)
-    steps = [
-        (name, restore_model(step, own, device)) for name, step, own in _steps(document, tensors)
-    ]
-    module, _, name = kind.rpartition(".")  # one of two, see _PIPELINES
-    return getattr(import_module(module), name)(steps, **_pipeline_parameters(document))
-
-
-def readable_model(document, tensors):
-    """Return what `skblood.load_info` says about a model; see `_estimators.readable`."""
-    kind = document.get("class")
-    if kind in ("passthrough", "skops"):
-        return {"class": document.get("type", kind)}
-    if str(kind) not in _PIPELINES:
-        return estimators.readable(document, tensors)
-    steps = [
-        {"name": name, **readable_model(step, own)} for name, step, own in _steps(document, tensors)
-    ]
-    return {"class": kind, "parameters": plain(_pipeline_parameters(document)), "steps": steps}
-
-
-def _pipeline_parameters(document):
-    return {name: decode(document["parameters"][name]) for name in _PARAMETERS}
-
-
-def _steps(document, tensors):
-    """Return the name, the document and the tensors of each step."""
-    parts = [
-        (name, step, _part(tensors, f"{i}.")) for i, (name, step) in enumerate(document["steps"])
-    ]
-    if sum(len(own) for _, _, own in parts) != len(tensors):
-        raise ValueError("it holds tensors that belong to no step of its Pipeline")
-    return parts
-
-
-def _part(tensors, prefix):
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-
-def _load_by_skops(content, type_name):
+def _load(content, type_name):
     skops = _import_skops()
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -141,13 +133,10 @@ def _load_by_skops(content, type_name):
         packed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
         if packed or sum(member.file_size for member in members) > len(content):
             raise ValueError("it is compressed, which skblood.save does not do")
-        step = skops.loads(content, trusted=sorted(_trusted()))
+        return skops.loads(content, trusted=sorted(_trusted()))
     # Whatever it meets: the file may come from anybody.
     except Exception as error:
-        raise ValueError(f"its step {short(type_name)} cannot be read: {error}") from error
-    if _full_name(step) != type_name:
-        raise ValueError(f"its step {short(type_name)} is a {_full_name(step)}")
-    return step
+        raise ValueError(f"its step {type_name!r:.80} cannot be read: {error}") from error
 
 
 def _import_skops():

@@ -61,8 +61,8 @@ def load_pretrained(name="pbc8", *, device="auto"):
     """
     if name not in _NAMES:
         raise ValueError(
-            f"{name!r} is not a pretrained model of skblood; choose from "
-            f"{', '.join(map(repr, _NAMES))}. Use skblood.load for a file of your own."
+            f"{name!r} is not a pretrained model of skblood; choose from {_NAMES}. For a file of "
+            "your own, use skblood.load."
         )
     contents = read_file(_FOLDER / f"{name}.safetensors")
     model = contents.document["model"]

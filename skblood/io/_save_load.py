@@ -9,8 +9,7 @@ from skblood._replace import replace_file
 from skblood.inference import resolve_device
 
 from ._card import model_card
-from ._container import pack, unpack
-from ._errors import ModelFileError
+from ._container import ModelFileError, pack, unpack
 from ._format_1 import upgrade
 from ._pipelines import describe_model, readable_model, restore_model
 
@@ -90,20 +89,18 @@ def save(model, path, *, evaluation=None):
     card = model_card(model, evaluation=evaluation)
     if left_out:
         warnings.warn(
-            f"{', '.join(left_out)} cannot be saved: of parameters, the file has the default; "
-            "other attributes are missing. Predictions do not depend on them; set them again "
-            "before a further fit.",
+            f"{', '.join(left_out)} cannot be saved: the file has the default of a parameter, and "
+            "no other attributes. No prediction depends on them; set them before a further fit.",
             UserWarning,
             stacklevel=2,
         )
     document = {
         "model": document,
         "left_out": left_out,
-        "versions": {package: metadata.version(package) for package in _PACKAGES},
+        "versions": _versions(),
         "evaluation": _as_dict(evaluation),
     }
-    content = pack(document, tensors, card, metadata.version("skblood"))
-    return replace_file(path, content)
+    return replace_file(path, pack(document, tensors, card, metadata.version("skblood")))
 
 
 def load(path, *, device="auto"):
@@ -116,9 +113,9 @@ def load(path, *, device="auto"):
     ----------
     path : str or path-like
     device : str, default="auto"
-        Where the model predicts, and its new parameter `device`. "auto" keeps the saved
-        parameter, unless that names a device that is not available: then it becomes "auto", which
-        takes CUDA if there is one, else MPS, else the CPU.
+        Where the model predicts. "auto" is the device that it was fitted on if that is available,
+        else CUDA if there is one, else MPS, else the CPU; its parameter `device` is the saved one.
+        Another value becomes its parameter `device`, too.
 
     Returns
     -------
@@ -211,10 +208,11 @@ def read_file(path):
     """Return the `Contents` of a file of any format, with the document in the current one."""
     contents = unpack(path)
     document = contents.document
-    if set(document) != _DOCUMENT or not isinstance(document["model"], dict):
+    keys = sorted(document) if isinstance(document, dict) else type(document).__name__
+    if keys != sorted(_DOCUMENT) or not isinstance(document["model"], dict):
         raise ModelFileError(
             f"{os.fspath(path)!r} is not a model of this version: its JSON must hold "
-            f"{', '.join(sorted(_DOCUMENT))}, and holds {', '.join(sorted(document))[:200]}."
+            f"{sorted(_DOCUMENT)}, and holds {keys!s:.200}."
         )
     if contents.format == 1:
         with _as_file_error(path, document):
@@ -231,16 +229,15 @@ def _as_file_error(path, document):
         raise
     # Whatever it meets: the file may have been made by anybody, or by any version.
     except Exception as error:
-        saved = document["versions"] if isinstance(document["versions"], dict) else {}
-        here = {package: metadata.version(package) for package in _PACKAGES}
-        other = [
-            f"{package} {saved[package]!s:.20} (here {version})"
-            for package, version in here.items()
-            if saved.get(package, version) != version
-        ]
-        hint = f" It was saved with {', '.join(other)}." if other else ""
         what = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        raise ModelFileError(f"{os.fspath(path)!r} cannot be loaded: {what}.{hint}") from error
+        raise ModelFileError(
+            f"{os.fspath(path)!r} cannot be loaded: {what}. It was saved with "
+            f"{document['versions']!s:.200}; here is {_versions()}."
+        ) from error
+
+
+def _versions():
+    return {package: metadata.version(package) for package in _PACKAGES}
 
 
 def _as_dict(evaluation):

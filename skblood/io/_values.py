@@ -15,9 +15,8 @@ from torch import nn
 from skblood.adaptation import Adaptation
 from skblood.augment import AUGMENTS, is_own
 
-_AUGMENTS = {kind.__name__: kind for kind in AUGMENTS}
 # Those of arrays that are written: a few bytes an item, whatever the file says.
-_DTYPES = re.compile(r"object|[<>|][biufU]\d{1,4}")
+_DTYPES = re.compile(r"\|O|[<>|][biufU]\d{1,4}")
 
 
 def encode(value):
@@ -28,20 +27,16 @@ def encode(value):
     TypeError
         If values of this type cannot be written.
     """
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return str(value)
     if isinstance(value, np.generic):
         return encode(value.item())
-    if isinstance(value, int):
-        return int(value)
+    if value is None or isinstance(value, bool | int | str):
+        return value
     if isinstance(value, float):
-        return float(value) if math.isfinite(value) else {"float": repr(float(value))}
+        return value if math.isfinite(value) else {"float": repr(value)}
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, History):
-        return {"history": _encode_history(value)}
+        return {"history": [_encode_epoch(epoch) for epoch in value]}
     if isinstance(value, list):
         return [encode(item) for item in value]
     if isinstance(value, tuple):
@@ -54,8 +49,9 @@ def encode(value):
         return {type(value).__name__: plain(value.get_params())}
     if type(value) is Adaptation:
         return {"Adaptation": {name: encode(part) for name, part in vars(value).items()}}
-    if hasattr(value, "__array__"):
-        return {"array": _encode_array(np.asarray(value))}
+    if isinstance(value, np.ndarray) and value.ndim == 1 and _DTYPES.fullmatch(value.dtype.str):
+        dtype = "object" if value.dtype == object else value.dtype.str
+        return {"array": {"dtype": dtype, "values": encode(value.tolist())}}
     raise TypeError(f"a {type(value).__name__} cannot be written as JSON")
 
 
@@ -72,11 +68,11 @@ def decode(value):
     if not isinstance(value, dict):
         return value
     if len(value) != 1 or (kind := next(iter(value))) not in _DECODERS:
-        raise ValueError(f"{short(value)} is not a value of a known type")
+        raise ValueError(f"{value!r:.80} is not a value of a known type")
     try:
         return _DECODERS[kind](value[kind])
     except (TypeError, ValueError, OverflowError, KeyError, AttributeError) as error:
-        raise ValueError(f"{short(value)} is not a valid {kind}: {error}") from error
+        raise ValueError(f"{value!r:.80} is not a valid {kind}: {error}") from error
 
 
 def plain(value):
@@ -90,45 +86,28 @@ def plain(value):
     return str(value) if is_own(value) else value
 
 
-def short(value):
-    """Return the `repr` of a value, at most 80 characters of it."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _encode_history(history):
+def _encode_epoch(epoch):
     # skorch also keeps the figures of each batch, which can outweigh a small network.
     kinds = bool | int | float | str | np.generic
-    return [{k: encode(v) for k, v in epoch.items() if isinstance(v, kinds)} for epoch in history]
+    return {name: encode(value) for name, value in epoch.items() if isinstance(value, kinds)}
 
 
-def _decode_history(stored):
-    history = History()
-    for epoch in stored:
-        history.append({"batches": [], **{name: decode(v) for name, v in epoch.items()}})
-    return history
-
-
-def _encode_array(array):
-    dtype = "object" if array.dtype == object else array.dtype.str
-    if array.ndim != 1 or not _DTYPES.fullmatch(dtype):
-        raise TypeError(f"an array of {array.ndim} axes and dtype {array.dtype} cannot be written")
-    return {"dtype": dtype, "values": encode(array.tolist())}
+def _decode_items(stored):
+    return {name: decode(value) for name, value in stored.items()}
 
 
 def _decode_array(stored):
-    dtype, values = stored["dtype"], decode(stored["values"])
+    dtype, values = stored["dtype"].replace("object", "|O"), decode(stored["values"])
     if not _DTYPES.fullmatch(dtype):
-        raise ValueError(f"its dtype is {short(dtype)}")
+        raise ValueError(f"its dtype is {dtype!r:.80}")
     array = np.array(values, dtype=dtype)
     if array.ndim != 1 or array.tolist() != values:
         raise ValueError(f"its values are not of dtype {dtype}")
     return array
 
 
-def _decode_augment(name, stored):
-    parameters = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
-    return _AUGMENTS[name](**parameters)
+def _decode_augment(kind, stored):
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()})
 
 
 def _decode_augments(stored):
@@ -139,11 +118,11 @@ def _decode_augments(stored):
 
 _DECODERS = {
     "float": float,
-    "history": _decode_history,
+    "history": lambda stored: History({"batches": [], **_decode_items(each)} for each in stored),
     "tuple": lambda stored: tuple(decode(stored)),
     "dict": lambda stored: {decode(key): decode(value) for key, value in stored},
     "augments": _decode_augments,
-    **{name: partial(_decode_augment, name) for name in _AUGMENTS},
-    "Adaptation": lambda stored: Adaptation(**{name: decode(v) for name, v in stored.items()}),
+    **{kind.__name__: partial(_decode_augment, kind) for kind in AUGMENTS},
+    "Adaptation": lambda stored: Adaptation(**_decode_items(stored)),
     "array": _decode_array,
 }

@@ -1,6 +1,5 @@
 """Backbones: standardization, freezing and feature width."""
 
-from bisect import bisect_left
 from numbers import Integral
 
 import torch
@@ -206,28 +205,10 @@ def _feature_width(backbone, name, image_shape):
         return backbone(_blank(image_shape)).shape[1]
     except _SHAPE_ERRORS as error:
         height, width, _ = image_shape
-        least = _least_side(backbone, name, image_shape)
         raise ValueError(
             f"backbone={name!r} does not take images of {height}x{width} px: "
-            f"{str(error).rstrip('.')}. "
-            + (f"Set image_size={least} or more." if least else "Choose another image_size.")
+            f"{str(error).rstrip('.')}. Set another image_size, such as a larger one."
         ) from error
-
-
-def _least_side(backbone, name, image_shape):
-    """Return the smallest side that the backbone takes, up to what it was made for, or None."""
-
-    def takes(side):
-        try:
-            backbone(_blank((side, side, image_shape[2])))
-        except _SHAPE_ERRORS:
-            return False
-        return True
-
-    made_for = backbone_config(name).image_size or (0, 0)
-    sides = range(min(image_shape[:2]) + 1, min(made_for) + 1)
-    place = bisect_left(sides, True, key=takes)
-    return sides[place] if place < len(sides) else None
 
 
 def _blank(image_shape):

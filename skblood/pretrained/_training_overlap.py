@@ -85,10 +85,8 @@ def fit_overlap_message(images, valid_images=None):
     if not counts:
         return None
     return (
-        f"weights={PRETRAINED_WEIGHTS!r} were trained on {' and '.join(counts)}. Training on them "
-        "again does no harm, but every score on them is too high: that of early stopping, of "
-        "X_val, of cross-validation or of any other split. Evaluate and compare on other images, "
-        "or start from weights=None."
+        f"weights={PRETRAINED_WEIGHTS!r} were trained on {' and '.join(counts)}: scores on them "
+        "are too high. Evaluate on other images, or start from weights=None."
     )
 
 
@@ -101,11 +99,8 @@ def score_overlap_message(images):
         X, not cropped.
     """
     n = int(find_training_overlap(images).sum())
-    if not n:
-        return None
-    return (
+    message = (
         f"{n:,} of the {len(images):,} images to be scored are training images of the weights "
-        f"{PRETRAINED_WEIGHTS!r}, from which this model started: the train part of PBC, from "
-        "which BloodMNIST is made. The score is higher than on other cells. Leave these images "
-        "out; skblood.audit lists them."
+        f"{PRETRAINED_WEIGHTS!r}: the score is too high. Leave them out; skblood.audit lists them."
     )
+    return message if n else None

@@ -35,7 +35,7 @@ class InGivenOrder(Callback):
 
     def on_train_begin(self, net, **kwargs):
         """Switch shuffling off."""
-        net.set_params(iterator_train__shuffle=False)
+        net.iterator_train__shuffle = False
 
 
 class LearningRateSchedule(Callback):

@@ -1,5 +1,7 @@
 """Which images an epoch draws, how often and with which weight, and which are for validation."""
 
+import warnings
+
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedShuffleSplit
 
@@ -44,7 +46,8 @@ def draw_counts(weights):
         Of a single draw.
     """
     relative = weights / weights.mean()
-    counts = np.maximum(1, np.rint(relative)).astype(int)
+    # Rounded first: whether 1.5 is drawn twice must not depend on the scale.
+    counts = np.maximum(1, np.rint(relative.round(9))).astype(int)
     return counts, relative / counts
 
 
@@ -107,15 +110,20 @@ def split_off_validation(codes, classes, fraction, seed, groups=None):
 def _choose_groups(codes, classes, fraction, seed, groups):
     """Return the positions of a fold of whole groups that has all classes on both sides, or None.
 
-    Of the folds that do, the one whose size is nearest to the fraction.
+    As many folds as the fraction says, or fewer, if none of them does. Of those that do, the one
+    whose size is nearest to the fraction.
     """
-    n_folds = min(max(2, round(1 / fraction)), len(np.unique(groups)))
-    if n_folds < 2:
-        return None
-    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-    folds = [
-        valid
-        for train, valid in splitter.split(codes, codes, groups)
-        if len(np.unique(codes[train])) == len(np.unique(codes[valid])) == len(classes)
-    ]
-    return min(folds, key=lambda fold: abs(len(fold) - fraction * len(codes)), default=None)
+    most = min(max(2, round(1 / fraction)), len(np.unique(groups)), np.bincount(codes).max())
+    for n_folds in range(most, 1, -1):
+        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The least populated class")
+            folds = list(splitter.split(codes, codes, groups))
+        folds = [
+            valid
+            for train, valid in folds
+            if len(np.unique(codes[train])) == len(np.unique(codes[valid])) == len(classes)
+        ]
+        if folds:
+            return min(folds, key=lambda fold: abs(len(fold) - fraction * len(codes)))
+    return None

@@ -17,15 +17,10 @@ def check_classifier(estimator):
         If it is not fitted.
     """
     if not hasattr(estimator, "predict_proba"):
-        raise TypeError(
-            f"{type(estimator).__name__} has no predict_proba. Give a fitted classifier with "
-            "probabilities; CalibratedClassifierCV adds them to one without."
-        )
-    check_is_fitted(
-        estimator,
-        msg="%(name)s is not fitted. Fit it first. To clone this object, as a cross-validation "
-        "does, wrap it in sklearn.frozen.FrozenEstimator, which stays fitted when cloned.",
-    )
+        name = type(estimator).__name__
+        raise TypeError(f"{name} has no predict_proba; CalibratedClassifierCV adds it.")
+    advice = "Fit it first; wrap it in a FrozenEstimator so that it stays fitted when cloned."
+    check_is_fitted(estimator, msg=f"%(name)s is not fitted. {advice}")
 
 
 def predict_proba(estimator, X):

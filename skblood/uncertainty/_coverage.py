@@ -1,10 +1,12 @@
 """Accuracy on accepted cells against their share."""
 
 import numpy as np
+from sklearn.utils import assert_all_finite
 
 from skblood._labels import as_column, check_lengths, encode_labels, resolve_classes
 from skblood._plotting import import_pyplot
-from skblood.uncertainty._classifier import predict_proba
+
+from ._classifier import predict_proba
 
 
 def accuracy_coverage_curve(y_true, y_pred, confidence):
@@ -53,11 +55,7 @@ def accuracy_coverage_curve(y_true, y_pred, confidence):
     predicted = encode_labels(y_pred, classes, "y_pred")
     confidence = as_column(confidence, "confidence").astype(np.float64)
     check_lengths(y_true=len(true), y_pred=len(predicted), confidence=len(confidence))
-    if not np.isfinite(confidence).all():
-        raise ValueError(
-            f"`confidence` holds {(~np.isfinite(confidence)).sum()} values that are infinite or "
-            "NaN. Give a finite value for each cell."
-        )
+    assert_all_finite(confidence, input_name="confidence")
     order = np.argsort(-confidence, kind="stable")
     thresholds, correct = confidence[order], (true == predicted)[order]
     # Cells of equal confidence are accepted together.

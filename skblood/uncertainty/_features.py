@@ -4,7 +4,6 @@ from itertools import takewhile
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted
 
 from skblood.estimators import CellClassifier
 from skblood.images import read_table
@@ -17,10 +16,7 @@ def takes_pixels(model):
 
 def read_cells(model, X):
     """Return X as read by a classifier of skblood, to be used several times; else X itself."""
-    if not isinstance(model, CellClassifier):
-        return X
-    check_is_fitted(model)
-    return model.read_images(X)
+    return model.read_images(X) if isinstance(model, CellClassifier) else X
 
 
 def extract_features(model, X):
@@ -47,25 +43,24 @@ def extract_features(model, X):
 
 def _network_levels(predictor, images):
     network = predictor.network
-    pooled, handles, widths = {}, [], []
+    layouts = {
+        stage: getattr(backbone.body, "output_fmt", "NCHW")
+        for backbone in network.backbones
+        for stage in _stage_modules(backbone)
+    }
+    pooled, widths = {}, []
 
-    def pool_into(key, layout):
-        def hook(module, inputs, output):
-            if isinstance(output, torch.Tensor) and output.ndim in (3, 4):
-                pooled[key] = _pool(output.float(), layout)
-
-        return hook
+    def pool(stage, inputs, output):
+        if isinstance(output, torch.Tensor) and output.ndim in (3, 4):
+            pooled[stage] = _pool(output.float(), layouts[stage])
 
     def step(x):
         levels = [network.penultimate(x), *pooled.values()]
         widths[:] = [level.shape[1] for level in levels]
         return torch.cat([level.float() for level in levels], dim=1)
 
+    handles = [stage.register_forward_hook(pool) for stage in layouts]
     try:
-        for number, backbone in enumerate(network.backbones):
-            layout = getattr(backbone.body, "output_fmt", "NCHW")
-            for path, stage in _stage_modules(backbone):
-                handles.append(stage.register_forward_hook(pool_into((number, path), layout)))
         features = predictor.run(step, images)
     finally:
         for handle in handles:
@@ -83,9 +78,9 @@ def _pool(x, layout):
 
 
 def _stage_modules(backbone):
-    """Yield path and module of each stage: the innermost module with all of its parameters."""
+    """Yield the module of each stage: the innermost one with all of its parameters."""
     for names in backbone.stages:
         parents = zip(*(name.split(".")[:-1] for name in names), strict=False)
         path = ".".join(parts[0] for parts in takewhile(lambda p: len(set(p)) == 1, parents))
         if path:
-            yield path, backbone.body.get_submodule(path)
+            yield backbone.body.get_submodule(path)

@@ -7,8 +7,9 @@ from sklearn.base import is_classifier
 
 from skblood._sklearn import unwrap_model
 from skblood.inference import draw_seed
-from skblood.uncertainty._features import extract_features, read_cells
-from skblood.uncertainty._gaussian import ClassGaussian
+
+from ._features import extract_features, read_cells
+from ._known import ClassGaussian
 
 
 @dataclass(frozen=True)
@@ -92,13 +93,11 @@ def laboratory_test(estimator, X_known, X, *, n_permutations=999, random_state=N
     is_new = np.arange(len(labels)) >= len(sides[0][1])
     shared = np.isin(labels, np.intersect1d(labels[is_new], labels[~is_new]))
     if not shared.any():
-        raise ValueError(
-            f"No label occurs among both the {(~is_new).sum()} known and the {is_new.sum()} new "
-            "cells, so there is nothing to compare. Give more cells."
-        )
+        counts = f"{(~is_new).sum()} known and the {is_new.sum()} new"
+        raise ValueError(f"No label occurs among both the {counts} cells. Give more cells.")
     features, is_new = features[shared], is_new[shared]
     codes = np.unique(labels[shared], return_inverse=True)[1]
-    gaussian = ClassGaussian.fit(features, codes)
+    gaussian = ClassGaussian(features, codes)
     rows = gaussian.whiten(features) - gaussian.centers[codes]
     rng = np.random.default_rng(draw_seed(random_state))
     total = np.zeros(1 + n_permutations)  # as found, then by chance
@@ -107,7 +106,10 @@ def laboratory_test(estimator, X_known, X, *, n_permutations=999, random_state=N
         among, new = rows[codes == code], is_new[codes == code]
         permuted = new[rng.random((n_permutations, len(among))).argsort(axis=1)]
         weight = new.sum() * (~new).sum() / len(new)  # half the harmonic mean of the numbers
-        total += weight * _squared_gaps(np.vstack([new, permuted]), among)
+        # The mean of all rows is 0, so the sum over the new ones determines both means: this is
+        # the squared distance between the means, multiplied by the weight.
+        sums = np.vstack([new, permuted]).astype(np.float64) @ among
+        total += (sums**2).sum(axis=1) / weight
         total_weight += weight
     found, chance = total[0], total[1:]
     return LaboratoryTest(
@@ -126,17 +128,3 @@ def _features_and_labels(estimator, X):
     if model is None or not is_classifier(model):
         return features, np.zeros(len(features), int)
     return features, model.predict(X)
-
-
-def _squared_gaps(is_new, rows):
-    """Return the squared distance between the means of new and known rows, for each permutation.
-
-    Parameters
-    ----------
-    is_new : ndarray of bool of shape (n_permutations, n)
-    rows : ndarray of shape (n, d)
-        With mean 0, so that the sum over the new rows determines that over the known ones.
-    """
-    sums = is_new.astype(np.float64) @ rows
-    n_new = is_new[0].sum()
-    return (sums**2).sum(axis=1) * (1 / n_new + 1 / (len(rows) - n_new)) ** 2

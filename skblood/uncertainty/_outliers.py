@@ -11,8 +11,9 @@ from skblood._labels import as_column, check_lengths
 from skblood._sklearn import Interval, fit_context, unwrap_model
 from skblood.augment import CellAugment, augment_images
 from skblood.images import CellImages, read_table
-from skblood.uncertainty._features import extract_features, read_cells, takes_pixels
-from skblood.uncertainty._known import KnownCells, corner_images
+
+from ._features import extract_features, read_cells, takes_pixels
+from ._known import KnownCells, corner_images
 
 _N_FOLDS = 5
 # This share of known cells, in any colors, scores below -1.
@@ -121,23 +122,18 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         """
         cells, background = self._extract_versions(X)
         n = len(cells[0][0])
-        if n < _N_FOLDS:
-            raise ValueError(
-                f"X holds n_samples = {n} cells, but at least {_N_FOLDS} are required, and about "
-                "1,000 are recommended. Give more cells."
-            )
         codes = np.zeros(n, int)
         if y is not None:
             codes = np.unique(as_column(y, "y"), return_inverse=True)[1]
             check_lengths(X=n, y=len(codes))
-        scores = [[] for _ in cells]
+        folds = []
         for known, new in KFold(_N_FOLDS, shuffle=True, random_state=0).split(codes):
-            fold = KnownCells.fit(_rows(cells, known), _rows(background, known), codes[known])
-            for version, found in zip(_rows(cells, new), scores, strict=True):
-                found.append(fold.score(version))
-        scores = [np.concatenate(version) for version in scores]  # their order does not matter
+            fold = KnownCells(_rows(cells, known), _rows(background, known), codes[known])
+            folds.append([fold.score(version) for version in _rows(cells, new)])
+        # One array for each version; the order of the cells does not matter.
+        scores = [np.concatenate(version) for version in zip(*folds, strict=True)]
         every = np.concatenate(scores)
-        self._known = KnownCells.fit(cells, background, codes)
+        self._known = KnownCells(cells, background, codes)
         self._middle = np.median(every, axis=0)
         self._tail = np.maximum(self._middle - np.quantile(every, _TAIL, axis=0), _TINY)
         self.offset_ = float(np.quantile(self._worst(scores[0]), self.contamination))
@@ -209,8 +205,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         """Yield images as they are and, with `color`, once in random colors."""
         yield images
         if self.color:
-            augment = CellAugment(color=self.color)
-            recolored = augment_images(images.pixels, augment, random_state=seed)
+            recolored = augment_images(images, CellAugment(color=self.color), random_state=seed)
             yield CellImages(recolored, images.preprocessing)
 
     def _worst(self, scores):

@@ -11,7 +11,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skblood._labels import check_lengths, encode_labels
 from skblood._sklearn import Interval, fit_context
-from skblood.uncertainty._classifier import predict_labelled, predict_proba
+
+from ._classifier import predict_labelled, predict_proba
 
 # Ranks are rounded to this precision: (n + 1) * 0.9 must be 9 for n = 9.
 _DIGITS = 9
@@ -158,7 +159,16 @@ class PredictionSets(BaseEstimator):
         if self.class_conditional:
             parts = [losses[codes == code] for code in range(len(self.classes_))]
         self.thresholds_ = np.array([_threshold(part, self.confidence_level) for part in parts])
-        self._warn_of_few()
+        few = np.isinf(self.thresholds_)
+        if few.any():
+            needed = math.ceil(round(self.confidence_level / (1 - self.confidence_level), _DIGITS))
+            counts = dict(zip(self.classes_.tolist(), self.n_calibration_.tolist(), strict=True))
+            warnings.warn(
+                f"confidence_level={self.confidence_level:g} requires {needed} calibration cells"
+                f"{' of each class' if self.class_conditional else ''}, got {counts}. The labels "
+                f"{self.classes_[few].tolist()} will be in every set. Give more cells.",
+                stacklevel=3,
+            )
         return self
 
     def predict_sets(self, X):
@@ -206,22 +216,6 @@ class PredictionSets(BaseEstimator):
             mean_size=float(sizes.mean()),
             single=float((sizes == 1).mean()),
             empty=float((sizes == 0).mean()),
-        )
-
-    def _warn_of_few(self):
-        few = np.isinf(self.thresholds_)
-        if not few.any():
-            return
-        needed = math.ceil(round(self.confidence_level / (1 - self.confidence_level), _DIGITS))
-        counts = zip(self.classes_[few].tolist(), self.n_calibration_[few].tolist(), strict=True)
-        which = ", ".join(f"{label!r} ({n})" for label, n in counts)
-        if not self.class_conditional:
-            which = f"all classes together ({self.n_calibration_.sum()})"
-        warnings.warn(
-            f"confidence_level={self.confidence_level:g} requires {needed} calibration cells, but "
-            f"there are fewer of {which}: every set will contain these labels. Give more cells, or "
-            "a lower confidence_level.",
-            stacklevel=4,
         )
 
 

@@ -10,8 +10,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skblood._sklearn import Interval, StrOptions, fit_context
-from skblood.uncertainty._classifier import predict_labelled, predict_proba
-from skblood.uncertainty._coverage import accuracy_coverage_curve
+
+from ._classifier import predict_labelled, predict_proba
+from ._coverage import accuracy_coverage_curve
 
 
 class RejectOption(BaseEstimator):
@@ -184,10 +185,8 @@ class RejectOption(BaseEstimator):
         place = bisect_left(range(len(coverage)), True, lo=first, key=fails)
         if place == first:
             raise ValueError(
-                f"No threshold guarantees an accuracy of {self.target:g}: on all {n} validation "
-                f"cells it is {accuracy[-1]:.4f}, and the guarantee requires at least {needed} "
-                "accepted cells without an error. Give more validation cells, or lower `target` or "
-                f"`confidence_level` (now {self.confidence_level:g})."
+                f"No threshold guarantees an accuracy of {self.target:g} (it takes {needed} cells "
+                f"without an error, got {n} cells). Give more, or lower target or confidence_level."
             )
         return place - 1
 

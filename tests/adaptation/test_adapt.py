@@ -85,14 +85,11 @@ class TestEachClassifier:
         assert not old & new
 
     def test_files_and_pickles_keep_it(self, adapted, small, tmp_path):
-        again = [
-            load(save(adapted, tmp_path / "adapted.skblood")),
-            pickle.loads(pickle.dumps(adapted)),
-        ]
-        for each in again:
-            probabilities = each.predict_proba(small[0])
+        path = save(adapted, tmp_path / "adapted.skblood")
+        for again in (load(path), pickle.loads(pickle.dumps(adapted))):
+            probabilities = again.predict_proba(small[0])
             np.testing.assert_allclose(probabilities, adapted.predict_proba(small[0]), atol=1e-6)
-            assert each.adaptation_ == adapted.adaptation_
+            assert again.adaptation_ == adapted.adaptation_
 
 
 def accuracies(skilled, adapted, X, y, known):
@@ -144,11 +141,9 @@ class TestAbroad:
             assert torch.equal(old.weight[absent], new.weight[absent])
         assert not torch.equal(old.weight[~absent], new.weight[~absent])
         assert np.isfinite(adapted.predict_proba(X)).all()
-
-    def test_cells_of_one_class(self, skilled, abroad):
-        known = np.flatnonzero(abroad[1] == "monocyte")[:4]
-        adapted = adapt(skilled, abroad[0][known], abroad[1][known], random_state=0)
-        assert np.isfinite(adapted.predict_proba(abroad[0])).all()
+        known = np.flatnonzero(y == "monocyte")[:4]  # a single class
+        adapted = adapt(skilled, X[known], y[known], random_state=0)
+        assert np.isfinite(adapted.predict_proba(X)).all()
 
     def test_labelled_and_unlabelled_cells_together(self, skilled, abroad):
         partly = abroad[1].astype(object)
@@ -220,16 +215,14 @@ class TestErrors:
         with pytest.raises(NotFittedError):
             adapt(TransferCellClassifier("cellnet_t"), *few)
 
-    @pytest.mark.parametrize("other", [CellEmbedder("cellnet_t"), LogisticRegression(), None])
+    @pytest.mark.parametrize("other", [CellEmbedder("cellnet_t"), LogisticRegression()])
     def test_no_classifier_of_skblood(self, other, few):
-        with pytest.raises(TypeError, match=f"got a {type(other).__name__}.*Give a Transfer"):
+        with pytest.raises(TypeError, match=f"got a {type(other).__name__}"):
             adapt(other, *few)
 
-    def test_a_label_that_the_model_does_not_know(self, skilled, few):
+    def test_wrong_labels(self, skilled, few):
         with pytest.raises(ValueError, match=r"not among the classes.*'blast'"):
             adapt(skilled, few[0][:2], ["blast", "monocyte"])
-
-    def test_another_number_of_labels(self, skilled, few):
         with pytest.raises(ValueError, match="one entry for each image"):
             adapt(skilled, few[0], few[1][:-1])
 

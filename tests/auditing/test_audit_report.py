@@ -109,13 +109,11 @@ class TestLeaks:
             report.raise_if_leaky()
 
     def test_many_leaks_are_cut_short(self, X):
-        report = audit(np.concatenate([X[:12], X[:12]]), split=["train"] * 12 + ["test"] * 12)
-        with pytest.raises(ValueError, match=r"X\[9\] = X\[21\].*\n  ... and 2 more\nSplit again"):
-            report.raise_if_leaky()
-
-    def test_without_a_split(self, X):
         with pytest.raises(ValueError, match="without a split"):
             audit(X[:3]).raise_if_leaky()
+        report = audit(np.concatenate([X[:12], X[:12]]), split=["train"] * 12 + ["test"] * 12)
+        with pytest.raises(ValueError, match=r"(?s)Split again.*X\[9\] = X\[21\] \(train, test\)$"):
+            report.raise_if_leaky()
 
 
 class TestReport:
@@ -164,11 +162,11 @@ class TestReport:
         assert np.array_equal(shown, leaky.images[41])
 
     def test_plot_errors(self, X, leaky):
-        with pytest.raises(ValueError, match="found no copies"):
+        with pytest.raises(ValueError, match="no pair to draw with kind=None"):
             audit(X).plot()
         with pytest.raises(ValueError, match="`kind` must be None or one of crossing_split"):
             leaky.plot("blank")
-        with pytest.raises(ValueError, match="`n_pairs` must be at least 1"):
+        with pytest.raises(ValueError, match="n_pairs=0"):
             leaky.plot(n_pairs=0)
 
 
@@ -206,17 +204,12 @@ class TestInput:
         assert split == ["train"] * 40 and groups == list(range(40))
         assert np.array_equal(state, np.random.get_state()[1])
 
-    @pytest.mark.parametrize("name", ["y", "split", "groups"])
-    def test_columns(self, X, name):
-        with pytest.raises(ValueError, match=f"`X` 40, `{name}` 39"):
-            audit(X, **{name: ["a"] * 39})
-        with pytest.raises(ValueError, match=f"`{name}` has 1 missing .* position 3"):
-            audit(X, **{name: np.array(["a"] * 3 + [None] + ["a"] * 36, dtype=object)})
-        for odd in ([{1}, {2}] * 20, [1, "a"] * 20):
-            with pytest.raises(TypeError, match=f"`{name}` does not hold labels"):
-                audit(X, **{name: pd.Series(odd, dtype=object)})
-
     def test_errors(self, X):
+        for name in ("y", "split", "groups"):
+            with pytest.raises(ValueError, match=f"`X` 40, `{name}` 39"):
+                audit(X, **{name: ["a"] * 39})
+            with pytest.raises(ValueError, match=f"`{name}` has 1 missing .* position 3"):
+                audit(X, **{name: np.array(["a"] * 3 + [None] + ["a"] * 36, dtype=object)})
         with pytest.raises(ValueError, match="n_splits"):
             audit(X, n_splits=1)
         with pytest.raises(ValueError, match="X is a single path"):

@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from skblood import audit
-from skblood._labels import join_groups
 from skblood.datasets import load_image_folder, make_blood_cells
 
 
@@ -108,14 +107,6 @@ def test_groups_are_transitive(X):
     assert joined.tolist() == [0, 1, 0, 0, 1, 1]
 
 
-def test_join_groups():
-    assert join_groups(4, []).tolist() == [0, 1, 2, 3]
-    assert join_groups(5, np.array([[4, 1], [3, 4]])).tolist() == [0, 1, 2, 1, 1]
-    assert join_groups(5, [(0, 1)], ["b", "a", "c", "a", "c"]).tolist() == [0, 0, 1, 0, 1]
-    with pytest.raises(ValueError, match="`groups` 2"):
-        join_groups(3, [], ["a", "b"])
-
-
 def test_the_order_does_not_matter(X):
     images = np.concatenate([X[:30], np.rot90(X[:5], axes=(1, 2)), X[5:9]])
     order = np.random.default_rng(0).permutation(len(images))
@@ -125,10 +116,10 @@ def test_the_order_does_not_matter(X):
 
 
 def test_many_copies_and_many_blank_images(X):
-    images = np.concatenate([X[:3], np.repeat(X[3:4], 1000, axis=0), np.zeros((1000, 64, 64, 3))])
+    images = np.concatenate([X[:3], np.repeat(X[3:4], 200, axis=0), np.zeros((200, 64, 64, 3))])
     report = audit(images.astype(np.uint8))
-    assert len(report.identical_pixels) == 999 + 999
-    assert len(report.blank) == 1000
+    assert len(report.identical_pixels) == 199 + 199
+    assert len(report.blank) == 200
     assert len(set(report.groups_.tolist())) == 5
 
 

@@ -8,14 +8,7 @@ import torch
 from skblood.augment import CellAugment
 
 NOTHING = {"flip": False, "rotation": 0.0, "shift": 0.0, "scale": 0.0, "color": 0.0}
-EACH = [
-    {"flip": True},
-    {"rotation": 40.0},
-    {"shift": 0.2},
-    {"scale": 0.2},
-    {"color": 0.2},
-    {"flip": True, "rotation": 180.0, "shift": 0.3, "scale": 0.5, "color": 0.5},
-]
+EACH = [{"flip": True}, {"rotation": 40.0}, {"shift": 0.2}, {"scale": 0.2}, {"color": 0.2}]
 
 
 def augment(images, **options):
@@ -38,65 +31,47 @@ def blob(height, width, row, column, n=1, spread=2.0):
     return torch.exp(-squares / (2 * spread**2)).expand(n, 1, -1, -1)
 
 
-class TestEveryChange:
-    @pytest.mark.parametrize("options", EACH, ids=str)
-    def test_shape_dtype_range_and_layout(self, options):
-        for shape in [(4, 3, 16, 16), (5, 1, 9, 20), (1, 4, 7, 5), (2, 3, 2, 2)]:
-            images = torch.rand(shape)
-            before, changed = images.clone(), []
-            for layout in (torch.contiguous_format, torch.channels_last):
-                torch.manual_seed(1)
-                changed.append(augment(images.contiguous(memory_format=layout), **options))
-            assert (changed[0].shape, changed[0].dtype) == (images.shape, torch.float32)
-            assert changed[0].min() >= -1e-6 and changed[0].max() <= 1 + 1e-6
-            assert torch.allclose(*changed, atol=1e-5)
-            assert torch.equal(images, before)
-
-    @pytest.mark.parametrize("options", EACH, ids=str)
-    def test_drawn_for_each_image_by_the_global_seed(self, options):
-        images, changed = torch.rand(1, 3, 16, 16).expand(64, -1, -1, -1), []
-        for seed in (1, 1, 2):
-            torch.manual_seed(seed)
-            changed.append(augment(images, **options))
-        assert torch.equal(changed[0], changed[1])
-        assert not torch.equal(changed[0], changed[2])
-        n_variants = len(torch.unique(changed[0].flatten(1), dim=0))
-        few = {"flip": 8, "shift": 30}  # of 49 shifts by whole pixels, 64 draws find some
-        assert n_variants >= few.get(",".join(options), 64)
-
-    def test_nothing_is_the_identity_and_draws_nothing(self):
-        images, state = torch.rand(4, 3, 8, 8), torch.get_rng_state()
-        assert torch.equal(augment(images), images)
-        assert torch.equal(torch.get_rng_state(), state)
-
-    def test_the_default_changes_little_and_does_not_interpolate(self):
-        images = blob(64, 64, 32, 32, 100, spread=6.0).expand(-1, 3, -1, -1) * 0.8
-        changed = CellAugment()(images)
-        assert (centers(changed - changed.amin((2, 3), keepdim=True)) - 32).abs().max() < 0.1 * 64
-        assert (changed.mean((2, 3)) - images.mean((2, 3))).abs().max() < 0.1
-        assert set(CellAugment(color=0.0)(images).unique().tolist()) <= set(
-            images.unique().tolist()
-        )
+@pytest.mark.parametrize("options", EACH, ids=str)
+def test_each_change(options):
+    """Of memory in any layout, drawn for each image by the global seed."""
+    for shape in [(64, 3, 16, 16), (5, 1, 9, 20), (1, 4, 7, 5), (2, 3, 2, 2)]:
+        images, changed = torch.rand(shape)[:1].repeat(shape[0], 1, 1, 1), []
+        before = images.clone()
+        for layout in (torch.contiguous_format, torch.channels_last):
+            torch.manual_seed(1)
+            changed.append(augment(images.contiguous(memory_format=layout), **options))
+        assert torch.allclose(*changed, atol=1e-5)
+        assert torch.equal(images, before)
+        if len(images) == 64:
+            n_variants = len(torch.unique(changed[0].flatten(1), dim=0))
+            few = {"flip": 8, "shift": 30}  # of 49 shifts by whole pixels, 64 draws find some
+            assert n_variants >= few.get(",".join(options), 64)
 
 
-class TestFlip:
-    def test_square_images_have_eight_variants(self):
-        image = torch.rand(3, 6, 6)
-        changed = augment(image.expand(800, -1, -1, -1), flip=True)
-        rotated = [image.rot90(k, (1, 2)) for k in range(4)]
-        variants = rotated + [each.flip(2) for each in rotated]
-        counts = [sum(torch.equal(c, v) for c in changed) for v in variants]
-        assert sum(counts) == 800
-        assert min(counts) > 60
+def test_nothing_is_the_identity_and_draws_nothing():
+    images, state = torch.rand(4, 3, 8, 8), torch.get_rng_state()
+    assert torch.equal(augment(images), images)
+    assert torch.equal(torch.get_rng_state(), state)
 
-    @pytest.mark.parametrize("size", [(6, 9), (1, 7)], ids=str)
-    def test_other_images_have_four(self, size):
-        image = torch.rand(3, *size)
-        changed = augment(image.expand(400, -1, -1, -1), flip=True)
-        variants = [image, image.flip(1), image.flip(2), image.flip((1, 2))]
-        counts = torch.tensor([[torch.equal(c, v) for v in variants] for c in changed])
-        assert counts.any(1).all()
-        assert size[0] == 1 or counts.sum(0).min() > 60
+
+def test_the_default_changes_little_and_does_not_interpolate():
+    images = blob(64, 64, 32, 32, 100, spread=6.0).expand(-1, 3, -1, -1) * 0.8
+    changed = CellAugment()(images)
+    assert (centers(changed - changed.amin((2, 3), keepdim=True)) - 32).abs().max() < 0.1 * 64
+    assert (changed.mean((2, 3)) - images.mean((2, 3))).abs().max() < 0.1
+    assert torch.isin(CellAugment(color=0.0)(images), images).all()
+
+
+@pytest.mark.parametrize("width", [6, 9])
+def test_square_images_have_eight_flips_and_others_four(width):
+    image = torch.rand(3, 6, width)
+    changed = augment(image.expand(800, -1, -1, -1), flip=True)
+    variants = [image, image.flip(1), image.flip(2), image.flip((1, 2))]
+    if width == 6:
+        variants += [each.transpose(1, 2) for each in variants]
+    counts = [sum(torch.equal(c, v) for c in changed) for v in variants]
+    assert sum(counts) == 800
+    assert min(counts) > 60
 
 
 def shift_reflected(image, down, right):

@@ -48,7 +48,7 @@ class TestEach:
 
 
 @pytest.mark.parametrize("kind", OFF)
-def test_parameters(kind, batch):
+def test_parameters_that_change_nothing(kind, batch):
     augment = only(kind)
     # 1/255 is the darkest value that has a logarithm.
     assert (augment(batch) - batch).abs().max() < 5e-3
@@ -155,12 +155,10 @@ class TestOptics:
         spot = torch.zeros(1, 1, 32, 32)
         spot[..., 12:20, 12:20] = 1.0
         change = only(OpticsAugment, blur=0.1, share=1.0)
-        for seed in range(4):
-            torch.manual_seed(seed)
-            small = change(spot)
-            torch.manual_seed(seed)
-            large = change(F.interpolate(spot, scale_factor=2))
-            assert torch.allclose(F.avg_pool2d(large, 2), small, atol=0.03)
+        small = change(spot)
+        torch.manual_seed(0)
+        large = change(F.interpolate(spot, scale_factor=2))
+        assert torch.allclose(F.avg_pool2d(large, 2), small, atol=0.03)
 
     def test_noise(self):
         gray = torch.full((100, 3, 16, 16), 0.5)

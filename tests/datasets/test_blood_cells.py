@@ -10,21 +10,14 @@ def count(y):
     return dict(zip(*(each.tolist() for each in np.unique(y, return_counts=True)), strict=True))
 
 
-@pytest.mark.parametrize(("n_samples", "image_size"), [(1, 16), (5, 33), (2, 256)])
-def test_shapes_and_dtypes(n_samples, image_size, classes):
-    X, y = make_blood_cells(np.int64(n_samples), image_size=image_size, random_state=0)
-    assert X.shape == (n_samples, image_size, image_size, 3)
-    assert X.dtype == np.uint8
+def test_shapes_and_labels(classes):
+    X, y = make_blood_cells(np.int64(5), image_size=33, random_state=0)
+    assert X.shape == (5, 33, 33, 3) and X.dtype == np.uint8
     assert X.flags.c_contiguous and X.flags.owndata
-    assert y.shape == (n_samples,)
-    assert y.dtype.kind == "U" and set(y) <= set(classes)
     assert X.min() < 120 and X.max() > 220  # light background and dark cells
-
-
-def test_classes_are_balanced_and_shuffled(classes):
     X, y = make_blood_cells(image_size=16, random_state=0)
     assert X.shape == (800, 16, 16, 3)
-    assert count(y) == dict.fromkeys(classes, 100)
+    assert count(y) == dict.fromkeys(classes, 100) and y.dtype.kind == "U"
     assert np.mean(y[1:] == y[:-1]) < 0.25  # 1/8 is expected; sorted it would be 0.99
 
 
@@ -97,19 +90,14 @@ def test_class_weights(class_weights, n_samples, expected, classes):
 @pytest.mark.parametrize(
     ("parameter", "value", "message"),
     [
-        ("n_samples", 0, r"'n_samples' parameter of make_blood_cells must be an int .* Got 0"),
-        ("n_samples", 8.0, "'n_samples' .* Got 8.0"),
-        ("image_size", 15, r"'image_size' .* range \[16, 512\]. Got 15"),
-        ("image_size", (64, 64), "'image_size' .* Got "),
-        ("noise", -0.1, r"'noise' .* range \[0.0, 10.0\]. Got -0.1"),
+        ("n_samples", 0, "'n_samples' parameter of make_blood_cells"),
+        ("image_size", 15, r"range \[16, 512\]. Got 15"),
         ("noise", np.nan, "'noise' .* Got nan"),
         ("stain_variation", 11, "'stain_variation' .* Got 11"),
-        ("stain_variation", None, "'stain_variation' .* Got None"),
         ("random_state", "seed", "'seed' cannot be used to seed"),
         ("class_weights", {"blast": 1}, r"\['blast'\], which are not among \['basophil'"),
-        ("class_weights", [0.5, 0.5], r"\[0.5, 0.5\] is not valid. Pass 8 finite numbers"),
-        ("class_weights", "balanced", "'balanced' is not valid"),
-        ("class_weights", [1, 1, 1, 1, 1, 1, 1, -1], "at least 0, not all 0"),
+        ("class_weights", [0.5, 0.5], "8 finite numbers"),
+        ("class_weights", [1, 1, 1, 1, 1, 1, 1, -1], "at least 0"),
         ("class_weights", {"platelet": np.inf}, "8 finite numbers"),
         ("class_weights", {}, "not all 0"),
     ],
@@ -119,18 +107,9 @@ def test_wrong_parameters(parameter, value, message):
         make_blood_cells(**{parameter: value})
 
 
-def test_table_of_ranges(classes):
-    assert classes == CLASSES
-    for name, ends in RANGES.items():
-        assert len(ends) == 8
-        if ends.ndim == 3:  # colors; a dye absorbs light
-            assert np.all((ends > 0) & (ends < BACKGROUND)), name
-        else:
-            assert np.all((ends[:, 0] >= 0) & (ends[:, 0] <= ends[:, 1])), name
-
-
 @pytest.mark.parametrize("name", CLASSES)
-def test_parameters_fill_the_range_of_their_class(name):
+def test_parameters_fill_the_range_of_their_class(name, classes):
+    assert CLASSES == classes
     labels = np.full(200, CLASSES.index(name))
     cells = sample_cells(labels, 1, 1, np.random.default_rng(0))
     for field, ends in RANGES.items():
@@ -141,19 +120,14 @@ def test_parameters_fill_the_range_of_their_class(name):
         assert np.all(np.ptp(values, axis=0) >= 0.9 * (high - low) - slack), field
 
 
-def graininess(X):
-    """Return the mean deviation of a pixel from its neighbors in the lightest part."""
-    X = X.astype(float)
-    grain = np.abs(X - ndimage.median_filter(X, size=(1, 3, 3, 1)))
-    return grain[X[..., 1] >= np.quantile(X[..., 1], 0.8)].mean()
-
-
 def test_noise_is_grain_and_blur():
     grains, edges = [], []
     for noise in (0, 1, 3):
         X, _ = make_blood_cells(40, image_size=64, noise=noise, stain_variation=0, random_state=0)
-        grains.append(graininess(X))
-        smooth = ndimage.gaussian_filter(X.astype(float), (0, 1, 1, 0))
+        X = X.astype(float)
+        grain = np.abs(X - ndimage.median_filter(X, size=(1, 3, 3, 1)))
+        grains.append(grain[X[..., 1] >= np.quantile(X[..., 1], 0.8)].mean())
+        smooth = ndimage.gaussian_filter(X, (0, 1, 1, 0))
         edges.append(np.quantile(np.abs(np.diff(smooth, axis=1)), 0.98))
     assert grains[0] < 0.2
     assert grains[0] + 0.5 < grains[1] < grains[2] - 0.5
@@ -162,20 +136,14 @@ def test_noise_is_grain_and_blur():
 
 def test_stain_variation_changes_colors_and_not_shapes():
     spreads, masks = [], []
-    for stain_variation in (0, 1, 2):
-        X, _ = make_blood_cells(
-            80,
-            image_size=48,
-            noise=0,
-            stain_variation=stain_variation,
-            class_weights={"lymphocyte": 1},
-            random_state=0,
-        )
+    options = {"noise": 0, "class_weights": {"lymphocyte": 1}, "random_state": 0}
+    for variation in (0, 1, 2):
+        X, _ = make_blood_cells(80, image_size=48, stain_variation=variation, **options)
         ends = np.quantile(X, [0.05, 0.9], axis=(1, 2)).astype(float)  # nucleus and background
         spreads.append(ends.std(axis=1).mean(axis=1))
         masks.append(X[..., 1] < 110)
         assert (masks[0] & masks[-1]).sum() > 0.85 * (masks[0] | masks[-1]).sum()
-        if stain_variation == 0:
+        if variation == 0:
             np.testing.assert_array_equal(X.max(axis=(1, 2)), np.tile(BACKGROUND, (80, 1)))
     assert (np.diff(spreads, axis=0) > 1).all()
 

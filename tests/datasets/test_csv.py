@@ -35,20 +35,16 @@ def test_dataset(write, tmp_path):
     assert f"{str(tmp_path / 'cells.csv')!r}: 3 images (ig 2, platelet 1)" in cells.DESCR
 
 
-def test_return_X_y_and_no_groups(write):
+def test_return_X_y_and_names_of_columns(write):
     table = write(TABLE)
     X, y = load_csv(table, group_column="slide", return_X_y=True)
     cells = load_csv(table)
     assert "groups" not in cells
     assert (X.tolist(), y.tolist()) == (cells.data.tolist(), cells.target.tolist())
-
-
-def test_names_of_the_columns(write):
     table = write("class,patient,file\nig,7,a.png\nig,8,a.png\n")
     cells = load_csv(table, path_column="file", label_column="class", group_column="patient")
-    assert cells.target.tolist() == ["ig", "ig"]
+    assert cells.target.tolist() == ["ig", "ig"]  # a row may be repeated
     assert cells.groups.tolist() == [7, 8]
-    assert len(cells.data) == 2  # a row may be repeated
 
 
 def test_root(write, tmp_path, monkeypatch):
@@ -67,11 +63,9 @@ def test_root(write, tmp_path, monkeypatch):
         (["3", "1"], [3, 1]),
         (["-1", "10"], [-1, 10]),
         (["01", "2"], ["01", "2"]),
-        (["1", "1.0"], ["1", "1.0"]),
         (["1", "1_000"], ["1", "1_000"]),
         (["99999999999999999999", "1"], ["99999999999999999999", "1"]),
         (["NA", "null"], ["NA", "null"]),
-        (["True", "False"], ["True", "False"]),
     ],
 )
 def test_labels_and_groups_are_integers_or_text(write, labels, expected):
@@ -83,20 +77,15 @@ def test_labels_and_groups_are_integers_or_text(write, labels, expected):
     assert cells.frame["label"].tolist() == expected
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_delimiter(write, delimiter):
-    cells = load_csv(write(TABLE.replace(",", delimiter)), group_column="slide")
-    assert cells.groups.tolist() == ["s1", "s1", "s2"]
-
-
 @pytest.mark.parametrize(
     ("text", "encoding", "label"),
     [
+        (TABLE.replace("platelet", "ig").replace(",", ";"), "utf-8", "ig"),
+        (TABLE.replace("platelet", "ig").replace(",", "\t"), "utf-8", "ig"),
         ('path;label;"note, a; b, c, d"\na.png;"ig; young";x\n', "utf-8", "ig; young"),
         ("path,label\na.png,Zelle-ä\n", "utf-8-sig", "Zelle-ä"),
-        ("path , label\r\na.png , ig \r\n\r\nb.png,ig\r\n\r\n", "utf-8", "ig"),
-        ("path,label,\na.png,ig,\nb.png,ig,\n", "utf-8", "ig"),
-        ("path,label\na.png,ig,\nb.png,ig,\n", "utf-8", "ig"),
+        ("path, label\r\na.png , ig \r\n\r\nb.png,ig\r\n\r\n", "utf-8", "ig"),
+        ("path,label,,\na.png,ig,,\nb.png,ig,,\n", "utf-8", "ig"),
         ('path,label,note\na.png,ig,"two\nlines"\n', "utf-8", "ig"),
     ],
 )
@@ -107,16 +96,15 @@ def test_forms_of_text(write, text, encoding, label):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "has no column 'path' and no column 'label'"),
-        ("\n", "has no column 'path' and no column 'label'"),
-        ("path,Label\na.png,ig\n", r"no column 'label'; it has \['path', 'Label'\].*label_column"),
+        ("", r"no column \['path', 'label'\], only \[\]"),
+        ("path,Label\na.png,ig\n", r"no column \['label'\], only \['path', 'Label'\]"),
         ("path,label\n", "a header and no rows"),
         ("path,label\na.png,ig\n,ig\na.png,ig\n,ig\n", "2 rows without a 'path': 2, 4 .*Fill"),
         ("path,label\na.png, \n", "1 rows without a 'label': 1 "),
         ("path,label\n" + "a.png,\n" * 100, r"100 rows .* 20, and 80 more"),
-        ("path,label\na.png,ig\nb.png,ig,x\n", "not a table: .* line 3"),
-        ("path,label\na.png,ig,x\nb.png,ig,y\n", "not a table: .*more cells than the header"),
-        ('path,label\n"a.png,x\nb.png,y\n', "not a table: .*not closed"),
+        ("path,label\na.png,ig\nb.png,ig,x\n", "not a table .* line 3"),
+        ("path,label\na.png,ig,x\nb.png,ig,y\n", "not a table .*longer than the header"),
+        ('path,label\n"a.png,x\nb.png,y\n', "not a table .*quotation mark"),
         ("path,label\na.png,ig\nb.png,ig\na.png,x\n", r"1 files .*\n  a.png: ig, x$"),
     ],
 )
@@ -125,27 +113,21 @@ def test_wrong_tables(write, text, message):
         load_csv(write(text))
 
 
-def test_missing_groups(write):
+def test_missing_groups_and_wrong_encoding(write):
     with pytest.raises(ValueError, match="1 rows without a 'age': 2 "):
         load_csv(write(TABLE), group_column="age")
-
-
-def test_wrong_encoding(write):
-    with pytest.raises(ValueError, match=r"not text in UTF-8 .*Save it as CSV in UTF-8"):
+    with pytest.raises(ValueError, match="not a table in UTF-8"):
         load_csv(write("path,label\na.png,Zelle-ä\n", "latin-1"))
 
 
 def test_missing_files(write, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no file '.*none\.csv'"):
+    with pytest.raises(FileNotFoundError, match=r"none\.csv'"):
         load_csv(tmp_path / "none.csv")
     text = "path,label\na.png,x\nno.png,x\nsub/no.png,x\nno.png,x\nsub,x\n"
-    with pytest.raises(
-        FileNotFoundError, match=r"3 of 5 image files do not exist .*`root`"
-    ) as caught:
+    with pytest.raises(FileNotFoundError, match=r"3 of 5 image .*`root`") as caught:
         load_csv(write(text))
     for name in ("no.png", "sub/no.png", "sub"):
         assert f"\n  {tmp_path / name}" in str(caught.value)
     rows = "".join(f"{i}.png,x\n" for i in range(500))
-    with pytest.raises(FileNotFoundError, match=r"500 of 500 (.|\n)*\n  and 480 more$") as caught:
+    with pytest.raises(FileNotFoundError, match=r"500 of 500 (.|\n)*\n  and 480 more$"):
         load_csv(write("path,label\n" + rows))
-    assert len(str(caught.value).splitlines()) == 22

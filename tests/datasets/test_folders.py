@@ -43,15 +43,11 @@ def test_dataset(folder):
     assert cells.data.dtype.kind == cells.target.dtype.kind == "U"
 
 
-def test_relative_path_stays_relative(folder, monkeypatch):
-    monkeypatch.chdir(folder.parent)
-    assert load_image_folder("cells").data[0] == "cells/basophil/y.tif"
-
-
-def test_class_is_the_first_level(folder):
+def test_class_is_the_first_level_of_a_relative_path(folder, monkeypatch):
     write_image(folder / "basophil" / "slide_3" / "deep" / "cell.png")
-    X, y = load_image_folder(folder, return_X_y=True)
-    assert "basophil/slide_3/deep/cell.png" in relative(X, folder)
+    monkeypatch.chdir(folder.parent)
+    X, y = load_image_folder("cells", return_X_y=True)
+    assert X[0] == "cells/basophil/slide_3/deep/cell.png"
     assert y.tolist().count("basophil") == 3
 
 
@@ -68,18 +64,17 @@ def test_extensions(folder):
     write_image(folder / "basophil" / "x.png")
     X, _ = load_image_folder(folder, extensions=(".PNG",), return_X_y=True)
     assert relative(X, folder) == ["basophil/x.png", "neutrophil/b.png"]
-    with pytest.raises(TypeError, match=r"sequence of str, got '.png'; pass \('.png',\)"):
-        load_image_folder(folder, extensions=".png")
-    with pytest.raises(ValueError, match=r"start with a dot .* got \['png'\]"):
-        load_image_folder(folder, extensions=("png", ".jpg"))
+    for wrong in (".png", ("png", ".jpg")):
+        with pytest.raises(ValueError, match="sequence of str that start with a dot"):
+            load_image_folder(folder, extensions=wrong)
 
 
 def test_no_classes(folder, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere.*expected one sub"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere' is not a folder.*expected one sub"):
         load_image_folder(tmp_path / "nowhere")
-    with pytest.raises(NotADirectoryError, match="is a file"):
+    with pytest.raises(NotADirectoryError, match="not a folder"):
         load_image_folder(folder / "neutrophil" / "b.png")
-    with pytest.raises(ValueError, match=r"no class folder \(found 2 files directly in it\)"):
+    with pytest.raises(ValueError, match="no class folder; expected"):
         load_image_folder(folder / "neutrophil")
     (folder / "platelet").mkdir()
     with pytest.raises(ValueError, match=r"class folder '.*platelet' has no images"):
@@ -98,16 +93,16 @@ def test_splits(split_folder):
     assert cells.target_names.tolist() == ["basophil", "monocyte", "platelet"]
 
 
-def test_wrong_split(split_folder, folder):
-    with pytest.raises(ValueError, match=r"splits \['test', 'train', 'val'\].*one.*'all'"):
+def test_wrong_split(split_folder):
+    with pytest.raises(ValueError, match=r"splits \['test', 'train', 'val'\].*'all'"):
         load_image_folder(split_folder)
-    with pytest.raises(FileNotFoundError, match=r"no split 'dev'.*\['test', 'train', 'val'\]"):
+    with pytest.raises(FileNotFoundError, match=r"no split 'dev'; it has \['test', 'train',"):
         load_image_folder(split_folder, split="dev")
 
 
 @pytest.mark.parametrize("split", ["train", "all"])
 def test_split_of_a_folder_without_splits(folder, split):
-    with pytest.raises(FileNotFoundError, match=rf"no split '{split}'.*without `split`"):
+    with pytest.raises(FileNotFoundError, match=rf"no split '{split}'"):
         load_image_folder(folder, split=split)
 
 

@@ -82,10 +82,10 @@ def test_columns_of_a_table(table):
 
 
 def test_missing_split(table):
-    with pytest.raises(ValueError, match=r"split 'val' .*found \['train', 'test'\]"):
+    with pytest.raises(ValueError, match=r"split 'val'; it has \['test', 'train'\]"):
         load_cells(table, split="val")
     pd.read_csv(table).drop(columns="split").to_csv(table, index=False)
-    with pytest.raises(ValueError, match="column 'split'; found no such column"):
+    with pytest.raises(ValueError, match=r"split 'train'; it has \[\]"):
         load_cells(table, split="train")
 
 

@@ -65,7 +65,7 @@ class TestNpz:
     def test_wrong_arguments(self, npz, tmp_path):
         with pytest.raises(ValueError, match=r"`split` must be None or one of .* got 'valid'"):
             load_npz(npz, "valid")
-        with pytest.raises(FileNotFoundError, match=r"no file .*none\.npz"):
+        with pytest.raises(FileNotFoundError, match=r"none\.npz"):
             load_npz(tmp_path / "none.npz")
 
     def test_damaged_files(self, npz):
@@ -75,11 +75,12 @@ class TestNpz:
             with pytest.raises(ValueError, match=r"not a readable \.npz"):
                 load_npz(npz)
         npz.write_bytes(content[:5000] + bytes(50) + content[5050:])
-        with pytest.raises(ValueError, match=r"train_images .* cannot be read"):
+        with pytest.raises(ValueError, match=r"not a readable \.npz .*train_images"):
             load_npz(npz)
+        assert len(load_npz(npz, "test").data) == 9  # other splits are not read
         with open(npz, "wb") as file:
             np.save(file, np.zeros(3))
-        with pytest.raises(ValueError, match="single array"):
+        with pytest.raises(ValueError, match=r"not a readable \.npz file .*single array"):
             load_npz(npz)
 
     @pytest.mark.parametrize(
@@ -136,8 +137,7 @@ class TestBloodMNIST:
     def test_other_size_in_the_home_of_the_environment(self, home, monkeypatch):
         (home / "bloodmnist.npz").unlink()
         monkeypatch.setenv("SKBLOOD_DATA_HOME", str(home))
-        X, y = fetch_bloodmnist(64, "val", download=False, return_X_y=True)
-        assert len(X) == len(y) == 8
+        assert len(fetch_bloodmnist(64, "val", download=False, return_X_y=True)[1]) == 8
 
     def test_download(self, home, server):
         new = home / "new"

@@ -6,13 +6,7 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 from sklearn.utils import Bunch
 
-from skblood.datasets import (
-    load_csv,
-    load_image_folder,
-    make_blood_cells,
-    merge_datasets,
-    train_val_test_split,
-)
+from skblood.datasets import load_csv, load_image_folder, make_blood_cells, merge_datasets
 
 AB = np.array(["a", "b"] * 20)
 
@@ -43,7 +37,7 @@ def test_arrays_and_files_of_two_laboratories(tmp_path):
         "files": load_image_folder(tmp_path),
     }
     class_map = {"a": "neutrophil", "b": "lymphocyte"}
-    with pytest.raises(ValueError, match=r"^'files' holds paths and the other .* Set image_size="):
+    with pytest.raises(ValueError, match=r"sources \['files'\] hold paths, .* Set image_size="):
         merge_datasets(sources, class_map=class_map)
     merged = merge_datasets(sources, class_map=class_map, image_size=28, random_state=0)
     assert merged.images is merged.data
@@ -98,13 +92,11 @@ class TestClassMap:
         assert self.labels({0: 5}, codes) == {"one": {0: [5], 1: [1]}}
         assert merge_datasets(codes).target.dtype.kind == "i"
         mixed = codes | {"two": self.sources["two"]}
-        message = r"strings, such as 'a' in 'two', and integers, such as 0 in 'one'"
-        with pytest.raises(ValueError, match=message) as caught:
-            merge_datasets(mixed)
-        assert "class_map={'one': {0: 'a', ...}}" in str(caught.value)
         assert self.labels({"one": {0: "a", 1: "c"}}, mixed)["one"] == {0: ["a"], 1: ["c"]}
-        with pytest.raises(TypeError, match=r"label 0\.5 in 'one' is a float"):
-            merge_datasets({"one": (paths("one", 4), [0.5, 1.0, 0.5, 1.0])})
+        floats = {"one": (paths("one", 4), [0.5, 1.0, 0.5, 1.0])}
+        for sources, found in ((mixed, "'int': 1, 'str': 'b'"), (floats, "'float'")):
+            with pytest.raises(TypeError, match=f"all strings or all integers, .*{found}"):
+                merge_datasets(sources)
 
     @pytest.mark.parametrize("other", ["Large Cell", "large-cell", "large cells"])
     def test_spellings(self, other):
@@ -112,17 +104,16 @@ class TestClassMap:
             name: (paths(name), np.where(AB == "a", spelling, "b"))
             for name, spelling in (("one", "large cell"), ("two", other))
         }
-        with pytest.raises(ValueError, match=rf"class_map={{'{other}': 'large cell'}}") as caught:
+        with pytest.raises(ValueError, match=rf"class_map={{'{other}': 'large cell'}}"):
             merge_datasets(sources)
-        assert f"'large cell' in 'one' and '{other}' in 'two'" in str(caught.value)
         assert len(self.labels({other: "large cell"}, sources)) == 2
 
     @pytest.mark.parametrize(
         ("class_map", "error", "message"),
         [
             ({"aa": "b"}, ValueError, r"\['aa'\], but the sources hold \['a', 'b'\]"),
-            ({"three": {"a": "b"}}, ValueError, r"but the sources are \['one', 'two'\]"),
-            ({"two": {"aa": "b"}}, ValueError, r"\['aa'\], but 'two' holds \['a', 'b'\]"),
+            ({"three": {"a": "b"}}, ValueError, r"\[\('three', 'a'\)\], but .*'one', 'a'"),
+            ({"two": {"aa": "b"}}, ValueError, r"\[\('two', 'aa'\)\], but"),
             (["a"], TypeError, "class_map must be a dict"),
             ({"one": {"a": "b"}, "b": "c"}, TypeError, "class_map must be a dict"),
         ],
@@ -149,7 +140,7 @@ class TestImages:
 
     def test_different_sizes(self):
         sources = {"one": (fake_images(40), AB), "two": (fake_images(40, size=6), AB)}
-        with pytest.raises(ValueError, match=r"'one' 4 x 4, 'two' 6 x 6\. Set image_size="):
+        with pytest.raises(ValueError, match=r"'one': \(4, 4\), 'two': \(6, 6\)}\. Set"):
             merge_datasets(sources)
         assert merge_datasets(sources, image_size=(5, 3)).data.shape == (80, 5, 3, 3)
 
@@ -163,11 +154,6 @@ class TestSplit:
             assert_array_equal(parts_of(merged)[:40], parts_of(merged)[:39:-1])
             assert_array_equal(merged.groups[:40], merged.groups[:39:-1])
             assert len(set(merged.groups)) == 40
-        train, val, test, *_ = train_val_test_split(
-            np.arange(80), merged.target, groups=merged.groups, random_state=1
-        )
-        partner = {i: 79 - i for i in range(80)}
-        assert all(partner[i] in part for part in map(set, (train, val, test)) for i in part)
 
     def test_equal_paths_are_in_one_part(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
@@ -202,17 +188,17 @@ class TestSplit:
 
     @pytest.mark.parametrize("split", [(0.7, 0.3), (0.7, 0.2, 0.2), 0.7])
     def test_wrong_shares(self, split):
-        with pytest.raises(ValueError, match=r"not three shares, of train, val, test, that sum to"):
+        with pytest.raises(ValueError, match="three shares that sum to 1, of train, val, test"):
             merge_datasets({"one": (fake_images(40), AB)}, split=split)
 
 
 class TestErrors:
-    @pytest.mark.parametrize("sources", [{}, [(fake_images(4), list("aabb"))], None])
+    @pytest.mark.parametrize("sources", [{}, None])
     def test_sources(self, sources):
         with pytest.raises(TypeError, match="pass a dict from names to results of loaders"):
             merge_datasets(sources)
 
-    @pytest.mark.parametrize("source", [fake_images(4), (1, 2, 3), Bunch(data=[]), "cells"])
+    @pytest.mark.parametrize("source", [fake_images(4), (1, 2, 3), Bunch(data=[])])
     def test_one_source(self, source):
         with pytest.raises(TypeError, match=r"The source 'one' is a \w+; pass the result of a"):
             merge_datasets({"one": source})

@@ -42,7 +42,7 @@ def deviations(rows, y, shares=SHARES):
     return counts - np.outer(shares, counts.sum(axis=0))
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 class TestRandomCases:
     def test_without_groups(self, seed):
         rng = np.random.default_rng(seed)
@@ -132,17 +132,14 @@ class TestRareClasses:
         assert counts_by_class(split_rows(y, groups, random_state=0), y).min() > 0
 
     def test_single_images_fill_parts(self):
-        y, groups = (
-            np.array(["a"] * 40 + ["b"] * 40),
-            np.append(np.zeros(40, int), np.arange(1, 41)),
-        )
+        y, groups = np.array(["a"] * 40 + ["b"] * 40), np.maximum(np.arange(80) - 39, 0)
         y[-2:] = "a"
         rows = split_rows(y, groups, random_state=0)
         assert counts_by_class(rows, y)[:, 0].tolist() == [40, 1, 1]
 
     def test_too_few(self):
         y = list("a" * 20 + "bb" + "ccc" + "d")
-        message = r"least 3 images, .*train, val, test; 2 of 4 .* fewer: b \(2\), d \(1\)\."
+        message = r"least 3 images; 2 of 4 .* fewer: b \(2\), d \(1\)\."
         with pytest.raises(ValueError, match=message):
             train_val_test_split(y, y)
         y, groups = ["a", "b"] * 30, [1, 2] * 30
@@ -156,7 +153,7 @@ class TestRareClasses:
         pairs = [("a", 0), ("a", 1), ("a", 2), ("b", 0), ("b", 1), ("b", 3)]
         pairs += [("c", 0), ("c", 2), ("c", 3), ("d", 1), ("d", 2), ("d", 3)]
         y, groups = (np.repeat(each, 5) for each in zip(*pairs, strict=True))
-        with pytest.raises(ValueError, match=r"Missing in the best one: \w from \w+.*random_state"):
+        with pytest.raises(ValueError, match=r"Missing in the best: \w from \w+.*random_state"):
             train_val_test_split(y, y, groups=groups, random_state=0)
 
 

@@ -10,8 +10,7 @@ from skblood.evaluation import (
     compare_differentials,
     differential_count,
 )
-from skblood.evaluation._agreement import bland_altman, count_limits
-from skblood.evaluation._regression import deming, passing_bablok
+from skblood.evaluation._agreement import bland_altman, count_limits, deming, passing_bablok
 
 CLASSES = ["basophil", "lymphocyte", "monocyte", "neutrophil"]
 METHODS = ["passing-bablok", "deming"]
@@ -39,26 +38,21 @@ class TestNumbers:
             found = comparison.bias[i], comparison.lower_limit[i], comparison.upper_limit[i]
             assert found == bland_altman(y - x, 0.9)
 
-    @pytest.mark.parametrize("method", METHODS)
-    def test_a_count_agrees_with_itself(self, method):
-        a, _ = make_counts()
-        comparison = compare_differentials(a, a, method=method)
-        np.testing.assert_allclose([each.value for each in comparison.slope], 1)
-        np.testing.assert_allclose([each.value for each in comparison.intercept], 0, atol=1e-12)
-        assert [each.value for each in comparison.bias] == [0] * 4
-        assert comparison.within_limits.tolist() == [1] * 4
-        assert comparison.kappa is None
-
-    def test_a_class_on_no_slide(self):
-        counts = np.array([[0, 30, 70], [0, 40, 60], [0, 55, 45], [0, 20, 80]])
+    def test_a_count_agrees_with_itself(self):
+        """The first class is on no slide."""
+        counts = [[0, 30, 70], [0, 40, 60], [0, 55, 45], [0, 20, 80]]
         a = DifferentialCount.from_counts(counts, classes=["x", "y", "z"])
         comparison = compare_differentials(a, a)
-        assert np.isnan(comparison.slope[0].value)
-        assert comparison.slope[1].value == 1
-        assert comparison.bias[0].value == 0
+        values = [
+            (x.value, y.value) for x, y in zip(comparison.slope, comparison.intercept, strict=True)
+        ]
+        np.testing.assert_allclose(values, [(np.nan, np.nan), (1, 0), (1, 0)])
+        assert comparison.bias == [(0, 0, 0)] * 3
+        assert comparison.within_limits.tolist() == [1] * 3
+        assert comparison.kappa is None
         assert "nan" in str(comparison)
-        comparison.plot().draw_without_rendering()
-        comparison.plot("bland-altman").draw_without_rendering()
+        for kind in ("regression", "bland-altman"):
+            comparison.plot(kind).draw_without_rendering()
 
     def test_bias_and_limits_of_the_reference(self):
         """Of 10 in 100 the limits are 4.9 to 17.6 %."""
@@ -76,27 +70,6 @@ class TestNumbers:
         a, b = make_counts(600, 200, n_b)
         found = compare_differentials(a, b, method="deming").within_limits[[1, 3]]
         np.testing.assert_allclose(found, expected, atol=0.05)
-
-    def test_the_correction_removes_the_bias(self):
-        """Half of the monocytes are predicted as lymphocytes."""
-        rng = np.random.default_rng(0)
-        rates = np.eye(4)
-        rates[2] = 0, 0.5, 0.5, 0
-        shares = rng.dirichlet([0.5, 15, 6, 30], size=40)
-        reader = DifferentialCount.from_counts(rng.multinomial(400, shares), classes=CLASSES)
-        counts = rng.multinomial(400, shares @ rates)
-        confusion = np.round(300 * rates).astype(int)
-        as_counted, corrected = (
-            compare_differentials(
-                reader, DifferentialCount.from_counts(counts, classes=CLASSES, confusion=given)
-            )
-            for given in (None, confusion)
-        )
-        assert as_counted.bias[1].low > 0 > as_counted.bias[2].high
-        assert as_counted.slope[2].high < 0.8
-        for i in (1, 2):
-            assert abs(corrected.bias[i].value) < 0.02
-            assert corrected.slope[i].low < 1 < corrected.slope[i].high
 
 
 class TestMatching:
@@ -119,26 +92,22 @@ class TestMatching:
     def test_differing_slides_and_classes(self):
         a, b = make_counts(5)
         fewer = DifferentialCount.from_counts(b.counts[:4], classes=CLASSES)
-        with pytest.raises(ValueError, match=r"same groups; in one of them only: \[4\]"):
+        with pytest.raises(ValueError, match=r"same groups.*\[4\]"):
             compare_differentials(a, fewer)
         other = DifferentialCount.from_counts(b.counts, classes=[*CLASSES[:3], "blast"])
         with pytest.raises(ValueError, match=r"same classes.*\['blast', 'neutrophil'\]"):
             compare_differentials(a, other)
 
-    def test_slides_without_cells(self):
-        a, b = make_counts(5)
-        counts = b.counts.copy()
-        counts[3] = 0
-        with pytest.raises(ValueError, match=r"`b` has slides without cells: \[3\]"):
-            compare_differentials(a, DifferentialCount.from_counts(counts, classes=CLASSES))
-
     def test_arguments(self):
         a, b = make_counts(5)
+        counts = b.counts * (np.arange(5) != 3)[:, None]
+        with pytest.raises(ValueError, match=r"`b` has slides without cells: \[3\]"):
+            compare_differentials(a, DifferentialCount.from_counts(counts, classes=CLASSES))
         with pytest.raises(ValueError, match="at least 3 slides, got 2"):
             compare_differentials(*make_counts(2))
-        with pytest.raises(TypeError, match="`b` must be a DifferentialCount, not ndarray"):
+        with pytest.raises(TypeError, match="`b` must be a DifferentialCount, got ndarray"):
             compare_differentials(a, b.shares)
-        with pytest.raises(ValueError, match=r"\['passing-bablok', 'deming'\], not 'ols'"):
+        with pytest.raises(ValueError, match=r"\['passing-bablok', 'deming'\], got 'ols'"):
             compare_differentials(a, b, method="ols")
         with pytest.raises(ValueError, match="between 0 and 1, not 95"):
             compare_differentials(a, b, confidence_level=95)
@@ -155,7 +124,7 @@ def test_kappa():
     assert comparison.kappa.value == pytest.approx(cohen_kappa_score(y_a, y_b))
     assert comparison.kappa.low < comparison.kappa.value < comparison.kappa.high
     assert str(comparison).endswith(f"kappa of the same cells: {comparison.kappa}")
-    with pytest.raises(ValueError, match=r"`cells\[0\]` 60, `cells\[1\]` 59"):
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[60, 59"):
         compare_differentials(*counts, cells=(y_a, y_b[:-1]))
 
 
@@ -205,6 +174,9 @@ class TestOutput:
         a, b = make_counts()
         comparison = compare_differentials(a, b)
         figure = comparison.plot("bland-altman")
+        (legend,) = figure.legends
+        texts = [text.get_text() for text in legend.get_texts()]
+        assert sorted(texts) == ["bias", "limits of agreement", "no difference", "slides"]
         for i, ax in enumerate(figure.axes):
             heights = [line.get_ydata()[0] for line in ax.get_lines()]
             estimates = comparison.bias, comparison.lower_limit, comparison.upper_limit
@@ -212,14 +184,3 @@ class TestOutput:
             points = ax.collections[-1].get_offsets()
             np.testing.assert_allclose(points[:, 1], 100 * (b.shares - a.shares)[:, i])
             np.testing.assert_allclose(points[:, 0], 50 * (a.shares + b.shares)[:, i])
-
-    @pytest.mark.parametrize("kind", ["regression", "bland-altman"])
-    def test_one_legend_within_the_figure(self, kind):
-        figure = compare_differentials(*make_counts(), method="deming").plot(kind)
-        figure.draw_without_rendering()
-        (legend,) = figure.legends
-        texts = [text.get_text() for text in legend.get_texts()]
-        assert len(texts) == len(set(texts)) >= 4
-        box = legend.get_window_extent()
-        assert box.x0 >= 0 and box.x1 <= figure.bbox.x1
-        assert all(box.y1 <= ax.get_tightbbox().y0 + 1 for ax in figure.axes[3:])

@@ -1,6 +1,7 @@
 """Displays: learning curves, cells with predictions, cells of each class, class distribution."""
 
 import sys
+from inspect import signature
 from itertools import chain, pairwise
 from types import SimpleNamespace
 
@@ -11,7 +12,7 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from skblood import TransferCellClassifier
+from skblood import ContrastiveCellClassifier, TransferCellClassifier
 from skblood.evaluation import (
     CellGridDisplay,
     CellSampleDisplay,
@@ -22,38 +23,36 @@ from skblood.evaluation import (
 LONG = "immature granulocytes(myelocytes, metamyelocytes and promyelocytes)"
 
 
-def make_history(n_epochs, **extra):
-    """Return rows like those of skorch's history."""
-    return [
-        {"epoch": i + 1, "train_loss": 2.0 / (i + 1), "dur": 0.1, "batches": [{"x": 1}]}
-        | {key: values[i] for key, values in extra.items()}
-        for i in range(n_epochs)
-    ]
-
-
-@pytest.fixture
-def fitted():
-    """An estimator fitted with validation data."""
-    history = make_history(
-        4,
-        valid_loss=[1.9, 1.2, 1.3, 1.5],
-        valid_loss_best=[True, True, False, False],
-        valid_f1_macro=[0.3, 0.6, 0.7, 0.65],
-        train_batch_count=[3, 3, 3, 3],
-    )
-    return SimpleNamespace(history_=history, best_epoch_=2, early_stopping=True)
-
-
 def legend(ax):
     return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
 class TestHistoryDisplay:
-    def test_losses_and_scores(self, fitted):
-        losses, scores = HistoryDisplay.from_estimator(fitted).axes_
-        assert legend(losses) == ["training", "validation", "best epoch (2)"]
+    def make(self, early_stopping="True", **columns):
+        """Return an estimator with rows like those of skorch's history."""
+        columns = {
+            "epoch": [1, 2, 3, 4],
+            "train_loss": [2, 1, 0.7, 0.5],
+            "dur": [0.1] * 4,
+            **columns,
+        }
+        return SimpleNamespace(
+            history_=pd.DataFrame(columns).to_dict("records"),
+            best_epoch_=2,
+            fit_settings_={"early_stopping": early_stopping},
+        )
+
+    def test_losses_and_scores(self):
+        estimator = self.make(
+            valid_loss=[1.9, 1.2, 1.3, 1.5],
+            valid_loss_best=[True, True, False, False],
+            valid_f1_macro=[0.3, 0.6, 0.7, 0.65],
+            train_batch_count=[3, 3, 3, 3],
+        )
+        losses, scores = HistoryDisplay.from_estimator(estimator).axes_
+        assert legend(losses) == ["loss (train)", "loss (valid)", "best epoch (2)"]
         assert legend(scores) == ["f1_macro (valid)", "best epoch (2)"]
-        np.testing.assert_allclose(losses.lines[0].get_ydata(), [2, 1, 2 / 3, 0.5])
+        np.testing.assert_allclose(losses.lines[0].get_ydata(), [2, 1, 0.7, 0.5])
         np.testing.assert_allclose(losses.lines[1].get_ydata(), [1.9, 1.2, 1.3, 1.5])
         np.testing.assert_allclose(scores.lines[0].get_ydata(), [0.3, 0.6, 0.7, 0.65])
         np.testing.assert_array_equal(losses.lines[0].get_xdata(), [1, 2, 3, 4])
@@ -61,47 +60,36 @@ class TestHistoryDisplay:
         assert losses.lines[0].get_marker() != losses.lines[1].get_marker()
         assert (losses.get_xlabel(), losses.get_ylabel()) == ("epoch", "loss")
         assert (scores.get_xlabel(), scores.get_ylabel()) == ("epoch", "score")
-
-    def test_without_early_stopping_no_epoch_is_marked(self, fitted):
-        fitted.early_stopping, fitted.best_epoch_ = False, 4
-        losses, _ = HistoryDisplay.from_estimator(fitted).axes_
-        assert legend(losses) == ["training", "validation"]
-
-    def test_without_validation_there_is_one_panel(self):
-        display = HistoryDisplay.from_estimator(SimpleNamespace(history_=make_history(3)))
-        assert display.axes_.shape == (1,)
-        assert legend(display.axes_[0]) == ["training"]
-        assert display.valid_loss is None
-
-    def test_epochs_without_validation_are_gaps(self):
-        """As after partial_fit, then fit with warm_start and validation data."""
-        history = make_history(2) + make_history(1, valid_loss=[0.5], valid_neg_log_loss=[-1])
-        display = HistoryDisplay.from_estimator(SimpleNamespace(history_=history))
-        np.testing.assert_array_equal(np.isnan(display.valid_loss), [True, True, False])
-        assert list(display.scores) == ["valid_neg_log_loss"]
-
-    def test_given_axes(self, fitted):
         figure, axes = plt.subplots(2, 1)
-        display = HistoryDisplay.from_estimator(fitted, ax=axes)
-        assert display.figure_ is figure
-        assert display.axes_.tolist() == axes.tolist()
-        assert axes[1].get_ylabel() == "score"
-        assert HistoryDisplay.from_estimator(fitted, ax=axes[0]).axes_.tolist() == [axes[0]]
+        display = HistoryDisplay.from_estimator(estimator, ax=axes)
+        assert display.figure_ is figure and axes[1].get_ylabel() == "score"
+        assert HistoryDisplay.from_estimator(estimator, ax=axes[0]).axes_.tolist() == [axes[0]]
 
-    def test_errors(self):
+    def test_without_early_stopping_and_validation(self):
+        display = HistoryDisplay.from_estimator(self.make("False"))
+        assert display.axes_.shape == (1,)
+        assert legend(display.axes_[0]) == ["loss (train)"]
+        # As after partial_fit, then fit with warm_start and validation data.
+        estimator = self.make(valid_loss=[np.nan, np.nan, 1, 2])
+        del estimator.history_[0]["valid_loss"]
+        display = HistoryDisplay.from_estimator(estimator)
+        np.testing.assert_array_equal(display.valid_loss, [np.nan, np.nan, 1, 2])
         with pytest.raises(TypeError, match=r"SimpleNamespace has no `history_`.*best_estimator_"):
             HistoryDisplay.from_estimator(SimpleNamespace())
-        with pytest.raises(ValueError, match="no epochs"):
-            HistoryDisplay.from_estimator(SimpleNamespace(history_=[]))
 
-    def test_a_fitted_classifier(self, cells):
-        X, y = cells
-        classifier = TransferCellClassifier(
-            "cellnet_t", weights=None, max_epochs=2, early_stopping=True, random_state=0
-        ).fit(X[:80], y[:80])
-        losses, _ = HistoryDisplay.from_estimator(classifier).axes_
-        assert len(losses.lines[0].get_ydata()) == classifier.n_iter_ == 2
-        assert f"best epoch ({classifier.best_epoch_})" in legend(losses)
+    def test_fitted_classifiers(self, cells):
+        """The line is broken between phases; the parameter does not matter after the fit."""
+        X, y = cells[0][:80], cells[1][:80]
+        options = {"max_epochs": 2, "early_stopping": True, "random_state": 0}
+        one = TransferCellClassifier("cellnet_t", **options).fit(X, y)
+        two = ContrastiveCellClassifier("cellnet_t", pretrain_epochs=2, **options).fit(X, y)
+        for classifier, n_points in ((one, 2), (two, 5)):
+            classifier.set_params(early_stopping=False)
+            losses, _ = HistoryDisplay.from_estimator(classifier).axes_
+            points = losses.lines[0].get_ydata()
+            assert len(points) == n_points
+            assert np.flatnonzero(np.isnan(points)).tolist() == [2][: n_points - 2]
+            assert f"best epoch ({classifier.best_epoch_})" in legend(losses)
 
 
 @pytest.fixture(scope="module")
@@ -145,22 +133,6 @@ class TestCellGridDisplay:
     def test_only_errors(self, predictions):
         assert draw_grid(*predictions, only_errors=True)[0] == [2, 5, 9]
 
-    def test_numbers_as_labels(self, predictions):
-        y = np.arange(10)
-        _, display = draw_grid(predictions[0], y.reshape(-1, 1), (y + (y == 4)).tolist())
-        assert display.axes_[0, 4].get_title() == "✗ 5\ntrue: 4"
-
-    def test_errors(self, predictions):
-        X, y_true, y_pred = predictions
-        for args, options, message in [
-            ((X, y_true, y_true), {"only_errors": True}, "no cell to draw: all predictions are"),
-            ((X[:0], [], []), {}, "no cell to draw: X is empty"),
-            ((X, y_true[1:], y_pred), {}, "`X` 10, `y_true` 9, `y_pred` 10"),
-            ((X, y_true, y_pred), {"n_cells": 0}, "`n_cells` must be at least 1, got 0"),
-        ]:
-            with pytest.raises(ValueError, match=message):
-                CellGridDisplay.from_predictions(*args, **options)
-
 
 class TestCellSampleDisplay:
     def draw(self, X, y, **options):
@@ -194,21 +166,6 @@ class TestCellSampleDisplay:
         assert display.axes_.shape == (7, 2)
         assert positions(display) == [[i] for i in range(13)]
         assert not display.axes_[-1, -1].images and not display.axes_[-1, -1].axison
-
-    def test_long_names_are_wrapped(self, predictions):
-        display = self.draw(predictions[0], np.full(10, LONG), n_per_class=2)
-        title = display.axes_[0, 0].get_title(loc="left")
-        assert title.replace("\n", " ") == f"{LONG} (n = 10)"
-        assert max(map(len, title.split("\n"))) <= 24
-
-    def test_errors(self, predictions):
-        X, y, _ = predictions
-        with pytest.raises(ValueError, match="different lengths: `X` 10, `y` 9"):
-            self.draw(X, y[1:])
-        with pytest.raises(ValueError, match="`y` is empty"):
-            self.draw(X[:0], [])
-        with pytest.raises(ValueError, match="`n_per_class` must be at least 1, got 0"):
-            self.draw(X, y, n_per_class=0)
 
 
 @pytest.mark.parametrize("kind", ["grid", "sample"])
@@ -311,25 +268,27 @@ class TestClassDistributionDisplay:
             group.sort(key=lambda box: -box.y1)
             assert all(a.y0 >= b.y1 - 2 for a, b in pairwise(group))
 
-    def test_numbers_on_given_axes(self):
-        figure, axes = plt.subplots(1, 2)
-        column = pd.Series([3, 1, 3], index=[7, 8, 9])
-        display = ClassDistributionDisplay.from_labels(column, ax=axes[1])
-        assert display.ax_ is axes[1] and display.figure_ is figure
-        assert plt.get_fignums() == [figure.number]
-        assert [label.get_text() for label in axes[1].get_yticklabels()] == ["1", "3"]
-        assert display.plot() is display and display.figure_ is not figure
 
-    def test_errors(self):
-        from_labels = ClassDistributionDisplay.from_labels
-        with pytest.raises(ValueError, match="`y` is empty"):
-            from_labels([])
-        with pytest.raises(ValueError, match=r"`y` has 1 missing entries .* at position 1"):
-            from_labels(np.array(["ig", None, "ig"], dtype=object))
-        with pytest.raises(TypeError, match="types int, str, which cannot be sorted"):
-            from_labels(np.array(["ig", 3], dtype=object))
-        with pytest.raises(ValueError, match="different lengths: `y` 4, `split` 2"):
-            from_labels(self.y, split=["train", "test"])
+@pytest.mark.parametrize(
+    ("draw", "args", "options", "message"),
+    [
+        (CellGridDisplay.from_predictions, "aa", {"only_errors": True}, "all predictions are"),
+        (CellGridDisplay.from_predictions, "aa", {"n_cells": 0}, "`n_cells` must be at least 1"),
+        (CellGridDisplay.from_predictions, "ab", {"y_pred": []}, "`X` 2, `y_true` 2, `y_pred` 0"),
+        (CellSampleDisplay.from_labels, "ab", {"y": ["a"]}, "`X` 2, `y` 1"),
+        (CellSampleDisplay.from_labels, "ab", {"n_per_class": 0}, "`n_per_class` must be at least"),
+        (ClassDistributionDisplay.from_labels, "", {}, "`y` is empty"),
+        (ClassDistributionDisplay.from_labels, ["ig", None], {}, "`y` has 1 missing entries"),
+        (ClassDistributionDisplay.from_labels, "ab", {"split": ["test"]}, "`split` 1"),
+        (ClassDistributionDisplay.from_labels, "ab", {"split": ["a", None]}, "`split` has 1 miss"),
+    ],
+)
+def test_errors(draw, args, options, message):
+    y = np.array(list(args), object)
+    given = {"X": np.zeros((len(y), 4, 4, 3), np.uint8), "y": y, "y_true": y, "y_pred": y} | options
+    given = {name: given[name] for name in signature(draw).parameters if name in given}
+    with pytest.raises(ValueError, match=message):
+        draw(**given)
 
 
 def make_displays():
@@ -342,17 +301,12 @@ def make_displays():
     ]
 
 
-@pytest.mark.parametrize("display", make_displays(), ids=lambda display: type(display).__name__)
-def test_without_matplotlib(display, monkeypatch):
-    for name in [name for name in sys.modules if name.startswith("matplotlib")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r"needs matplotlib.*pip install skblood\[plot\]"):
-        display.plot()
-
-
-def test_figures_can_be_saved(tmp_path):
+def test_with_and_without_matplotlib(tmp_path, monkeypatch):
     """The font has both marks: a missing one is a warning, and an error here."""
     for display in make_displays():
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, "matplotlib.pyplot", None)
+            with pytest.raises(ImportError, match=r"needs matplotlib.*pip install skblood\[plot\]"):
+                display.plot()
         display.plot().figure_.savefig(tmp_path / "figure.png")
         assert (tmp_path / "figure.png").stat().st_size > 1000

@@ -6,7 +6,6 @@ from PIL import Image
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold
@@ -16,7 +15,6 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from skblood import CellEmbedder, MLPCellClassifier
-from skblood._sklearn import unwrap_model
 from skblood.evaluation import EvaluationReport, evaluate
 
 PROBABILITY_SCORES = {"log_loss", "brier_score_loss", "expected_calibration_error"}
@@ -76,11 +74,6 @@ class TestModels:
         model = Contrary(strategy="constant", constant="a").fit(X, y)
         assert evaluate(model, X, y, n_resamples=1).confusion_matrix[:, 1].sum() == 120
 
-    @pytest.mark.parametrize("model", [MLPCellClassifier(), make_pipeline(DummyClassifier())])
-    def test_not_fitted(self, model):
-        with pytest.raises(NotFittedError):
-            evaluate(model, [[0, 0]], [0])
-
     @pytest.mark.parametrize("model", [DummyRegressor(), CellEmbedder(), "model"])
     def test_no_classifier(self, model):
         with pytest.raises(TypeError, match=f"{type(model).__name__} is not a classifier"):
@@ -118,20 +111,12 @@ class TestReading:
         assert sorted(decoded) == sorted(paths)
         assert report.to_dict() == evaluate(model, X, y, n_resamples=2).to_dict()
 
-    def test_images_that_were_read_already(self, fitted, cells):
+    def test_images_that_were_read_already_and_groups(self, fitted, cells):
         X, y = cells
-        expected = evaluate(fitted, X, y, n_resamples=2).to_dict()
-        assert evaluate(fitted, fitted.read_images(X), y, n_resamples=2).to_dict() == expected
-
-    def test_unwrap_a_search_of_a_pipeline_with_a_sampler(self, rows):
-        """Samplers resample in training only."""
-        imblearn = pytest.importorskip("imblearn")
-        X, y = rows
-        steps = StandardScaler(), imblearn.under_sampling.RandomUnderSampler(), LinearSVC()
-        search = GridSearchCV(imblearn.pipeline.make_pipeline(*steps), {}, cv=2).fit(X, y)
-        model, given = unwrap_model(FrozenEstimator(search), X)
-        assert model is search.best_estimator_[-1]
-        np.testing.assert_array_equal(given, search.best_estimator_[0].transform(X))
+        options = {"n_resamples": 2, "groups": np.arange(240) // 6}
+        expected = evaluate(fitted, X, y, **options)
+        assert evaluate(fitted, fitted.read_images(X), y, **options).to_dict() == expected.to_dict()
+        assert expected.n_groups == 40
 
 
 class TestLabels:
@@ -149,37 +134,3 @@ class TestLabels:
             evaluate(fitted, X, ["blast"] * 3 + y[3:].tolist())
         with pytest.raises(ValueError, match="`y` holds 240 labels that are not among"):
             evaluate(fitted, X, LabelEncoder().fit_transform(y))
-
-    def test_lengths(self, fitted, cells):
-        X, y = cells
-        with pytest.raises(ValueError, match="different lengths: `y_true` 239, `y_pred` 240"):
-            evaluate(fitted, X, y[1:])
-
-    def test_groups(self, fitted, cells):
-        report = evaluate(fitted, *cells, groups=np.arange(240) // 6, n_resamples=20)
-        assert report.n_groups == 40
-
-
-@pytest.mark.real
-@pytest.mark.slow
-def test_real_cells(real_data):
-    """The intervals of nearly all of 20 test sets of 150 images contain the score of all images."""
-    from skblood.datasets import load_npz
-
-    path = real_data / "pbc" / "pbc_28.npz"
-    X, y = load_npz(path, split="train", return_X_y=True)
-    clf = MLPCellClassifier((128,), max_epochs=3, random_state=0).fit(X[::4], y[::4])
-    X, y = load_npz(path, split="test", return_X_y=True)
-    whole = evaluate(clf, X, y)
-    order = np.random.default_rng(0).permutation(len(y))
-    y_true, y_pred, y_proba = y[order], clf.predict(X)[order], clf.predict_proba(X)[order]
-    parts = [
-        EvaluationReport.from_predictions(
-            y_true[part], y_pred[part], y_proba[part], classes=clf.classes_
-        )
-        for part in np.split(np.arange(3000), 20)
-    ]
-    for name in ("accuracy", "f1_macro", "matthews_corrcoef", "log_loss", "brier_score_loss"):
-        truth = whole.scores[name].value
-        held = sum(part.scores[name].low <= truth <= part.scores[name].high for part in parts)
-        assert held >= 17, name

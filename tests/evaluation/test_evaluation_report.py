@@ -5,7 +5,6 @@ import math
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn import metrics
 
@@ -93,15 +92,6 @@ class TestAgainstScikitLearn:
         brier = metrics.brier_score_loss(y_true, exact, labels=classes, scale_by_half="auto")
         assert scores["brier_score_loss"].value == pytest.approx(brier, rel=1e-5)
 
-    def test_a_class_without_images_and_a_probability_of_zero(self):
-        y_true, y_pred = draw(150)
-        y_true = without(y_true, "platelet")
-        y_proba = draw_probabilities(150, 5)
-        y_proba[0] = np.eye(5)[CELLS.index(y_true[0]) - 1]
-        report = make_report(y_true, y_pred, y_proba, classes=CELLS)
-        loss = metrics.log_loss(y_true, y_proba, labels=CELLS)
-        assert report.scores["log_loss"].value == pytest.approx(loss)
-
 
 class TestClasses:
     def test_a_class_without_images(self):
@@ -125,12 +115,6 @@ class TestClasses:
             assert back.scores[name].value == pytest.approx(each.value)
         np.testing.assert_array_equal(back.confusion_matrix, report.confusion_matrix[::-1, ::-1])
 
-    def test_labels_in_all_forms(self):
-        y_true, y_pred = draw(30)
-        expected = make_report(y_true, y_pred).to_dict()
-        for form in (list, pd.Series, lambda y: y.astype(object), pd.Categorical):
-            assert make_report(form(y_true), form(y_pred)).to_dict() == expected
-
 
 class TestErrors:
     @pytest.mark.parametrize(
@@ -139,7 +123,6 @@ class TestErrors:
             ("axxy abab", {"classes": ["a", "b"]}, r"`y_true` holds 3 labels .*: 'x', 'y'\."),
             ("a x", {"classes": ["a", "b"]}, r"`y_pred` holds 1 labels .*: 'x'"),
             ("a a", {"classes": ["a", "a"]}, r"must be different labels.* got \['a', 'a'\]"),
-            ("a a", {"classes": []}, r"`classes` must be different labels.* got \[\]"),
             ("aba ab", {}, "`y_true` 3, `y_pred` 2"),
             ("ab ab", {"groups": [1, 2, 3]}, "`images` 2, `groups` 3"),
             ("ab ab", {"groups": ["A", "A"]}, "`groups` holds a single group"),
@@ -152,35 +135,14 @@ class TestErrors:
     def test_input(self, args, options, message):
         with pytest.raises(ValueError, match=message):
             make_report(*map(list, args.split()), **options)
-
-    @pytest.mark.parametrize("classes", [None, ["a"]])
-    def test_no_images(self, classes):
-        with pytest.raises(ValueError, match=r"`y_true`.* is empty"):
-            make_report([], [], classes=classes)
-
-    def test_labels_of_two_types(self):
-        with pytest.raises(TypeError, match="types int, str, which cannot be sorted"):
-            make_report([0, 1], ["0", "1"])
-
-    def test_nan_among_numbers(self):
-        with pytest.raises(ValueError, match=r"`y_true` holds 1 labels .*: nan"):
-            make_report([1.0, np.nan], [1, 2], classes=[1, 2])
+        with pytest.raises(ValueError, match="`y_true` is empty"):
+            make_report([], [], classes=["a"])
 
     @pytest.mark.parametrize("row", [[0.5, 0.6], [-0.5, 1.5], [np.nan, 1]])
     def test_values_of_probabilities(self, row):
         with pytest.raises(ValueError, match="1 rows do not, the first is row 1") as info:
             make_report(["a", "b"], ["a", "b"], [[0.5, 0.5], row])
         assert "1.5" not in str(info.value)  # no data in the message
-
-    def test_the_input_is_not_changed(self):
-        y_true, y_pred = draw(30)
-        y_proba = draw_probabilities(30, 5)
-        before = y_true.copy(), y_pred.copy(), y_proba.copy()
-        state = np.random.get_state()[1].copy()
-        make_report(y_true, y_pred, y_proba, random_state=None)
-        for was, now in zip(before, (y_true, y_pred, y_proba), strict=True):
-            np.testing.assert_array_equal(was, now)
-        np.testing.assert_array_equal(state, np.random.get_state()[1])
 
 
 class TestOutput:
@@ -203,10 +165,9 @@ class TestOutput:
             f"EvaluationReport(n_images=300, accuracy={accuracy.value:.3f}, f1_macro={f1:.3f})"
         )
 
-    def test_text_of_groups_without_confusions(self):
-        report = make_report(list("abab"), list("abab"), groups=[1, 1, 2, 2])
-        assert str(report).startswith("4 images in 2 groups, 2 classes;")
-        assert "confusions" not in str(report)
+        text = str(make_report(list("abab"), list("abab"), groups=[1, 1, 2, 2]))
+        assert text.startswith("4 images in 2 groups, 2 classes;")
+        assert "confusions" not in text
 
     def test_dict_is_json(self, report):
         found = json.loads(json.dumps(report.to_dict(), allow_nan=False))

@@ -1,7 +1,6 @@
 """Confidence intervals: equal to other implementations, and they cover the true values."""
 
 import math
-import time
 
 import numpy as np
 import pytest
@@ -29,9 +28,6 @@ class TestWilson:
     def test_against_scipy(self, k, n, level):
         expected = stats.binomtest(k, n).proportion_ci(level, method="wilson")
         assert wilson_interval(k, n, level) == pytest.approx((expected.low, expected.high))
-
-    def test_no_trial(self):
-        assert np.isnan(wilson_interval([0], [0], 0.95)).all()
 
     def test_accuracy_precision_and_recall(self):
         y_true, y_pred = ["a"] * 20 + ["b"] * 30, ["a"] * 18 + ["b"] * 32
@@ -66,17 +62,6 @@ class TestBootstrap:
         ).confidence_interval
         assert ends(report.scores["f1_macro"]) == pytest.approx(tuple(expected), abs=0.015)
 
-    def test_losses_against_scipy(self):
-        rng = np.random.default_rng(0)
-        y_true = rng.integers(3, size=200)
-        y_proba = rng.dirichlet([1, 1, 1], size=200)
-        report = make_report(y_true, y_proba.argmax(axis=1), y_proba, n_resamples=4000)
-        losses = -np.log(y_proba[np.arange(200), y_true])
-        expected = stats.bootstrap(
-            (losses,), np.mean, n_resamples=4000, method="BCa", rng=np.random.default_rng(0)
-        ).confidence_interval
-        assert ends(report.scores["log_loss"]) == pytest.approx(tuple(expected), abs=0.02)
-
     def test_counted_kinds_equal_single_units(self):
         def mean(sums):
             return {"mean": sums[..., 0] / sums[..., 1]}
@@ -96,13 +81,6 @@ class TestBootstrap:
         )
         assert first == again != other
 
-    def test_level(self):
-        wide, narrow = (
-            make_report(Y_TRUE, Y_PRED, confidence_level=level).scores for level in (0.99, 0.5)
-        )
-        for name in wide:
-            assert width(wide[name]) > width(narrow[name]) > 0
-
     def test_perfect(self):
         """Bootstrap intervals have no width then, Wilson's do."""
         report = make_report(list("aabb"), list("aabb"))
@@ -110,27 +88,10 @@ class TestBootstrap:
         assert report.scores["accuracy"].low < 0.6
         assert report.class_scores["f1"][0].low < 0.6
 
-    @pytest.mark.parametrize("n_resamples", [1, 7])
-    def test_few_resamples(self, n_resamples):
-        scores = make_report(Y_TRUE, Y_PRED, groups=range(90), n_resamples=n_resamples).scores
-        assert all(-1 <= each.low <= each.high <= 1 for each in scores.values())
-
     def test_one_image(self):
         report = make_report(["a"], ["b"], [[0.5, 0.5]])
         assert report.scores["f1_macro"] == (0, 0, 0)
         assert report.scores["brier_score_loss"].value == 0.25
-
-    def test_takes_less_than_a_second(self):
-        """2,000 resamples of 3,000 images."""
-        rng = np.random.default_rng(0)
-        y_true = rng.integers(8, size=3000)
-        y_proba = rng.dirichlet(np.ones(8), size=3000)
-        times = []
-        for _ in range(3):
-            start = time.process_time()
-            make_report(y_true, y_proba.argmax(axis=1), y_proba)
-            times.append(time.process_time() - start)
-        assert min(times) < 1
 
 
 class TestGroups:
@@ -154,15 +115,6 @@ class TestGroups:
             assert width(images.scores[name]) < 0.5 * width(grouped.scores[name])
         recall, of_images = (each.class_scores["recall"][0] for each in (grouped, images))
         assert width(recall) > 2 * width(of_images)
-
-    def test_values_do_not_depend_on_groups(self):
-        y_true, y_pred, groups = self.make(20, 5)
-        y_proba = np.random.default_rng(0).dirichlet([1, 1], size=100)
-        names = [f"slide {group}" for group in groups]
-        plain, grouped = (make_report(y_true, y_pred, y_proba, groups=g) for g in (None, names))
-        assert plain.scores.keys() == grouped.scores.keys()
-        for name, each in plain.scores.items():
-            assert grouped.scores[name].value == pytest.approx(each.value)
 
     def test_groups_of_one_image_are_images(self):
         y_true, y_pred, _ = self.make(300, 1)

@@ -30,18 +30,19 @@ def assert_unmodified():
 
     def check(estimator, call):
         network = estimator.predictor_.network
-        before = copy.deepcopy(network.state_dict())
-        flags = [p.requires_grad for p in network.parameters()]
-        gradients = [copy.deepcopy(p.grad) for p in network.parameters()]  # left by the training
-        modes = [m.training for m in network.modules()]
+        before = copy.deepcopy(network)
+        gradients = [copy.deepcopy(tensor.grad) for tensor in network.parameters()]
         names = set(vars(estimator))
         call()
         assert set(vars(estimator)) == names
-        assert all(torch.equal(before[k], v) for k, v in network.state_dict().items())
-        assert [p.requires_grad for p in network.parameters()] == flags
-        assert [m.training for m in network.modules()] == modes
-        for parameter, former in zip(network.parameters(), gradients, strict=True):
-            torch.testing.assert_close(parameter.grad, former, rtol=0, atol=0)
-        assert not any(m._forward_hooks or m._forward_pre_hooks for m in network.modules())
+        for part, former in zip(network.modules(), before.modules(), strict=True):
+            assert part.training == former.training
+            assert not part._forward_hooks and not part._forward_pre_hooks
+        for tensor, former in zip(network.parameters(), before.parameters(), strict=True):
+            assert torch.equal(tensor, former) and tensor.requires_grad == former.requires_grad
+        for tensor, former in zip(network.buffers(), before.buffers(), strict=True):
+            assert torch.equal(tensor, former)
+        for tensor, former in zip(network.parameters(), gradients, strict=True):
+            assert tensor.grad is former is None or torch.equal(tensor.grad, former)
 
     return check

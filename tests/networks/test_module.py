@@ -63,7 +63,7 @@ class TestMakeHead:
         assert check_layer_sizes([np.int64(8), 4]) == (8, 4)
         assert check_layer_sizes(np.array([8])) == (8,)
         for sizes in [(0,), (-1,), (2.5,), ("a",)]:
-            with pytest.raises(ValueError, match="hidden_layer_sizes=.*positive integers"):
+            with pytest.raises(ValueError, match=r"hidden_layer_sizes=.*positive integers"):
                 check_layer_sizes(sizes)
 
 

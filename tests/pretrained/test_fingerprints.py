@@ -55,43 +55,34 @@ FORMS = {
 }
 
 
-class TestMatches:
-    @pytest.mark.parametrize("change", FORMS.values(), ids=FORMS)
-    def test_changed_images_match_and_others_do_not(self, cells, tree, change):
-        """Synthetic cells are more alike than real ones: a few false matches are expected."""
-        matches = match_fingerprints(compute_fingerprints(change(cells[100:200])), tree)
-        assert matches[:40].mean() >= 0.95
-        assert matches[40:].sum() <= 2
-
-    def test_noise_blank_images_and_other_crops_do_not_match(self, cells, tree):
-        noise = np.random.default_rng(0).integers(0, 256, size=(50, 40, 40, 3), dtype=np.uint8)
-        blank = np.full((3, 40, 40, 3), [[[[0]]], [[[128]]], [[[255]]]], np.uint8)
-        odd = compute_fingerprints(np.concatenate([noise, blank]))
-        assert not match_fingerprints(odd, tree).any()
-        assert match_fingerprints(compute_fingerprints(cells[:40, 15:, 15:]), tree).mean() < 0.2
+@pytest.mark.parametrize("change", FORMS.values(), ids=FORMS)
+def test_changed_images_match_and_others_do_not(cells, tree, change):
+    """Synthetic cells are more alike than real ones: a few false matches are expected."""
+    matches = match_fingerprints(compute_fingerprints(change(cells[100:200])), tree)
+    assert matches[:40].mean() >= 0.95
+    assert matches[40:].sum() <= 2
 
 
-class TestCodes:
-    def test_shape_dtype_and_norm(self, cells):
-        codes = compute_fingerprints(cells[:3])
-        assert codes.shape == (3, 2, LENGTH) and codes.dtype == np.int8
-        assert LENGTH == 16
-        norms = np.linalg.norm(codes.astype(float), axis=2)
-        assert np.abs(norms - 127).max() < 2
-        assert compute_fingerprints(cells[:0]).shape == (0, 2, LENGTH)
+def test_noise_blank_images_and_other_crops_do_not_match(cells, tree):
+    noise = np.random.default_rng(0).integers(0, 256, size=(50, 40, 40, 3), dtype=np.uint8)
+    blank = np.full((3, 40, 40, 3), [[[[0]]], [[[128]]], [[[255]]]], np.uint8)
+    odd = compute_fingerprints(np.concatenate([noise, blank]))
+    assert not match_fingerprints(odd, tree).any()
+    assert match_fingerprints(compute_fingerprints(cells[:40, 15:, 15:]), tree).mean() < 0.2
 
-    def test_chunks_do_not_matter(self, cells, monkeypatch):
-        together = compute_fingerprints(cells[:20])
-        monkeypatch.setattr("skblood.pretrained._fingerprints._CHUNK", 1)
-        assert np.array_equal(compute_fingerprints(cells[:20]), together)
 
-    def test_of_a_single_cosine(self):
-        across = (np.arange(60) + 0.5 - 6) / 48  # 0 to 1 in the central 80 %
-        wave = np.cos(np.pi * 2 * across)
-        image = np.broadcast_to(np.rint(128 + 100 * wave)[None, :, None], (60, 60, 3))
-        code = compute_fingerprints(image[None].astype(np.uint8))[0, 0]
-        assert np.abs(code).max() >= 126
-        assert np.sort(np.abs(code))[-2] <= 1
+def test_codes(cells, monkeypatch):
+    codes = compute_fingerprints(cells[:20])
+    assert codes.shape == (20, 2, LENGTH) == (20, 2, 16) and codes.dtype == np.int8
+    assert np.abs(np.linalg.norm(codes.astype(float), axis=2) - 127).max() < 2
+    assert compute_fingerprints(cells[:0]).shape == (0, 2, LENGTH)
+    monkeypatch.setattr("skblood.pretrained._fingerprints._CHUNK", 1)
+    assert np.array_equal(compute_fingerprints(cells[:20]), codes)
+    # An image of a single cosine, in the central 80 %, has a single coefficient.
+    wave = np.cos(np.pi * 2 * (np.arange(60) + 0.5 - 6) / 48)
+    image = np.broadcast_to(np.rint(128 + 100 * wave)[None, :, None], (60, 60, 3))
+    code = np.sort(np.abs(compute_fingerprints(image[None].astype(np.uint8))[0, 0]))
+    assert code[-1] >= 126 and code[-2] <= 1
 
 
 def test_file_of_the_package(cells):
@@ -107,14 +98,12 @@ def test_file_of_the_package(cells):
 class TestRealCells:
     """PBC (Acevedo et al. 2020), BloodMNIST recipe, own split."""
 
-    def test_training_cells_of_128_px(self, real_data):
+    def test_training_cells_at_three_sizes(self, real_data):
         paths, _ = load_image_folder(real_data / "pbc" / "128px" / "train", return_X_y=True)
         assert find_training_overlap(read_images(paths[::40])).all()
-
-    @pytest.mark.parametrize("side", [28, 224])
-    def test_training_cells_of_28_px_and_enlarged(self, real_data, side):
         X = load_npz(real_data / "pbc" / "pbc_28.npz", "train").data[::40]
-        assert find_training_overlap(resize_images(X, (side, side))).all()
+        assert find_training_overlap(X).all()
+        assert find_training_overlap(resize_images(X, (224, 224))).all()
 
     def test_other_parts_hold_the_known_copies_only(self, real_data):
         """Two pairs of byte-identical files cross from train to test, and three to val."""

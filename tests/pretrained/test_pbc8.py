@@ -21,21 +21,13 @@ from skblood.pretrained._training_overlap import FINGERPRINTS_FILE
 
 CLASSES = "basophil eosinophil erythroblast ig lymphocyte monocyte neutrophil platelet".split()
 OPTIONS = {"image_size": 32, "random_state": 0, "device": "cpu"}
+PBC = {"weights": "pbc", "max_epochs": 1, **OPTIONS}
 ESTIMATORS = {
-    "transfer": TransferCellClassifier("cellnet_s", weights="pbc", max_epochs=1, **OPTIONS),
-    "head": TransferCellClassifier(
-        "cellnet_s", weights="pbc", trainable="head", max_epochs=1, **OPTIONS
-    ),
+    "transfer": TransferCellClassifier("cellnet_s", **PBC),
     "hybrid": HybridFeatureClassifier(
-        ("cellnet_s", "cellnet_t"),
-        weights=("pbc", None),
-        max_epochs=1,
-        refine_epochs=0,
-        **OPTIONS,
+        ("cellnet_s", "cellnet_t"), refine_epochs=0, **PBC | {"weights": ("pbc", None)}
     ),
-    "contrastive": ContrastiveCellClassifier(
-        "cellnet_s", weights="pbc", pretrain_epochs=1, max_epochs=1, **OPTIONS
-    ),
+    "contrastive": ContrastiveCellClassifier("cellnet_s", pretrain_epochs=1, **PBC),
     "embedder": CellEmbedder("cellnet_s", weights="pbc", **OPTIONS),
 }
 
@@ -53,19 +45,13 @@ class TestModel:
         assert again.classes_.tolist() == list(again.training_data_["class_counts"]) == CLASSES
         probabilities = again.predict_proba(synthetic[0][:16])
         assert np.array_equal(probabilities, pretrained.predict_proba(synthetic[0][:16]))
-        assert probabilities.shape == (16, 8)
         assert len(np.unique(again.predict(synthetic[0][:16]))) > 1
         assert "cellnet_s, from the weights of pbc" in skblood.model_card(again)
-
-    def test_images_of_any_size(self, pretrained, synthetic):
         for side in (28, 200):
             X = skblood.images.resize_images(synthetic[0][:3], (side, side + 3))
-            assert pretrained.predict(X).shape == (3,)
-
-    @pytest.mark.parametrize("name", ["pbc", "../pbc8", None])
-    def test_unknown_name(self, name):
+            assert again.predict(X).shape == (3,)
         with pytest.raises(ValueError, match="'pbc8'"):
-            load_pretrained(name)
+            load_pretrained("pbc")
 
     def test_saved_or_pickled_it_stays_the_same(self, pretrained, synthetic, tmp_path):
         saved = skblood.load(skblood.save(pretrained, tmp_path / "m"), device="cpu")
@@ -90,26 +76,19 @@ class TestModel:
 
 class TestWeights:
     def test_weights_and_normalization_are_those_of_the_model(self, pretrained):
-        backbone = create_backbone(
-            "cellnet_s",
-            weights="pbc",
-            image_shape=(64, 64, 3),
-            statistics=([0.1] * 3, [0.2] * 3),  # those of the training images do not count
-        )
-        theirs = pretrained.predictor_.network.backbones[0]
-        assert all(torch.equal(v, theirs.state_dict()[k]) for k, v in backbone.state_dict().items())
+        options = {"weights": "pbc", "statistics": ([0.1] * 3, [0.2] * 3)}  # do not count
+        backbone = create_backbone("cellnet_s", image_shape=(64, 64, 3), **options)
+        theirs = pretrained.predictor_.network.backbones[0].state_dict()
+        assert all(torch.equal(v, theirs[k]) for k, v in backbone.state_dict().items())
 
     def test_gray_images_are_repeated_and_other_channels_refused(self):
         backbone = create_backbone("cellnet_s", weights="pbc", image_shape=(64, 64, 1)).eval()
         gray = torch.rand(2, 1, 64, 64)
         assert torch.allclose(backbone(gray), backbone(gray.expand(-1, 3, -1, -1)))
-        with pytest.raises(ValueError, match="images of 3 channels"):
+        with pytest.raises(ValueError, match="3 channels"):
             create_backbone("cellnet_s", weights="pbc", image_shape=(64, 64, 4))
-
-    @pytest.mark.parametrize("name", ["cellnet_t", "torchvision/vgg11"])
-    def test_other_backbones_are_refused(self, name, synthetic):
-        with pytest.raises(ValueError, match=f"those of backbone='cellnet_s', not of '{name}'"):
-            TransferCellClassifier(name, weights="pbc", max_epochs=1).fit(*synthetic)
+        with pytest.raises(ValueError, match="'cellnet_t'"):
+            create_backbone("cellnet_t", weights="pbc", image_shape=(64, 64, 3))
 
 
 class TestEstimators:
@@ -122,12 +101,9 @@ class TestEstimators:
         assert np.array_equal(getattr(again, method)(X), getattr(model, method)(X))
         assert again.weights == model.weights
 
-    def test_a_frozen_backbone_keeps_the_weights(self, pretrained, synthetic):
-        model = clone(ESTIMATORS["head"]).fit(*synthetic)
+    def test_frozen_backbones_and_clones_start_from_the_weights(self, pretrained, synthetic):
         theirs = weights_of(pretrained)
-        assert all(torch.equal(tensor, theirs[name]) for name, tensor in weights_of(model).items())
-
-    def test_a_clone_of_the_model_starts_from_its_weights(self, pretrained, synthetic):
-        model = clone(pretrained).set_params(max_epochs=1, image_size=32, lr=1e-9)
-        theirs, ours = weights_of(pretrained), weights_of(model.fit(*synthetic))
-        torch.testing.assert_close(ours["stem.0.weight"], theirs["stem.0.weight"])
+        frozen = clone(ESTIMATORS["transfer"]).set_params(trainable="head").fit(*synthetic)
+        assert all(torch.equal(tensor, theirs[name]) for name, tensor in weights_of(frozen).items())
+        model = clone(pretrained).set_params(max_epochs=1, image_size=32, lr=1e-9).fit(*synthetic)
+        torch.testing.assert_close(weights_of(model)["stem.0.weight"], theirs["stem.0.weight"])

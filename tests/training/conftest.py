@@ -6,15 +6,25 @@ import torch
 from torch import nn
 
 from skblood.networks import CellNetwork, make_head
-from skblood.training import OPTIMIZERS, Samples, TrainingNet, WeightedLoss
-
-CPU = torch.device("cpu")
+from skblood.training import TrainingNet, WeightedLoss
+from skblood.training._samples import Samples
 
 
 class Flat(nn.Flatten):
     """A backbone without parameters: the pixels are the features."""
 
     frozen = False
+
+
+@pytest.fixture
+def make_network():
+    """Return a function that makes a network for 4 x 4 images of two classes."""
+
+    def make(seed=0):
+        torch.manual_seed(seed)
+        return CellNetwork([Flat()], make_head(48, (8,), 2, dropout=0.0))
+
+    return make
 
 
 @pytest.fixture
@@ -36,28 +46,21 @@ def make_samples():
 
 
 @pytest.fixture
-def make_net():
-    """Return a function that makes an initialized TrainingNet on 4 x 4 images of two classes."""
+def make_net(make_network):
+    """Return a function that makes an initialized TrainingNet."""
 
     def make(network=None, **options):
-        torch.manual_seed(0)
-        if network is None:
-            network = CellNetwork([Flat()], make_head(48, (8,), 2, dropout=0.0))
         options = {
             "criterion": WeightedLoss("cross_entropy", 0.0),
-            "optimizer": OPTIMIZERS["adam"],
+            "optimizer": "adam",
             "lr": 0.01,
             "weight_decay": 0.0,
-            "momentum": 0.9,
             "batch_size": 8,
-            "iterator_train__shuffle": True,
             "device": "cpu",
             "augment": None,
             "autocast_dtype": torch.float32,
-            "train_split": None,
-            "verbose": 0,
             **options,
         }
-        return TrainingNet(network, **options).initialize()
+        return TrainingNet(network or make_network(), **options).initialize()
 
     return make

@@ -1,159 +1,111 @@
-"""Visits: how often, in which order, and which of them validate."""
+"""Samples of an epoch: how often, with which weight, and which are set aside."""
 
 import numpy as np
 import pytest
 
 from skblood.images import content_keys
-from skblood.training import plan_visits, split_visits
+from skblood.training._plan import (
+    check_sample_weight_sign,
+    draw_counts,
+    merge_copies,
+    split_off_validation,
+)
 
 CLASSES = np.array(["blast", "smear"])
 
 
-@pytest.fixture
-def images():
-    return np.random.default_rng(0).integers(0, 256, (6, 4, 4, 3), dtype=np.uint8)
+class TestMergeCopies:
+    def test_copies_of_one_label(self):
+        images = np.random.default_rng(0).integers(0, 256, (4, 2, 2, 3), dtype=np.uint8)
+        keys = content_keys(images[[0, 1, 0, 2, 3, 0]])
+        first, inverse = merge_copies(keys, np.array([0, 0, 0, 1, 1, 1]))
+        assert len(first) == 5  # the last image has another label
+        assert inverse[0] == inverse[2] != inverse[5]
+        assert np.array_equal(keys[first][inverse], keys)
+
+    def test_order_is_that_of_the_content(self):
+        keys = content_keys(np.random.default_rng(0).random((50, 3), dtype=np.float32))
+        codes, order = np.arange(50) % 2, np.random.default_rng(1).permutation(50)
+        one, other = merge_copies(keys, codes)[0], merge_copies(keys[order], codes[order])[0]
+        assert np.array_equal(keys[one], keys[order][other])
+        assert one.tolist() != list(range(50))  # else this would prove nothing
 
 
-CODES = np.array([0, 1, 0, 1, 0, 1])
+class TestDrawCounts:
+    @pytest.mark.parametrize("scale", [1e-30, 0.5, 1.0, 1.01, 2.01, 3.0, 1e30])
+    def test_scale_has_no_effect(self, scale):
+        given = np.array([0.5, 1.0, 1.5, 0.25, 2.75, 0.0001, 0.9999])
+        counts, weights = draw_counts(given * scale)
+        relative = given / given.mean()
+        assert counts.tolist() == [1, 1, 2, 1, 3, 1, 1]
+        assert counts * weights == pytest.approx(relative)
 
+    def test_constant_weights_draw_each_once(self):
+        for weight in (0.5, 1.01, 2.0, 2.01):
+            counts, weights = draw_counts(np.full(7, weight))
+            assert (counts.tolist(), weights.tolist()) == ([1] * 7, [1.0] * 7)
 
-def epoch(images, codes, weights, canonical):
-    """Return what an epoch sees: the images, their codes and their weights."""
-    rows, weights = plan_visits(content_keys(images), codes, weights, canonical)
-    return images[rows], codes[rows], weights
+    def test_one_odd_weight_draws_no_other_twice(self):
+        assert draw_counts(np.r_[np.ones(63), 1.6])[0].tolist() == [1] * 63 + [2]
 
-
-class TestWeights:
-    def test_without_any_each_image_is_visited_once(self, images):
-        rows, weights = plan_visits(content_keys(images), CODES, None, False)
-        assert rows.tolist() == list(range(6))
-        assert weights.tolist() == [1.0] * 6
-
-    @pytest.mark.parametrize("canonical", [True, False])
-    def test_whole_numbers_are_copies(self, images, canonical):
-        counts = np.array([3, 0, 1, 2, 0, 1])
-        copied, copied_codes = images.repeat(counts, axis=0), CODES.repeat(counts)
-        weighted = epoch(images, CODES, counts.astype(float), canonical)
-        repeated = epoch(copied, copied_codes, None, canonical)
-        assert all(np.array_equal(w, r) for w, r in zip(weighted, repeated, strict=True))
-
-    def test_fractions(self, images):
-        given = np.array([0.5, 1.0, 1.5, 0.0, 2.25, 1e-9])
-        rows, weights = plan_visits(content_keys(images), CODES, given, False)
-        assert rows.tolist() == [0, 1, 2, 2, 4, 4, 4, 5]
-        assert weights == pytest.approx([0.5, 1, 0.75, 0.75, 0.75, 0.75, 0.75, 1e-9])
-        assert np.bincount(rows, weights, minlength=6) == pytest.approx(given)
-
-    def test_negative(self, images):
-        given = np.array([1, -2.5, 1, -1, 1, 1])
-        with pytest.raises(ValueError, match=r"must not be negative; 2 of 6 weights are.* -2\.5"):
-            plan_visits(content_keys(images), CODES, given, True)
-
-    def test_all_zero(self, images):
+    def test_sign(self):
+        check_sample_weight_sign(np.array([0, 0.5]))
+        match = r"must not be negative; 2 of 3 weights are, the smallest is -2\.5"
+        with pytest.raises(ValueError, match=match):
+            check_sample_weight_sign(np.array([1, -2.5, -1]))
         with pytest.raises(ValueError, match="zero for every sample"):
-            plan_visits(content_keys(images), CODES, np.zeros(6), True)
-
-    @pytest.mark.parametrize("scale", [1001.0, 1e30])
-    def test_huge(self, images, scale):
-        with pytest.raises(ValueError, match="divide the weights by their mean"):
-            plan_visits(content_keys(images), CODES, np.full(6, scale), True)
-
-    def test_large_but_allowed(self, images):
-        rows, _ = plan_visits(content_keys(images), CODES, np.array([5000.0, 1, 0, 0, 0, 0]), True)
-        assert len(rows) == 5001
-
-    def test_weights_are_not_written_into(self, images):
-        given = np.array([0.5, 1, 2, 0, 0, 1])
-        given.setflags(write=False)
-        plan_visits(content_keys(images), CODES, given, True)
-
-
-class TestOrder:
-    @pytest.mark.parametrize("weighted", [True, False])
-    def test_canonical_order_forgets_the_given_one(self, images, weighted):
-        weights = np.array([1.0, 2, 0.5, 1, 0, 3]) if weighted else None
-        shuffled = np.random.default_rng(1).permutation(6)
-        one = epoch(images, CODES, weights, True)
-        weights = weights[shuffled] if weighted else None
-        other = epoch(images[shuffled], CODES[shuffled], weights, True)
-        assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
-
-    def test_copies_with_other_labels_and_weights_are_ordered_too(self, images):
-        images = images[[0, 0, 0, 0]]
-        codes, weights = np.array([1, 0, 1, 0]), np.array([0.5, 0.25, 0.125, 1])
-        orders = [
-            epoch(images, codes[p], weights[p], True)[1:] for p in ([0, 1, 2, 3], [3, 2, 0, 1])
-        ]
-        assert all(np.array_equal(a, b) for a, b in zip(*orders, strict=True))
-
-    def test_given_order_is_kept_otherwise(self, images):
-        rows, _ = plan_visits(
-            content_keys(images[::-1]), CODES, np.array([1.0, 2, 1, 1, 1, 1]), False
-        )
-        assert rows.tolist() == [0, 1, 1, 2, 3, 4, 5]
-
-    def test_canonical_is_not_the_given_order(self):
-        """Else the test above would prove nothing."""
-        images = np.random.default_rng(0).random((50, 3), dtype=np.float32)
-        rows, _ = plan_visits(content_keys(images), np.zeros(50, int), None, True)
-        assert rows.tolist() != list(range(50))
-        assert sorted(rows) == list(range(50))
-
-
-def group_by_image(*codes_and_copies):
-    """Return the groups and codes of visits, given (code, number of copies) for each image."""
-    codes, copies = np.array(codes_and_copies).T
-    groups = np.random.default_rng(0).permutation(len(codes)).astype(np.uint64)
-    return groups.repeat(copies), codes.repeat(copies)
+            check_sample_weight_sign(np.zeros(6))
 
 
 class TestSplit:
     @pytest.mark.parametrize("fraction", [0.1, 0.25, 0.5])
-    def test_stratified(self, fraction):
-        groups, codes = group_by_image(*[(0, 1)] * 60, *[(1, 1)] * 20)
-        train, valid = split_visits(groups, codes, CLASSES, fraction, 0)
-        assert np.array_equal(train, ~valid)
+    def test_stratified_and_seeded(self, fraction):
+        codes = np.repeat([0, 1], [60, 20])
+        valid = split_off_validation(codes, CLASSES, fraction, 0)
         assert np.bincount(codes[valid]).tolist() == [60 * fraction, 20 * fraction]
+        assert np.array_equal(split_off_validation(codes, CLASSES, fraction, 0), valid)
+        assert not np.array_equal(split_off_validation(codes, CLASSES, fraction, 1), valid)
 
-    @pytest.mark.parametrize("seed", range(5))
-    def test_copies_are_on_one_side(self, seed):
-        groups, codes = group_by_image(*[(0, 3), (1, 1), (0, 1), (1, 5)] * 10)
-        train, valid = split_visits(groups, codes, CLASSES, 0.25, seed)
-        assert not set(groups[train]) & set(groups[valid])
-        assert len(set(groups[valid])) == 10  # a share of the images, not of the visits
+    @pytest.mark.parametrize("fraction", [0.1, 0.3, 0.6])
+    @pytest.mark.parametrize("seed", range(3))
+    def test_groups_stay_together(self, fraction, seed):
+        rng = np.random.default_rng(seed)
+        groups = rng.integers(0, 25, 200)
+        codes = rng.integers(0, 2, 200)  # groups of both classes
+        valid = split_off_validation(codes, CLASSES, fraction, seed, groups)
+        assert not set(groups[valid]) & set(groups[~valid])
+        assert set(codes[valid]) == set(codes[~valid]) == {0, 1}
+        assert np.mean(valid) == pytest.approx(min(fraction, 0.5), abs=0.12)
 
-    def test_copies_with_different_labels_are_on_one_side(self):
-        groups, codes = group_by_image(*[(0, 2), (1, 2)] * 10)
-        codes[::3] = 1 - codes[::3]
-        train, valid = split_visits(groups, codes, CLASSES, 0.3, 0)
-        assert not set(groups[train]) & set(groups[valid])
+    def test_few_groups(self):
+        """Each with one class, so that a tenth holds one class alone."""
+        groups, codes = np.repeat([0, 1, 2, 3], 10), np.repeat([0, 1, 0, 1], 10)
+        valid = split_off_validation(codes, CLASSES, 0.1, 0, groups)
+        assert set(codes[valid]) == set(codes[~valid]) == {0, 1}
+        assert not set(groups[valid]) & set(groups[~valid])
 
-    def test_seeded(self):
-        groups, codes = group_by_image(*[(0, 1), (1, 1)] * 20)
-        splits = [split_visits(groups, codes, CLASSES, 0.25, s)[1].tolist() for s in (0, 0, 1)]
-        assert splits[0] == splits[1] != splits[2]
-
-    def test_seeded_whatever_the_order(self):
-        groups, codes = group_by_image(*[(0, 2), (1, 1)] * 20)
-        _, valid = split_visits(groups, codes, CLASSES, 0.25, 0)
-        order = np.random.default_rng(2).permutation(len(groups))
-        _, shuffled = split_visits(groups[order], codes[order], CLASSES, 0.25, 0)
-        assert set(groups[order][shuffled]) == set(groups[valid])
+    def test_class_with_fewer_images_than_folds(self):
+        codes = np.r_[np.zeros(60, int), 1, 1, 1]
+        valid = split_off_validation(codes, CLASSES, 0.1, 0, np.arange(63) // 2)
+        assert set(codes[valid]) == set(codes[~valid]) == {0, 1}
+        assert np.mean(valid) < 0.2
 
     @pytest.mark.parametrize(
-        ("images", "fraction", "counts"),
+        ("codes", "fraction", "groups"),
         [
-            ([(0, 1)] * 9 + [(1, 1)], 0.3, "blast: 9, smear: 1"),
-            ([(0, 1)] * 9 + [(1, 4)], 0.3, "blast: 9, smear: 1"),
-            ([(0, 1)] * 9, 0.3, "blast: 9, smear: 0"),
-            ([(0, 1)] * 5 + [(1, 1)] * 5, 0.1, "blast: 5, smear: 5"),
-            ([(0, 1)] * 5 + [(1, 1)] * 5, 0.9, "blast: 5, smear: 5"),
+            ([0] * 9 + [1], 0.3, None),
+            ([0] * 9, 0.3, None),
+            ([0] * 5 + [1] * 5, 0.1, None),
+            ([0] * 5 + [1] * 5, 0.9, None),
+            ([0, 1] * 5, 0.5, [0] * 10),
+            ([0, 1] * 5, 0.5, [0, 1] * 5),
         ],
-        ids=["one image", "copies of one", "none", "too few to validate", "too few to train"],
+        ids=["one image", "none", "few to validate", "few to train", "one group", "group a class"],
     )
-    def test_too_few_images(self, images, fraction, counts):
-        groups, codes = group_by_image(*images)
+    def test_impossible(self, codes, fraction, groups):
+        codes = np.array(codes)
+        counts = f"blast: {(codes == 0).sum()}, smear: {(codes == 1).sum()}"
         with pytest.raises(ValueError, match=f"there are {counts}") as caught:
-            split_visits(groups, codes, CLASSES, fraction, 0)
+            split_off_validation(codes, CLASSES, fraction, 0, groups and np.array(groups))
         assert f"validation_fraction={fraction}" in str(caught.value)
-        assert "early_stopping=False" in str(caught.value)
+        assert ("groups" in str(caught.value)) == (groups is not None)

@@ -1,4 +1,4 @@
-"""What a fit was given, planned, split and put on the device."""
+"""What a fit was given: planned, split and put on the device."""
 
 import json
 
@@ -6,35 +6,36 @@ import numpy as np
 import pytest
 import torch
 
-from skblood.estimators._training_set import TrainingSet, channel_statistics
-from skblood.images import content_keys
+from skblood.images import CellImages
+from skblood.training import TrainingSet, channel_statistics
 
 CPU = torch.device("cpu")
 CLASSES = np.array(["blast", "eosinophil", "smear"])
+CODES = np.repeat([0, 1, 2], [12, 8, 4])
 
 
 @pytest.fixture
-def rng():
-    return np.random.default_rng(0)
+def pixels():
+    return np.random.default_rng(0).integers(0, 256, (24, 4, 4, 3), dtype=np.uint8)
 
 
 @pytest.fixture
-def plan(rng):
+def plan(pixels):
     """Return a function that plans 24 images: 12, 8 and 4 of the three classes."""
 
-    def make(sample_weight=None, canonical=True):
-        images = rng.integers(0, 256, (24, 4, 4, 3), dtype=np.uint8)
-        codes = np.repeat([0, 1, 2], [12, 8, 4])
-        return TrainingSet.plan(images, codes, CLASSES, sample_weight, canonical)
+    def make(rows=slice(None), codes=CODES, **options):
+        return TrainingSet.plan(CellImages(pixels[rows]), codes[rows], CLASSES, **options)
 
     return make
 
 
 class TestChannelStatistics:
-    @pytest.mark.parametrize("shape", [(600, 3, 5, 3), (600, 4, 4, 1), (300, 7)], ids=str)
+    @pytest.mark.parametrize("shape", [(300, 3, 5, 3), (300, 4, 4, 1), (300, 7)], ids=str)
     @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
-    def test_is_what_numpy_says(self, rng, shape, dtype):
+    def test_is_what_numpy_says(self, shape, dtype):
+        rng = np.random.default_rng(0)
         images = (rng.random(shape) * (255 if dtype == np.uint8 else 1)).astype(dtype)
+        images.setflags(write=False)
         rows = rng.integers(0, len(images), 1000)
         mean, std = channel_statistics(images, rows)
         pixels = images[rows].reshape(-1, shape[-1]).astype(np.float64)
@@ -43,201 +44,192 @@ class TestChannelStatistics:
         assert mean == pytest.approx(pixels.mean(0), rel=1e-9)
         assert std == pytest.approx(pixels.std(0), rel=1e-6)
 
-    def test_a_row_counts_as_often_as_it_stands(self):
-        images = np.array([[0.0], [1.0], [50.0]])
-        mean, std = channel_statistics(images, np.array([0, 1, 1, 1]))
-        assert mean == pytest.approx([0.75])
-        assert std == pytest.approx([np.sqrt(3) / 4])
-
-    @pytest.mark.parametrize("offset", [1e6, -1e6, 1e9])
-    def test_large_numbers_of_little_variance(self, rng, offset):
-        images = rng.normal(size=(1000, 2)) + offset
+    @pytest.mark.parametrize("offset", [1e6, -1e9])
+    def test_large_numbers_of_little_variance(self, offset):
+        images = np.random.default_rng(0).normal(size=(1000, 2)) + offset
         mean, std = channel_statistics(images, np.arange(1000))
         assert mean == pytest.approx(images.mean(0))
         assert std == pytest.approx(images.std(0), rel=1e-4)
 
-    def test_float32_is_summed_in_float64(self, rng):
-        images = (rng.normal(size=(20000, 1)) + 4096).astype(np.float32)
-        mean, std = channel_statistics(images, np.arange(20000))
-        assert mean == pytest.approx(images.mean(0, dtype=np.float64), rel=1e-12)
-        assert std == pytest.approx(images.std(0, dtype=np.float64), rel=1e-9)
-
-    def test_constant_channel_has_no_spread(self):
-        images = np.full((5, 2, 2, 3), 77, np.uint8)
-        mean, std = channel_statistics(images, np.arange(5))
+    def test_constant_channel(self):
+        mean, std = channel_statistics(np.full((5, 2, 2, 3), 77, np.uint8), np.arange(5))
         assert mean == pytest.approx([77 / 255] * 3)
         assert std.tolist() == [0, 0, 0]
 
-    def test_read_only(self, rng):
-        images = rng.random((5, 4))
-        images.setflags(write=False)
-        assert channel_statistics(images, np.arange(5))[0] == pytest.approx(images.mean(0))
+
+class TestPlan:
+    def test_copies_are_one_image_of_their_weight(self, plan):
+        rows = [0, 1, 2, 12, 1, 1]
+        data = plan(rows)
+        assert sorted(data.rows) == [0, 1, 1, 2, 3]  # 3 of 6 images, in units of the mean 1.5
+        assert np.bincount(data.rows, data.weights) * 1.5 == pytest.approx([1, 3, 1, 1])
+        weighted = plan([0, 1, 2, 12], sample_weight=np.array([1.0, 3, 1, 1]))
+        assert np.array_equal(data.keys[data.rows], weighted.keys[weighted.rows])
+        assert np.array_equal(data.weights, weighted.weights)
+        assert data.representative.tolist() == [0, 1, 2, 3, 1, 1]
+
+    def test_zero_leaves_out(self, plan):
+        data = plan(sample_weight=np.r_[np.zeros(10), np.ones(14)])
+        assert sorted(data.rows) == list(range(10, 24))
+        assert (data.representative[:10] == -1).all()
+        with pytest.raises(ValueError, match=r"1 image is left to train on.*two or more"):
+            plan(sample_weight=np.r_[1.0, np.zeros(23)])
+
+    def test_absolute_weights(self, plan):
+        """As partial_fit takes them: weights of several calls can be compared."""
+        data = plan(sample_weight=np.full(24, 2.5), relative=False)
+        assert sorted(data.rows) == list(range(24))
+        train, _ = data.samples({"smear": 3}, CPU, relative=False)
+        by_class = [set(train.weights[train.targets == c].tolist()) for c in range(3)]
+        assert by_class == [{2.5}, {2.5}, {7.5}]
 
 
 class TestSamples:
-    def test_without_any_weights(self, plan):
-        train, valid = plan().samples(None, CPU)
+    def test_without_weights(self, plan, pixels):
+        data = plan()
+        train, valid = data.samples(None, CPU)
         assert valid is None
         assert train.weights.tolist() == [1.0] * 24
-        assert train.images.dtype == torch.uint8
         assert torch.bincount(train.targets).tolist() == [12, 8, 4]
+        assert np.array_equal(train.targets, data.codes[train.rows])
+        assert np.shares_memory(train.images.numpy(), pixels)
 
     @pytest.mark.parametrize(
         "class_weight", ["balanced", {"blast": 1, "smear": 30}, {"eosinophil": 0.001}], ids=str
     )
-    @pytest.mark.parametrize("weighted", [True, False])
-    def test_weights_average_one(self, plan, rng, class_weight, weighted):
-        sample_weight = 3 * rng.random(24) if weighted else None
-        train, _ = plan(sample_weight).samples(class_weight, CPU)
+    def test_weights_average_one(self, plan, class_weight):
+        weights = 3 * np.random.default_rng(0).random(24)
+        train, _ = plan(sample_weight=weights).samples(class_weight, CPU)
         assert train.weights.mean().item() == pytest.approx(1)
         assert train.weights.dtype == torch.float32
+        ratio = train.weights.double().numpy() / weights[train.rows]
+        counts = np.bincount(train.rows, minlength=24)[train.rows]
+        blast, smear = ((ratio * counts)[train.targets == code] for code in (0, 2))
+        assert np.ptp(blast) == pytest.approx(0, abs=1e-4)
+        if isinstance(class_weight, dict) and "smear" in class_weight:
+            assert smear.mean() / blast.mean() == pytest.approx(30, rel=1e-4)
 
-    def test_balanced_classes_weigh_the_same(self, plan):
-        train, _ = plan().samples("balanced", CPU)
-        sums = torch.bincount(train.targets, train.weights)
-        assert sums.tolist() == pytest.approx([8, 8, 8])
+    def test_balanced_counts_weights(self, plan):
+        weight = np.repeat([1.0, 2.0, 1.0], [12, 8, 4])
+        for options in ({}, {"sample_weight": weight}):
+            train, _ = plan(**options).samples("balanced", CPU)
+            sums = torch.bincount(train.targets, train.weights)
+            assert sums.tolist() == pytest.approx([len(train) / 3] * 3)
+        without = plan(sample_weight=(CODES < 2) * 1.0).samples("balanced", CPU)[0]
+        sums = torch.bincount(without.targets, without.weights)
+        assert sums.tolist() == pytest.approx([10, 10])
 
-    def test_balanced_counts_visits(self, plan):
-        sample_weight = np.repeat([1.0, 2.0, 1.0], [12, 8, 4])
-        train, _ = plan(sample_weight).samples("balanced", CPU)
-        sums = torch.bincount(train.targets, train.weights)
-        assert len(train) == 32
-        assert sums.tolist() == pytest.approx([32 / 3] * 3)
-
-    def test_classes_of_a_dict_are_labels(self, plan):
-        train, _ = plan().samples({"smear": 3}, CPU)
-        by_class = [set(train.weights[train.targets == code].tolist()) for code in range(3)]
-        assert [len(weights) for weights in by_class] == [1, 1, 1]
-        blast, eosinophil, smear = (weights.pop() for weights in by_class)
-        assert smear / blast == pytest.approx(3)
-        assert blast == eosinophil
-
-    def test_targets_belong_to_their_images(self, plan):
-        data = plan()
-        train, _ = data.samples(None, CPU)
-        assert np.array_equal(train.targets, data.codes[train.rows])
+    def test_no_weight_is_left(self, plan):
+        with pytest.raises(ValueError, match="leaves no class of the training images a weight"):
+            plan(slice(0, 12)).samples({"blast": 0}, CPU)
 
 
 class TestValidation:
     @pytest.mark.parametrize("weighted", [True, False])
     def test_images_that_were_set_aside(self, plan, weighted):
         weights = np.tile([2.0, 1.0], 12) if weighted else None
-        data = plan(weights).split(0.25, seed=0)
+        data = plan(sample_weight=weights).split(0.25, seed=0)
         train, valid = data.samples("balanced", CPU)
         assert not set(train.rows.tolist()) & set(valid.rows.tolist())
         assert set(train.rows.tolist()) | set(valid.rows.tolist()) == set(range(24))
-        assert np.array_equal(valid.targets, data.codes[valid.rows])
-        assert torch.bincount(data_codes_once(valid)).tolist() == [3, 2, 1]
+        assert torch.bincount(valid.targets).tolist() == [3, 2, 1]
         assert valid.weights.mean().item() == pytest.approx(1)
         assert train.weights.mean().item() == pytest.approx(1)
+        mean, _ = data.channel_statistics()
+        assert mean == pytest.approx(data.images.pixels[data.rows].mean((0, 1, 2)) / 255)
 
-    def test_images_that_the_user_brought(self, plan, rng):
-        images = rng.integers(0, 256, (5, 4, 4, 3), dtype=np.uint8)
-        data = plan().validated_on(images, np.array([0, 0, 1, 2, 2]))
+    @pytest.mark.parametrize("seed", range(3))
+    def test_copies_and_groups_stay_together(self, plan, seed):
+        rows = np.r_[np.arange(24), np.arange(24)[::2]]
+        codes = np.r_[CODES, (CODES[::2] + 1) % 3]  # copies of other labels
+        data = plan(rows, codes=np.resize(codes, 36)).split(0.3, seed)
+        groups = rows // 2
+        grouped = plan(rows, groups=groups).split(0.3, seed)
+        for each, names in ((data, rows), (grouped, groups)):
+            train, valid = (set(names[part]) for part in (each.rows, each.valid_rows))
+            assert not train & valid
+            assert train | valid == set(names)
+
+    def test_copies_join_groups(self, plan):
+        """Photographs that are equal to the byte join the groups that they are in."""
+        rows, groups = [*range(24), 0, 12], np.r_[np.arange(24), 1, 13]
+        data = plan(rows, groups=groups)
+        assert data.groups[0] == data.groups[24] == data.groups[1]
+        assert len(set(data.groups)) == 22
+
+    def test_images_that_the_user_gave(self, plan, pixels):
+        data = plan().validated_on(CellImages(255 - pixels[:5]), np.array([0, 0, 1, 2, 2]))
         train, valid = data.samples({"smear": 3}, CPU)
         assert len(train) == 24
-        assert np.array_equal(valid.images, images)
-        assert valid.rows.tolist() == list(range(5))
+        assert np.array_equal(valid.images, 255 - pixels[:5])
         assert valid.targets.tolist() == [0, 0, 1, 2, 2]
         assert valid.weights.tolist() == pytest.approx([5 / 9, 5 / 9, 5 / 9, 15 / 9, 15 / 9])
+        assert data.count_leaked() == 0
+        leaking = plan().validated_on(CellImages(pixels[:5]), np.zeros(5, int))
+        assert leaking.count_leaked() == 5
 
-    def test_statistics_are_those_of_the_training_images(self, plan):
-        data = plan().split(0.25, seed=0)
-        mean, _ = data.channel_statistics()
-        assert mean == pytest.approx(data.images[data.rows].mean((0, 1, 2)) / 255)
-        assert mean != pytest.approx(data.images.mean((0, 1, 2)) / 255, abs=1e-6)
-
-    @pytest.mark.parametrize("n_views", [1, 3])
-    def test_encoded(self, plan, n_views):
-        def encode(images, keys, view):
-            assert np.array_equal(keys, content_keys(images))
-            return images.reshape(len(images), -1).astype(np.float32) + 1000 * view
+    def test_encoded(self, plan):
+        def encode(images):
+            return images.pixels.reshape(len(images), -1).astype(np.float32)
 
         data = plan().split(0.25, seed=0)
-        encoded = data.encoded(encode, range(n_views))
-        assert np.array_equal(encoded.rows, data.rows)
+        encoded = data.encoded(encode)
         train, valid = encoded.samples(None, CPU)
-        plain = torch.from_numpy(data.images.reshape(24, -1)).float()
-        visits = torch.arange(len(train)).repeat(20)
-        seen = train.take(visits) - plain[train.rows[visits]]
-        assert seen.unique().tolist() == [1000.0 * view for view in range(n_views)]
-        assert torch.equal(valid.take(torch.arange(len(valid))), plain[valid.rows])
+        assert np.array_equal(encoded.rows, data.rows)
+        assert train.images.shape == valid.images.shape == (24, 48)
+        assert np.array_equal(train.images, encode(data.images))
 
 
-def data_codes_once(samples):
-    """Return the class code of each distinct image."""
-    _, first = np.unique(samples.rows.numpy(), return_index=True)
-    return samples.targets[first]
+class TestDescribe:
+    def test_counts_are_python_objects(self, plan):
+        described = plan(slice(0, 20)).describe()
+        assert described["n_images"] == 20
+        assert described["class_counts"] == {"blast": 12, "eosinophil": 8, "smear": 0}
+        assert json.loads(json.dumps(described)) == described
+        numbers = TrainingSet.plan(plan().images, CODES, np.array([1, 2, 3])).describe()
+        assert {type(label) for label in numbers["class_counts"]} == {int}
 
-
-class TestDescription:
-    """What a model says of its training data, and knows them again by."""
-
-    @pytest.fixture
-    def images(self, rng):
-        return rng.integers(0, 256, (6, 4, 4, 3), dtype=np.uint8)
-
-    @staticmethod
-    def describe(images, codes, weights=None, classes=CLASSES):
-        return TrainingSet.plan(images, np.array(codes), classes, weights, True).describe()
-
-    def test_counts(self, images):
-        described = self.describe(images, [0, 0, 1, 1, 1, 0])
-        assert described["n_images"] == 6
-        assert described["n_validation_images"] == 0
-        assert described["class_counts"] == {"blast": 3, "eosinophil": 3, "smear": 0}
-
-    def test_it_holds_python_objects_alone(self, images):
-        classes = np.array([1, 2, 3])
-        described = self.describe(images, [0, 0, 1, 1, 2, 2], classes=classes)
-        assert list(described["class_counts"].items()) == [(1, 2), (2, 2), (3, 2)]
-        assert {type(label) for label in described["class_counts"]} == {int}
-        assert json.loads(json.dumps(described))["fingerprint"] == described["fingerprint"]
-
-    def test_the_order_of_the_images_has_no_part(self, images):
-        codes = np.array([0, 1, 2, 0, 1, 2])
-        order = np.array([5, 0, 3, 1, 4, 2])
-        assert self.describe(images[order], codes[order]) == self.describe(images, codes)
-
-    def test_weights_and_visits_have_no_part_but_images_left_out_do(self, images):
-        codes = [0, 1, 2, 0, 1, 2]
-        plain = self.describe(images, codes)
-        assert self.describe(images, codes, np.array([3.0, 1, 1, 1, 0.5, 1])) == plain
-        without = self.describe(images, codes, np.array([0.0, 1, 1, 1, 1, 1]))
-        assert without == self.describe(images[1:], codes[1:])
-        assert without["fingerprint"] != plain["fingerprint"]
-
-    def test_a_pixel_or_a_label_changes_the_fingerprint(self, images):
-        codes = [0, 1, 2, 0, 1, 2]
-        changed = images.copy()
+    def test_fingerprint(self, plan, pixels):
+        plain, order = plan().describe(), np.random.default_rng(1).permutation(24)
+        assert plan(order).describe() == plain
+        assert plan(sample_weight=np.linspace(0.5, 3, 24)).describe() == plain
+        without = plan(sample_weight=np.r_[0.0, np.ones(23)]).describe()
+        assert without == plan(slice(1, None)).describe() != plain
+        relabelled = plan(codes=np.roll(CODES, 1)).describe()
+        changed = pixels.copy()
         changed[0, 0, 0, 0] ^= 1
-        found = {
-            self.describe(images, codes)["fingerprint"],
-            self.describe(changed, codes)["fingerprint"],
-            self.describe(images, [1, 1, 2, 0, 1, 2])["fingerprint"],
-            self.describe(images, [1, 0, 2, 0, 1, 2])["fingerprint"],
-        }
-        assert len(found) == 4
-        assert all(len(each) == 64 for each in found)
+        changed = TrainingSet.plan(CellImages(changed), CODES, CLASSES).describe()
+        assert len({each["fingerprint"] for each in (plain, relabelled, changed)}) == 3
 
-    def test_images_set_aside_are_counted_apart(self, plan):
-        data = plan().split(0.25, seed=0)
-        described = data.describe()
+    def test_validation_images_are_counted_apart(self, plan, pixels):
+        described = plan().split(0.25, seed=0).describe()
         assert (described["n_images"], described["n_validation_images"]) == (18, 6)
-        assert sum(described["class_counts"].values()) == 18
-        assert described["fingerprint"] != plan().describe()["fingerprint"]
+        given = plan().validated_on(CellImages(pixels[:6]), np.zeros(6, int)).describe()
+        assert (given["n_images"], given["n_validation_images"]) == (24, 6)
 
-    def test_images_to_validate_on_that_were_brought(self, plan, images):
-        described = plan().validated_on(images, np.zeros(6, dtype=int)).describe()
-        assert (described["n_images"], described["n_validation_images"]) == (24, 6)
+    def test_copies_are_counted(self, plan):
+        rows = [*range(24), 0, 0]
+        assert plan(rows).describe()["n_images"] == 26
 
-    def test_more_images_are_added_to_the_former(self, images):
-        first = TrainingSet.plan(images, np.zeros(6, dtype=int), CLASSES, None, True)
-        second = TrainingSet.plan(images[::-1], np.ones(6, dtype=int), CLASSES, None, True)
+    def test_more_images_are_added(self, plan):
+        first, second = plan(slice(0, 12)), plan(slice(12, 24))
         both = second.describe(first.describe())
-        assert both["n_images"] == 12
-        assert both["class_counts"] == {"blast": 6, "eosinophil": 6, "smear": 0}
-        assert (
-            len({each["fingerprint"] for each in (both, first.describe(), second.describe())}) == 3
-        )
-        assert second.describe(first.describe()) == both
+        assert both["n_images"] == 24
+        assert both["class_counts"] == {"blast": 12, "eosinophil": 8, "smear": 4}
+        prints = {each["fingerprint"] for each in (both, first.describe(), second.describe())}
+        assert len(prints) == 3
+
+
+def test_hash(plan):
+    """Equal for what trains alike, in whatever order; different for all that counts."""
+    order = np.random.default_rng(1).permutation(24)
+    assert plan(order).hash() == plan().hash()
+    others = [
+        plan(),
+        plan(slice(1, None)),
+        plan(sample_weight=np.linspace(0.5, 1, 24)),
+        plan(codes=np.roll(CODES, 1)),
+        plan(groups=np.arange(24) // 2),
+        plan().validated_on(CellImages(plan().images.pixels[:5]), np.zeros(5, int)),
+    ]
+    assert len({each.hash() for each in others}) == len(others)

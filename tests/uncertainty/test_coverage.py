@@ -31,7 +31,7 @@ class TestCurve:
             assert_array_equal(one, other)
 
     def test_errors(self):
-        with pytest.raises(ValueError, match="`confidence` holds 1 values"):
+        with pytest.raises(ValueError, match="confidence contains NaN"):
             accuracy_coverage_curve([1, 2], [1, 1], [0.5, np.nan])
         with pytest.raises(ValueError, match="`confidence` 1"):
             accuracy_coverage_curve([1, 2], [1, 1], [0.5])

@@ -9,7 +9,7 @@ from torch import nn
 
 from skblood.images import INTERPOLATIONS, resize_batch
 from skblood.io._onnx_proto import make_proto
-from skblood.io._onnx_resize import resize
+from skblood.io._onnx_graph import resize
 
 
 class Resize(nn.Module):
