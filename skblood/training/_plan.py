@@ -2,8 +2,6 @@
 
 import warnings
 
-import warnings
-
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedShuffleSplit
 
