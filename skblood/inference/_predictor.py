@@ -150,7 +150,9 @@ class Predictor:
             self.network.eval()
         stored = to_tensor(images, self.device)
         low = stored.dtype == torch.uint8 and self.dtype != torch.float32
-        out, done, size = [], 0, _batch_size(max(len(stored), 1 + low), self.max_batch)
+        # Rows of numbers cost little; theirs is one size, since scikit-learn's checks ask for 1e-7.
+        n = max(len(stored), 1 + low) if self.spec.is_pixels else self.max_batch
+        out, done, size = [], 0, _batch_size(n, self.max_batch)
         # One context for all batches: it keeps the weights that it has converted.
         with autocast(stored, self.dtype, self.device):
             while done < len(stored):
