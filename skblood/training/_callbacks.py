@@ -38,6 +38,23 @@ class InGivenOrder(Callback):
         net.iterator_train__shuffle = False
 
 
+class PhaseName(Callback):
+    """Write the name of a phase of training into the history.
+
+    Parameters
+    ----------
+    name : str
+        Recorded as ``phase``.
+    """
+
+    def __init__(self, name):
+        self.name = name
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Name the epoch."""
+        net.history.record("phase", self.name)
+
+
 class LearningRateSchedule(Callback):
     """Change the learning rate batch by batch, over one phase of training.
 
@@ -228,8 +245,8 @@ class Progress(Callback):
     def on_epoch_end(self, net, **kwargs):
         """Show the losses and the score."""
         last = net.history[-1]
-        shown = {k: v for k, v in last.items() if k.startswith(("train_", "valid_"))}
-        figures = {k: f"{v:.4g}" for k, v in shown.items() if isinstance(v, float)}
+        names = [k for k in last if k.startswith(("train_", "valid_"))]
+        figures = {k: f"{last[k]:.4g}" for k in names if isinstance(last[k], float)}
         self.bar_.set_postfix(figures)
         if self.lines:
             text = ", ".join(f"{name} {value}" for name, value in figures.items())

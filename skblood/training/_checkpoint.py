@@ -119,9 +119,8 @@ class TrainingCheckpoint(Callback):
         if phase < self._state["phase"]:
             # A later phase may take features from the backbones; its head may be another one.
             weights = self._state["network"].items()
-            network.load_state_dict(
-                {name: w for name, w in weights if name.startswith("backbones.")}, strict=False
-            )
+            weights = {name: each for name, each in weights if name.startswith("backbones.")}
+            network.load_state_dict(weights, strict=False)
             return math.inf
         self._epoch = self._state["epoch"]
         return self._epoch
@@ -155,12 +154,8 @@ class TrainingCheckpoint(Callback):
         try:
             _write(self._file, state)
         except OSError as error:
-            warnings.warn(
-                f"The checkpoint {str(self._file)!r} cannot be written ({error}). The training "
-                "continues without it.",
-                UserWarning,
-                stacklevel=2,
-            )
+            message = f"The checkpoint {str(self._file)!r} cannot be written, training goes on"
+            warnings.warn(f"{message}: {error}", UserWarning, stacklevel=2)
 
     def remove(self):
         """Remove the file of a complete training."""

@@ -104,8 +104,8 @@ class Trainer:
         self.callbacks = copy.deepcopy(self.callbacks or [])
         checkpoints = [c for c in self.callbacks if isinstance(c, TrainingCheckpoint)]
         self.checkpoint = checkpoints[0] if checkpoints else None
-        if self.checkpoint is not None and len(self.callbacks) > 1:
-            others = sorted({type(c).__name__ for c in self.callbacks if c is not self.checkpoint})
+        others = sorted({type(c).__name__ for c in self.callbacks if c is not self.checkpoint})
+        if checkpoints and others:
             raise ValueError(
                 f"TrainingCheckpoint cannot be used with other callbacks ({', '.join(others)}), "
                 "whose state it does not save. Leave one of them out."
@@ -144,10 +144,8 @@ class Trainer:
         lr : float
         """
         n_done = 0 if former is None else len(former.history_)
-        with (
-            MemoryAdvice(self.batch_size, self.image_shape, self.device),
-            seeded(self.seed + n_done, self.device),
-        ):
+        advice = MemoryAdvice(self.batch_size, self.image_shape, self.device)
+        with advice, seeded(self.seed + n_done, self.device):
             # A copy, so that an interrupted call leaves the fitted network unchanged.
             net = copy.deepcopy(former)
             phase = phase(None if net is None else net.module_)

@@ -84,9 +84,7 @@ class TrainingSet:
         check_sample_weight_sign(sample_weight)
         total = np.bincount(inverse, weights=sample_weight)
         drawn = np.flatnonzero(total > 0)
-        counts, weights = np.ones(len(drawn), int), total[drawn]
-        if relative:
-            counts, weights = draw_counts(weights)
+        counts, weights = draw_counts(total[drawn]) if relative else (1, total[drawn])
         rows = np.repeat(first[drawn], counts)
         if len(rows) < 2:
             raise ValueError(
@@ -97,16 +95,9 @@ class TrainingSet:
             # Groups that have a copy of one image in common are one group.
             contents = np.unique(images.keys, axis=0, return_inverse=True)[1].ravel()
             groups = join_groups(len(codes), encode_groups(groups, len(codes))[1], contents)
-        return cls(
-            images,
-            images.keys,
-            codes,
-            classes,
-            np.where(sample_weight > 0, first[inverse], -1),
-            groups,
-            rows,
-            np.repeat(weights, counts),
-        )
+        representative = np.where(sample_weight > 0, first[inverse], -1)
+        weights = np.repeat(weights, counts)
+        return cls(images, images.keys, codes, classes, representative, groups, rows, weights)
 
     def split(self, fraction, seed):
         """Set a fraction of the distinct images aside; copies and groups stay together."""
@@ -117,12 +108,8 @@ class TrainingSet:
         groups = None if self.groups is None else self.groups[images]
         chosen = split_off_validation(self.codes[images], self.classes, fraction, seed, groups)
         valid = np.isin(names, distinct[chosen])
-        return replace(
-            self,
-            rows=self.rows[~valid],
-            weights=self.weights[~valid],
-            valid_rows=np.unique(self.rows[valid]),
-        )
+        rows, weights, valid_rows = self.rows[~valid], self.weights[~valid], self.rows[valid]
+        return replace(self, rows=rows, weights=weights, valid_rows=np.unique(valid_rows))
 
     def validated_on(self, images, codes):
         """Set validation images that are not among those of training."""
@@ -181,7 +168,7 @@ class TrainingSet:
         if self.groups is not None:
             given.append(self.groups[self.rows])
         if self.valid_images is not None:
-            digest.update(f"{self.valid_images.shape[1:]}".encode())
+            digest.update(str(self.valid_images.shape[1:]).encode())
             given += [self.valid_images.keys, self.valid_codes]
         for array in given:
             digest.update(np.ascontiguousarray(array).tobytes())
