@@ -42,10 +42,8 @@ def check_complete(column, name, advice):
     """Raise ValueError if entries of a column are missing; `advice` says what to do."""
     missing = [i for i, value in enumerate(column.tolist()) if is_missing(value)]
     if missing:
-        raise ValueError(
-            f"`{name}` has {len(missing)} missing entries (None or NaN), the first at position "
-            f"{missing[0]}. {advice}"
-        )
+        found = f"has {len(missing)} missing entries, the first at position {missing[0]}"
+        raise ValueError(f"`{name}` {found}. {advice}")
 
 
 def check_lengths(**lengths):
@@ -67,10 +65,8 @@ def sort_labels(labels, name="y"):
         return np.unique(labels)
     except TypeError as error:
         kinds = ", ".join(sorted({type(label).__name__ for label in labels}))
-        raise TypeError(
-            f"`{name}` holds labels of the types {kinds}, which cannot be sorted. Make them all "
-            f"str or all int, e.g. [str(label) for label in {name}]."
-        ) from error
+        message = f"`{name}` has labels of types {kinds}, which cannot be sorted. Make all str."
+        raise TypeError(message) from error
 
 
 def encode_labels(y, classes, name="y"):
@@ -100,8 +96,7 @@ def encode_labels(y, classes, name="y"):
     if unknown:
         raise ValueError(
             f"`{name}` holds {len(unknown)} labels that are not among the classes {classes}: "
-            f"{', '.join(map(repr, dict.fromkeys(unknown)))}. Relabel these images or leave them "
-            "out."
+            f"{', '.join(map(repr, dict.fromkeys(unknown)))}. Relabel these images or drop them."
         )
     return np.array([places[label] for label in labels], np.int64)
 

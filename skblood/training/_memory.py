@@ -1,4 +1,4 @@
-"""Out-of-memory errors of a training that say what to lower."""
+"""Advice for a training that runs out of memory."""
 
 import gc
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ import torch
 
 @dataclass
 class MemoryAdvice:
-    """Turn the errors of memory that runs out inside a block into one MemoryError.
+    """Context manager that turns out-of-memory errors into a MemoryError with advice.
 
-    What the block has left on the device is freed, so that a smaller training can follow.
+    The memory that the block holds on the device is freed, so that a smaller training can follow.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class MemoryAdvice:
         """Begin the block."""
 
     def __exit__(self, kind, error, traceback):
-        """Raise the MemoryError, if it is one."""
+        """Raise a MemoryError if memory ran out."""
         # The frames that the error came through hold the network and its gradients, and a notebook
         # holds the last error: so neither this frame (as that of a generator would) nor it may.
         del traceback

@@ -141,19 +141,15 @@ class TrainingNet(NeuralNet):
         self.history.record(f"{prefix}_batch_count", len(losses))
         odd = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), None)
         if odd is not None:
-            raise self._non_finite(rows[odd], odd, iterator, prefix)
-
-    def _non_finite(self, row, number, batches, prefix):
-        """Return the error that a batch's loss, of which this is the row, is not finite."""
-        kind = {"train": "training", "valid": "validation"}[prefix]
-        rate = row.get("lr", self.optimizer_.param_groups[0]["lr"])
-        instead = "" if self.autocast_dtype == torch.float32 else " or precision='float32'"
-        return NonFiniteLossError(
-            f"The {kind} loss is {row[f'{prefix}_loss']} in epoch {len(self.history)}, batch "
-            f"{number + 1} of {len(batches)}, at a learning rate of {rate:.3g}. Set a lower lr"
-            f"{instead}, or check the images at the `positions` that this error has.",
-            batches.samples.rows[batches.indices_[number]].tolist(),
-        )
+            kind = {"train": "training", "valid": "validation"}[prefix]
+            rate = rows[odd].get("lr", self.optimizer_.param_groups[0]["lr"])
+            instead = "" if self.autocast_dtype == torch.float32 else " or precision='float32'"
+            raise NonFiniteLossError(
+                f"The {kind} loss is {losses[odd]} in epoch {len(self.history)}, batch {odd + 1} "
+                f"of {len(iterator)}, at a learning rate of {rate:.3g}. Set a lower lr{instead}, or "
+                "check the images at the `positions` that this error has.",
+                iterator.samples.rows[iterator.indices_[odd]].tolist(),
+            )
 
     def train_step_single(self, batch, **kwargs):
         """Do the forward and the backward pass of a batch."""

@@ -1,4 +1,4 @@
-"""Which images an epoch draws, how often and with which weight, and which are for validation."""
+"""Samples of an epoch: distinct images, draws and weights, and the validation split."""
 
 import warnings
 

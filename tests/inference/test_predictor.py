@@ -79,8 +79,6 @@ def test_short_ladder_of_batch_sizes(predictor, n, sizes):
     assert sizes_of(predictor, IMAGES[:n]) == sizes
 
 
-
-
 def test_is_what_the_network_says(predictor):
     resized = make_predictor(make_spec(image_shape=(20, 20, 3), image_size=(20, 20)))
     for each, size in ((predictor, (28, 28)), (resized, (20, 20))):
@@ -92,8 +90,6 @@ def test_is_what_the_network_says(predictor):
         assert np.allclose(found, expected, atol=1e-5)
         hidden = torch.from_numpy(each.penultimate(CellImages(IMAGES[:9])))
         assert np.allclose(each.network.head[-1](hidden).detach(), expected, atol=1e-5)
-
-
 
 
 def test_read_only_strides_and_features(predictor):
@@ -207,5 +203,3 @@ def test_not_finite(predictor):
         broken.network.head[-1].bias[1] = torch.inf
     with pytest.raises(ValueError, match=r"no finite number for 4 of 4 images.*X\[0\].*lower lr"):
         broken.logits(CellImages(IMAGES[:4]))
-
-

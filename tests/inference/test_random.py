@@ -100,4 +100,3 @@ class TestDrawSeed:
         generator = np.random.RandomState(7)
         first, second = draw_seed(generator), draw_seed(generator)
         assert first == draw_seed(7) != second
-
