@@ -128,3 +128,11 @@ right.set(xlabel="macro-F1 of the test cells", xlim=(0, 1.15))
 right.invert_yaxis()
 save_figure(args, "gradual_unfreezing_steps", figure)
 folder.cleanup()
+
+# %%
+# Conclusion
+# ----------
+# Gradual unfreezing is worth a try, and not always better: on 600 cells of PBC at 64 px, with a
+# SqueezeNet of ImageNet and 12 epochs in each step, macro-F1 is 0.751, 0.846 and 0.821 after the
+# three steps, and 0.954 if the whole network is trained at once for 36 epochs (one seed, 1,400 test
+# cells). There, epochs in which the whole network is trained count most.

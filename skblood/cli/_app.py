@@ -1,6 +1,7 @@
 """The application: all commands, and how errors, warnings and Ctrl-C are reported."""
 
 import warnings
+from importlib.metadata import version
 from traceback import format_exc
 from typing import Annotated
 
@@ -35,12 +36,10 @@ class _Group(TyperGroup):
             raise typer.Exit(130) from error
 
 
-def _version(wanted):
+def _print_version(wanted):
     """Print the version, and exit."""
     if wanted:
-        from skblood import __version__
-
-        typer.echo(__version__)
+        typer.echo(version("skblood"))
         raise typer.Exit
 
 
@@ -49,7 +48,9 @@ _TRACEBACK = typer.Option("--traceback", help="Print the Python traceback of an 
 
 def _root(
     traceback: Annotated[bool, _TRACEBACK] = False,
-    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_version)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version)
+    ] = False,
 ):
     """Train, evaluate and use classifiers of single blood-cell images.
 

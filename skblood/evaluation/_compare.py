@@ -50,6 +50,11 @@ class DifferentialComparison:
     confidence_level : float
         Confidence level of all intervals.
 
+    Attributes
+    ----------
+    bias, lower_limit, upper_limit : list of Estimate
+        Bias and limits of agreement of each class.
+
     See Also
     --------
     compare_differentials : Compare two counts.

@@ -66,9 +66,13 @@ class ImageReader:
             for array, crop in zip(arrays, crops, strict=True)
         ]
 
+    def preprocessing(self, crop):
+        """Return what images read at a crop depend on besides X."""
+        return _preprocessing(self.spec, crop)
+
     def check(self, images):
         """Raise ValueError unless `CellImages` were read for a model like this one."""
-        expected = _preprocessing(self.spec, self.spec.crop)
+        expected = self.preprocessing(self.spec.crop)
         if images.preprocessing != expected:
             raise ValueError(
                 f"The images were read with another preprocessing, {images.preprocessing}, not "

@@ -34,6 +34,11 @@ class ModelFileError(ValueError):
 
     Raised by `skblood.load` and `skblood.load_info`.
 
+    Parameters
+    ----------
+    message : str
+        What is wrong with the file and what to do.
+
     Examples
     --------
     >>> import tempfile
@@ -48,6 +53,9 @@ class ModelFileError(ValueError):
     ...         print("not a model")
     not a model
     """
+
+    def __init__(self, message):
+        super().__init__(message)
 
 
 class Contents(NamedTuple):

@@ -112,7 +112,7 @@ class TestData:
     @pytest.mark.parametrize(
         ("data", "message"),
         [
-            ("nowhere", "There is no folder"),
+            ("nowhere", "is not a folder"),
             ("train/platelet", "no class folder"),
             ("test_only", "has the parts test, not 'train'"),
         ],

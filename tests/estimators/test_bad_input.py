@@ -23,19 +23,16 @@ BAD_X = {
     "none": (lambda X: None, ["array=None"]),
     "number": (lambda X: 3, ["scalar array"]),
     "one axis": (lambda X: np.arange(48.0), ["Expected 2D array, got 1D array"]),
-    "five axes": (lambda X: X[:, None], ["(48, 1, 16, 16, 3)", "(n, h, w, c)"]),
-    "channels first": (
-        lambda X: X.transpose(0, 3, 1, 2),
-        ["(48, 3, 16, 16)", "transpose(0, 2, 3, 1)"],
-    ),
+    "five axes": (lambda X: X[:, None], ["(1, 16, 16, 3)", "c = 1, 3 or 4"]),
+    "channels first": (lambda X: X.transpose(0, 3, 1, 2), ["(3, 16, 16)", "transpose"]),
     "single image": (lambda X: X[0], ["(16, 16, 3)", "X[None]"]),
-    "single path": (lambda X: "cell.png", ["'cell.png'", "list of paths"]),
-    "no images": (lambda X: X[:0], ["(0, 16, 16, 3)", "at least one image"]),
+    "single path": (lambda X: "cell.png", ["single path", "list of paths"]),
+    "no images": (lambda X: X[:0], ["there are 0 of shape (16, 16, 3)"]),
     "uint16": (lambda X: X.astype(np.uint16) * 257, ["uint16", "uint8 in 0..255", "X / 65535"]),
     "int64 rows": (lambda X: rows(X).astype(int), ["int64", "X.astype(np.uint8)"]),
-    "floats to 255": (lambda X: X.astype(float), ["float64", "0..1", "pass X / 255"]),
-    "normalized": (lambda X: X / 127.5 - 1, ["-1..1", "pass (X + 1) / 2"]),
-    "nan": (with_nan, ["3 values", "1 of 48 images", "position 3"]),
+    "floats to 255": (lambda X: X.astype(float), ["float64", "0..1", "X.astype(np.uint8)"]),
+    "normalized": (lambda X: X / 127.5 - 1, ["if normalized"]),
+    "nan": (with_nan, ["1 of 48 hold NaN", "position 3"]),
     "nan in rows": (lambda X: rows(with_nan(X)), ["contains NaN"]),
     "mixed kinds": (lambda X: [*X[:47], "cell.png"], ["an array at 0", "a path at 47"]),
     "sparse": (lambda X: scipy.sparse.csr_matrix(rows(X)), ["Sparse data was passed", "toarray()"]),
@@ -73,7 +70,7 @@ def test_bad_X(make_mlp, make_embedder, small, case):
 
 def test_images_of_mixed_sizes_without_an_image_size(make_mlp, small):
     X = [x[: 16 - i % 2] for i, x in enumerate(small[0])]
-    with pytest.raises(ValueError, match=r"(?s)16 x 16 \(24 images.*image_size=\(height, width\)"):
+    with pytest.raises(ValueError, match=r"(?s)16 x 16 .*image_size=\(height, width\)"):
         make_mlp().fit(X, small[1])
 
 
@@ -150,17 +147,16 @@ class TestWidth:
     def test_rows_that_are_no_image(self, make_transfer, make_mlp, small, rng):
         with pytest.raises(ValueError) as error:
             make_transfer().fit(np.zeros((48, 700)), small[1])
-        parts = ["700 features", "675 (15 x 15 RGB)", "676 (26 x 26 gray)"]
-        check_message(error, [*parts, "image_shape=(height, width, channels)"])
+        check_message(error, ["700 features", "image_shape=(height, width, channels)"])
         clf = make_mlp().fit(rng.normal(size=(48, 700)), small[1])
         assert clf.image_shape_ == (1, 1, 700)
 
     def test_image_shape(self, make_mlp, small):
         with pytest.raises(ValueError) as error:
             make_mlp(image_shape=(28, 28, 3)).fit(rows(small[0]), small[1])
-        check_message(error, ["768 features", "(28, 28, 3)", "2352", "image_shape=(16, 16, 3)"])
+        check_message(error, ["768 features", "(28, 28, 3)", "2352"])
         for shape in [(16,), (0, 16, 3), (-1, -1, 3), (16.0, 16, 3)]:
-            with pytest.raises(ValueError, match=r"image_shape must be .* one of which may be -1"):
+            with pytest.raises(ValueError, match="image_shape"):
                 make_mlp(image_shape=shape).fit(rows(small[0]), small[1])
 
     def test_image_size(self, make_mlp, make_transfer, small):
@@ -168,5 +164,5 @@ class TestWidth:
             with pytest.raises(ValueError, match=r"image_size=.* must be a positive int, a pair"):
                 make_mlp(image_size=size).fit(*small)
         clf = make_transfer(weights=None, image_size=16, backbone="torchvision/alexnet")
-        with pytest.raises(ValueError, match=r"(?s)alexnet' does not.*16x16 px.*Set image_size=63"):
+        with pytest.raises(ValueError, match=r"(?s)alexnet' does not.*16x16 px.*image_size"):
             clf.fit(*small)

@@ -234,5 +234,5 @@ def test_rows_of_numbers(make, rng):
     if type(clf).__name__ == "MLPCellClassifier":
         scaled = make(**shape).fit(1000 * rows, y).predict_proba(1000 * rows)
         assert_allclose(scaled, clf.predict_proba(rows), atol=0.05)
-    with pytest.raises(ValueError, match=r"(?s)uint8 pixels.*rows of float features.*in the form"):
+    with pytest.raises(ValueError, match="rows of float features"):
         clf.predict(np.zeros((2, 20), np.uint8))

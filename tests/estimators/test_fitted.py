@@ -121,8 +121,12 @@ def test_attach_network(request, small, output, kind):
     fitted = make().fit(X, y)
     network = build_network(fitted.spec_)
     network.load_state_dict(fitted.predictor_.network.state_dict())
-    names = [n for n in ("classes_", "history_", "training_data_") if hasattr(fitted, n)]
-    attributes = {name: getattr(fitted, name) for name in names}
+    names = [
+        n
+        for n in ("classes_", "history_", "training_data_", "n_features_in_")
+        if hasattr(fitted, n)
+    ]
+    attributes = {name: getattr(fitted, name) for name in names if hasattr(fitted, name)}
     bare = make(max_epochs=1) if kind != "embedder" else make()
     model = attach_network(bare, fitted.spec_, network, device="cpu", **attributes)
     assert model is bare

@@ -203,5 +203,5 @@ class TestCellImages:
         others = [make_mlp().fit(*small), make_mlp(image_size=16).fit(*large)]
         others.append(make_mlp(image_size=12).fit(small[0][..., 0], small[1]))
         for other in others:
-            with pytest.raises(ValueError, match="read for a model with another preprocessing"):
+            with pytest.raises(ValueError, match="with another preprocessing"):
                 other.predict(images)

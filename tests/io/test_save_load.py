@@ -251,8 +251,8 @@ class TestPretrainedBackbones:
             document["model"]["spec"]["backbones"][0]["weights"] = "default"
 
         monkeypatch.setattr(socket.socket, "connect", None)
-        for path, expected in ((forge(model), False), (forge(model, publish), True)):
-            network = skblood.load(path).predictor_.network
+        for change, expected in ((lambda document: None, False), (publish, True)):
+            network = skblood.load(forge(model, change)).predictor_.network
             assert network.backbones[0].body.transform_input == expected
 
 

@@ -83,7 +83,7 @@ class TestShapes:
         ],
     )
     def test_size_that_the_network_does_not_take(self, name, size):
-        with pytest.raises(ValueError, match=r"(Choose another|Set) image_size") as caught:
+        with pytest.raises(ValueError, match="image_size") as caught:
             create_backbone(name, weights=None, image_shape=(*size, 3))
         assert f"{size[0]}x{size[1]} px" in str(caught.value)
         assert repr(name) in str(caught.value)
