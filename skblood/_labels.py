@@ -26,32 +26,24 @@ def as_column(values, name):
     if isinstance(values, torch.Tensor | np.ma.MaskedArray):
         values = to_numpy(values, name)
     if isinstance(values, list | tuple):
-        values = _as_array(values)
+        array = np.asarray(values)
+        # NumPy would turn None and NaN among strings into text.
+        mixed = array.dtype.kind == "U" and not all(isinstance(value, str) for value in values)
+        values = np.array(values, dtype=object) if mixed and array.ndim == 1 else array
     try:
         column = column_or_1d(values)
     except ValueError as error:
-        raise ValueError(
-            f"`{name}` must be a list or an array with one entry for each image: {error}"
-        ) from error
+        raise ValueError(f"`{name}` must have one entry for each image: {error}") from error
     # scikit-learn does not know NumPy's StringDType.
     return column.astype(object) if column.dtype.kind == "T" else column
-
-
-def _as_array(values):
-    """Return a list as an array; NumPy would turn None and NaN among strings into text."""
-    array = np.asarray(values)
-    mixed = array.dtype.kind == "U" and not all(isinstance(value, str) for value in values)
-    return np.array(values, dtype=object) if mixed and array.ndim == 1 else array
 
 
 def check_complete(column, name, advice):
     """Raise ValueError if entries of a column are missing; `advice` says what to do."""
     missing = [i for i, value in enumerate(column.tolist()) if is_missing(value)]
     if missing:
-        raise ValueError(
-            f"`{name}` has {len(missing)} missing entries (None or NaN), the first at position "
-            f"{missing[0]}. {advice}"
-        )
+        found = f"has {len(missing)} missing entries, the first at position {missing[0]}"
+        raise ValueError(f"`{name}` {found}. {advice}")
 
 
 def check_lengths(**lengths):
@@ -73,10 +65,8 @@ def sort_labels(labels, name="y"):
         return np.unique(labels)
     except TypeError as error:
         kinds = ", ".join(sorted({type(label).__name__ for label in labels}))
-        raise TypeError(
-            f"`{name}` holds labels of the types {kinds}, which cannot be sorted. Make them all "
-            f"str or all int, e.g. [str(label) for label in {name}]."
-        ) from error
+        message = f"`{name}` has labels of types {kinds}, which cannot be sorted. Make all str."
+        raise TypeError(message) from error
 
 
 def encode_labels(y, classes, name="y"):
@@ -102,13 +92,11 @@ def encode_labels(y, classes, name="y"):
     classes = plain_list(classes)
     places = {label: place for place, label in enumerate(classes)}
     labels = plain_list(as_column(y, name))
-    unknown = list(dict.fromkeys(label for label in labels if label not in places))
+    unknown = [label for label in labels if label not in places]
     if unknown:
-        n = sum(label not in places for label in labels)
         raise ValueError(
-            f"`{name}` holds {n} labels that are not among the classes {classes}: "
-            f"{', '.join(map(repr, unknown))}. Leave these images out, give them labels that the "
-            "model knows, or use a model that was trained on these classes."
+            f"`{name}` holds {len(unknown)} labels that are not among the classes {classes}: "
+            f"{', '.join(map(repr, dict.fromkeys(unknown)))}. Relabel these images or drop them."
         )
     return np.array([places[label] for label in labels], np.int64)
 
@@ -221,16 +209,12 @@ def resolve_classes(classes, **columns):
     if classes is not None:
         classes = plain_list(as_column(classes, "classes"))
         if not classes or len(set(classes)) < len(classes):
-            raise ValueError(
-                f"`classes` must be different labels, and at least one, got {classes}."
-            )
+            raise ValueError(f"`classes` must be different labels (one or more), got {classes}.")
         return classes
     found = {v for name, y in columns.items() for v in plain_list(as_column(y, name))}
     if not found:
-        raise ValueError(
-            f"{' and '.join(f'`{name}`' for name in columns)} is empty: there is no label to take "
-            "the classes from. Give `classes`, or images that have a label."
-        )
+        names = " and ".join(f"`{name}`" for name in columns)
+        raise ValueError(f"{names} is empty. Give `classes`, or images that have a label.")
     return sort_labels(np.array([*found, None], object)[:-1], "labels").tolist()
 
 
@@ -274,14 +258,13 @@ def check_probabilities(y_proba, n_images, classes, tolerance=1e-2):
     y_proba = y_proba if y_proba.dtype.kind == "f" else y_proba.astype(float)
     if y_proba.shape != (n_images, len(classes)):
         raise ValueError(
-            f"`y_proba` must have one row for each image and one column for each class, shape "
-            f"({n_images}, {len(classes)}) for the classes {classes}; it has {y_proba.shape}."
+            f"`y_proba` must have a row for each image and a column for each class {classes}, "
+            f"shape ({n_images}, {len(classes)}); it has shape {y_proba.shape}."
         )
     wrong = ~np.isclose(y_proba.sum(axis=1), 1, atol=tolerance) | (y_proba < 0).any(axis=1)
     if wrong.any():
         raise ValueError(
-            "`y_proba` must hold probabilities: at least 0, and 1 in total in each row. "
-            f"{wrong.sum()} rows do not, the first is row {wrong.argmax()}. Give the output of "
-            "`predict_proba`, not of `decision_function`."
+            f"`y_proba` must hold probabilities that sum to 1; {wrong.sum()} rows do not, the "
+            f"first is row {wrong.argmax()}. Give the output of `predict_proba`."
         )
     return y_proba

@@ -29,18 +29,14 @@ def resolve_device(device):
     if device == "auto":
         return torch.device(next(kind for kind, there in available.items() if there))
     there = ", ".join(repr(kind) for kind in available if available[kind])
+    advice = f"use 'auto' or one of {there}"
     try:
         resolved = torch.device(device)
     except RuntimeError as error:
-        raise ValueError(
-            f"device={device!r} is not known; use 'auto' or one of {there}."
-        ) from error
-    if not available.get(resolved.type, False) or (
-        resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count()
-    ):
-        raise ValueError(
-            f"device={device!r} is not available on this machine; use 'auto' or one of {there}."
-        )
+        raise ValueError(f"device={device!r} is not known; {advice}.") from error
+    absent = resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count()
+    if absent or not available.get(resolved.type, False):
+        raise ValueError(f"device={device!r} is not available on this machine; {advice}.")
     return resolved
 
 
@@ -50,10 +46,12 @@ def autocast_dtype(precision, device):
     ``"auto"`` is bfloat16 where the device computes it in hardware, else float32.
     """
     if precision == "auto":
+        fast = False
         if device.type == "cuda":
             fast = torch.cuda.is_bf16_supported(including_emulation=False)
-        else:
-            fast = device.type == "cpu" and _cpu_has_bfloat16()
+        elif device.type == "cpu":
+            # Without these instructions, a CPU emulates bfloat16, slower than float32.
+            fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
         precision = "bfloat16" if fast else "float32"
     return getattr(torch, precision)
 
@@ -66,8 +64,3 @@ def autocast(images, dtype, device):
     """
     low = images.dtype == torch.uint8 and dtype != torch.float32
     return torch.autocast(device.type, dtype, enabled=low)
-
-
-def _cpu_has_bfloat16():
-    # A CPU without these instructions emulates bfloat16, slower than float32.
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

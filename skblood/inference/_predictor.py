@@ -99,12 +99,11 @@ class Predictor:
         """
         source = self.features(images) if self.spec.frozen else images
         logits = self.run(self.network.forward, source)
-        not_finite = np.flatnonzero(~np.isfinite(logits).all(axis=1))
-        if len(not_finite):
+        odd = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+        if len(odd):
             raise ValueError(
-                f"The network gives no finite number for {len(not_finite)} of {len(logits)} "
-                f"images, the first being X[{not_finite[0]}]. Check their values, or fit with a "
-                "lower lr."
+                f"The network gives no finite number for {len(odd)} of {len(logits)} images, "
+                f"the first is X[{odd[0]}]. Check their values, or fit with a lower lr."
             )
         return logits.astype(np.float64)
 
@@ -152,7 +151,8 @@ class Predictor:
         low = stored.dtype == torch.uint8 and self.dtype != torch.float32
         # Rows of numbers cost little; theirs is one size, since scikit-learn's checks ask for 1e-7.
         n = max(len(stored), 1 + low) if self.spec.is_pixels else self.max_batch
-        out, done, size = [], 0, _batch_size(n, self.max_batch)
+        largest, out, done = self.max_batch, [], 0
+        size = next((size for size in _LADDER if n <= size < largest), largest)
         # One context for all batches: it keeps the weights that it has converted.
         with autocast(stored, self.dtype, self.device):
             while done < len(stored):
@@ -202,9 +202,8 @@ class Predictor:
             pixels.shape[1:],
             pixels.dtype.str,
         )
-        return hashlib.blake2b(
-            repr(settings).encode() + self._weights_hash, digest_size=16
-        ).digest()
+        content = repr(settings).encode() + self._weights_hash
+        return hashlib.blake2b(content, digest_size=16).digest()
 
 
 def pass_dtype(spec, device):
@@ -220,8 +219,3 @@ def replace_spec(predictor, spec):
     network = copy.deepcopy(predictor.network)
     configure_network(network, spec)
     return Predictor(network, spec, predictor.device, predictor.store)
-
-
-def _batch_size(n, largest):
-    """Return the size of the batches for n images."""
-    return next((size for size in _LADDER if n <= size < largest), largest)

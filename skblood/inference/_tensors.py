@@ -1,5 +1,7 @@
 """Image arrays as tensors on the device."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import torch
 
@@ -17,18 +19,11 @@ def to_tensor(images, device):
     if any(stride < 0 for stride in images.strides):
         # A single image may run backwards and count as contiguous: only a copy is sure to help.
         images = images.copy(order="C")
-    if not images.flags.writeable:
-        tensor = _from_readonly(images)
-    else:
+    with nullcontext() if images.flags.writeable else quiet():
         tensor = torch.from_numpy(images)
     if device.type == "cuda" and 2 * images.nbytes > torch.cuda.mem_get_info(device)[0]:
         return tensor
     return tensor.to(device)
-
-
-def _from_readonly(images):
-    with quiet():
-        return torch.from_numpy(np.ascontiguousarray(images))
 
 
 def as_nchw(images):

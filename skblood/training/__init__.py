@@ -1,11 +1,10 @@
 """Training: samples of an epoch, the skorch net, phases, callbacks, checkpoints."""
 
-from ._callbacks import InGivenOrder
+from ._callbacks import InGivenOrder, PhaseName
 from ._checkpoint import TrainingCheckpoint
-from ._contrastive import PhaseName, SupervisedContrastiveLoss, TwoViews
 from ._exceptions import NonFiniteLossError, TrainingInterrupted
 from ._fit_key import fit_key
-from ._losses import WeightedLoss
+from ._losses import SupervisedContrastiveLoss, TwoViews, WeightedLoss
 from ._net import OPTIMIZERS, TrainingNet
 from ._outputs import decision_values
 from ._trainer import Phase, Trainer, TrainingResult

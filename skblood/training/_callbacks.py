@@ -38,6 +38,23 @@ class InGivenOrder(Callback):
         net.iterator_train__shuffle = False
 
 
+class PhaseName(Callback):
+    """Write the name of a phase of training into the history.
+
+    Parameters
+    ----------
+    name : str
+        Recorded as ``phase``.
+    """
+
+    def __init__(self, name):
+        self.name = name
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Name the epoch."""
+        net.history.record("phase", self.name)
+
+
 class LearningRateSchedule(Callback):
     """Change the learning rate batch by batch, over one phase of training.
 
@@ -107,14 +124,7 @@ class ValidationScore(Callback):
     def __init__(self, scoring, classes):
         self.scoring = scoring
         self.classes = classes
-
-    @property
-    def name(self):
-        """The name of the score in the history."""
-        return f"valid_{self.scoring if isinstance(self.scoring, str) else 'score'}"
-
-    def on_epoch_begin(self, net, **kwargs):
-        """Clear the predictions of the last epoch."""
+        self.name = f"valid_{scoring if isinstance(scoring, str) else 'score'}"
         self.logits_, self.codes_ = [], []
 
     def on_batch_end(self, net, batch=None, training=None, y_pred=None, **kwargs):
@@ -125,14 +135,14 @@ class ValidationScore(Callback):
             self.codes_.append(codes.cpu().numpy())
 
     def on_epoch_end(self, net, **kwargs):
-        """Score the predictions."""
+        """Score the predictions, and forget them."""
         predicted = PredictedClassifier(np.concatenate(self.logits_), self.classes)
         truth = self.classes[np.concatenate(self.codes_)]
         score = float(get_scorer(self.scoring)(predicted, np.arange(len(truth)), truth))
         if not np.isfinite(score):
             raise ValueError(
-                f"scoring={self.scoring!r} gave {score} on the validation images. Use a scorer "
-                "that is defined on them, such as 'f1_macro', or give more validation images."
+                f"scoring={self.scoring!r} gave {score} on the validation images. Use another "
+                "scorer, such as 'f1_macro', or give more validation images."
             )
         net.history.record(self.name, score)
         self.logits_, self.codes_ = [], []
@@ -235,8 +245,8 @@ class Progress(Callback):
     def on_epoch_end(self, net, **kwargs):
         """Show the losses and the score."""
         last = net.history[-1]
-        shown = {k: v for k, v in last.items() if k.startswith(("train_", "valid_"))}
-        figures = {k: f"{v:.4g}" for k, v in shown.items() if isinstance(v, float)}
+        names = [k for k in last if k.startswith(("train_", "valid_"))]
+        figures = {k: f"{last[k]:.4g}" for k in names if isinstance(last[k], float)}
         self.bar_.set_postfix(figures)
         if self.lines:
             text = ", ".join(f"{name} {value}" for name, value in figures.items())

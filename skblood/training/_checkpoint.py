@@ -15,8 +15,6 @@ from skblood._replace import replace_file
 from skblood.inference import generator_states, restore_generators
 from skblood.networks import hash_weights
 
-_DIGEST_SIZE = hashlib.sha256().digest_size
-
 
 class TrainingCheckpoint(Callback):
     """Save the state of a training after each epoch, so that an interrupted fit resumes.
@@ -109,18 +107,20 @@ class TrainingCheckpoint(Callback):
         self._phase, self._epoch = phase, 0
         if phase == 0:
             # Parameters name the initial weights; the file of that name may have changed since.
-            self._start = _hash_start(network)
+            # Statistics of features are left out: on a GPU they are not equal to the bit.
+            digest = hashlib.sha256()
+            hash_weights(network.backbones, digest)
+            hash_weights(network.head, digest)
+            self._start = digest.hexdigest()
             if self._state is not None and self._state["start"] != self._start:
                 self._state = None
         if self._state is None:
             return 0
         if phase < self._state["phase"]:
             # A later phase may take features from the backbones; its head may be another one.
-            prefix = "backbones."
             weights = self._state["network"].items()
-            network.backbones.load_state_dict(
-                {name[len(prefix) :]: w for name, w in weights if name.startswith(prefix)}
-            )
+            weights = {name: each for name, each in weights if name.startswith("backbones.")}
+            network.load_state_dict(weights, strict=False)
             return math.inf
         self._epoch = self._state["epoch"]
         return self._epoch
@@ -154,12 +154,8 @@ class TrainingCheckpoint(Callback):
         try:
             _write(self._file, state)
         except OSError as error:
-            warnings.warn(
-                f"The checkpoint {str(self._file)!r} cannot be written ({error}). The training "
-                "continues; if interrupted, it resumes from what was written before.",
-                UserWarning,
-                stacklevel=2,
-            )
+            message = f"The checkpoint {str(self._file)!r} cannot be written, training goes on"
+            warnings.warn(f"{message}: {error}", UserWarning, stacklevel=2)
 
     def remove(self):
         """Remove the file of a complete training."""
@@ -168,14 +164,6 @@ class TrainingCheckpoint(Callback):
 
 def _with_state(net):
     return [(name, each) for name, each in net.callbacks_ if hasattr(each, "state_dict")]
-
-
-def _hash_start(network):
-    digest = hashlib.sha256()
-    # Not the statistics of features, which are computed, and on a GPU not to the bit.
-    for part in (network.backbones, network.head):
-        hash_weights(part, digest)
-    return digest.hexdigest()
 
 
 def _write(file, state):
@@ -191,12 +179,9 @@ def _read(file):
     if not file.exists():
         return None
     content = memoryview(file.read_bytes())
-    state, digest = content[:-_DIGEST_SIZE], content[-_DIGEST_SIZE:]
-    if hashlib.sha256(state).digest() != digest:
-        warnings.warn(
-            f"The checkpoint {str(file)!r} is damaged, so the training starts anew.",
-            UserWarning,
-            stacklevel=2,
-        )
-        return None
-    return torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
+    state, digest = content[:-32], content[-32:]
+    if hashlib.sha256(state).digest() == digest:
+        return torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
+    message = f"The checkpoint {str(file)!r} is damaged, so the training starts anew."
+    warnings.warn(message, UserWarning, stacklevel=2)
+    return None

@@ -1,12 +1,12 @@
-"""What training raises that a caller may want to catch by name."""
+"""Exceptions that training raises."""
 
 
 class TrainingInterrupted(KeyboardInterrupt):
-    """Ctrl-C ended a fit, and what it had learnt until then is kept.
+    """Ctrl-C ended a fit; the exception holds the model trained so far.
 
-    It is a KeyboardInterrupt, so a script that does not catch it ends as ever. The estimator whose
-    fit it was is as it was before. It is raised when one epoch or more are complete; before that,
-    Ctrl-C is a plain KeyboardInterrupt.
+    A subclass of KeyboardInterrupt, so a script that does not catch it ends as usual. The estimator
+    itself is left unchanged. Raised once an epoch is complete; before that, Ctrl-C raises a plain
+    KeyboardInterrupt.
 
     Parameters
     ----------
@@ -36,17 +36,16 @@ class TrainingInterrupted(KeyboardInterrupt):
 
 
 class NonFiniteLossError(ValueError):
-    """The loss became infinite or not a number, so that nothing more can be learnt.
+    """The loss became infinite or NaN, which ends the training.
 
-    The estimator whose fit it was is as it was before.
+    The estimator is left unchanged.
 
     Parameters
     ----------
     message : str
         Epoch, batch, learning rate, and what to do.
     positions : sequence of int, default=()
-        Where the images of that batch stand in `X`, or in `X_val` if that validates; images that
-        ``on_error="skip"`` left out are not counted.
+        Positions of the images of that batch in `X`, or in `X_val` for a validation loss.
 
     Examples
     --------

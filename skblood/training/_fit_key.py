@@ -9,15 +9,7 @@ import torch
 
 # Parameters that do not change the result, or whose effect is in the data, the seed, the initial
 # weights or the device.
-_WITHOUT_EFFECT = {
-    "callbacks",
-    "device",
-    "memory",
-    "precision",
-    "random_state",
-    "verbose",
-    "warm_start",
-}
+_WITHOUT_EFFECT = "callbacks device memory precision random_state verbose warm_start".split()
 
 
 def fit_key(name, parameters, data, device, dtype, seed):
@@ -57,15 +49,11 @@ def fit_key(name, parameters, data, device, dtype, seed):
     }
     for parameter, value in parameters.items():
         if parameter not in _WITHOUT_EFFECT:
-            facts[parameter] = _hash(parameter, value)
+            try:
+                facts[parameter] = joblib.hash(value)
+            except (pickle.PicklingError, AttributeError, TypeError) as error:
+                raise ValueError(
+                    f"{parameter}={value!r} cannot be pickled, which a checkpoint needs. Define it "
+                    "at the top level of a module, or leave TrainingCheckpoint out."
+                ) from error
     return hashlib.sha256(repr(sorted(facts.items())).encode()).hexdigest()[:32]
-
-
-def _hash(name, value):
-    try:
-        return joblib.hash(value)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise ValueError(
-            f"{name}={value!r} cannot be pickled, by which a checkpoint recognizes the fit. Define "
-            "it at the top level of a module, or leave TrainingCheckpoint out."
-        ) from error

@@ -76,15 +76,6 @@ class TrainingNet(NeuralNet):
             ("valid_loss", PassthroughScoring("valid_loss")),
         ]
 
-    @property
-    def can_continue(self):
-        """Whether the optimizer has the state of the last training step."""
-        return bool(self.optimizer_.state)
-
-    def forget_optimizer(self):
-        """Drop the state of the optimizer, which is twice the size of the network."""
-        self.optimizer_.state.clear()
-
     def initialize_optimizer(self, *args, **kwargs):
         """Create the optimizer."""
         trained = [p for p in self.module_.parameters() if p.requires_grad]
@@ -106,18 +97,17 @@ class TrainingNet(NeuralNet):
             with suppress(StopTraining):
                 self.fit_loop(samples, epochs=n_epochs)
         except KeyboardInterrupt:
-            if not any(_has_stopped(callback) for _, callback in self.callbacks_):
-                self._drop_incomplete_epoch()
-                raise
+            callbacks = [callback for _, callback in self.callbacks_]
+            if any(isinstance(c, EarlyStopping) and c.misses_ >= c.patience for c in callbacks):
+                return self
+            # What is recorded last of all in an epoch.
+            names = [c.name for c in callbacks if isinstance(c, ValidationScore)] or ["train_loss"]
+            if self.history and names[-1] not in self.history[-1]:
+                self.history.pop()
+            raise
         finally:
             self.notify("on_train_end", X=samples, y=None)
         return self
-
-    def _drop_incomplete_epoch(self):
-        names = [each.name for _, each in self.callbacks_ if isinstance(each, ValidationScore)]
-        last = names[-1] if names else "train_loss"  # what is recorded last of all
-        if self.history and last not in self.history[-1]:
-            self.history.pop()
 
     def get_split_datasets(self, X, y=None, **kwargs):
         """Return the training and the validation samples, which were split before."""
@@ -151,21 +141,15 @@ class TrainingNet(NeuralNet):
         self.history.record(f"{prefix}_batch_count", len(losses))
         odd = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), None)
         if odd is not None:
-            raise self._non_finite(rows[odd], odd, iterator, prefix)
-
-    def _non_finite(self, row, number, batches, prefix):
-        """Return the error that a batch's loss, of which this is the row, is not finite."""
-        kind = {"train": "training", "valid": "validation"}[prefix]
-        rate = row.get("lr", self.optimizer_.param_groups[0]["lr"])
-        low = self.autocast_dtype != torch.float32
-        instead = ", or precision='float32'" if low else ""
-        return NonFiniteLossError(
-            f"The {kind} loss is {row[f'{prefix}_loss']} in epoch {len(self.history)}, batch "
-            f"{number + 1} of {len(batches)}, at a learning rate of {rate:.3g}. Set a lower lr "
-            f"(now {self.lr:g}){instead}, or look at the images of that batch: the attribute "
-            "`positions` of this error gives their positions.",
-            batches.samples.rows[batches.indices_[number]].tolist(),
-        )
+            kind = {"train": "training", "valid": "validation"}[prefix]
+            rate = rows[odd].get("lr", self.optimizer_.param_groups[0]["lr"])
+            instead = "" if self.autocast_dtype == torch.float32 else " or precision='float32'"
+            raise NonFiniteLossError(
+                f"The {kind} loss is {losses[odd]} in epoch {len(self.history)}, batch {odd + 1} "
+                f"of {len(iterator)}, at a learning rate of {rate:.3g}. Set a lower lr{instead}, or "
+                "check the images at the `positions` that this error has.",
+                iterator.samples.rows[iterator.indices_[odd]].tolist(),
+            )
 
     def train_step_single(self, batch, **kwargs):
         """Do the forward and the backward pass of a batch."""
@@ -183,9 +167,4 @@ class TrainingNet(NeuralNet):
     def infer(self, x, **kwargs):
         """Do the forward pass of a batch as prediction does."""
         with autocast(x, self.autocast_dtype, torch.device(self.device)):
-            # Not by a call, which may be compiled: prediction is not, either.
-            return self.module_.forward(self.module_.prepare(x))
-
-
-def _has_stopped(callback):
-    return isinstance(callback, EarlyStopping) and callback.misses_ >= callback.patience
+            return self.module_(self.module_.prepare(x))

@@ -1,4 +1,4 @@
-"""Which images an epoch draws, how often and with which weight, and which are for validation."""
+"""Samples of an epoch: distinct images, draws and weights, and the validation split."""
 
 import warnings
 
@@ -89,25 +89,23 @@ def split_off_validation(codes, classes, fraction, seed, groups=None):
     n_valid = int(np.ceil(fraction * len(codes)))
     counts = np.bincount(codes, minlength=len(classes))
     enough = counts.min() >= 2 and min(n_valid, len(codes) - n_valid) >= len(classes)
-    valid = np.zeros(len(codes), bool)
+    chosen = None
     if enough and groups is None:
         splitter = StratifiedShuffleSplit(1, test_size=n_valid, random_state=seed)
-        valid[next(splitter.split(codes, codes))[1]] = True
-        return valid
-    if enough and (chosen := _choose_groups(codes, classes, fraction, seed, groups)) is not None:
-        valid[chosen] = True
-        return valid
-    listed = ", ".join(f"{c}: {n}" for c, n in zip(classes.tolist(), counts, strict=True))
-    of_groups = "" if groups is None else f", of {len(np.unique(groups))} groups,"
-    raise ValueError(
-        f"early_stopping sets validation_fraction={fraction} of the images{of_groups} aside, which "
-        f"needs two or more distinct images of each of the {len(classes)} classes, and one of each "
-        f"on either side; there are {listed}. Give more images, another validation_fraction, "
-        "X_val and y_val, or early_stopping=False."
-    )
+        chosen = next(splitter.split(codes, codes))[1]
+    elif enough:
+        chosen = _choose_groups(codes, len(classes), fraction, seed, groups)
+    if chosen is None:
+        listed = ", ".join(f"{c}: {n}" for c, n in zip(classes.tolist(), counts, strict=True))
+        of_groups = "" if groups is None else f" in {len(np.unique(groups))} groups"
+        raise ValueError(
+            f"validation_fraction={fraction} must leave distinct images of each class on both "
+            f"sides{of_groups}; there are {listed}. Give more images, another fraction, or X_val."
+        )
+    return np.isin(np.arange(len(codes)), chosen)
 
 
-def _choose_groups(codes, classes, fraction, seed, groups):
+def _choose_groups(codes, n_classes, fraction, seed, groups):
     """Return the positions of a fold of whole groups that has all classes on both sides, or None.
 
     As many folds as the fraction says, or fewer, if none of them does. Of those that do, the one
@@ -119,11 +117,8 @@ def _choose_groups(codes, classes, fraction, seed, groups):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The least populated class")
             folds = list(splitter.split(codes, codes, groups))
-        folds = [
-            valid
-            for train, valid in folds
-            if len(np.unique(codes[train])) == len(np.unique(codes[valid])) == len(classes)
-        ]
-        if folds:
-            return min(folds, key=lambda fold: abs(len(fold) - fraction * len(codes)))
+        sides = [[len(np.unique(codes[side])) for side in fold] for fold in folds]
+        whole = [f[1] for f, n in zip(folds, sides, strict=True) if min(n) == n_classes]
+        if whole:
+            return min(whole, key=lambda valid: abs(len(valid) - fraction * len(codes)))
     return None

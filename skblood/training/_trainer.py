@@ -104,11 +104,11 @@ class Trainer:
         self.callbacks = copy.deepcopy(self.callbacks or [])
         checkpoints = [c for c in self.callbacks if isinstance(c, TrainingCheckpoint)]
         self.checkpoint = checkpoints[0] if checkpoints else None
-        if self.checkpoint is not None and len(self.callbacks) > 1:
-            others = sorted({type(c).__name__ for c in self.callbacks if c is not self.checkpoint})
+        others = sorted({type(c).__name__ for c in self.callbacks if c is not self.checkpoint})
+        if checkpoints and others:
             raise ValueError(
                 f"TrainingCheckpoint cannot be used with other callbacks ({', '.join(others)}), "
-                "whose state would be lost when the training resumes. Leave one of them out."
+                "whose state it does not save. Leave one of them out."
             )
 
     def train(self, phases):
@@ -125,9 +125,9 @@ class Trainer:
         -------
         result : TrainingResult
         """
-        with MemoryAdvice(self.batch_size, self.image_shape, self.device):
-            with seeded(self.seed, self.device):
-                result = self._train_phases(phases())
+        advice = MemoryAdvice(self.batch_size, self.image_shape, self.device)
+        with advice, seeded(self.seed, self.device):
+            result = self._train_phases(phases())
         if self.checkpoint is not None and result.interrupt is None:
             self.checkpoint.remove()
         return result
@@ -144,14 +144,13 @@ class Trainer:
         lr : float
         """
         n_done = 0 if former is None else len(former.history_)
-        with (
-            MemoryAdvice(self.batch_size, self.image_shape, self.device),
-            seeded(self.seed + n_done, self.device),
-        ):
+        advice = MemoryAdvice(self.batch_size, self.image_shape, self.device)
+        with advice, seeded(self.seed + n_done, self.device):
             # A copy, so that an interrupted call leaves the fitted network unchanged.
             net = copy.deepcopy(former)
             phase = phase(None if net is None else net.module_)
-            if net is None or not net.can_continue:
+            # Without the state of the last step, the optimizer starts anew.
+            if net is None or not net.optimizer_.state:
                 net = self.make_net(phase, net, self._user_callbacks(1))
             for group in net.optimizer_.param_groups:
                 group["lr"] = lr
@@ -184,20 +183,18 @@ class Trainer:
         net = interrupt = None
         try:
             for number, phase in enumerate(phases):
-                n_done = (
-                    0 if self.checkpoint is None else self.checkpoint.enter(number, phase.network)
-                )
-                if n_done > phase.n_epochs:
-                    continue
-                callbacks = self._callbacks(phase, n_done, score, best)
-                net = self.make_net(phase, net, callbacks)
-                net.train_for(phase.train, phase.valid, phase.n_epochs - n_done)
+                n_done = 0
+                if self.checkpoint is not None:
+                    n_done = self.checkpoint.enter(number, phase.network)
+                if n_done <= phase.n_epochs:
+                    net = self.make_net(phase, net, self._callbacks(phase, n_done, score, best))
+                    net.train_for(phase.train, phase.valid, phase.n_epochs - n_done)
         except KeyboardInterrupt as error:
             # A phase that only prepares leaves nothing that could predict.
             if net is None or not net.history_ or not isinstance(net.criterion, WeightedLoss):
                 raise
             interrupt = error
-        net.forget_optimizer()  # twice the size of the network
+        net.optimizer_.state.clear()  # twice the size of the network
         return TrainingResult(net, best.best_epoch_ or len(net.history_), interrupt)
 
     def _callbacks(self, phase, n_done, score, best):

@@ -84,45 +84,32 @@ class TrainingSet:
         check_sample_weight_sign(sample_weight)
         total = np.bincount(inverse, weights=sample_weight)
         drawn = np.flatnonzero(total > 0)
-        counts, weights = np.ones(len(drawn), int), total[drawn]
-        if relative:
-            counts, weights = draw_counts(weights)
+        counts, weights = draw_counts(total[drawn]) if relative else (1, total[drawn])
         rows = np.repeat(first[drawn], counts)
         if len(rows) < 2:
             raise ValueError(
                 f"{len(rows)} image is left to train on; batch normalization needs two or more. "
                 "Give more images, or more of them a sample_weight above 0."
             )
-        return cls(
-            images,
-            images.keys,
-            codes,
-            classes,
-            np.where(sample_weight > 0, first[inverse], -1),
-            None if groups is None else _join_copies(images.keys, groups),
-            rows,
-            np.repeat(weights, counts),
-        )
+        if groups is not None:
+            # Groups that have a copy of one image in common are one group.
+            contents = np.unique(images.keys, axis=0, return_inverse=True)[1].ravel()
+            groups = join_groups(len(codes), encode_groups(groups, len(codes))[1], contents)
+        representative = np.where(sample_weight > 0, first[inverse], -1)
+        weights = np.repeat(weights, counts)
+        return cls(images, images.keys, codes, classes, representative, groups, rows, weights)
 
     def split(self, fraction, seed):
         """Set a fraction of the distinct images aside; copies and groups stay together."""
-        if self.groups is None:
-            # Copies of an image that have several labels.
-            content, first = np.unique(self.keys[self.rows, 0], return_index=True)
-            images = self.rows[first]
-            chosen = split_off_validation(self.codes[images], self.classes, fraction, seed)
-            valid = np.isin(self.keys[self.rows, 0], content[chosen])
-        else:
-            images = np.unique(self.rows)
-            groups = self.groups[images]
-            chosen = split_off_validation(self.codes[images], self.classes, fraction, seed, groups)
-            valid = np.isin(self.rows, images[chosen])
-        return replace(
-            self,
-            rows=self.rows[~valid],
-            weights=self.weights[~valid],
-            valid_rows=np.unique(self.rows[valid]),
-        )
+        # Groups contain copies of an image that have several labels; content keys are equal.
+        names = self.keys[self.rows, 0] if self.groups is None else self.rows
+        distinct, first = np.unique(names, return_index=True)
+        images = self.rows[first]
+        groups = None if self.groups is None else self.groups[images]
+        chosen = split_off_validation(self.codes[images], self.classes, fraction, seed, groups)
+        valid = np.isin(names, distinct[chosen])
+        rows, weights, valid_rows = self.rows[~valid], self.weights[~valid], self.rows[valid]
+        return replace(self, rows=rows, weights=weights, valid_rows=np.unique(valid_rows))
 
     def validated_on(self, images, codes):
         """Set validation images that are not among those of training."""
@@ -155,6 +142,11 @@ class TrainingSet:
         former : dict, default=None
             Summary of earlier training data, to be added to.
         """
+        n_valid = 0
+        if self.valid_codes is not None:
+            n_valid = len(self.valid_codes)
+        elif self.valid_rows is not None:
+            n_valid = int(np.isin(self.representative, self.valid_rows).sum())
         used = np.flatnonzero(np.isin(self.representative, self.rows))
         pairs = np.column_stack([self.keys[used], self.codes[used].astype(np.uint64)])
         digest = hashlib.sha256(pairs[np.lexsort(pairs.T)].astype("<u8").tobytes())
@@ -164,17 +156,10 @@ class TrainingSet:
             digest.update(former["fingerprint"].encode())
         return {
             "n_images": int(counts.sum()),
-            "n_validation_images": self._count_validation(),
+            "n_validation_images": n_valid,
             "class_counts": dict(zip(self.classes.tolist(), counts.tolist(), strict=True)),
             "fingerprint": digest.hexdigest(),
         }
-
-    def _count_validation(self):
-        if self.valid_codes is not None:
-            return len(self.valid_codes)
-        if self.valid_rows is None:
-            return 0
-        return int(np.isin(self.representative, self.valid_rows).sum())
 
     def hash(self):
         """Return a digest of all that a training takes from here."""
@@ -183,7 +168,7 @@ class TrainingSet:
         if self.groups is not None:
             given.append(self.groups[self.rows])
         if self.valid_images is not None:
-            digest.update(f"{self.valid_images.shape[1:]}".encode())
+            digest.update(str(self.valid_images.shape[1:]).encode())
             given += [self.valid_images.keys, self.valid_codes]
         for array in given:
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -210,12 +195,10 @@ class TrainingSet:
         by_class = self._class_weights(class_weight, codes)
         weights = self.weights * by_class[codes]
         if not weights.mean() > 0:
-            raise ValueError(
-                f"class_weight={class_weight!r} leaves no class of the training images a weight "
-                "above 0."
-            )
+            raise ValueError(f"class_weight={class_weight!r} leaves no class a weight above 0.")
         stored = to_tensor(_array(self.images), device)
-        train = _samples(stored, self.rows, codes, weights / (weights.mean() if relative else 1))
+        mean = weights.mean() if relative else 1
+        train = Samples.from_arrays(stored, self.rows, codes, weights / mean)
         if self.valid_images is not None:
             stored = to_tensor(_array(self.valid_images), device)
             rows, codes = np.arange(len(stored)), self.valid_codes
@@ -224,37 +207,19 @@ class TrainingSet:
         else:
             return train, None
         weights = by_class[codes]
-        return train, _samples(stored, rows, codes, weights / (weights.mean() or 1))
+        return train, Samples.from_arrays(stored, rows, codes, weights / (weights.mean() or 1))
 
     def _class_weights(self, class_weight, codes):
         if class_weight != "balanced":
             return compute_class_weight(class_weight, classes=self.classes, y=self.classes[codes])
         totals = np.bincount(codes, weights=self.weights, minlength=len(self.classes))
         # A class that sample_weight leaves out has no weight to balance.
-        present = totals > 0
-        by_class = np.ones(len(totals))
-        by_class[present] = totals.sum() / (present.sum() * totals[present])
-        return by_class
+        present, ones = totals > 0, np.ones(len(totals))
+        return np.divide(totals.sum(), present.sum() * totals, out=ones, where=present)
 
 
 def _array(images):
     return images.pixels if isinstance(images, CellImages) else images
-
-
-def _join_copies(keys, groups):
-    """Return groups that keep copies of an image together as well."""
-    _, codes = encode_groups(groups, len(keys))
-    _, contents = np.unique(keys, axis=0, return_inverse=True)
-    return join_groups(len(keys), codes, contents.ravel())
-
-
-def _samples(stored, rows, codes, weights):
-    return Samples(
-        stored,
-        torch.as_tensor(rows),
-        torch.as_tensor(codes),
-        torch.as_tensor(weights, dtype=torch.float32),
-    )
 
 
 def channel_statistics(images, rows):

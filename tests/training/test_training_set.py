@@ -89,7 +89,7 @@ class TestSamples:
         assert sums.tolist() == pytest.approx([10, 10])
 
     def test_no_weight_is_left(self, plan):
-        with pytest.raises(ValueError, match="leaves no class of the training images a weight"):
+        with pytest.raises(ValueError, match="leaves no class a weight"):
             plan(slice(0, 12)).samples({"blast": 0}, CPU)
 
 
