@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from sklearn.utils import column_or_1d
+from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from skblood._labels import check_complete, encode_labels, sort_labels
@@ -37,6 +37,8 @@ def read_targets(estimator, y, name="y"):
         y = y.astype(object)  # scikit-learn does not know NumPy's StringDType
     if y.dtype == object:
         check_complete(y, name, "Leave these images out, or give them a label of their own.")
+    if y.dtype.kind == "f":
+        assert_all_finite(y, input_name=name)
     sort_labels(y, name)  # raises for a mixture of types
     check_classification_targets(y)
     return y
