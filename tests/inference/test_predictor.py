@@ -71,9 +71,17 @@ def test_alone_and_in_company(precision, method):
     assert not np.allclose(together[0], together[1])
 
 
+def test_rows_of_numbers_agree_to_the_bit():
+    predictor = make_predictor(make_spec(is_pixels=False, image_shape=(1, 20, 3)))
+    rows = np.random.default_rng(0).normal(size=(70, 1, 20, 3)).astype(np.float32)
+    together = predictor.logits(CellImages(rows))
+    for n in (1, 5, 33):
+        assert np.array_equal(predictor.logits(CellImages(rows[:n])), together[:n])
+
+
 @pytest.mark.parametrize(
     ("n", "sizes"),
-    [(1, [2]), (2, [2]), (3, [4]), (9, [16]), (33, [64]), (64, [64]), (75, [64, 64])],
+    [(1, [1]), (2, [2]), (3, [4]), (9, [16]), (33, [64]), (64, [64]), (75, [64, 64])],
 )
 def test_short_ladder_of_batch_sizes(predictor, n, sizes):
     assert sizes_of(predictor, IMAGES[:n]) == sizes
@@ -90,18 +98,6 @@ def test_is_what_the_network_says(predictor):
         assert np.allclose(found, expected, atol=1e-5)
         hidden = torch.from_numpy(each.penultimate(CellImages(IMAGES[:9])))
         assert np.allclose(each.network.head[-1](hidden).detach(), expected, atol=1e-5)
-
-
-def test_read_only_strides_and_features(predictor):
-    backwards = IMAGES[:9, ::-1]
-    backwards.setflags(write=False)
-    expected = predictor.run(predictor.network, np.ascontiguousarray(backwards))
-    assert np.allclose(predictor.run(predictor.network, backwards), expected, atol=1e-6)
-    features = np.random.default_rng(0).random((5, 48), dtype=np.float32)[::-1]
-    features.setflags(write=False)
-    with torch.no_grad():
-        expected = predictor.network(torch.from_numpy(features.copy()))
-    assert np.allclose(predictor.run(predictor.network, features), expected, atol=1e-6)
 
 
 def test_precision():
@@ -139,11 +135,11 @@ class TestMemory:
         assert sizes == [64, 32, *[16] * 5]
         assert np.allclose(out, predictor.run(predictor.network, IMAGES), atol=1e-5)
 
-    def test_no_memory_for_a_pair(self, predictor):
+    def test_no_memory_for_one_image(self, predictor):
         def step(x):
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
-        with pytest.raises(MemoryError, match=r"memory for .* and 2 images of"):
+        with pytest.raises(MemoryError, match=r"memory for .* and 1 images of"):
             predictor.run(step, IMAGES)
 
 
@@ -166,13 +162,6 @@ class TestFrozen:
             assert np.array_equal(predictor.logits(CellImages(IMAGES)), first)
         assert len(calls) == 1
         assert store.n_computed == len(IMAGES)
-
-    def test_stored_figures_are_those_without_a_store(self, store):
-        with_store, without = (make_predictor(make_spec("head"), each) for each in (store, None))
-        images = CellImages(IMAGES)
-        for _ in range(2):
-            assert np.allclose(with_store.features(images), without.features(images), atol=1e-6)
-            assert np.allclose(with_store.logits(images), without.logits(images), atol=1e-6)
 
     def test_key_of_all_that_features_depend_on(self, store):
         images = CellImages(IMAGES[:3])
