@@ -20,13 +20,7 @@ from skblood.images import (
     read_table,
 )
 from skblood.inference import FeatureStore
-from skblood.networks import (
-    PIXELS,
-    BackboneSpec,
-    ImageStandardize,
-    backbone_config,
-    resolve_weights,
-)
+from skblood.networks import PIXELS, BackboneSpec, backbone_config, resolve_weights
 
 # Constraints of a backbone's parameters; HybridFeatureClassifier takes several of each.
 BACKBONE_CONSTRAINTS = {
@@ -34,9 +28,9 @@ BACKBONE_CONSTRAINTS = {
     "weights": [str, os.PathLike, None],
     "trainable": [StrOptions({"all", "head"}), Interval(Integral, 1, None, closed="left")],
 }
-STANDARDIZE_CONSTRAINT = [StrOptions({"auto", "image"})]
-# Constraints of the parameters that an MLP does not have.
+# Constraints of the parameters of preprocessing that an MLP does not have.
 PREPROCESSING_CONSTRAINTS = {
+    "standardize": [StrOptions({"auto", "image"})],
     "crop": [Interval(Real, *CROP_RANGE, closed="both")],
     "interpolation": [StrOptions(set(INTERPOLATIONS))],
     # Where decoded files and the features of frozen backbones are kept.
@@ -98,19 +92,20 @@ class CellModel(BaseEstimator):
         """
         if not hasattr(self, "spec_"):
             check_is_fitted(self)
-        if crops is not None:
-            images = self._read(X, self.spec_, crops=crops, unreadable=unreadable)
-            reader = ImageReader(self.spec_.with_crop(self.spec_.crop))
-            pairs = zip(images, crops, strict=True)
-            return [CellImages(each.pixels, reader.preprocessing(crop)) for each, crop in pairs]
-        if isinstance(X, CellImages):
+        if crops is None and isinstance(X, CellImages):
             return ImageReader(self.spec_).check(X)
-        return self._read(X, self.spec_, unreadable=unreadable)[0]
+        store = self.predictor_.store
+        images = self._read(X, self.spec_, store, crops=crops, unreadable=unreadable)
+        if crops is None:
+            return images[0]
+        reader = ImageReader(self.spec_.with_crop(self.spec_.crop))
+        pairs = zip(images, crops, strict=True)
+        return [CellImages(each.pixels, reader.preprocessing(crop)) for each, crop in pairs]
 
-    def _read(self, X, spec, **options):
+    def _read(self, X, spec, store, **options):
         """Read images for a specification; see `ImageReader.read`."""
         rows = read_table(self, X, reset=False) if is_table(X) else None
-        reader = ImageReader(spec, self.predictor_.store)
+        reader = ImageReader(spec, store)
         return reader.read(X, rows=rows, progress=self.verbose == 1, **options)
 
     def _read_to_fit(self, X, backbones, *, whole=False):
@@ -159,14 +154,18 @@ class CellModel(BaseEstimator):
         return self._store()
 
     def _set_fitted(self, columns, **attributes):
-        """Replace all attributes of an earlier fit."""
-        attributes["n_features_in_"] = columns.n_features_in_
-        if hasattr(columns, "feature_names_in_"):
-            attributes["feature_names_in_"] = columns.feature_names_in_
+        """Replace all attributes of an earlier fit by these, and those that all estimators have."""
+        attributes["image_shape_"] = attributes["spec_"].image_shape
+        attributes["fit_settings_"] = {  # for the model card
+            name: _ADDRESS.sub("", repr(value))
+            for name, value in self.get_params(deep=False).items()
+            if name not in ("memory", "verbose", "weights")
+        }
+        names = ("n_features_in_", "feature_names_in_")
+        attributes |= {name: getattr(columns, name) for name in names if hasattr(columns, name)}
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)
-        for name, value in attributes.items():
-            setattr(self, name, value)
+        vars(self).update(attributes)
         return self
 
 
@@ -187,8 +186,7 @@ def resolve_image_size(image_size, names):
     pair = pair * 2 if len(pair) == 1 else pair
     if len(pair) != 2 or any(type(v) is not int or v < 1 for v in pair):
         raise ValueError(
-            f"image_size={image_size!r} must be a positive int, a pair (height, width) of them, "
-            "or None."
+            f"image_size={image_size!r} must be a positive int, a pair (height, width), or None."
         )
     return tuple(pair)
 
@@ -201,25 +199,3 @@ def backbone_spec(name, weights, trainable, standardize):
     trained = trainable if isinstance(trainable, str) else int(trainable)
     by_image = standardize == "image" or source == "pbc"  # as these weights were trained
     return BackboneSpec(str(name), source, trained, "image" if by_image else "channel")
-
-
-def with_standardization(specs, network):
-    """Return the specifications with the standardization that a network really has."""
-    return tuple(
-        BackboneSpec(
-            spec.name,
-            spec.weights,
-            spec.trained,
-            "image" if isinstance(backbone.standardize, ImageStandardize) else "channel",
-        )
-        for spec, backbone in zip(specs, network.backbones, strict=True)
-    )
-
-
-def describe_settings(estimator):
-    """Return the parameters of a fit as text, for the model card."""
-    return {
-        name: _ADDRESS.sub("", repr(value))
-        for name, value in estimator.get_params(deep=False).items()
-        if name not in ("memory", "verbose", "weights")
-    }

@@ -14,38 +14,25 @@ from sklearn.utils.validation import check_is_fitted
 from skblood._labels import sort_labels
 from skblood._sklearn import Interval, StrOptions, check_sample_weight, fit_context
 from skblood.augment import POLICIES
-from skblood.images import CellImages, ImageReader, is_table, read_table
-from skblood.networks import (
-    HeadSpec,
-    check_layer_sizes,
-)
+from skblood.images import CellImages
+from skblood.networks import HeadSpec, check_layer_sizes
 from skblood.pretrained import (
     TrainingOverlapWarning,
     fit_overlap_message,
     score_overlap_message,
     starts_from_pretrained,
 )
-from skblood.training import (
-    OPTIMIZERS,
-    TrainingInterrupted,
-    TrainingSet,
-    decision_values,
-)
+from skblood.training import OPTIMIZERS, TrainingInterrupted, TrainingSet, decision_values
 
-from ._base import CellModel
+from ._base import CellModel, backbone_spec
 from ._fitting import Fitting, make_spec
 from ._targets import code_targets, read_targets
 from ._warm_start import continue_network
 
-# Epochs without improvement after which early stopping ends a training.
-_PATIENCE = 10
-
 
 def _supports_partial_fit(self):
     if self._partial_fit_refusal:
-        raise AttributeError(
-            f"{type(self).__name__} has no partial_fit: {self._partial_fit_refusal}"
-        )
+        raise AttributeError(f"There is no partial_fit: {self._partial_fit_refusal}")
     return True
 
 
@@ -153,7 +140,6 @@ class CellClassifier(ClassifierMixin, CellModel):
                 warnings.warn(
                     f"{n} of the {len(data.valid_codes)} images of X_val are images of X, too: "
                     "scores on them are too high. Leave them out of one of the two.",
-                    UserWarning,
                     stacklevel=3,
                 )
         if overlaps and spec.is_pixels and (message := fit_overlap_message(whole, valid_whole)):
@@ -192,20 +178,32 @@ class CellClassifier(ClassifierMixin, CellModel):
         """
         if self.class_weight == "balanced":
             raise ValueError(
-                "class_weight='balanced' is not supported by partial_fit, which never sees all "
-                "labels at once. Give class_weight as a dict."
+                "class_weight='balanced' needs all labels at once, which partial_fit never has. "
+                "Give class_weight as a dict."
             )
-        fitted = hasattr(self, "net_")
-        if not fitted and classes is None:
+        net = getattr(self, "net_", None)
+        if net is None and classes is None:
             raise ValueError("classes must be given in the first call to partial_fit.")
         if classes is not None:
             classes = sort_labels(read_targets(self, classes, "classes"), "classes")
-            if fitted and not np.array_equal(classes, self.classes_):
+            if net is not None and not np.array_equal(classes, self.classes_):
                 raise ValueError(
                     f"classes={classes.tolist()} differ from those of the first call, "
                     f"{self.classes_.tolist()}."
                 )
-        self._train_one_epoch(X, y, sample_weight, self.classes_ if fitted else classes)
+        labels, former = read_targets(self, y), None
+        if net is None:
+            specs, weights = self._backbones()
+            images, _, layout, columns = self._read_to_fit(X, specs)
+            spec = make_spec(self, layout, classes, specs)
+        else:
+            classes, former = self.classes_, self.training_data_
+            images, spec, weights, columns = self.read_images(X), self.spec_, None, self
+        data = self._plan(images, labels, classes, sample_weight, relative=False)
+        fitting = Fitting(self, spec, weights, classes)
+        result = fitting.train_one_epoch(data, net)  # the optimizer is kept from call to call
+        self._set_fitted(columns, **fitting.attributes(result, data.describe(former)))
+        self.fit_settings_["early_stopping"] = "False"
         return self
 
     def score(self, X, y, sample_weight=None):
@@ -255,7 +253,7 @@ class CellClassifier(ClassifierMixin, CellModel):
         spec = self.spec_
         if isinstance(X, CellImages) or not (spec.is_pixels and starts_from_pretrained(spec)):
             return self.read_images(X), None
-        images, whole = self._read(X, spec, crops=[spec.crop, 1.0])
+        images, whole = self._read(X, spec, self.predictor_.store, crops=[spec.crop, 1.0])
         return images, score_overlap_message(whole.pixels)
 
     def decision_function(self, X):
@@ -302,21 +300,19 @@ class CellClassifier(ClassifierMixin, CellModel):
         labels : ndarray of shape (n,)
             Of the dtype of `classes_`.
         """
-        logits = self._logits(X)
-        return self.classes_[np.argmax(logits, axis=1)]
+        return self.classes_[np.argmax(self._logits(X), axis=1)]
 
     def _logits(self, X):
-        images = self.read_images(X)
-        return self.predictor_.logits(images)
+        return self.predictor_.logits(self.read_images(X))
 
     def _backbones(self):
         """Return the specification of each backbone, and the weights it starts from."""
-        raise NotImplementedError
+        spec = backbone_spec(self.backbone, self.weights, self.trainable, self.standardize)
+        return [spec], [self.weights]
 
     def _head(self):
         """Return the specification of the head."""
-        sizes = check_layer_sizes(self.hidden_layer_sizes)
-        return HeadSpec(sizes, float(self.dropout))
+        return HeadSpec(check_layer_sizes(self.hidden_layer_sizes), float(self.dropout))
 
     def _n_epochs(self):
         """Return the number of epochs of each phase."""
@@ -326,31 +322,13 @@ class CellClassifier(ClassifierMixin, CellModel):
         """Return the training set with validation images, and these without the crop."""
         try:
             labels = read_targets(self, y_val, "y_val")
-            rows = read_table(columns, X_val, reset=False) if is_table(X_val) else None
             crops = [spec.crop, *([1.0] if overlaps else [])]
-            reader = ImageReader(spec, self._store())
-            images = reader.read(X_val, rows=rows, crops=crops, progress=self.verbose == 1)
+            images = columns._read(X_val, spec, self._store(), crops=crops)
             check_consistent_length(images[0], labels)
             _, codes = code_targets(labels, data.classes)
         except ValueError as error:
             raise ValueError(f"X_val or y_val: {error}") from error
         return data.validated_on(images[0], codes), images[-1].pixels if overlaps else None
-
-    def _train_one_epoch(self, X, y, sample_weight, classes):
-        """Train for one epoch; the optimizer is kept from call to call."""
-        labels, net = read_targets(self, y), getattr(self, "net_", None)
-        if net is None:
-            specs, weights = self._backbones()
-            images, _, layout, columns = self._read_to_fit(X, specs)
-            spec = make_spec(self, layout, classes, specs)
-        else:
-            images, spec, weights, columns = self.read_images(X), self.spec_, None, self
-        data = self._plan(images, labels, classes, sample_weight, relative=False)
-        fitting = Fitting(self, spec, weights, classes)
-        result = fitting.train_one_epoch(data, net)
-        summary = data.describe(None if net is None else self.training_data_)
-        self._set_fitted(columns, **fitting.attributes(result, summary))
-        self.fit_settings_["early_stopping"] = "False"
 
     def _plan(self, images, labels, classes, sample_weight, **options):
         """Return the training set of images and labels that were read."""
@@ -374,8 +352,7 @@ class CellClassifier(ClassifierMixin, CellModel):
 
     def _interrupted(self, fitting, result, summary, columns):
         """Return the exception of an interrupted fit, with a fitted copy."""
-        attributes = fitting.attributes(result, summary)
-        fitted = clone(self)._set_fitted(columns, **attributes)
+        fitted = clone(self)._set_fitted(columns, **fitting.attributes(result, summary))
         checkpoint = fitting.trainer.checkpoint
         how = "With callbacks=[TrainingCheckpoint(folder)], fits resume after an interrupt."
         if checkpoint is not None:

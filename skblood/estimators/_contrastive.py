@@ -9,12 +9,7 @@ from skblood._sklearn import Interval, StrOptions
 from skblood.networks import CellNetwork, Standardize, create_network, make_head
 from skblood.training import Phase, PhaseName, SupervisedContrastiveLoss, TwoViews
 
-from ._base import (
-    BACKBONE_CONSTRAINTS,
-    PREPROCESSING_CONSTRAINTS,
-    STANDARDIZE_CONSTRAINT,
-    backbone_spec,
-)
+from ._base import BACKBONE_CONSTRAINTS, PREPROCESSING_CONSTRAINTS
 from ._classifier import CellClassifier
 from ._docs import document
 
@@ -107,12 +102,10 @@ class ContrastiveCellClassifier(CellClassifier):
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "pretrain_epochs": [Interval(Integral, 1, None, closed="left")],
         "pretrain_lr": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
-        "standardize": STANDARDIZE_CONSTRAINT,
     }
 
     _partial_fit_refusal = (
-        "a head that learns from new images cannot change the backbone. Call fit on all images, "
-        "with warm_start=True to continue from the fitted network."
+        "it cannot change the backbone. Call fit on all images (warm_start=True)."
     )
 
     def __init__(
@@ -188,10 +181,6 @@ class ContrastiveCellClassifier(CellClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _backbones(self):
-        spec = backbone_spec(self.backbone, self.weights, self.trainable, self.standardize)
-        return [spec], [self.weights]
-
     def _n_epochs(self):
         return [int(self.pretrain_epochs), int(self.max_epochs)]
 
@@ -226,13 +215,8 @@ class ContrastiveCellClassifier(CellClassifier):
         lr = self.pretrain_lr
         if lr == "auto":
             lr = 5e-4 if spec.backbones[0].weights is not None else 3e-3
-        return Phase(
-            network,
-            data.samples(self.class_weight, device)[0],
-            None,
-            int(self.pretrain_epochs),
-            SupervisedContrastiveLoss(self.temperature),
-            lr,
-            TwoViews(fitting.augmentation),
-            (PhaseName("contrastive"),),
-        )
+        train, _ = data.samples(self.class_weight, device)
+        views, n_epochs = TwoViews(fitting.augmentation), int(self.pretrain_epochs)
+        criterion = SupervisedContrastiveLoss(self.temperature)
+        callbacks = (PhaseName("contrastive"),)
+        return Phase(network, train, None, n_epochs, criterion, lr, views, callbacks)

@@ -1,7 +1,5 @@
 """The features of a backbone, as a scikit-learn transformer."""
 
-from dataclasses import replace
-
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
@@ -10,15 +8,7 @@ from skblood.inference import Predictor, draw_seed, resolve_device, seeded
 from skblood.networks import NetworkSpec, create_network
 from skblood.training import channel_statistics
 
-from ._base import (
-    BACKBONE_CONSTRAINTS,
-    PREPROCESSING_CONSTRAINTS,
-    STANDARDIZE_CONSTRAINT,
-    CellModel,
-    backbone_spec,
-    describe_settings,
-    with_standardization,
-)
+from ._base import BACKBONE_CONSTRAINTS, PREPROCESSING_CONSTRAINTS, CellModel, backbone_spec
 from ._docs import document
 
 
@@ -73,7 +63,6 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
         **PREPROCESSING_CONSTRAINTS,
         "backbone": BACKBONE_CONSTRAINTS["backbone"],
         "weights": BACKBONE_CONSTRAINTS["weights"],
-        "standardize": STANDARDIZE_CONSTRAINT,
     }
 
     def __init__(
@@ -178,14 +167,11 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
         with seeded(seed, device):
             statistics = channel_statistics(images.pixels, np.arange(len(images)))
             network = create_network(spec, [self.weights], statistics)
-        spec = replace(spec, backbones=with_standardization(spec.backbones, network))
         self._set_fitted(
             columns,
             spec_=spec,
             predictor_=Predictor(network, spec, device, self._store()),
             network_=network,
-            image_shape_=spec.image_shape,
-            fit_settings_=describe_settings(self),
             device_=str(device),
         )
         self._n_features_out = network.backbones[0].num_features

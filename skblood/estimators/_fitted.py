@@ -2,13 +2,21 @@
 
 import copy
 from dataclasses import replace
+from numbers import Integral
 
-from skblood.images import check_crop
+from skblood._sklearn import Options, validate_parameter_constraints
 from skblood.inference import FeatureStore, Predictor, resolve_device
 from skblood.networks import configure_network
 from skblood.training import TrainingNet, WeightedLoss
 
-from ._base import CellModel
+from ._base import PREPROCESSING_CONSTRAINTS, CellModel
+
+# Constraints of what can be changed after a fit.
+_SETTINGS = {
+    "crop": PREPROCESSING_CONSTRAINTS["crop"],
+    "dihedral_views": [Options(Integral, {1, 2, 4, 8})],
+    "precision": CellModel._parameter_constraints["precision"],
+}
 
 
 def attach_network(estimator, spec, network, *, device="auto", **attributes):
@@ -39,14 +47,13 @@ def attach_network(estimator, spec, network, *, device="auto", **attributes):
         estimator._n_features_out = network.backbones[0].num_features
     else:
         estimator.net_ = _bare_net(network, device)
-    for name, value in attributes.items():
-        setattr(estimator, name, value)
+    vars(estimator).update(attributes)
     if hasattr(estimator, "net_"):
         estimator.net_.history_ = estimator.history_
     return estimator
 
 
-def replace_network(model, spec, network):
+def replace_network(model, spec, network, device=None):
     """Return a copy of a fitted estimator with another specification and network.
 
     Parameters
@@ -55,6 +62,8 @@ def replace_network(model, spec, network):
         Left unchanged.
     spec : NetworkSpec
     network : CellNetwork
+    device : str, default=None
+        Where it predicts; None is the device of the given model.
 
     Returns
     -------
@@ -65,9 +74,8 @@ def replace_network(model, spec, network):
     state = {k: copy.deepcopy(v) for k, v in vars(model).items() if k not in shared}
     fitted = type(model)(**model.get_params(deep=False))
     vars(fitted).update(state)
-    store = model.predictor_.store
-    attach_network(fitted, spec, network, device=str(model.predictor_.device))
-    fitted.predictor_.store = store
+    attach_network(fitted, spec, network, device=device or str(model.predictor_.device))
+    fitted.predictor_.store = model.predictor_.store
     return fitted
 
 
@@ -117,57 +125,40 @@ def reconfigure(model, *, crop=None, dihedral_views=None, precision=None, device
             f"reconfigure takes a fitted estimator of skblood, not a {type(model).__name__}. Of a "
             "Pipeline, give the step that reads the images."
         )
+    settings = {"crop": crop, "dihedral_views": dihedral_views, "precision": precision}
+    given = {name: value for name, value in settings.items() if value is not None}
+    validate_parameter_constraints(_SETTINGS, given, "reconfigure")
     spec = model.spec_
     if crop is not None:
-        check_crop(crop)
         spec = spec.with_crop(crop)
     if dihedral_views is not None:
         _check_views(spec, dihedral_views)
         spec = replace(spec, dihedral_views=int(dihedral_views))
-    if precision is not None:
-        if precision not in ("auto", "float32", "bfloat16"):
-            raise ValueError(
-                f"precision must be 'auto', 'float32' or 'bfloat16', not {precision!r}."
-            )
-        spec = replace(spec, precision=precision)
-    fitted = replace_network(model, spec, copy.deepcopy(model.predictor_.network))
-    if device is not None:
-        fitted.predictor_ = Predictor(
-            fitted.predictor_.network, spec, device, fitted.predictor_.store
-        )
-        fitted.device_ = str(fitted.predictor_.device)
-    return fitted
+    spec = replace(spec, precision=precision or spec.precision)
+    return replace_network(model, spec, copy.deepcopy(model.predictor_.network), device)
 
 
 def _check_views(spec, n_views):
-    if n_views not in (1, 2, 4, 8):
-        raise ValueError(f"dihedral_views must be 1, 2, 4 or 8, not {n_views!r}.")
+    """Raise ValueError if the views cannot be had of these images, or by this network."""
     height, width, _ = spec.image_shape
     if n_views == 8 and height != width:
         raise ValueError(
-            "dihedral_views=8 exchanges rows and columns, but the images have "
-            f"{height} x {width} px. Use 4, or fit with a square image_size."
+            f"dihedral_views=8 exchanges rows and columns, but the images have {height} x {width} "
+            "px. Use 4, or fit with a square image_size."
         )
     if n_views > 1 and (spec.frozen or not spec.is_pixels):
         raise ValueError(
             f"dihedral_views={n_views} needs images that pass the backbone at each prediction, but "
-            "the features of frozen backbones are stored, and rows of numbers have no views. Use "
-            "1, or fit with more of the backbone trained."
+            "features of frozen backbones are stored, and rows of numbers have no views. Use 1."
         )
 
 
 def _bare_net(network, device):
     """Return a net that holds a trained network; to train on, it needs a fresh optimizer."""
-    net = TrainingNet(
-        network,
-        criterion=WeightedLoss("cross_entropy", 0.0),
-        optimizer="adamw",
-        lr=0.0,
-        weight_decay=0.0,
-        augment=None,
-        autocast_dtype=None,
-        device=str(device),
-    )
+    criterion = WeightedLoss("cross_entropy", 0.0)
+    unused = {"optimizer": "adamw", "lr": 0.0, "weight_decay": 0.0, "augment": None}
+    settings = {"criterion": criterion, "autocast_dtype": None, "device": str(device)}
+    net = TrainingNet(network, **settings, **unused)
     net.initialize()
     net.module = type(network)  # the network is net.module_; a pickle would hold it twice
     return net

@@ -11,10 +11,10 @@ from skblood.inference import Predictor, draw_seed, pass_dtype, resolve_device
 from skblood.networks import NetworkSpec, Standardize, configure_network, create_network
 from skblood.training import Phase, Trainer, WeightedLoss, fit_key
 
-from ._base import describe_settings, with_standardization
-
 # Epochs without improvement after which early stopping ends a training.
 _PATIENCE = 10
+# Parameters that the trainer is given as they are.
+_OF_TRAINER = ("optimizer", "weight_decay", "lr_schedule", "scoring", "callbacks", "verbose")
 
 
 def make_spec(estimator, layout, classes, backbones):
@@ -50,25 +50,18 @@ class Fitting:
     def __init__(self, estimator, spec, weights, classes):
         self.estimator, self.spec, self.weights = estimator, spec, weights
         self.device = resolve_device(estimator.device)
-        patience = None
-        if estimator.early_stopping:
-            # True is an int, too.
-            named = not isinstance(estimator.early_stopping, bool | np.bool_)
-            patience = int(estimator.early_stopping) if named else _PATIENCE
+        patience = estimator.early_stopping
+        if isinstance(patience, bool | np.bool_):
+            patience = _PATIENCE if patience else None
         self.trainer = Trainer(
             classes=classes,
             image_shape=spec.image_shape,
             device=self.device,
             dtype=pass_dtype(spec, self.device),
             seed=draw_seed(estimator.random_state),
-            optimizer=estimator.optimizer,
-            patience=patience,
-            weight_decay=estimator.weight_decay,
-            lr_schedule=estimator.lr_schedule,
+            patience=patience and int(patience),
             batch_size=int(estimator.batch_size),
-            scoring=estimator.scoring,
-            callbacks=estimator.callbacks,
-            verbose=estimator.verbose,
+            **{name: getattr(estimator, name) for name in _OF_TRAINER},
         )
 
     def train(self, data, network):
@@ -96,7 +89,7 @@ class Fitting:
             network, train, _ = self.prepare(data, network, relative=False)
             return self.phase(network, train, None, 1)
 
-        return self.trainer.train_epoch(phase, net, self.learning_rate)
+        return self.trainer.train_epoch(phase, net, self.estimator._learning_rate(self.spec))
 
     def prepare(self, data, network, *, relative=True):
         """Return the network, created if it is None, and the samples, all on the device."""
@@ -114,17 +107,12 @@ class Fitting:
     def phase(self, network, train, valid, n_epochs, **options):
         """Return a phase in which the network learns to classify."""
         criterion = WeightedLoss(self.estimator.loss, self.estimator.label_smoothing)
-        lr, augment = self.learning_rate, self.augmentation
+        lr, augment = self.estimator._learning_rate(self.spec), self.augmentation
         return Phase(network, train, valid, n_epochs, criterion, lr, augment, **options)
 
     def predictor(self, network):
         """Return what applies the network to images."""
         return Predictor(network, self.spec, self.device, self.estimator._feature_store())
-
-    @property
-    def learning_rate(self):
-        """Highest learning rate of the schedule."""
-        return self.estimator._learning_rate(self.spec)
 
     @property
     def augmentation(self):
@@ -136,7 +124,7 @@ class Fitting:
         return make_augment(augment) if takes_images else None
 
     def attributes(self, result, summary):
-        """Return the fitted attributes of a training.
+        """Return the fitted attributes of a training; see `CellModel._set_fitted`.
 
         Parameters
         ----------
@@ -146,11 +134,8 @@ class Fitting:
         """
         net, network = result.net, result.net.module_
         scaled = isinstance(network.scale, Standardize)
-        self.spec = replace(
-            self.spec,
-            backbones=with_standardization(self.spec.backbones, network),
-            head=replace(self.spec.head, standardize_features=scaled),
-        )
+        head = replace(self.spec.head, standardize_features=scaled)
+        self.spec = replace(self.spec, head=head)
         configure_network(network, self.spec)
         return {
             "classes_": self.trainer.classes,
@@ -160,8 +145,6 @@ class Fitting:
             "history_": net.history_,
             "n_iter_": len(net.history_),
             "best_epoch_": result.best_epoch,
-            "image_shape_": self.spec.image_shape,
             "training_data_": summary,
-            "fit_settings_": describe_settings(self.estimator),
             "device_": str(net.device),
         }

@@ -4,12 +4,7 @@ from numbers import Integral
 
 from skblood._sklearn import Interval, validate_parameter_constraints
 
-from ._base import (
-    BACKBONE_CONSTRAINTS,
-    PREPROCESSING_CONSTRAINTS,
-    STANDARDIZE_CONSTRAINT,
-    backbone_spec,
-)
+from ._base import BACKBONE_CONSTRAINTS, PREPROCESSING_CONSTRAINTS, backbone_spec
 from ._classifier import CellClassifier
 from ._docs import document
 
@@ -67,7 +62,6 @@ class HybridFeatureClassifier(CellClassifier):
         "weights": [*BACKBONE_CONSTRAINTS["weights"], "array-like"],
         "trainable": [*BACKBONE_CONSTRAINTS["trainable"], "array-like"],
         "refine_epochs": [Interval(Integral, 0, None, closed="left")],
-        "standardize": STANDARDIZE_CONSTRAINT,
     }
 
     def __init__(
@@ -146,21 +140,20 @@ class HybridFeatureClassifier(CellClassifier):
                 f"backbones={self.backbones!r} must be two or more names of backbones; "
                 "for one, use TransferCellClassifier."
             )
-        weights = self._one_for_each("weights")
+        given, n_backbones = {"backbone": self.backbones}, len(self.backbones)
+        for name in ("weights", "trainable"):
+            value = getattr(self, name)
+            if isinstance(value, str) or not hasattr(value, "__len__"):
+                value = [value] * n_backbones
+            if len(value) != n_backbones:
+                raise ValueError(
+                    f"{name}={value!r} has {len(value)} entries for {n_backbones} backbones; give "
+                    "one for all, or one for each."
+                )
+            given[name] = list(value)
         specs = []
-        for settings in zip(self.backbones, weights, self._one_for_each("trainable"), strict=True):
-            named = dict(zip(BACKBONE_CONSTRAINTS, settings, strict=True))
+        for settings in zip(*given.values(), strict=True):
+            named = dict(zip(given, settings, strict=True))
             validate_parameter_constraints(BACKBONE_CONSTRAINTS, named, type(self).__name__)
             specs.append(backbone_spec(*settings, self.standardize))
-        return specs, weights
-
-    def _one_for_each(self, parameter):
-        value = getattr(self, parameter)
-        if isinstance(value, str) or not hasattr(value, "__len__"):
-            return [value] * len(self.backbones)
-        if len(value) != len(self.backbones):
-            raise ValueError(
-                f"{parameter}={value!r} has {len(value)} entries for {len(self.backbones)} "
-                "backbones; give one for all, or one for each."
-            )
-        return list(value)
+        return specs, given["weights"]

@@ -1,7 +1,9 @@
 """Classifier on the pixels themselves."""
 
+from dataclasses import replace
+
 from skblood._sklearn import StrOptions
-from skblood.networks import ACTIVATIONS, PIXELS, BackboneSpec, HeadSpec, check_layer_sizes
+from skblood.networks import ACTIVATIONS, PIXELS, BackboneSpec
 
 from ._classifier import CellClassifier
 from ._docs import document
@@ -106,5 +108,4 @@ class MLPCellClassifier(CellClassifier):
         return [BackboneSpec(PIXELS)], [None]
 
     def _head(self):
-        sizes = check_layer_sizes(self.hidden_layer_sizes)
-        return HeadSpec(sizes, float(self.dropout), self.activation, batch_norm=True)
+        return replace(super()._head(), activation=self.activation, batch_norm=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from skblood._labels import check_complete, encode_labels, sort_labels
@@ -25,10 +25,8 @@ def read_targets(estimator, y, name="y"):
     y : ndarray of shape (n,)
     """
     if y is None:
-        raise ValueError(
-            f"{type(estimator).__name__} requires {name} to be passed, but the target {name} is "
-            "None."
-        )
+        kind = type(estimator).__name__
+        raise ValueError(f"{kind} requires {name} to be passed, but the target {name} is None.")
     if isinstance(y, (torch.Tensor, np.ma.MaskedArray)):
         y = to_numpy(y, name)
     try:
@@ -39,13 +37,8 @@ def read_targets(estimator, y, name="y"):
         y = y.astype(object)  # scikit-learn does not know NumPy's StringDType
     if y.dtype == object:
         check_complete(y, name, "Leave these images out, or give them a label of their own.")
-    if y.dtype.kind == "f":
-        assert_all_finite(y, input_name=name)
-    try:
-        check_classification_targets(y)
-    except TypeError as error:
-        sort_labels(y, name)  # whose message says what to do
-        raise error
+    sort_labels(y, name)  # raises for a mixture of types
+    check_classification_targets(y)
     return y
 
 
@@ -70,7 +63,5 @@ def code_targets(y, classes=None):
     """
     classes = sort_labels(y) if classes is None else classes
     if len(classes) < 2:
-        raise ValueError(
-            f"y holds one class only, {classes.tolist()}; a classifier needs two or more classes."
-        )
+        raise ValueError(f"y holds one class only, {classes.tolist()}; give two or more classes.")
     return classes, encode_labels(y, classes)

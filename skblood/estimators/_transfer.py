@@ -1,11 +1,6 @@
 """Classifier on one backbone."""
 
-from ._base import (
-    BACKBONE_CONSTRAINTS,
-    PREPROCESSING_CONSTRAINTS,
-    STANDARDIZE_CONSTRAINT,
-    backbone_spec,
-)
+from ._base import BACKBONE_CONSTRAINTS, PREPROCESSING_CONSTRAINTS
 from ._classifier import CellClassifier
 from ._docs import document
 
@@ -56,7 +51,6 @@ class TransferCellClassifier(CellClassifier):
         **CellClassifier._parameter_constraints,
         **BACKBONE_CONSTRAINTS,
         **PREPROCESSING_CONSTRAINTS,
-        "standardize": STANDARDIZE_CONSTRAINT,
     }
 
     def __init__(
@@ -123,7 +117,3 @@ class TransferCellClassifier(CellClassifier):
         self.precision = precision
         self.random_state = random_state
         self.verbose = verbose
-
-    def _backbones(self):
-        spec = backbone_spec(self.backbone, self.weights, self.trainable, self.standardize)
-        return [spec], [self.weights]

@@ -39,8 +39,7 @@ def continue_network(former, network, spec):
         for old, new in zip(former.backbones, spec.backbones, strict=True)
     )
     head = replace(former.head, dropout=spec.head.dropout)
-    views = former.dihedral_views
-    spec = replace(spec, backbones=backbones, head=head, dihedral_views=views)
+    spec = replace(spec, backbones=backbones, head=head, dihedral_views=former.dihedral_views)
     network = copy.deepcopy(network)
     configure_network(network, spec)
     for module in network.head.modules():

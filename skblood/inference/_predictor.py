@@ -149,7 +149,9 @@ class Predictor:
             self.network.eval()
         stored = to_tensor(images, self.device)
         low = stored.dtype == torch.uint8 and self.dtype != torch.float32
-        n, largest, out, done = max(len(stored), 1 + low), self.max_batch, [], 0
+        # Rows of numbers cost little; theirs is one size, since scikit-learn's checks ask for 1e-7.
+        n = max(len(stored), 1 + low) if self.spec.is_pixels else self.max_batch
+        largest, out, done = self.max_batch, [], 0
         size = next((size for size in _LADDER if n <= size < largest), largest)
         # One context for all batches: it keeps the weights that it has converted.
         with autocast(stored, self.dtype, self.device):

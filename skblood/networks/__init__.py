@@ -12,7 +12,6 @@ from ._module import (
     hash_weights,
     make_head,
 )
-from ._paper_nets import PlainCNN
+from ._paper_nets import PlainCNN, UNet
 from ._spec import BackboneSpec, HeadSpec, NetworkSpec
-from ._unet import UNet
 from ._weights import PRETRAINED_FILE, PRETRAINED_WEIGHTS

@@ -8,9 +8,7 @@ from torch.nn import functional as F
 
 from ._config import backbone_config
 from ._sources import build_body
-
-# Raised by networks for images of a shape that they do not take.
-_SHAPE_ERRORS = (RuntimeError, ValueError, AssertionError)
+from ._weights import PRETRAINED_WEIGHTS
 
 # Spots along a side of an image, among which the darkest and the brightest are found.
 _SPOTS = 16
@@ -29,8 +27,7 @@ class Standardize(nn.Module):
 
     def __init__(self, mean, std):
         super().__init__()
-        mean = torch.as_tensor(mean, dtype=torch.float32)
-        std = torch.as_tensor(std, dtype=torch.float32)
+        mean, std = (torch.as_tensor(each, dtype=torch.float32) for each in (mean, std))
         self.register_buffer("mean", mean)
         self.register_buffer("std", torch.where(std > 0, std, torch.ones_like(std)))
 
@@ -104,15 +101,18 @@ class Backbone(nn.Module):
         n_stages = len(self.stages)
         if isinstance(trainable, Integral) and trainable > n_stages:
             raise ValueError(
-                f"trainable={trainable}, but the backbone has {n_stages} stages. Use a smaller "
-                "number, or 'all'."
+                f"trainable={trainable}, but the backbone has {n_stages} stages. Use fewer."
             )
         self.frozen = trainable == "head"
         keep = {"all": n_stages, "head": 0}.get(trainable, trainable)
         frozen_names = {name for stage in self.stages[: n_stages - keep] for name in stage}
         for name, parameter in self.body.named_parameters():
             parameter.requires_grad_(name not in frozen_names)
-        self._frozen_modules = [m for m in self.body.modules() if _is_frozen(m)]
+        self._frozen_modules = []
+        for module in self.body.modules():
+            trained = [parameter.requires_grad for parameter in module.parameters()]
+            if trained and not any(trained):
+                self._frozen_modules.append(module)
 
     def train(self, mode=True):
         """Set the mode; what is frozen stays in evaluation mode, BatchNorm statistics included."""
@@ -127,11 +127,6 @@ class Backbone(nn.Module):
         if x.shape[1] == 1 and self.in_channels == 3:
             x = x.expand(-1, 3, -1, -1)
         return self.body(x)
-
-
-def _is_frozen(module):
-    parameters = list(module.parameters())
-    return bool(parameters) and not any(p.requires_grad for p in parameters)
 
 
 def create_backbone(
@@ -182,17 +177,15 @@ def create_backbone(
     body = build_body(name, weights, n_channels, tuple(image_size), load)
     if n_channels not in (body.in_channels, 1):
         raise ValueError(
-            f"backbone={name!r} takes images of {body.in_channels} channels (or gray ones); "
-            f"the images have shape {tuple(image_shape)} (height, width, channels)."
+            f"backbone={name!r} takes images of {body.in_channels} channels (or gray ones), not of "
+            f"shape {tuple(image_shape)} (height, width, channels)."
         )
-    if body.statistics is not None:
-        statistics = body.statistics
-    elif config.mean is not None:
-        statistics = (config.mean, config.std)
-    elif statistics is None:
-        statistics = ([0.5] * n_channels, [0.25] * n_channels)
-    by_image = "image" in (standardize, body.standardize)
-    scale = ImageStandardize(n_channels) if by_image else Standardize(*statistics)
+    if standardize == "image" or weights == PRETRAINED_WEIGHTS:  # as these were trained
+        scale = ImageStandardize(n_channels)
+    else:
+        published = None if config.mean is None else (config.mean, config.std)
+        default = [0.5] * n_channels, [0.25] * n_channels
+        scale = Standardize(*(published or statistics or default))
     backbone = Backbone(body.module, scale, body.in_channels, body.stages, trainable)
     backbone.num_features = _feature_width(backbone, name, image_shape)
     return backbone
@@ -200,17 +193,13 @@ def create_backbone(
 
 @torch.no_grad()
 def _feature_width(backbone, name, image_shape):
+    height, width, n_channels = image_shape
     backbone.eval()
     try:
-        return backbone(_blank(image_shape)).shape[1]
-    except _SHAPE_ERRORS as error:
-        height, width, _ = image_shape
+        return backbone(torch.zeros(1, n_channels, height, width)).shape[1]
+    # Networks raise these for images of a shape that they do not take.
+    except (RuntimeError, ValueError, AssertionError) as error:
         raise ValueError(
             f"backbone={name!r} does not take images of {height}x{width} px: "
-            f"{str(error).rstrip('.')}. Set another image_size, such as a larger one."
+            f"{str(error).rstrip('.')}. Set image_size to another, often a larger size."
         ) from error
-
-
-def _blank(image_shape):
-    height, width, n_channels = image_shape
-    return torch.zeros(1, n_channels, height, width)

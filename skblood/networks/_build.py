@@ -1,5 +1,8 @@
 """From a specification to the network."""
 
+import math
+from dataclasses import asdict
+
 import torch
 from torch import nn
 
@@ -49,20 +52,22 @@ def create_network(spec, weights, statistics, load=True):
     -------
     network : CellNetwork
     """
-    backbones = [
-        _create(each, source, spec.image_shape, statistics, load)
-        for each, source in zip(spec.backbones, weights, strict=True)
-    ]
-    head = nn.Identity()
+    options = {"image_shape": spec.image_shape, "statistics": statistics, "load": load}
+    backbones, head = [], nn.Identity()
+    for each, source in zip(spec.backbones, weights, strict=True):
+        if each.name == PIXELS:
+            backbone = Backbone(nn.Flatten(), Standardize(*statistics), spec.image_shape[2])
+            backbone.num_features = math.prod(spec.image_shape)
+        else:
+            backbone = create_backbone(
+                each.name, weights=source, standardize=each.standardize, **options
+            )
+        backbones.append(backbone)
     if spec.head is not None:
-        head = make_head(
-            sum(backbone.num_features for backbone in backbones),
-            spec.head.hidden_layer_sizes,
-            len(spec.classes),
-            dropout=spec.head.dropout,
-            activation=spec.head.activation,
-            batch_norm=spec.head.batch_norm,
-        )
+        options = asdict(spec.head)
+        del options["standardize_features"]
+        n_features = sum(backbone.num_features for backbone in backbones)
+        head = make_head(n_features, n_outputs=len(spec.classes), **options)
     network = CellNetwork(backbones, head)
     configure_network(network, spec)
     return network
@@ -75,19 +80,3 @@ def configure_network(network, spec):
     network.dihedral_views = spec.dihedral_views
     for backbone, each in zip(network.backbones, spec.backbones, strict=True):
         backbone.train_only(each.trained)
-
-
-def _create(backbone_spec, weights, image_shape, statistics, load):
-    if backbone_spec.name == PIXELS:
-        backbone = Backbone(nn.Flatten(), Standardize(*statistics), image_shape[2])
-        backbone.num_features = image_shape[0] * image_shape[1] * image_shape[2]
-        return backbone
-    return create_backbone(
-        backbone_spec.name,
-        weights=weights,
-        trainable=backbone_spec.trained,
-        image_shape=image_shape,
-        statistics=statistics,
-        standardize=backbone_spec.standardize,
-        load=load,
-    )

@@ -4,18 +4,32 @@ import torch
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
-from ._headed import HeadedNetwork
-
 # timm finds this table by its name. There is no `url`: these networks have no published weights.
 default_cfgs = generate_default_cfgs({"cellnet_t": {}, "cellnet_s": {}})
 
 
+class HeadedNetwork(nn.Module):
+    """What timm asks of a network: `num_features`, and a classifier `head` that may be left out.
+
+    A subclass sets `num_features` and calls `reset_classifier` in its constructor.
+    """
+
+    def get_classifier(self):
+        """Return the classifier layer."""
+        return self.head
+
+    def reset_classifier(self, num_classes):
+        """Replace the classifier by a fresh one of `num_classes` outputs."""
+        self.num_classes = num_classes
+        self.head = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
+
+
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with batch normalisation beside a shortcut.
+    """Two 3x3 convolutions with batch normalization beside a shortcut.
 
     The shortcut of a block that changes the shape averages before it projects
     ("ResNet-D", He et al. 2019), so no pixel is skipped; the second
-    normalisation starts at zero, so a fresh block starts as its shortcut.
+    normalization starts at zero, so a fresh block starts as its shortcut.
     """
 
     def __init__(self, in_channels, channels, stride):
@@ -100,18 +114,16 @@ class CellNet(HeadedNetwork):
         return self.forward_head(self.forward_features(x))
 
 
-def _create(variant, pretrained, **kwargs):
-    return build_model_with_cfg(CellNet, variant, pretrained, **kwargs)
-
-
 @register_model
 def cellnet_t(pretrained=False, **kwargs):
     """About 56,000 parameters: for tests, demos and quick looks."""
-    return _create("cellnet_t", pretrained, widths=(16, 32, 48), depths=(1, 1, 1), **kwargs)
+    kwargs = {"widths": (16, 32, 48), "depths": (1, 1, 1), **kwargs}
+    return build_model_with_cfg(CellNet, "cellnet_t", pretrained, **kwargs)
 
 
 @register_model
 def cellnet_s(pretrained=False, **kwargs):
     """About 630,000 parameters, for images of 28 to 128 px."""
     # Multiples of 16: with 24 channels a CPU's vectors stay half empty, and it takes twice as long.
-    return _create("cellnet_s", pretrained, widths=(16, 32, 64, 192), depths=(2, 2, 2, 1), **kwargs)
+    kwargs = {"widths": (16, 32, 64, 192), "depths": (2, 2, 2, 1), **kwargs}
+    return build_model_with_cfg(CellNet, "cellnet_s", pretrained, **kwargs)

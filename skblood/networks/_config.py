@@ -16,7 +16,7 @@ class BackboneConfig:
     image_size : tuple of (int, int) or None
         Height and width that the backbone was made for. None: the images' own size.
     mean, std : tuple of float or None
-        What each channel, scaled to 0..1, is normalised with. None: the mean and standard
+        What each channel, scaled to 0..1, is normalized with. None: the mean and standard
         deviation of the training images.
     has_weights : bool
         Whether pretrained weights are published for this name.
@@ -60,8 +60,24 @@ def backbone_config(name):
     if name in OWN_BACKBONES:
         return OWN_BACKBONES[name]
     if name.startswith(TORCHVISION_PREFIX):
-        return _torchvision_config(name.removeprefix(TORCHVISION_PREFIX))
-    return _timm_config(name)
+        from torchvision import models
+
+        known = [TORCHVISION_PREFIX + each for each in models.list_models(module=models)]
+        if name not in known:
+            raise _unknown(name, known)
+        weights = models.get_model_weights(name.removeprefix(TORCHVISION_PREFIX))
+        preset = weights.DEFAULT.transforms()
+        size = (preset.crop_size[0], preset.crop_size[0])
+        return BackboneConfig(size, tuple(preset.mean), tuple(preset.std), has_weights=True)
+    import timm
+
+    architecture, _, tag = name.partition(".")
+    if architecture not in (known := timm.list_models()):
+        raise _unknown(name, [*OWN_BACKBONES, *known])
+    if tag and name not in (known := timm.list_pretrained(f"{architecture}.*")):
+        raise _unknown(name, known)
+    cfg = timm.get_pretrained_cfg(name)
+    return BackboneConfig(tuple(cfg.input_size[1:]), cfg.mean, cfg.std, bool(cfg.has_weights))
 
 
 def resolve_weights(name, weights):
@@ -69,36 +85,11 @@ def resolve_weights(name, weights):
     return None if name in OWN_BACKBONES and weights == "default" else weights
 
 
-def _torchvision_config(name):
-    from torchvision import models
-
-    known = models.list_models(module=models)
-    if name not in known:
-        _raise_unknown(name, known, "torchvision classification model", TORCHVISION_PREFIX)
-    preset = models.get_model_weights(name).DEFAULT.transforms()
-    size = (preset.crop_size[0], preset.crop_size[0])
-    return BackboneConfig(size, tuple(preset.mean), tuple(preset.std), has_weights=True)
-
-
-def _timm_config(name):
-    import timm
-
-    kind = "timm model or backbone of skblood"
-    architecture, _, tag = name.partition(".")
-    if architecture not in (known := timm.list_models()):
-        _raise_unknown(name, [*OWN_BACKBONES, *known], kind)
-    tags = timm.list_pretrained(f"{architecture}.*")
-    if tag and name not in tags:
-        _raise_unknown(name, tags, kind)
-    cfg = timm.get_pretrained_cfg(name)
-    return BackboneConfig(tuple(cfg.input_size[1:]), cfg.mean, cfg.std, bool(cfg.has_weights))
-
-
-def _raise_unknown(name, known, kind, prefix=""):
-    near = difflib.get_close_matches(name, dict.fromkeys(known), n=3, cutoff=0.5)
-    hint = f" Did you mean {', '.join(repr(prefix + n) for n in near)}?" if near else ""
-    raise ValueError(
-        f"backbone={prefix + name!r} is no {kind}.{hint} Allowed are the names of "
-        "timm.list_models(), 'torchvision/<name>' with a name of "
-        f"torchvision.models.list_models(), and {', '.join(map(repr, OWN_BACKBONES))}."
+def _unknown(name, known):
+    near = difflib.get_close_matches(name, dict.fromkeys(known), n=3, cutoff=0.7)
+    hint = f" Did you mean {', '.join(map(repr, near))}?" if near else ""
+    return ValueError(
+        f"backbone={name!r} is not known.{hint} Allowed are names of timm.list_models(), "
+        "'torchvision/' and a name of torchvision.models.list_models(), and "
+        f"{', '.join(map(repr, OWN_BACKBONES))}."
     )

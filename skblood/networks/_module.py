@@ -118,8 +118,7 @@ def make_head(
         layers += [nn.BatchNorm1d(width)] if batch_norm else []
         layers += [ACTIVATIONS[activation](), nn.Dropout(dropout)]
         n_features = width
-    if not layers:
-        layers = [nn.Dropout(dropout)]
+    layers = layers or [nn.Dropout(dropout)]
     return nn.Sequential(*layers, OutputLayer(n_features, n_outputs))
 
 
@@ -128,8 +127,7 @@ def check_layer_sizes(sizes):
     sizes = tuple(sizes)
     if any(not isinstance(width, Integral) or width < 1 for width in sizes):
         raise ValueError(
-            f"hidden_layer_sizes={sizes!r} must be positive integers, one for each hidden layer; "
-            "() is for none."
+            f"hidden_layer_sizes={sizes!r} must be positive integers, one a layer, or () for none."
         )
     return tuple(map(int, sizes))
 

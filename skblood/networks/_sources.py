@@ -5,18 +5,12 @@ from dataclasses import dataclass
 from torch import nn
 
 from ._config import OWN_BACKBONES, TORCHVISION_PREFIX, backbone_config, resolve_weights
-from ._weights import (
-    PRETRAINED_BACKBONE,
-    PRETRAINED_WEIGHTS,
-    load_pretrained_body,
-    load_weights,
-    pretrained_preprocessing,
-)
+from ._weights import PRETRAINED_BACKBONE, PRETRAINED_WEIGHTS, load_pretrained_body, load_weights
 
 
 @dataclass
 class Body:
-    """A network that maps normalised images to pooled features.
+    """A network that maps normalized images to pooled features.
 
     Attributes
     ----------
@@ -26,17 +20,11 @@ class Body:
         Channels that it takes.
     stages : list of list of str
         Parameter names, grouped into stages from the input to the output.
-    statistics : tuple of (array-like, array-like) or None
-        Mean and standard deviation per channel that came with the weights.
-    standardize : {"auto", "image"}
-        Standardization that the weights were trained with; see `create_backbone`.
     """
 
     module: nn.Module
     in_channels: int
     stages: list[list[str]]
-    statistics: tuple | None = None
-    standardize: str = "auto"
 
 
 def build_body(name, weights, n_channels, image_size, load=True):
@@ -64,30 +52,32 @@ def build_body(name, weights, n_channels, image_size, load=True):
     if pretrained and name != PRETRAINED_BACKBONE:
         raise ValueError(
             f"weights={PRETRAINED_WEIGHTS!r} are those of backbone={PRETRAINED_BACKBONE!r}, not of "
-            f"{name!r}. Name that backbone, or use weights='default', None or the path of a file."
+            f"{name!r}. Use that backbone, or weights='default', None or the path of a file."
         )
     weights = resolve_weights(name, weights)
     published = load and weights == "default"
     if published and not backbone_config(name).has_weights:
         raise ValueError(
-            f"No weights are published for {name!r}. Use weights=None to train it from scratch, "
-            "or the path of a file."
+            f"No weights are published for {name!r}. Use weights=None, or the path of a file."
         )
     build = _build_torchvision if name.startswith(TORCHVISION_PREFIX) else _build_timm
+    n_channels = 3 if pretrained else n_channels
     try:
-        n_channels = 3 if pretrained else n_channels
         body, head_prefixes = build(name, weights, published, n_channels, image_size)
     # Hubs, http clients and constructors have exceptions of their own, without a way on.
     except Exception as error:
         if published:
-            raise _download_error(name, error) from error
+            reason = str(error).partition("\n")[0] or "no message"
+            raise ConnectionError(
+                f"The default weights of {name!r} could not be loaded ({type(error).__name__}: "
+                f"{reason}). Offline, use weights='path/to/file.safetensors' (or .pth), "
+                "weights=None to train from scratch, or backbone='cellnet_s'."
+            ) from error
         height, width = image_size
         raise ValueError(
             f"backbone={name!r} cannot be built for images of {height}x{width} px: {error} "
             "Choose another image_size."
         ) from error
-    if pretrained:
-        body.statistics, body.standardize = pretrained_preprocessing()
     if load and pretrained:
         load_pretrained_body(body.module)
     elif load and weights not in (None, "default"):
@@ -95,42 +85,29 @@ def build_body(name, weights, n_channels, image_size, load=True):
     return body
 
 
-def _download_error(name, error):
-    reason = str(error).partition("\n")[0] or "no message"
-    return ConnectionError(
-        f"The default weights of {name!r} could not be loaded ({type(error).__name__}: {reason}). "
-        "Offline, use weights='path/to/file.safetensors' (or .pth), weights=None to train from "
-        "scratch, or backbone='cellnet_s', which is made for that."
-    )
-
-
 def _build_timm(name, weights, published, n_channels, image_size):
     import timm
     from timm.models import group_parameters
 
     own = name in OWN_BACKBONES
-    in_channels = n_channels if own else 3
-    options = {"in_chans": in_channels, "num_classes": 0}
+    options = {"in_chans": n_channels if own else 3, "num_classes": 0}
     if own or timm.get_pretrained_cfg(name).fixed_input_size:
         options["img_size"] = image_size
     module = timm.create_model(name, pretrained=published, **options)
-    _check_patches(module, image_size)
+    patches = getattr(module, "patch_embed", None)
+    sides = getattr(patches, "patch_size", None) or (1, 1)
+    padded = getattr(patches, "dynamic_img_pad", False)
+    # A transformer would ignore the last rows and columns.
+    if not padded and any(size % side for size, side in zip(image_size, sides, strict=True)):
+        raise ValueError(f"it cuts images into patches of {sides[0]}x{sides[1]} px.")
     if hasattr(module, "group_matcher"):
         groups = group_parameters(module, module.group_matcher(coarse=True))
         stages = [groups[key] for key in sorted(groups)]
     else:
         stages = _stages(module)
     head = module.pretrained_cfg.get("classifier") or ("head", "fc", "classifier")
-    return Body(module, in_channels, stages), (head,) if isinstance(head, str) else tuple(head)
-
-
-def _check_patches(module, image_size):
-    """Raise ValueError if a transformer would ignore the last rows and columns of an image."""
-    patches = getattr(module, "patch_embed", None)
-    sides = getattr(patches, "patch_size", None) or (1, 1)
-    padded = getattr(patches, "dynamic_img_pad", False)
-    if not padded and any(size % side for size, side in zip(image_size, sides, strict=True)):
-        raise ValueError(f"it cuts images into patches of {sides[0]}x{sides[1]} px.")
+    head = (head,) if isinstance(head, str) else tuple(head)
+    return Body(module, options["in_chans"], stages), head
 
 
 def _build_torchvision(name, weights, published, n_channels, image_size):
@@ -139,13 +116,10 @@ def _build_torchvision(name, weights, published, n_channels, image_size):
     short = name.removeprefix(TORCHVISION_PREFIX)
     options = {}
     if short in ("googlenet", "inception_v3"):
-        # Their published weights were trained on another normalisation, which transform_input
+        # Their published weights were trained on another normalization, which transform_input
         # restores, and torchvision insists on the auxiliary classifiers to load them.
-        options = {
-            "init_weights": weights is None,
-            "aux_logits": published,
-            "transform_input": weights is not None,
-        }
+        options = {"aux_logits": published, "transform_input": weights is not None}
+        options["init_weights"] = weights is None
     if short.startswith("vit_"):
         options["image_size"] = image_size[0]
     module = models.get_model(short, weights="DEFAULT" if published else None, **options)
@@ -162,10 +136,8 @@ def _cut_classifier(module, head_name, head):
         return (f"{head_name}.",)
     cut = ".".join(filter(None, (head_name, linear[-1])))
     module.set_submodule(cut, nn.Identity())
-    auxiliary = [n for n, _ in module.named_children() if n.lower().startswith("aux")]
-    for child in auxiliary:
+    for child in [n for n, _ in module.named_children() if n.lower().startswith("aux")]:
         setattr(module, child, None)
-    if auxiliary:
         module.aux_logits = False
     return (f"{cut}.", "AuxLogits.", "aux1.", "aux2.")
 

@@ -114,10 +114,7 @@ class NetworkSpec:
             If the network takes rows of numbers, which cannot be cropped.
         """
         if self.input_shape[0] == 1:
-            raise ValueError(
-                "The model was fitted with rows of numbers, which cannot be cropped. Leave the "
-                "crop out, or fit with images."
-            )
+            raise ValueError("The model was fitted with rows of numbers, which cannot be cropped.")
         size = self.image_size or tuple(self.image_shape[:2])
         return replace(self, crop=float(crop), image_size=size)
 

@@ -1,14 +1,11 @@
 """Pretrained weights: from a file of the user's, or of the pretrained model."""
 
-import json
 import os
 import re
 import warnings
-from functools import cache
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file
 
 # Keys and prefixes that training scripts put around the names of the parameters.
@@ -21,7 +18,7 @@ _LEGACY_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
 PRETRAINED_WEIGHTS = "pbc"
 PRETRAINED_BACKBONE = "cellnet_s"
 PRETRAINED_FILE = Path(__file__).parents[1] / "pretrained" / "pbc8.safetensors"
-_BODY, _STATISTICS = "backbones.0.body.", "backbones.0.standardize."
+_BODY = "backbones.0.body."
 
 
 def load_weights(body, path, name, head_prefixes):
@@ -60,17 +57,15 @@ def load_weights(body, path, name, head_prefixes):
     if missing or wrong:
         shapes = [f"{k}: {tuple(given[k].shape)}, not {tuple(wanted[k].shape)}" for k in wrong]
         raise ValueError(
-            f"The weights of {path!r} do not fit backbone {name!r} "
-            f"({len(needed) - len(missing) - len(wrong)} of {len(needed)} tensors fit).\n"
+            f"The weights of {path!r} do not fit backbone {name!r}, that of the file is needed "
+            f"({len(needed) - len(missing) - len(wrong)} of {len(needed)} tensors fit)."
             f"{_listed('missing from the file', missing)}{_listed('of another shape', shapes)}"
-            "Name the backbone that the file was saved from, or use weights=None."
         )
     extra = [k for k in given if k not in wanted and not k.startswith(head_prefixes)]
     if extra:
         warnings.warn(
-            f"{path!r} holds {len(extra)} tensors that backbone {name!r} does not have; they were "
-            f"ignored.\n{_listed('ignored', extra)}",
-            UserWarning,
+            f"{path!r} holds {len(extra)} tensors that backbone {name!r} does not have."
+            f"{_listed('ignored', extra)}",
             stacklevel=2,
         )
     body.load_state_dict({k: given.get(k, wanted[k]) for k in wanted})
@@ -78,23 +73,12 @@ def load_weights(body, path, name, head_prefixes):
 
 def load_pretrained_body(body):
     """Load the weights of the pretrained model into its backbone, in place."""
-    state = load_file(PRETRAINED_FILE)
-    body.load_state_dict(
-        {k.removeprefix(_BODY): v for k, v in state.items() if k.startswith(_BODY)}
-    )
-
-
-@cache
-def pretrained_preprocessing():
-    """Return the mean and standard deviation, and the `standardize`, of the pretrained model."""
-    with safe_open(PRETRAINED_FILE, "pt") as file:
-        statistics = tuple(file.get_tensor(_STATISTICS + name) for name in ("mean", "std"))
-        parameters = json.loads(file.metadata()["model"])["model"]["parameters"]
-    return statistics, parameters["standardize"]
+    state = load_file(PRETRAINED_FILE).items()
+    body.load_state_dict({k.removeprefix(_BODY): v for k, v in state if k.startswith(_BODY)})
 
 
 def _listed(what, keys):
-    return f"  {what} ({len(keys)}): {', '.join(keys)}\n" if keys else ""
+    return f"\n  {what} ({len(keys)}): {', '.join(keys)}" if keys else ""
 
 
 def _read_state(path):
@@ -105,28 +89,26 @@ def _read_state(path):
             "path of a .safetensors, .pth, .pt or .bin file."
         )
     try:
-        if path.suffix == ".safetensors":
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+        safe = path.suffix == ".safetensors"
+        state = load_file(path) if safe else torch.load(path, "cpu", weights_only=True)
     # Damaged files make the readers raise nearly any exception.
     except Exception as error:
         raise ValueError(
             f"The weights file {os.fspath(path)!r} cannot be read ({type(error).__name__}). It "
-            "must be a .safetensors file, or a state_dict of tensors that torch.save wrote; code "
-            "of other objects is not run."
+            "must be a .safetensors file, or a state_dict of tensors, saved by torch.save."
         ) from error
     for key in _WRAPPER_KEYS:
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
-    tensors = {}
-    if isinstance(state, dict):
-        tensors = {k: v for k, v in state.items() if isinstance(k, str) and torch.is_tensor(v)}
+    items = state.items() if isinstance(state, dict) else ()
+    tensors = {
+        _LEGACY_DENSENET.sub(r"\1\2", _WRAPPER_PREFIX.sub("", key)): value
+        for key, value in items
+        if isinstance(key, str) and torch.is_tensor(value)
+    }
     if not tensors:
         raise ValueError(
             f"The weights file {os.fspath(path)!r} holds no state_dict, a dict of named tensors, "
             f"but a {type(state).__name__}."
         )
-    return {
-        _LEGACY_DENSENET.sub(r"\1\2", _WRAPPER_PREFIX.sub("", k)): v for k, v in tensors.items()
-    }
+    return tensors

@@ -116,16 +116,6 @@ class TestResumes:
             assert_same(clf.fit(*small), expected)
             assert kill.n_written == expected.n_iter_ - n
 
-    def test_twice_with_given_images_groups_and_weights(self, make_mlp, small, kill, saved):
-        X, y = small
-        given = {"X_val": X[36:], "y_val": y[36:], "sample_weight": np.arange(36) % 3 + 0.5}
-        given["groups"] = np.arange(36) // 2
-        expected = make_mlp(max_epochs=4).fit(X[:36], y[:36], **given)
-        clf = make_mlp(max_epochs=4, **saved)
-        assert kill.fit(clf, X[:36], y[:36], after=1, **given)
-        assert kill.fit(clf, X[:36], y[:36], after=2, **given)
-        assert_same(clf.fit(X[:36], y[:36], **given), expected)
-
     def test_after_ctrl_c(self, make_mlp, small, folder, saved, monkeypatch):
         expected = make_mlp(max_epochs=3).fit(*small)
         write, clf = _checkpoint._write, make_mlp(max_epochs=3, **saved)

@@ -13,7 +13,6 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
-from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     GridSearchCV,
@@ -119,15 +118,6 @@ class TestMetaEstimators:
         X, y = small[0], small[1] if n_classes == 3 else small[1] == "platelet"
         model = CalibratedClassifierCV(make_mlp(), method=method, cv=2).fit(X, y)
         assert_allclose(model.predict_proba(X).sum(axis=1), 1)
-
-    def test_frozen(self, fitted, small):
-        X, y = small
-        before = fitted.predict_proba(X)
-        frozen = clone(FrozenEstimator(fitted)).fit(X[:5], y[:5])
-        assert_array_equal(frozen.predict_proba(X), before)
-        model = CalibratedClassifierCV(FrozenEstimator(fitted), method="temperature").fit(X, y)
-        assert_array_equal(model.predict(X), fitted.predict(X))
-        assert not np.allclose(model.predict_proba(X), before)
 
     def test_ensembles(self, make_transfer, make_mlp, small):
         X, y = small

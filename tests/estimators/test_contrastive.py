@@ -69,14 +69,6 @@ def test_early_stopping_is_of_the_head(make_contrastive, small):
     assert clf.training_data_["n_validation_images"] == 15
 
 
-def test_learning_rates(make_contrastive, small):
-    options = {"lr_schedule": None, "pretrain_epochs": 2}
-    clf = make_contrastive(pretrain_lr=1e-4, lr=1e-2, **options).fit(*small)
-    assert [row["batches"][0]["lr"] for row in clf.history_] == [1e-4] * 2 + [1e-2] * 2
-    clf = make_contrastive(**options).fit(*small)
-    assert [row["batches"][0]["lr"] for row in clf.history_] == [3e-3] * 4
-
-
 def test_class_weights_are_of_anchors_and_of_the_head(make_contrastive, small):
     weights = Weights()
     class_weight = {"lymphocyte": 3.0, "neutrophil": 1.0, "platelet": 1.0}

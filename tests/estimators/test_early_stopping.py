@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.metrics import accuracy_score, f1_score, log_loss
+from sklearn.metrics import accuracy_score, log_loss
 
 SPLIT = {"early_stopping": True, "validation_fraction": 0.25}
 
@@ -82,17 +82,6 @@ class TestBestEpoch:
         found = log_loss(y[24:], clf.predict_proba(X[24:]))
         assert found == pytest.approx(losses[expected], rel=1e-4)
 
-    @pytest.mark.parametrize("best_epoch", [1, 3])
-    def test_is_the_model_of_a_fit_that_ends_there(self, make, small, best_epoch):
-        X, y = small
-        valid = {"X_val": X[24:], "y_val": y[24:]}
-        scores = iter([float(epoch == best_epoch) for epoch in range(1, 5)])
-        options = {"lr_schedule": None, "scoring": lambda *args: next(scores, 0.0)}
-        clf = make(early_stopping=True, max_epochs=4, **options).fit(X[:24], y[:24], **valid)
-        assert (clf.best_epoch_, clf.n_iter_) == (best_epoch, 4)
-        short = make(max_epochs=best_epoch, **options).fit(X[:24], y[:24], **valid)
-        assert_array_equal(clf.predict_proba(X), short.predict_proba(X))
-
     @pytest.mark.parametrize(("patience", "n"), [(True, 11), (3, 4), (np.int64(3), 4), (1, 2)])
     def test_patience(self, make_mlp, small, patience, n):
         options = {**SPLIT, "max_epochs": 20, "scoring": lambda estimator, X, y: 0.5}
@@ -109,18 +98,6 @@ class TestScoring:
         assert all(np.isfinite(scores))
         if scoring == "neg_log_loss":
             assert_allclose(scores, -np.array(clf.history_[:, "valid_loss"]), rtol=1e-4)
-
-    def test_callable_gets_the_users_labels(self, make, small):
-        given = []
-
-        def scorer(estimator, X, y):
-            given.append((set(y), set(estimator.classes_), set(estimator.predict(X))))
-            return f1_score(y, estimator.predict(X), average="macro")
-
-        make(scoring=scorer, **SPLIT).fit(*small)
-        names = set(small[1])
-        assert given
-        assert all(a == b == names and c <= names for a, b, c in given)
 
     def test_callable_that_slices(self, make, small):
         """Ours and scikit-learn's: a part of the images, by slice, mask and positions."""

@@ -87,9 +87,9 @@ class TestReconfigure:
     @pytest.mark.parametrize(
         ("settings", "message"),
         [
-            ({"dihedral_views": 3}, "must be 1, 2, 4 or 8, not 3"),
-            ({"crop": 5}, "crop must be"),
-            ({"precision": "float16"}, "precision must be"),
+            ({"dihedral_views": 3}, "'dihedral_views' parameter"),
+            ({"crop": 5}, "'crop' parameter"),
+            ({"precision": "float16"}, "'precision' parameter"),
             ({"device": "tpu"}, "is not known"),
         ],
     )

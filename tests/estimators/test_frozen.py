@@ -44,14 +44,6 @@ class TestOncePerImage:
         make_head().fit(X, y)
         assert store.n_computed == len(X)
 
-    def test_figures_are_those_without_a_store(self, make_head, store, small):
-        X, y = small
-        fits = [make_head().fit(X, y).predict_proba(X) for _ in range(2)]
-        store.clear()
-        fits.append(make_head().fit(X, y).predict_proba(X))
-        assert np.array_equal(fits[0], fits[1])
-        assert np.array_equal(fits[0], fits[2])
-
 
 class TestNothingStale:
     @pytest.mark.parametrize(

@@ -70,10 +70,3 @@ def test_errors(make_mlp, photographs):
         clf.fit(X, y, groups=np.zeros(len(X)))
     with pytest.raises(TypeError):
         clf.fit(X, y, None, groups)  # by keyword only
-
-
-def test_groups_without_early_stopping_change_nothing(make_mlp, photographs):
-    X, y, groups = photographs
-    expected = make_mlp(max_epochs=1).fit(X, y).predict_proba(X)
-    found = make_mlp(max_epochs=1).fit(X, y, groups=groups).predict_proba(X)
-    np.testing.assert_array_equal(found, expected)

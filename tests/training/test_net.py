@@ -1,12 +1,10 @@
 """TrainingNet: what is optimized, in which precision, and how training ends."""
 
-import pickle
-
 import pytest
 import torch
 from skorch.callbacks import Callback, EarlyStopping
 
-from skblood import NonFiniteLossError, TrainingInterrupted
+from skblood import NonFiniteLossError
 from skblood.networks import CellNetwork, create_backbone, make_head
 from skblood.training import OPTIMIZERS
 
@@ -107,12 +105,3 @@ class TestNonFiniteLoss:
             net.train_for(samples, None, 3)
         assert caught.value.positions == list(range(8, 16))
         assert ("precision='float32'" in str(caught.value)) == (dtype == torch.bfloat16)
-
-    def test_errors_survive_a_process(self):
-        error = pickle.loads(pickle.dumps(NonFiniteLossError("no number", [1, 2])))
-        assert (str(error), error.positions) == ("no number", [1, 2])
-        assert isinstance(error, ValueError)
-        error = pickle.loads(pickle.dumps(TrainingInterrupted("after 2 epochs", "a model")))
-        assert (str(error), error.estimator) == ("after 2 epochs", "a model")
-        assert isinstance(error, KeyboardInterrupt)
-        assert not isinstance(error, Exception)  # which a search catches

@@ -94,19 +94,6 @@ class TestSamples:
 
 
 class TestValidation:
-    @pytest.mark.parametrize("weighted", [True, False])
-    def test_images_that_were_set_aside(self, plan, weighted):
-        weights = np.tile([2.0, 1.0], 12) if weighted else None
-        data = plan(sample_weight=weights).split(0.25, seed=0)
-        train, valid = data.samples("balanced", CPU)
-        assert not set(train.rows.tolist()) & set(valid.rows.tolist())
-        assert set(train.rows.tolist()) | set(valid.rows.tolist()) == set(range(24))
-        assert torch.bincount(valid.targets).tolist() == [3, 2, 1]
-        assert valid.weights.mean().item() == pytest.approx(1)
-        assert train.weights.mean().item() == pytest.approx(1)
-        mean, _ = data.channel_statistics()
-        assert mean == pytest.approx(data.images.pixels[data.rows].mean((0, 1, 2)) / 255)
-
     @pytest.mark.parametrize("seed", range(3))
     def test_copies_and_groups_stay_together(self, plan, seed):
         rows = np.r_[np.arange(24), np.arange(24)[::2]]
@@ -130,17 +117,6 @@ class TestValidation:
         leaking = plan().validated_on(CellImages(pixels[:5]), np.zeros(5, int))
         assert leaking.count_leaked() == 5
 
-    def test_encoded(self, plan):
-        def encode(images):
-            return images.pixels.reshape(len(images), -1).astype(np.float32)
-
-        data = plan().split(0.25, seed=0)
-        encoded = data.encoded(encode)
-        train, valid = encoded.samples(None, CPU)
-        assert np.array_equal(encoded.rows, data.rows)
-        assert train.images.shape == valid.images.shape == (24, 48)
-        assert np.array_equal(train.images, encode(data.images))
-
 
 class TestDescribe:
     def test_fingerprint(self, plan, pixels):
@@ -154,12 +130,6 @@ class TestDescribe:
         changed[0, 0, 0, 0] ^= 1
         changed = TrainingSet.plan(CellImages(changed), CODES, CLASSES).describe()
         assert len({each["fingerprint"] for each in (plain, relabelled, changed)}) == 3
-
-    def test_validation_images_are_counted_apart(self, plan, pixels):
-        described = plan().split(0.25, seed=0).describe()
-        assert (described["n_images"], described["n_validation_images"]) == (18, 6)
-        given = plan().validated_on(CellImages(pixels[:6]), np.zeros(6, int)).describe()
-        assert (given["n_images"], given["n_validation_images"]) == (24, 6)
 
 
 def test_hash(plan):
