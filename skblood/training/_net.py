@@ -146,8 +146,8 @@ class TrainingNet(NeuralNet):
             instead = "" if self.autocast_dtype == torch.float32 else " or precision='float32'"
             raise NonFiniteLossError(
                 f"The {kind} loss is {losses[odd]} in epoch {len(self.history)}, batch {odd + 1} "
-                f"of {len(iterator)}, at a learning rate of {rate:.3g}. Set a lower lr{instead}, "
-                "or check the images at the `positions` that this error has.",
+                f"of {len(iterator)}, at a learning rate of {rate:.3g}. Set a lower lr (now "
+                f"{self.lr:g}){instead}, or check the images at this error's `positions`.",
                 iterator.samples.rows[iterator.indices_[odd]].tolist(),
             )
 

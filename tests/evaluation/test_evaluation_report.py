@@ -127,7 +127,7 @@ class TestErrors:
             ("ab ab", {"groups": [1, 2, 3]}, "`images` 2, `groups` 3"),
             ("ab ab", {"groups": ["A", "A"]}, "`groups` holds a single group"),
             ("ab ab", {"groups": [1, None]}, "`groups` has 1 missing .* at position 1"),
-            ("ab ab", {"y_proba": [0.3, 0.7]}, r"shape \(2, 2\) for the classes .*; it has \(2,\)"),
+            ("ab ab", {"y_proba": [0.3, 0.7]}, r"shape \(2, 2\); it has shape \(2,\)"),
             ("a a", {"confidence_level": 95}, "must be between 0 and 1, not 95"),
             ("a a", {"n_resamples": 0}, "`n_resamples` must be at least 1, got 0"),
         ],
