@@ -51,8 +51,7 @@ class NonFiniteLossError(ValueError):
     --------
     >>> import numpy as np
     >>> from skblood import MLPCellClassifier, NonFiniteLossError
-    >>> X, y = np.full((6, 4), 1e30), np.arange(6) % 2
-    >>> X[:3] *= -1
+    >>> X, y = np.arange(24.0).reshape(6, 4) * 1e30, np.arange(6) % 2
     >>> clf = MLPCellClassifier((8,), image_shape=(1, -1), lr=1e30, random_state=0)
     >>> try:
     ...     clf.fit(X, y)
