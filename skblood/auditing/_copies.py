@@ -29,7 +29,7 @@ def find_copies(summary, images):
     positions = summary["position"]
     _, first, codes = np.unique(summary["content"], axis=0, return_index=True, return_inverse=True)
     repeated = np.setdiff1d(np.arange(len(summary)), first)
-    pairs = positions[np.stack([first[codes[repeated]], repeated], axis=1)]
+    pairs = positions[np.stack([first[codes.ravel()[repeated]], repeated], axis=1)]
     paths = [i for i in set(pairs.ravel().tolist()) if isinstance(images[i], (str, os.PathLike))]
     hashes = {i: file_key(images[i]) for i in paths}
     copies = []
