@@ -132,6 +132,10 @@ class CellModel(BaseEstimator):
         crop, interpolation = getattr(self, "crop", 1.0), getattr(self, "interpolation", "bilinear")
         layout, columns = Layout(size, crop, interpolation), copy.copy(self)
         vars(columns).pop("feature_names_in_", None)
+        if isinstance(X, CellImages):
+            images = layout.take(X)
+            columns.n_features_in_ = layout.n_features
+            return images, images.pixels, layout, columns
         rows = read_table(columns, X, ensure_min_samples=1) if is_table(X) else None
         images, whole = layout.read(
             X,
@@ -196,6 +200,8 @@ def backbone_spec(name, weights, trainable, standardize):
     source = resolve_weights(name, weights)
     if source is not None and source not in ("default", "pbc"):
         source = f"file:{os.path.basename(os.fspath(source))}"
+    if isinstance(trainable, bool | np.bool_):
+        raise ValueError(f"trainable={trainable} must be 'all', 'head' or a number of stages.")
     trained = trainable if isinstance(trainable, str) else int(trainable)
     by_image = standardize == "image" or source == "pbc"  # as these weights were trained
     return BackboneSpec(str(name), source, trained, "image" if by_image else "channel")

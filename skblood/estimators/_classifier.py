@@ -5,7 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.base import ClassifierMixin, clone
+from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score, get_scorer_names
 from sklearn.utils import check_consistent_length
 from sklearn.utils.metaestimators import available_if
@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from skblood._labels import sort_labels
 from skblood._sklearn import Interval, StrOptions, check_sample_weight, fit_context
 from skblood.augment import POLICIES
-from skblood.images import CellImages
+from skblood.images import CellImages, ImageReader
 from skblood.networks import HeadSpec, check_layer_sizes
 from skblood.pretrained import (
     TrainingOverlapWarning,
@@ -148,7 +148,7 @@ class CellClassifier(ClassifierMixin, CellModel):
         result, data = fitting.train(data, network)
         if result.interrupt is not None:
             raise self._interrupted(fitting, result, data.describe(), columns) from result.interrupt
-        return self._set_fitted(columns, **fitting.attributes(result, data.describe()))
+        return self._replace_fitted(network is not None, columns, fitting, result, data.describe())
 
     @available_if(_supports_partial_fit)
     @fit_context(prefer_skip_nested_validation=True)
@@ -202,7 +202,7 @@ class CellClassifier(ClassifierMixin, CellModel):
         data = self._plan(images, labels, classes, sample_weight, relative=False)
         fitting = Fitting(self, spec, weights, classes)
         result = fitting.train_one_epoch(data, net)  # the optimizer is kept from call to call
-        self._set_fitted(columns, **fitting.attributes(result, data.describe(former)))
+        self._replace_fitted(net is not None, columns, fitting, result, data.describe(former))
         self.fit_settings_["early_stopping"] = "False"
         return self
 
@@ -300,7 +300,8 @@ class CellClassifier(ClassifierMixin, CellModel):
         labels : ndarray of shape (n,)
             Of the dtype of `classes_`.
         """
-        return self.classes_[np.argmax(self._logits(X), axis=1)]
+        logits = self._logits(X)  # first: it says whether the classifier is fitted
+        return self.classes_[np.argmax(logits, axis=1)]
 
     def _logits(self, X):
         return self.predictor_.logits(self.read_images(X))
@@ -323,7 +324,10 @@ class CellClassifier(ClassifierMixin, CellModel):
         try:
             labels = read_targets(self, y_val, "y_val")
             crops = [spec.crop, *([1.0] if overlaps else [])]
-            images = columns._read(X_val, spec, self._store(), crops=crops)
+            if isinstance(X_val, CellImages):
+                images = [ImageReader(spec).check(X_val)]
+            else:
+                images = columns._read(X_val, spec, self._store(), crops=crops)
             check_consistent_length(images[0], labels)
             _, codes = code_targets(labels, data.classes)
         except ValueError as error:
@@ -350,9 +354,18 @@ class CellClassifier(ClassifierMixin, CellModel):
         fine_tunes = any(b.weights is not None and b.trained != "head" for b in spec.backbones)
         return 5e-4 if fine_tunes else 3e-3
 
+    def _replace_fitted(self, continued, columns, fitting, result, summary):
+        """Set the fitted attributes; a network that was adapted stays one when it is continued."""
+        attributes = fitting.attributes(result, summary)
+        if continued and hasattr(self, "adaptation_"):
+            attributes["adaptation_"] = self.adaptation_
+        return self._set_fitted(columns, **attributes)
+
     def _interrupted(self, fitting, result, summary, columns):
         """Return the exception of an interrupted fit, with a fitted copy."""
-        fitted = clone(self)._set_fitted(columns, **fitting.attributes(result, summary))
+        # Not by clone, which callbacks of the user's may not survive.
+        fitted = type(self)(**self.get_params(deep=False))
+        fitted._set_fitted(columns, **fitting.attributes(result, summary))
         checkpoint = fitting.trainer.checkpoint
         how = "With callbacks=[TrainingCheckpoint(folder)], fits resume after an interrupt."
         if checkpoint is not None:

@@ -4,6 +4,8 @@ import copy
 from dataclasses import replace
 from numbers import Integral
 
+from sklearn.utils.validation import check_is_fitted
+
 from skblood._sklearn import Options, validate_parameter_constraints
 from skblood.inference import FeatureStore, Predictor, resolve_device
 from skblood.networks import configure_network
@@ -70,10 +72,12 @@ def replace_network(model, spec, network, device=None):
     model : CellModel
         With the parameters and all other fitted attributes of the given one.
     """
-    shared = {"spec_", "predictor_", "net_", "network_"}
-    state = {k: copy.deepcopy(v) for k, v in vars(model).items() if k not in shared}
-    fitted = type(model)(**model.get_params(deep=False))
-    vars(fitted).update(state)
+    parameters = model.get_params(deep=False)
+    shared = {"spec_", "predictor_", "net_", "network_", *parameters}
+    fitted = type(model)(**parameters)
+    vars(fitted).update(
+        {name: copy.deepcopy(value) for name, value in vars(model).items() if name not in shared}
+    )
     attach_network(fitted, spec, network, device=device or str(model.predictor_.device))
     fitted.predictor_.store = model.predictor_.store
     return fitted
@@ -125,11 +129,12 @@ def reconfigure(model, *, crop=None, dihedral_views=None, precision=None, device
             f"reconfigure takes a fitted estimator of skblood, not a {type(model).__name__}. Of a "
             "Pipeline, give the step that reads the images."
         )
+    check_is_fitted(model)
     settings = {"crop": crop, "dihedral_views": dihedral_views, "precision": precision}
     given = {name: value for name, value in settings.items() if value is not None}
     validate_parameter_constraints(_SETTINGS, given, "reconfigure")
     spec = model.spec_
-    if crop is not None:
+    if crop is not None and crop != spec.crop:
         spec = spec.with_crop(crop)
     if dihedral_views is not None:
         _check_views(spec, dihedral_views)

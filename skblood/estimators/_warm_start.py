@@ -11,7 +11,7 @@ from skblood.networks import configure_network
 def continue_network(former, network, spec):
     """Return the specification and a copy of the network that training continues with.
 
-    What is trained may change (gradual unfreezing), and so may dropout, crop and interpolation.
+    What is trained may change (gradual unfreezing), and so may dropout and interpolation.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def _fixed_part(spec):
     return {
         "classes": list(spec.classes),
         "the shape of the images": spec.image_shape,
-        "image_size": spec.image_size,
+        "crop": spec.crop,
         "the kind of X (pixels)": spec.is_pixels,
         "the backbone": [each.name for each in spec.backbones],
         "standardize": [each.standardize for each in spec.backbones],

@@ -163,6 +163,24 @@ class Layout:
             return self.image_shape
         return (*self.input_shape[:2], self.image_shape[2])
 
+    def take(self, images):
+        """Note the layout of images that a model with the same parameters has read.
+
+        Raises
+        ------
+        ValueError
+            If they were read in another way.
+        """
+        shape, self.is_pixels, *settings = images.preprocessing
+        if settings != [self.image_size, self.crop, self.interpolation]:
+            raise ValueError(
+                f"These images were read with image_size, crop and interpolation {settings}, not "
+                f"{[self.image_size, self.crop, self.interpolation]}. Give X as it was read."
+            )
+        self.input_shape = shape
+        self.image_shape = images.shape[1:] if self.image_size is None else shape
+        return images
+
     @property
     def n_features(self):
         """Width of a flattened image."""

@@ -46,6 +46,7 @@ def fit_key(name, parameters, data, device, dtype, seed):
         "dtype": str(dtype),
         "seed": None if parameters["random_state"] is None else seed,
         "data": data.hash(),
+        "callbacks": sorted(type(each).__name__ for each in parameters["callbacks"] or []),
     }
     for parameter, value in parameters.items():
         if parameter not in _WITHOUT_EFFECT:

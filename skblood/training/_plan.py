@@ -1,9 +1,7 @@
 """Samples of an epoch: distinct images, draws and weights, and the validation split."""
 
-import warnings
-
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedShuffleSplit
+from sklearn.model_selection import StratifiedShuffleSplit
 
 
 def merge_copies(keys, codes):
@@ -45,6 +43,7 @@ def draw_counts(weights):
     weights : ndarray of shape (n,)
         Of a single draw.
     """
+    weights = weights / weights.max()  # the mean of large ones may be infinite
     relative = weights / weights.mean()
     # Rounded first: whether 1.5 is drawn twice must not depend on the scale.
     counts = np.maximum(1, np.rint(relative.round(9))).astype(int)
@@ -106,19 +105,25 @@ def split_off_validation(codes, classes, fraction, seed, groups=None):
 
 
 def _choose_groups(codes, n_classes, fraction, seed, groups):
-    """Return the positions of a fold of whole groups that has all classes on both sides, or None.
+    """Return the positions of whole groups with all classes on both sides, or None.
 
-    As many folds as the fraction says, or fewer, if none of them does. Of those that do, the one
-    whose size is nearest to the fraction.
+    Groups are drawn at random, but for those that would lead away from the size asked for. Of many
+    draws, the one is taken whose share of each class is nearest to the fraction.
     """
-    most = min(max(2, round(1 / fraction)), len(np.unique(groups)), np.bincount(codes).max())
-    for n_folds in range(most, 1, -1):
-        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="The least populated class")
-            folds = list(splitter.split(codes, codes, groups))
-        sides = [[len(np.unique(codes[side])) for side in fold] for fold in folds]
-        whole = [f[1] for f, n in zip(folds, sides, strict=True) if min(n) == n_classes]
-        if whole:
-            return min(whole, key=lambda valid: abs(len(valid) - fraction * len(codes)))
-    return None
+    names, groups = np.unique(groups, return_inverse=True)
+    counts = np.zeros((len(names), n_classes), int)
+    np.add.at(counts, (groups, codes), 1)
+    sizes, totals = counts.sum(1), counts.sum(0)
+    rng = np.random.default_rng(seed)
+    best, chosen = np.inf, None
+    for _ in range(max(10, min(200, 40_000 // len(names)))):
+        taken, left = [], fraction * len(codes)
+        for group in rng.permutation(len(names)):
+            if abs(left - sizes[group]) < abs(left):
+                taken.append(group)
+                left -= sizes[group]
+        valid = counts[taken].sum(0)
+        distance = np.abs(valid / totals - fraction).sum()
+        if distance < best and (valid > 0).all() and (valid < totals).all():
+            best, chosen = distance, taken
+    return None if chosen is None else np.flatnonzero(np.isin(groups, chosen))

@@ -9,7 +9,7 @@ from torch import nn
 from skblood.inference import seeded
 from skblood.networks import CellNetwork
 
-from ._callbacks import BestEpoch, LearningRateSchedule, Progress, ValidationScore
+from ._callbacks import BestEpoch, InGivenOrder, LearningRateSchedule, Progress, ValidationScore
 from ._checkpoint import TrainingCheckpoint
 from ._losses import WeightedLoss
 from ._memory import MemoryAdvice
@@ -104,7 +104,8 @@ class Trainer:
         self.callbacks = copy.deepcopy(self.callbacks or [])
         checkpoints = [c for c in self.callbacks if isinstance(c, TrainingCheckpoint)]
         self.checkpoint = checkpoints[0] if checkpoints else None
-        others = sorted({type(c).__name__ for c in self.callbacks if c is not self.checkpoint})
+        stateless = (TrainingCheckpoint, InGivenOrder)
+        others = {type(c).__name__ for c in self.callbacks if not isinstance(c, stateless)}
         if checkpoints and others:
             raise ValueError(
                 f"TrainingCheckpoint cannot be used with other callbacks ({', '.join(others)}), "
@@ -149,9 +150,12 @@ class Trainer:
             # A copy, so that an interrupted call leaves the fitted network unchanged.
             net = copy.deepcopy(former)
             phase = phase(None if net is None else net.module_)
-            # Without the state of the last step, the optimizer starts anew.
-            if net is None or not net.optimizer_.state:
-                net = self.make_net(phase, net, self._user_callbacks(1))
+            last = None if net is None else net.optimizer_
+            net = self.make_net(phase, net, self._user_callbacks(1))
+            if last is not None and type(net.optimizer_) is type(last):
+                settings = net.optimizer_.state_dict()["param_groups"]  # those of now
+                state = {"state": last.state_dict()["state"], "param_groups": settings}
+                net.optimizer_.load_state_dict(state)
             for group in net.optimizer_.param_groups:
                 group["lr"] = lr
             net.train_for(phase.train, None, 1)
@@ -180,9 +184,11 @@ class Trainer:
     def _train_phases(self, phases):
         score = ValidationScore(self.scoring, self.classes)
         best = BestEpoch(score.name, self.patience)
-        net = interrupt = None
+        net, interrupt, n_preparing = None, None, 0
         try:
             for number, phase in enumerate(phases):
+                if not isinstance(phase.criterion, WeightedLoss):
+                    n_preparing += phase.n_epochs
                 n_done = 0
                 if self.checkpoint is not None:
                     n_done = self.checkpoint.enter(number, phase.network)
@@ -191,7 +197,7 @@ class Trainer:
                     net.train_for(phase.train, phase.valid, phase.n_epochs - n_done)
         except KeyboardInterrupt as error:
             # A phase that only prepares leaves nothing that could predict.
-            if net is None or not net.history_ or not isinstance(net.criterion, WeightedLoss):
+            if net is None or len(net.history_) <= n_preparing:
                 raise
             interrupt = error
         net.optimizer_.state.clear()  # twice the size of the network
