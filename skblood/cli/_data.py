@@ -72,10 +72,15 @@ def read_cells(source, *columns):
     from skblood import datasets
 
     path = Path(source).expanduser()
-    if source == "synthetic" and not path.exists():
+    named = source in ("synthetic", "bloodmnist", "pbc") and not path.exists()
+    if named and len(columns) == len(_COLUMNS) and columns[-1] is not None:
+        raise ValueError(
+            f"--group-column names a column of a table, and {source} is none: omit it."
+        )
+    if named and source == "synthetic":
         X, y = datasets.make_blood_cells(800, image_size=64, random_state=0)
         return Cells(source, X, y, np.resize(["train"] * 14 + ["val"] * 3 + ["test"] * 3, len(y)))
-    if source in ("bloodmnist", "pbc") and not path.exists():
+    if named:
         bunch = getattr(datasets, f"fetch_{source}")()
     else:
         bunch = datasets.load_cells(path, **dict(zip(_COLUMNS, columns, strict=False)))

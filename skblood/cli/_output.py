@@ -29,7 +29,9 @@ def check_new(paths, overwrite):
     """Raise FileExistsError if a file to be written exists and must not be replaced."""
     existing = [str(path) for path in paths if path is not None and path.expanduser().exists()]
     if existing and not overwrite:
-        raise FileExistsError(f"Pass --overwrite to replace, already there: {', '.join(existing)}.")
+        raise FileExistsError(
+            f"{', '.join(existing)}: exists already. Pass --overwrite to replace."
+        )
 
 
 def check_table(path, overwrite, option="--out", suffixes=(".csv", ".parquet")):

@@ -3,6 +3,7 @@
 import shutil
 import sys
 import tempfile
+from itertools import combinations
 from pathlib import Path
 
 import typer
@@ -136,11 +137,23 @@ def _read_parts(data, val, test, *columns):
             parts[name] = _data.read_cells(source, *columns).part(name)
         elif name in cells.parts:
             parts[name] = cells.part(name)
+    _check_groups(parts)
     for name, part in parts.items():
         # Raises now, not after training.
         encode_labels(part.y, np.unique(parts["train"].y), name)
         _output.say(f"{name}: {len(part.y)} images of {len(np.unique(part.y))} classes.")
     return parts
+
+
+def _check_groups(parts):
+    """Raise an error if two parts have a group in common."""
+    groups = {name: set(cells.groups) for name, cells in parts.items() if cells.groups is not None}
+    for one, other in combinations(groups, 2):
+        if n_shared := len(groups[one] & groups[other]):
+            raise ValueError(
+                f"{one} and {other} share {n_shared} groups, so that results would be too good. "
+                "Keep each group in one part; if it is not the same group, rename one."
+            )
 
 
 def _fit(model, parts, checkpoint, partial):
@@ -149,7 +162,9 @@ def _fit(model, parts, checkpoint, partial):
     from skblood.training import TrainingCheckpoint, TrainingInterrupted
 
     if checkpoint.exists():
-        _output.say(f"Resuming from {checkpoint}, or anew if data or parameters differ.")
+        _output.say(
+            f"Resuming from {checkpoint}; if data or parameters differ, training starts anew."
+        )
     # A progress bar on a terminal, a line per epoch in a log.
     verbose = 1 if sys.stderr.isatty() else 2
     model.set_params(verbose=verbose, callbacks=[TrainingCheckpoint(checkpoint)])

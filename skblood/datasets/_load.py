@@ -56,7 +56,8 @@ def load_cells(
     FileNotFoundError
         If `path`, an image of a table, or a split of a folder does not exist.
     ValueError
-        If `path` is a file of another type or cannot be read, or there is no such split.
+        If `path` is a file of another type or cannot be read, there is no such split, or
+        `group_column` is given and `path` is not a table.
 
     Examples
     --------
@@ -75,8 +76,6 @@ def load_cells(
     """
     path = Path(path).expanduser()
     suffix = path.suffix.lower()
-    if suffix == ".npz":
-        return load_npz(path, split, return_X_y=return_X_y)
     if suffix in TABLES and not path.is_dir():
         names = {"path_column": path_column, "label_column": label_column}
         cells = load_csv(path, **names, group_column=group_column)
@@ -84,11 +83,18 @@ def load_cells(
         if split is not None:
             cells = _select_split(cells, split, path)
         return (cells.data, cells.target) if return_X_y else cells
-    if path.is_file():
+    if path.is_file() and suffix != ".npz":
         raise ValueError(
             f"{str(path)!r} is neither a folder with one sub-folder per class, nor a table "
             f"({', '.join(TABLES)}), nor an .npz file in the MedMNIST format."
         )
+    if group_column is not None:
+        raise ValueError(
+            f"group_column={group_column!r} names a column of a table ({', '.join(TABLES)}), and "
+            f"{str(path)!r} is none. Make a table of the images, or omit it."
+        )
+    if suffix == ".npz":
+        return load_npz(path, split, return_X_y=return_X_y)
     if split is None and path.is_dir() and list_splits(path):
         split = ALL_SPLITS
     return load_image_folder(path, split=split, return_X_y=return_X_y)

@@ -41,6 +41,10 @@ class CellImages:
     def __len__(self):
         return len(self.pixels)
 
+    def __repr__(self):
+        size = "x".join(map(str, self.shape[1:]))
+        return f"<CellImages: {len(self):,} images of {size}, {self.pixels.dtype}>"
+
     def __getitem__(self, rows):
         """Select images by a slice, a mask or positions."""
         if isinstance(rows, int | np.integer):

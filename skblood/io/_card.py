@@ -189,7 +189,12 @@ def _model(model):
     size = sum(each.numel() for each in model.predictor_.network.parameters())
     rows.append(("parameters of the network", f"{size:,}"))
     defaults = {name: repr(value) for name, value in type(model)().get_params(deep=False).items()}
-    settings = [each for each in model.fit_settings_.items() if each[1] != defaults.get(each[0])]
+    # Files of earlier versions list parameters that there no longer are.
+    settings = [
+        (name, value)
+        for name, value in model.fit_settings_.items()
+        if value != defaults.get(name, value)
+    ]
     text = "All parameters of the fit are the defaults of this version."
     if settings:
         text = "Parameters of the fit that are not the defaults of this version:\n\n"

@@ -85,13 +85,15 @@ class Backbone(nn.Module):
         self.stages = stages
         self.train_only(trainable)
 
-    def train_only(self, trainable):
+    def train_only(self, trainable, fixed_statistics=False):
         """Freeze all parameters of the body but those that are to be trained.
 
         Parameters
         ----------
         trainable : "all", "head" or int
             All of the body, none of it, or its last stages.
+        fixed_statistics : bool, default=False
+            Keep the statistics of BatchNorm also where the parameters are trained.
 
         Raises
         ------
@@ -111,7 +113,8 @@ class Backbone(nn.Module):
         self._frozen_modules = []
         for module in self.body.modules():
             trained = [parameter.requires_grad for parameter in module.parameters()]
-            if trained and not any(trained):
+            fixed = fixed_statistics and isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d))
+            if fixed or (trained and not any(trained)):
                 self._frozen_modules.append(module)
 
     def train(self, mode=True):

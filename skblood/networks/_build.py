@@ -78,5 +78,7 @@ def configure_network(network, spec):
     network.image_size = spec.image_size
     network.interpolation = spec.interpolation
     network.dihedral_views = spec.dihedral_views
+    # A head of standardized features was trained on those of the pretrained statistics.
+    fixed_statistics = spec.head is not None and spec.head.standardize_features
     for backbone, each in zip(network.backbones, spec.backbones, strict=True):
-        backbone.train_only(each.trained)
+        backbone.train_only(each.trained, fixed_statistics)

@@ -185,8 +185,9 @@ class RejectOption(BaseEstimator):
         place = bisect_left(range(len(coverage)), True, lo=first, key=fails)
         if place == first:
             raise ValueError(
-                f"No threshold guarantees an accuracy of {self.target:g} (it takes {needed} cells "
-                f"without an error, got {n} cells). Give more, or lower target or confidence_level."
+                f"No threshold guarantees an accuracy of {self.target:g}: it takes the surest "
+                f"{needed} cells or more with fewer errors, and there are {n}. Give more cells, or "
+                "lower target or confidence_level."
             )
         return place - 1
 

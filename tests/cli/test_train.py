@@ -92,9 +92,11 @@ class TestData:
             return fit(self, X, y, *args, groups=groups, **options)
 
         monkeypatch.setattr(skblood.MLPCellClassifier, "fit", record)
-        file = cell_table(lambda frame: frame.assign(slide=frame.index % 7))
+        file = cell_table(
+            lambda frame: frame.assign(slide=frame["split"] + (frame.index % 7).astype(str))
+        )
         train(shell, file, tmp_path / "a.skblood", "--group-column", "slide")
-        assert given[0].tolist() == (np.arange(48) % 7).tolist()
+        assert given[0].tolist() == [f"train{i % 7}" for i in range(48)]
         report = skblood.load_info(tmp_path / "a.skblood")["evaluation"]["test"]
         assert report["n_groups"] == 7
 
@@ -191,6 +193,14 @@ class TestResume:
         folder.mkdir()
         (folder / "other.checkpoint").write_text("state")
         result = train(shell, cell_folder, tmp_path / "a.skblood", "--resume")
-        assert "or anew if data or parameters differ" in result.stderr
+        assert "if data or parameters differ, training starts anew" in result.stderr
         assert "epoch 1/8" in result.stderr
         assert [path.name for path in tmp_path.iterdir()] == ["a.skblood"]
+
+
+def test_groups(shell, cell_folder, cell_table, tmp_path):
+    file = cell_table(lambda frame: frame.assign(patient="A"))
+    more = ("--group-column", "patient")
+    assert "share 1 groups" in train(shell, file, tmp_path / "a", *more, code=1).stderr
+    for data in (cell_folder, "synthetic"):
+        assert "of a table" in train(shell, data, tmp_path / "a", *more, code=1).stderr

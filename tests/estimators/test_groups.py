@@ -66,7 +66,16 @@ def test_errors(make_mlp, photographs):
         clf.fit(X, y, groups=groups[:-1])
     with pytest.raises(ValueError, match="groups"):
         clf.fit(X, y, groups=[None, *groups[1:]])
-    with pytest.raises(ValueError, match=r"of 1 groups.*X_val and"):
+    with pytest.raises(ValueError, match=r"in 1 groups.*X_val"):
         clf.fit(X, y, groups=np.zeros(len(X)))
     with pytest.raises(TypeError):
         clf.fit(X, y, None, groups)  # by keyword only
+
+
+def test_groups_of_very_different_sizes(make_mlp, photographs, seen):
+    X, y, groups = photographs
+    groups = np.where(np.arange(len(X)) < 320, "large", groups)
+    make_mlp(early_stopping=True, max_epochs=1, validation_fraction=0.2).fit(X, y, groups=groups)
+    train, valid = sides(seen[-1], groups)
+    assert "large" in train and not train & valid
+    assert 0.1 <= len(seen[-1].valid_rows) / len(X) <= 0.3

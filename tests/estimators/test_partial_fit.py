@@ -66,3 +66,13 @@ def test_errors(make, small):
         make(class_weight="balanced").partial_fit(X, y, classes=np.unique(y))
     assert clf.n_iter_ == 1
     assert_array_equal(clf.predict_proba(X), before)
+
+
+def test_takes_the_parameters_as_they_are(make_mlp, small):
+    X, y = small
+    clf = make_mlp().partial_fit(X, y, classes=np.unique(y))
+    clf.set_params(optimizer="sgd", batch_size=8, loss="focal").partial_fit(X, y)
+    net = clf.net_
+    assert (type(net.optimizer_), net.batch_size) == (torch.optim.SGD, 8)
+    assert net.criterion_.loss == "focal"
+    assert clf.n_iter_ == 2

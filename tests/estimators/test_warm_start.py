@@ -106,3 +106,12 @@ def test_what_may_not_change(make_transfer, small, large, change, named):
     assert_array_equal(clf.predict_proba(X), before)
     fresh = clf.set_params(warm_start=False).fit(*data)
     assert_array_equal(fresh.classes_, np.unique(data[1]))
+
+
+def test_head_of_frozen_features_keeps_their_statistics(make_transfer, small):
+    X, y = small
+    clf = make_transfer(trainable="head", warm_start=True, max_epochs=5).fit(X, y)
+    before = clf.predict_proba(X)
+    for trainable in (2, "all"):
+        clf.set_params(trainable=trainable, lr=1e-12).fit(X, y)
+        assert_allclose(clf.predict_proba(X), before, atol=1e-5)

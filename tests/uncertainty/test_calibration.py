@@ -44,7 +44,7 @@ class TestError:
         few, labels = y != "b", ["a", "b", "c"]
         assert expected_calibration_error(y[few], X[few], labels=labels) > 0
         for args, options, message in [
-            ((y[few], X[few]), {}, "one column for each class"),
+            ((y[few], X[few]), {}, "a column for each class"),
             ((y, X), {"labels": ["a", "b", "d"]}, "not among the classes"),
             ((y, X * 2), {}, "must hold probabilities"),
             ((y[:9], X), {"labels": labels}, "different lengths: `y_true` 9, `y_proba` 100"),
