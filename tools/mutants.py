@@ -26,10 +26,6 @@ FLIPPED = {
     **{ast.NotIn: ast.In, ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div},
     **{ast.Div: ast.Mult, ast.FloorDiv: ast.Mult, ast.And: ast.Or, ast.Or: ast.And},
 }
-# Rooms whose tests lie elsewhere; the names with an underscore are those of earlier layouts.
-TESTS = {"_adapt": "adapt", "_audit": "audit", "_cli": "cli", "_export": "export"} | {
-    "_persistence": "persistence"
-}
 SKIPPED = (ast.JoinedStr, ast.Assert, ast.Raise)  # texts and what only reports
 
 
@@ -85,19 +81,15 @@ def plant(source, node):
 def tests_of(path, root):
     """Return the tests to run for a file: lists of paths, the closest first."""
     parts = path.relative_to(root / "skblood").parts
-    room = TESTS.get(parts[0], parts[0]) if len(parts) > 1 else "estimators"
+    room = parts[0] if len(parts) > 1 else "estimators"
     folder, stem = root / "tests" / room, path.stem.strip("_")
-    if stem.startswith("onnx") and (root / "tests" / "io_onnx").is_dir():
-        folder = root / "tests" / "io_onnx"
     close = sorted(folder.glob(f"test_*{stem}*.py"))
     return [[*close, path], [folder] if folder.is_dir() else sorted(root.glob("tests/test_*.py"))]
 
 
 def run_tests(paths, root, timeout):
     """Return pytest's exit status and the test that failed, or None for both if time is up."""
-    command = [sys.executable, "-m", "pytest", "-xq", "-p", "no:cacheprovider"]
-    if "slow:" in (root / "pyproject.toml").read_text("utf-8"):
-        command += ["-m", "not slow"]
+    command = [sys.executable, "-m", "pytest", "-xq", "-p", "no:cacheprovider", "-m", "not slow"]
     process = subprocess.Popen(
         [*command, *map(str, paths)],
         cwd=root,
