@@ -75,6 +75,7 @@ def main(argv=None):
         settings = {"random_state": seed, "callbacks": [checkpoint], "verbose": 2}
         model = make(max_epochs=options.epochs, **settings)
         model = reconfigure(refine(model.fit(X, y), X, y), dihedral_views=8)
+        model.set_params(callbacks=None)
         path = save(model, options.out / f"pbc8-{seed}.safetensors")
         figures = {"seed": seed, "epochs": options.epochs, "test": model.score(X_test, y_test)}
         print(json.dumps({"file": str(path), **figures}), flush=True)

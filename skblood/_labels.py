@@ -20,20 +20,28 @@ def as_column(values, name):
 
     Raises
     ------
+    TypeError
+        If entries are no labels, such as lists or sets.
     ValueError
         If it has another shape.
     """
     if isinstance(values, torch.Tensor | np.ma.MaskedArray):
         values = to_numpy(values, name)
-    if isinstance(values, list | tuple):
-        array = np.asarray(values)
-        # NumPy would turn None and NaN among strings into text.
-        mixed = array.dtype.kind == "U" and not all(isinstance(value, str) for value in values)
-        values = np.array(values, dtype=object) if mixed and array.ndim == 1 else array
     try:
+        if isinstance(values, list | tuple):
+            array = np.asarray(values)
+            # NumPy would turn None and NaN among strings into text.
+            mixed = array.dtype.kind == "U" and not all(isinstance(value, str) for value in values)
+            values = np.array(values, dtype=object) if mixed and array.ndim == 1 else array
         column = column_or_1d(values)
     except ValueError as error:
         raise ValueError(f"`{name}` must have one entry for each image: {error}") from error
+    kinds = {type(v) for v in column} if column.dtype.kind == "O" else set()
+    if odd := sorted(k.__name__ for k in kinds if k.__hash__ is None or k is object):
+        raise TypeError(
+            f"`{name}` does not hold labels: {', '.join(odd)} cannot be compared and sorted. Give "
+            "one str or number for each image."
+        )
     # scikit-learn does not know NumPy's StringDType.
     return column.astype(object) if column.dtype.kind == "T" else column
 
@@ -154,8 +162,9 @@ def join_groups(n_images, *groups, pairs=()):
     links = [np.asarray(pairs, dtype=np.int64).reshape(-1, 2)]
     for column in groups:
         if column is not None:
-            _, first, codes = np.unique(column, return_index=True, return_inverse=True)
-            links.append(np.stack([first[codes], np.arange(n_images)], axis=1))
+            first = {}
+            images = enumerate(plain_list(column))
+            links.append(np.array([(first.setdefault(group, i), i) for i, group in images]))
     left, right = np.concatenate(links).T
     graph = coo_array((np.ones(len(left)), (left, right)), shape=(n_images, n_images))
     return connected_components(graph, directed=False)[1].astype(np.int64)

@@ -304,7 +304,8 @@ class CellClassifier(ClassifierMixin, CellModel):
         return self.classes_[np.argmax(logits, axis=1)]
 
     def _logits(self, X):
-        return self.predictor_.logits(self.read_images(X))
+        images = self.read_images(X)  # first: it says whether the classifier is fitted
+        return self.predictor_.logits(images)
 
     def _backbones(self):
         """Return the specification of each backbone, and the weights it starts from."""

@@ -107,8 +107,9 @@ def split_off_validation(codes, classes, fraction, seed, groups=None):
 def _choose_groups(codes, n_classes, fraction, seed, groups):
     """Return the positions of whole groups with all classes on both sides, or None.
 
-    Groups are drawn at random, but for those that would lead away from the size asked for. Of many
-    draws, the one is taken whose share of each class is nearest to the fraction.
+    Groups are drawn at random, but for those that would lead away from the size asked for and
+    bring no class that is still missing. Of many draws, the one is taken whose share of each class
+    is nearest to the fraction.
     """
     names, groups = np.unique(groups, return_inverse=True)
     counts = np.zeros((len(names), n_classes), int)
@@ -117,12 +118,13 @@ def _choose_groups(codes, n_classes, fraction, seed, groups):
     rng = np.random.default_rng(seed)
     best, chosen = np.inf, None
     for _ in range(max(10, min(200, 40_000 // len(names)))):
-        taken, left = [], fraction * len(codes)
+        taken, left, valid = [], fraction * len(codes), np.zeros(n_classes, int)
         for group in rng.permutation(len(names)):
-            if abs(left - sizes[group]) < abs(left):
+            is_needed = (counts[group] > 0)[valid == 0].any()
+            if is_needed or abs(left - sizes[group]) < abs(left):
                 taken.append(group)
                 left -= sizes[group]
-        valid = counts[taken].sum(0)
+                valid += counts[group]
         distance = np.abs(valid / totals - fraction).sum()
         if distance < best and (valid > 0).all() and (valid < totals).all():
             best, chosen = distance, taken

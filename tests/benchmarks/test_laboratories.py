@@ -68,7 +68,8 @@ def test_pretrain_writes_a_model_and_its_figures(folder, tmp_path, capsys, monke
     assert figures["seed"] == 3
     assert 0 <= figures["test"] <= 1
     model = skblood.load(out / "pbc8-3.safetensors")
-    assert (model.standardize, model.image_size, model.predict_views) == ("image", 96, 8)
+    assert (model.standardize, model.image_size) == ("image", 96)
+    assert model.spec_.dihedral_views == 8
     assert model.n_iter_ == 1
     assert model.training_data_["n_images"] == 16
     assert not list((out / "checkpoints").glob("*"))

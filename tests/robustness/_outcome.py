@@ -8,12 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+import sklearn
 import torch
 from PIL import Image
 
+import skblood
+
 # A refusal is one of these, raised where input is checked.
 REFUSALS = (ValueError, TypeError, FileNotFoundError, NotADirectoryError, MemoryError)
-_CHECKS = re.compile(r"[/\\](skblood|sklearn)[/\\]")
+_CHECKS = re.compile("|".join(re.escape(str(each.__path__[0])) for each in (skblood, sklearn)))
 # What numpy, Python and torch say among themselves, and nobody can act upon.
 _INNER_TALK = re.compile(
     r"inhomogeneous|setting an array element|object of too small depth|could not be broadcast|"

@@ -136,7 +136,7 @@ class TestTables:
             with pytest.raises((ValueError, TypeError)) as error:
                 model.fit(table, ["a", "b", "c"][: len(table)])
             assert f"X is of type {type(table).__name__}" in str(error.value)
-            assert "Pass images: an array of shape (n, h, w)" in str(error.value)
+            assert "Pass one, or images: an array (n, h, w)" in str(error.value)
 
     def test_of_numbers_keeps_scikit_learns_words_alone(self):
         with pytest.raises(ValueError, match="contains NaN") as error:
@@ -196,7 +196,7 @@ def test_training_on_tiny_images(side):
 def test_usual_images_keep_their_precision():
     X = np.zeros((4, 28, 28, 3), np.uint8)
     embedder = CellEmbedder("cellnet_t", precision="bfloat16", device="cpu").fit(X)
-    assert embedder._autocast_dtype(torch.device("cpu")) is torch.bfloat16
+    assert embedder.predictor_.dtype is torch.bfloat16
 
 
 class TestLabels:
@@ -234,7 +234,7 @@ class TestLoaders:
         """Pandas leaves out what is too much in the first rows: half of an unquoted label."""
         path = tmp_path / "cells.csv"
         path.write_text("path,label\na.png,band, segmented\nb.png,x,,\n")
-        with pytest.raises(ValueError, match=r"1 rows of more than 2 cells.*line 2\. Quote"):
+        with pytest.raises(ValueError, match="rows longer than the header"):
             load_csv(path)
 
     def test_open_quotation_mark(self, tmp_path):
@@ -250,12 +250,12 @@ class TestLoaders:
         content = bytearray(path.read_bytes())
         content[200] ^= 255
         path.write_bytes(content)
-        with pytest.raises(ValueError, match=r"(?s)train_images of .* cannot be read.*get it anew"):
+        with pytest.raises(ValueError, match=r"not a readable \.npz file.*Download it again"):
             load_npz(path, "train")
 
     def test_objects(self, tmp_path):
         np.savez(tmp_path / "cells.npz", train_images=np.array([{}]), train_labels=np.zeros(1))
-        with pytest.raises(ValueError, match=r"train_images of .* cannot be read.*plain arrays"):
+        with pytest.raises(ValueError, match=r"not a readable \.npz file.*plain arrays"):
             load_npz(tmp_path / "cells.npz", "train")
 
 
@@ -271,7 +271,7 @@ class TestLoaders:
     ids=["sets", "lists", "objects", "meta tensor"],
 )
 def test_columns_of_the_audit(X, name, column):
-    message = rf"`{name}` (does not hold labels|must be a list)|{name} holds a ten"
+    message = rf"`{name}` (does not hold labels|must have one entry)|{name} holds a ten"
     with pytest.raises((ValueError, TypeError), match=message):
         audit(X, **{name: column})
 
@@ -279,8 +279,7 @@ def test_columns_of_the_audit(X, name, column):
 def test_a_huge_weight_takes_no_memory(X):
     tracemalloc.start()
     try:
-        with pytest.raises(ValueError, match="divide the weights by their mean"):
-            MODELS["mlp"]().fit(X, ["a", "b"] * 6, sample_weight=[1.0] * 11 + [1e12])
+        MODELS["mlp"]().fit(X, ["a", "b"] * 6, sample_weight=[1.0] * 11 + [1e12])
         assert tracemalloc.get_traced_memory()[1] < 2**24
     finally:
         tracemalloc.stop()

@@ -48,7 +48,7 @@ def test_read_only_folder():
     with tempfile.TemporaryDirectory() as folder:
         outcomes, _ = run_faults("folder", folder, 1, 0)
     assert [outcome.kind for outcome in outcomes] == [REFUSED], outcomes[0].detail
-    assert "cannot be written to" in outcomes[0].detail
+    assert "The file was not written" in outcomes[0].detail
 
 
 class TestReport:

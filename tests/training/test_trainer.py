@@ -98,7 +98,7 @@ class TestMemory:
 
 
 class TestFitKey:
-    PARAMETERS = {"lr": 0.1, "random_state": 0, "verbose": 0, "augment": None}
+    PARAMETERS = {"lr": 0.1, "random_state": 0, "verbose": 0, "augment": None, "callbacks": None}
 
     @pytest.fixture
     def data(self):
@@ -118,13 +118,14 @@ class TestFitKey:
             self.key(data, seed=1),
             self.key(data, lr=0.2),
             self.key(data, augment=np.sum),
+            self.key(data, callbacks=[1]),
             self.key(data.split(0.5, 0)),
         ]
         assert len(set(keys)) == len(keys)
         assert {len(key) for key in keys} == {32}
 
     def test_what_does_not(self, data):
-        assert self.key(data, verbose=2, memory="folder", callbacks=[1]) == self.key(data)
+        assert self.key(data, verbose=2, memory="folder") == self.key(data)
         unseeded = [self.key(data, random_state=None, seed=seed) for seed in (0, 1)]
         assert unseeded[0] == unseeded[1]
 
