@@ -5,6 +5,8 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 
+from skblood import adapt
+
 
 def test_learns_and_keeps_its_optimizer(make_mlp, small):
     X, y = small
@@ -76,3 +78,16 @@ def test_takes_the_parameters_as_they_are(make_mlp, small):
     assert (type(net.optimizer_), net.batch_size) == (torch.optim.SGD, 8)
     assert net.criterion_.loss == "focal"
     assert clf.n_iter_ == 2
+
+
+def test_read_images_in_place_of_x(make, small):
+    X, y = small
+    clf = make().fit(X, y)
+    again = make().fit(clf.read_images(X), y)
+    assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
+
+
+def test_an_adapted_model_stays_one(make_transfer, small):
+    X, y = small
+    adapted = adapt(make_transfer().fit(X, y), X, y, random_state=0)
+    assert adapted.partial_fit(X, y).adaptation_.n_unlabelled == 0
