@@ -191,8 +191,7 @@ def encode_groups_or_images(groups, n_images, name="groups"):
     """
     if groups is None:
         return np.arange(n_images)
-    # As objects: NumPy would turn NaN among strings into the string "nan".
-    return encode_groups(np.asarray(groups, dtype=object), n_images, name)[1]
+    return encode_groups(groups, n_images, name)[1]
 
 
 def resolve_classes(classes, **columns):
