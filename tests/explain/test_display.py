@@ -77,9 +77,10 @@ def test_plot():
         neighbor_labels=[["ig", "ig", "ig"], ["ig", "monocyte", "ig"]],
         distances=[[0.1, 0.2, 0.3]] * 2,
     )
+    others = plt.get_fignums()  # of other tests
     figure = plt.figure()
     assert display.plot(figure=figure) is display and display.figure_ is figure
-    assert plt.get_fignums() == [figure.number]
+    assert plt.get_fignums() == [*others, figure.number]
     axes = display.axes_[1]
     titles = [ax.get_title() for ax in axes[2:]]
     assert titles == ["ig\n0.100", "≠ monocyte\n0.200", "ig\n0.300"]
