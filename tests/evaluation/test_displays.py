@@ -212,11 +212,12 @@ class TestReading:
         assert self.draw(kind, paths, n=1, random_state=0)[0] == first
 
     def test_given_figure_and_a_second_plot(self, kind, predictions):
+        open_before = plt.get_fignums()  # of other tests
         figure = plt.figure()
         part = figure.subfigures(1, 2)[0]
         _, display = self.draw(kind, predictions[0][:4], figure=part)
         assert display.figure_ is part
-        assert plt.get_fignums() == [figure.number]
+        assert plt.get_fignums() == [*open_before, figure.number]
         assert display.plot() is display
         assert display.figure_ is not part
 
