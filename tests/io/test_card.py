@@ -14,6 +14,7 @@ from skorch.callbacks import EpochTimer
 
 import skblood
 from skblood import MLPCellClassifier, model_card
+from skblood._labels import printable
 from skblood.adaptation import Adaptation
 from skblood.datasets import make_blood_cells
 from skblood.evaluation import evaluate
@@ -228,6 +229,18 @@ class TestOtherModels:
 
 
 class TestText:
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("\x1b[2J\x07", r"\x1b[2J\x07"),
+            ("a\u202eb\r\x9b", r"a\u202eb\r\x9b"),
+            ("\udc80", r"\udc80"),
+            ("Größe 白血球\t1\n", "Größe 白血球\t1\n"),
+        ],
+    )
+    def test_printable(self, text, shown):
+        assert printable(text) == shown
+
     def test_odd_names_of_classes(self, cells):
         names = np.array(["a|b", "*c* <b>", "_d_ `e`", "f\ng"], dtype=object)
         card = model_card(MAKERS["mlp"]().fit(cells[0], names[np.arange(48) % 4]))
