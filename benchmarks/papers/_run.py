@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks._report import RESULTS, provenance, read_rows
-from skblood._replace import replace_file
+from skblood._writing import replace_file
 from skblood.evaluation import EvaluationReport
 
 from ._catalogue import OF_PAPERS

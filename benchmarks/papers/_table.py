@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks._command import REPOSITORY
 from benchmarks._report import origins, table
-from skblood._replace import replace_file
+from skblood._writing import replace_file
 
 from ._catalogue import OF_PAPERS, RECIPES, REFERENCES
 from .comparisons import GROUP, PAIRS, differences

@@ -46,7 +46,7 @@ def check_table(path, overwrite, option="--out", suffixes=(".csv", ".parquet")):
 
 def write(path, content):
     """Write bytes or text to a file, creating its folder."""
-    from skblood._replace import replace_file
+    from skblood._writing import replace_file
 
     path = path.expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)

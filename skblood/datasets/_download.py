@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from skblood._writing import lock
+
 # Seconds until a connection is made, and between two packets.
 _TIMEOUT = (10, 60)
 _N_RETRIES = 2
@@ -18,7 +20,7 @@ def ensure_file(file, url, checksum, *, download=True):
     """Download a file unless it exists and matches its checksum.
 
     The download goes to a temporary file, which replaces the file once its checksum is verified.
-    Other processes that need the same file wait meanwhile.
+    Other processes that need the same file wait meanwhile, and warn after 5 seconds.
 
     Parameters
     ----------
@@ -51,14 +53,6 @@ def ensure_file(file, url, checksum, *, download=True):
             f"The download of {file.name} failed: {error}. Try again, name another folder by "
             f"data_home=... or the environment variable SKBLOOD_DATA_HOME, or {by_hand}"
         ) from error
-
-
-def lock(path):
-    """Return a lock, as a context manager, for writing a file or folder; make its parent folder."""
-    from filelock import FileLock
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(path.parent / f".{path.name}.lock")
 
 
 def _download(url, output_file, source):

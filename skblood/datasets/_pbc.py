@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from skblood._writing import lock
 from skblood.datasets._bunch import as_dataset, read_description, warn_if_incomplete
 from skblood.datasets._cell_sampling import CLASSES
-from skblood.datasets._download import ensure_file, lock, resolve_data_home
+from skblood.datasets._download import ensure_file, resolve_data_home
 from skblood.datasets._folders import list_class_folders
 from skblood.images import map_images
 

@@ -4,6 +4,8 @@ import sqlite3
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from skblood._writing import PATIENCE, warn_of_lock
+
 # "skbf" and the version of the tables: both identify a file as a feature store.
 _MARKS = (0x736B6266, 1)
 
@@ -45,7 +47,7 @@ SELECT (SELECT count(*) FROM features), (SELECT coalesce(max(seq), 0) FROM sqlit
 _FOUND_MARKS = "SELECT * FROM pragma_application_id, pragma_user_version"
 _DAMAGE = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR)
 
-# Seconds to wait for a lock, which others hold while they read or insert a chunk of rows.
+# Seconds to wait for a lock once that is told: others hold it while they read or insert some rows.
 _WAIT = 30
 
 
@@ -87,7 +89,7 @@ class DatabaseRows:
     def add(self, group, rows, max_bytes):
         """Insert the rows that are not stored yet, then remove the oldest until all fit."""
         with self._connection() as connection, connection:  # which commits, or undoes all
-            connection.execute("BEGIN IMMEDIATE")
+            self._wait_for_lock(connection, "BEGIN IMMEDIATE")
             connection.execute("INSERT OR IGNORE INTO networks (key) VALUES (?)", [group])
             connection.executemany(_INSERT, ((group, key, row) for key, row in rows.items()))
             while _row(connection, _N_BYTES)[0] > max_bytes:
@@ -111,7 +113,7 @@ class DatabaseRows:
     def _connection(self):
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self.file, timeout=_WAIT, isolation_level=None)
+            connection = sqlite3.connect(self.file, isolation_level=None)
             with closing(connection):  # which undoes an open transaction
                 self._prepare(connection)
                 yield connection
@@ -126,10 +128,23 @@ class DatabaseRows:
 
     def _prepare(self, connection):
         """Check that the file is a feature store; make the tables if it is empty."""
-        if _row(connection, "SELECT count(*) FROM sqlite_master") == (0,):
+        if self._wait_for_lock(connection, "SELECT count(*) FROM sqlite_master") == (0,):
             connection.executescript(_SCHEMA)
         if (marks := _row(connection, _FOUND_MARKS)) != _MARKS:
             raise ValueError(self._not_a_store(f"its marks are {marks}, not {_MARKS}"))
+
+    def _wait_for_lock(self, connection, sql):
+        """Execute a statement that needs a lock; warn if another process holds it for long."""
+        connection.execute(f"PRAGMA busy_timeout = {1000 * PATIENCE:.0f}")
+        try:
+            return _row(connection, sql)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            warn_of_lock(self.file)
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {1000 * _WAIT:.0f}")
+        return _row(connection, sql)
 
     def _not_a_store(self, why):
         return (

@@ -10,7 +10,7 @@ import torch
 from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted
 
-from skblood._replace import replace_file
+from skblood._writing import replace_file
 from skblood.estimators import CellModel
 from skblood.images import resize_images
 

@@ -5,7 +5,7 @@ import warnings
 from contextlib import contextmanager
 from importlib import metadata
 
-from skblood._replace import replace_file
+from skblood._writing import replace_file
 from skblood.inference import resolve_device
 
 from ._card import model_card

@@ -11,7 +11,7 @@ import torch
 from skorch.callbacks import Callback
 from skorch.history import History
 
-from skblood._replace import replace_file
+from skblood._writing import replace_file
 from skblood.inference import generator_states, restore_generators
 from skblood.networks import hash_weights
 

@@ -158,19 +158,34 @@ class TestLocks:
     @pytest.fixture(autouse=True)
     def wait(self, filled, monkeypatch):
         monkeypatch.setattr(_database, "_WAIT", 0.1)
+        monkeypatch.setattr(_database, "PATIENCE", 0.1)
 
     def test_writers_do_without(self, filled, file, network, make_keys):
         keys = make_keys(110)
         with closing(sqlite3.connect(file, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            with pytest.warns(UserWarning, match=r"be stored in .* \(database is locked\)"):
+            with pytest.warns(UserWarning) as caught:
                 assert network.made(filled.fetch(b"net", keys, network.on(keys)), keys)
+        waiting, not_stored = (str(each.message) for each in caught)
+        assert f"holds a lock on {str(file)!r}" in waiting
+        assert "be stored in" in not_stored and "(database is locked)" in not_stored
 
     def test_readers_give_up(self, filled, file, make_keys, refuse):
         with closing(sqlite3.connect(file, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
-            with pytest.raises(OSError, match=r"database is locked.*on a file system with locks"):
+            with (
+                pytest.warns(UserWarning, match="holds a lock"),
+                pytest.raises(OSError, match=r"database is locked.*on a file system with locks"),
+            ):
                 filled.fetch(b"net", make_keys(100), refuse)
+
+    def test_waiting_is_told_and_goes_on(self, filled, monkeypatch, file, make_keys, refuse):
+        monkeypatch.setattr(_database, "_WAIT", 30)
+        other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN EXCLUSIVE")
+        # Released by the warning, so that nothing depends on time.
+        monkeypatch.setattr(_database, "warn_of_lock", lambda file: other.close())
+        assert len(filled.fetch(b"net", make_keys(100), refuse)) == 100
 
 
 def test_many_stores_are_made_at_once(tmp_path, network, make_keys):

@@ -11,8 +11,8 @@ import time
 import pytest
 
 import skblood
-from skblood import _replace
-from skblood._replace import replace_file
+from skblood import _writing
+from skblood._writing import lock, replace_file
 
 OLD, NEW = b"old" * 1000, b"new" * 2000
 posix = pytest.mark.skipif(os.name != "posix", reason="as POSIX has it")
@@ -123,7 +123,7 @@ def test_kill_at_any_moment(old):
         "print(flush=True)\n"
         "while True: [replace_file(sys.argv[2], c * 10**5) for c in (b'new', b'old')]"
     )
-    command = [sys.executable, "-c", code, _replace.__file__, old]  # alone it imports no torch
+    command = [sys.executable, "-c", code, _writing.__file__, old]  # alone it imports no torch
     for delay in (0.0, 0.011, 0.023):
         child = subprocess.Popen(command, stdout=subprocess.PIPE)
         child.stdout.readline()
@@ -134,3 +134,47 @@ def test_kill_at_any_moment(old):
         assert old.read_bytes() in (OLD, b"new" * 10**5, b"old" * 10**5)
     replace_file(old, NEW)
     assert old.read_bytes() == NEW
+
+
+class TestLock:
+    WHO = "Process {}" if sys.platform == "linux" else "Another process"
+
+    @pytest.fixture
+    def held(self, path):
+        """The process that holds the lock of the path."""
+        code = (
+            "import runpy, sys, pathlib; lock = runpy.run_path(sys.argv[1])['lock']\n"
+            "with lock(pathlib.Path(sys.argv[2])): print(flush=True); sys.stdin.read()"
+        )
+        command = [sys.executable, "-c", code, _writing.__file__, path]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            process.stdout.readline()
+            yield process
+            process.kill()
+
+    def test_held_by_another_process(self, held, path, monkeypatch):
+        """A process that waits tells it, and goes on when the other process has ended."""
+        who = self.WHO.format(held.pid)
+        with pytest.raises(BlockingIOError, match=who) as error, lock(path, wait=False):
+            pass
+        assert repr(str(path)) in str(error.value)
+        monkeypatch.setattr(_writing, "PATIENCE", 0)
+        monkeypatch.setattr(_writing, "warn_of_lock", lambda file: held.kill())
+        with lock(path):
+            assert names(path) == [f".{path.name}.lock"]
+        assert names(path) == []
+
+    def test_warning(self, held, path):
+        with pytest.warns(UserWarning, match=rf"{self.WHO.format(held.pid)} .*\.lock"):
+            _writing.warn_of_lock(path.with_name(f".{path.name}.lock"))
+
+    def test_released_after_an_error(self, path):
+        for _ in range(2):
+            with pytest.raises(KeyError), lock(path, wait=False):
+                raise KeyError
+
+
+def test_escape_controls():
+    text = "lympho\x1b]0;x\x07\x9b1m\u202e\u2066\n\udc81 \u00fc\u597d\u4e2d\u7403"
+    escaped = _writing.escape_controls(text)
+    assert escaped == r"lympho\x1b]0;x\x07\x9b1m\u202e\u2066\n\udc81" + " \u00fc\u597d\u4e2d\u7403"

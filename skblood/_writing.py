@@ -1,0 +1,167 @@
+"""Writing: files replaced in one step, locks, and text that is safe to show.
+
+Of a replaced file, the old one or the new one is there, whole.
+"""
+
+import errno
+import os
+import re
+import secrets
+import warnings
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+# Seconds that a lock is waited for in silence.
+PATIENCE = 5
+
+_ADVICE = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the quota is used up",
+    errno.EFBIG: "the file is larger than is allowed here",
+    errno.EACCES: "the folder is write-protected",
+    errno.EPERM: "the folder is write-protected",
+    errno.EROFS: "the disk is read-only",
+}
+# Control characters (those of terminals among them), ends of lines, characters that reverse the
+# direction of text, and lone surrogates: what file names that are not UTF-8 become in Python.
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def escape_controls(text):
+    r"""Return a text in one line that a terminal shows as it is.
+
+    Control characters, ends of lines, characters that change the direction of text, and bytes of
+    file names that are not UTF-8 become Python's escapes.
+
+    Examples
+    --------
+    >>> print(escape_controls("mono\x1b[31mcyte\nnone"))
+    mono\x1b[31mcyte\nnone
+    """
+    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], str(text))
+
+
+def replace_file(path, content):
+    """Write a file, replacing an existing one in a single step.
+
+    The content goes into a temporary file in the same folder, which is flushed to the disk and
+    renamed.
+
+    Parameters
+    ----------
+    path : str or path-like
+    content : bytes
+
+    Returns
+    -------
+    path : pathlib.Path
+
+    Raises
+    ------
+    OSError
+        If there is no such folder, or the file cannot be written. The old file is unchanged.
+    """
+    given = Path(path).expanduser()
+    path = Path(os.path.realpath(given))  # through links, as a write would go
+    _check_target(path)
+    temporary = path.parent / f".{path.name[:100]}.{secrets.token_hex(8)}.tmp"
+    try:
+        with open(temporary, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException as error:
+        with suppress(OSError):
+            os.unlink(temporary)
+        if isinstance(error, OSError):
+            reason = _ADVICE.get(error.errno, error.strerror or str(error))
+            message = f"The file was not written, since {reason}. Make room, or name another folder"
+            raise type(error)(error.errno, message, str(path)) from error
+        raise
+    _sync_folder(path.parent)
+    return given
+
+
+def _check_target(path):
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"There is no folder {str(path.parent)!r} to write {path.name!r} to."
+        )
+    if path.is_dir():
+        raise IsADirectoryError(f"{str(path)!r} is a folder. Name a file in it.")
+    if path.exists() and not path.is_file():
+        raise OSError(f"{str(path)!r} is a device or a pipe. Name a file.")
+    if path.exists() and not os.access(path, os.W_OK):  # a rename would not ask
+        raise PermissionError(f"{str(path)!r} is write-protected. Name another file.")
+
+
+def _sync_folder(folder):
+    """Flush the new name to the disk, if the system can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def lock(path, *, wait=True):
+    """Hold the lock of a file or folder, so that one process at a time writes it.
+
+    The lock is a hidden file in the same folder, which is made if needed.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    wait : bool, default=True
+        Wait for another process that holds the lock; False raises an error at once.
+
+    Raises
+    ------
+    BlockingIOError
+        If another process holds the lock, and `wait` is False.
+
+    Warns
+    -----
+    UserWarning
+        If the lock is not free after 5 seconds; names the process, where the system tells it.
+    """
+    from filelock import FileLock, Timeout
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.parent / f".{path.name[:100]}.lock"
+    held = FileLock(file)
+    try:
+        held.acquire(timeout=PATIENCE if wait else 0)
+    except Timeout as error:
+        if not wait:
+            raise BlockingIOError(
+                f"{_holder(file)} is writing {str(path)!r}. Wait for it, or name another file."
+            ) from error
+        warn_of_lock(file)
+        held.acquire()
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows does not remove a file that is open
+            file.unlink()
+        held.release()
+
+
+def warn_of_lock(file):
+    """Warn that a lock on a file is waited for, and name the process that holds it."""
+    message = f"{_holder(file)} holds a lock on {str(file)!r}, which is waited for."
+    warnings.warn(message, UserWarning, stacklevel=2)
+
+
+def _holder(file):
+    """Return the processes that have locked a file, as far as the system tells."""
+    numbers = []
+    with suppress(OSError):
+        locks = Path("/proc/locks").read_text()  # Linux
+        # The device is not compared: some file systems have two numbers for it.
+        pattern = rf"^\d+: \w+ +\w+ +\w+ ([1-9]\d*) \S+:{file.stat().st_ino} "
+        numbers = dict.fromkeys(re.findall(pattern, locks, re.MULTILINE))
+    return f"Process {', '.join(numbers)}" if numbers else "Another process"
