@@ -1,13 +1,14 @@
 """What classifiers and the embedder share: reading images, and the fitted state."""
 
 import copy
+import math
 import os
 import re
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skblood._sklearn import Interval, StrOptions
 from skblood.images import (
@@ -37,6 +38,8 @@ PREPROCESSING_CONSTRAINTS = {
     "memory": [str, os.PathLike, FeatureStore, None],
 }
 
+# What scikit-learn knows of the columns of X.
+_OF_COLUMNS = ("n_features_in_", "feature_names_in_")
 # Memory address in a repr.
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
@@ -104,9 +107,22 @@ class CellModel(BaseEstimator):
 
     def _read(self, X, spec, store, **options):
         """Read images for a specification; see `ImageReader.read`."""
-        rows = read_table(self, X, reset=False) if is_table(X) else None
+        rows = self._read_rows(X, spec) if is_table(X) else None
         reader = ImageReader(spec, store)
         return reader.read(X, rows=rows, progress=self.verbose == 1, **options)
+
+    def _read_rows(self, X, spec):
+        """Read a table, which has the columns of the fit, or one for each value of an image."""
+        width = math.prod(spec.input_shape)
+        if getattr(self, "n_features_in_", None) == width:  # fitted with a table
+            return read_table(self, X, reset=False)
+        rows = read_table(None, X)
+        if rows.shape[1] != width:
+            raise ValueError(
+                f"X has {rows.shape[1]} columns, but the images of the fit have {width} values, "
+                f"{spec.input_shape} (h, w, c). Give images, or rows of that many values."
+            )
+        return rows
 
     def _read_to_fit(self, X, backbones, *, whole=False):
         """Read X, and note what later calls are held to.
@@ -125,16 +141,16 @@ class CellModel(BaseEstimator):
         whole : ndarray or None
         layout : Layout
         columns : CellModel
-            A copy of the estimator with `n_features_in_` and, for a DataFrame of numbers,
-            `feature_names_in_`: a fit that fails leaves the estimator unchanged.
+            A copy of the estimator with `n_features_in_` and `feature_names_in_`, if X has
+            columns: a fit that fails leaves the estimator unchanged.
         """
         size = resolve_image_size(self.image_size, [each.name for each in backbones])
         crop, interpolation = getattr(self, "crop", 1.0), getattr(self, "interpolation", "bilinear")
         layout, columns = Layout(size, crop, interpolation), copy.copy(self)
-        vars(columns).pop("feature_names_in_", None)
+        for name in _OF_COLUMNS:
+            vars(columns).pop(name, None)
         if isinstance(X, CellImages):
             images = layout.take(X)
-            columns.n_features_in_ = layout.n_features
             return images, images.pixels, layout, columns
         rows = read_table(columns, X, ensure_min_samples=1) if is_table(X) else None
         images, whole = layout.read(
@@ -146,7 +162,9 @@ class CellModel(BaseEstimator):
             store=self._store(),
             progress=self.verbose == 1,
         )
-        columns.n_features_in_ = layout.n_features
+        # Image arrays and lists have no columns, and n_features_in_ is only defined for tables.
+        if rows is None and len(getattr(X, "shape", ())) == 2:
+            validate_data(columns, X, skip_check_array=True)
         return images, whole, layout, columns
 
     def _store(self):
@@ -165,8 +183,8 @@ class CellModel(BaseEstimator):
             for name, value in self.get_params(deep=False).items()
             if name not in ("memory", "verbose", "weights")
         }
-        names = ("n_features_in_", "feature_names_in_")
-        attributes |= {name: getattr(columns, name) for name in names if hasattr(columns, name)}
+        found = [name for name in _OF_COLUMNS if hasattr(columns, name)]
+        attributes |= {name: getattr(columns, name) for name in found}
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)
         vars(self).update(attributes)

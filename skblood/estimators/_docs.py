@@ -110,9 +110,10 @@ class _Shared:
     image_shape_ : tuple of (int, int, int)
         Height, width and channels of the images that the network works on.
     n_features_in_ : int
-        Width of a flattened image, as given to `fit`.
-    feature_names_in_ : ndarray of shape (n_features,)
-        Names of the columns, if `X` was a DataFrame of numbers.
+        Number of columns of `X`, if it was a table or a DataFrame. Image arrays and lists of
+        images have none.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if `X` was a DataFrame.
     net_ : skorch.NeuralNet
         The trained net; its `module_` is the torch network.
     history_ : skorch.history.History

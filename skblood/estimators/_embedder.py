@@ -33,9 +33,10 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
     image_shape_ : tuple of (int, int, int)
         Height, width and channels of the images that the backbone works on.
     n_features_in_ : int
-        Width of a flattened image, as given to `fit`.
-    feature_names_in_ : ndarray of shape (n_features,)
-        Names of the columns, when `X` was a DataFrame of numbers.
+        Number of columns of `X`, if it was a table or a DataFrame. Image arrays and lists of
+        images have none.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if `X` was a DataFrame.
     spec_ : skblood.networks.NetworkSpec
         What the network is and what images it takes; everything after `fit` reads it.
     predictor_ : skblood.inference.Predictor

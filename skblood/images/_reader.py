@@ -1,7 +1,5 @@
 """The reader of a model: X, in any form, as the images that its network takes."""
 
-import math
-
 import numpy as np
 
 from ._cell_images import CellImages
@@ -180,11 +178,6 @@ class Layout:
         self.input_shape = shape
         self.image_shape = images.shape[1:] if self.image_size is None else shape
         return images
-
-    @property
-    def n_features(self):
-        """Width of a flattened image."""
-        return math.prod(self.input_shape)
 
     def as_fields(self):
         """Return the layout as fields of a specification."""

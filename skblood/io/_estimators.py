@@ -1,7 +1,6 @@
 """One estimator of skblood as JSON and tensors, and back."""
 
 import json
-import math
 from contextlib import suppress
 
 import numpy as np
@@ -31,13 +30,14 @@ FITTED = {
     "n_iter_": int,
     "best_epoch_": int,
     "training_data_": dict,
+    "n_features_in_": int,
     "feature_names_in_": np.ndarray,
     "adaptation_": Adaptation,
     "_sklearn_output_config": dict,
 }
 _OF_CLASSIFIERS = {"classes_", "history_", "n_iter_", "best_epoch_", "training_data_"}
-_OPTIONAL = {"feature_names_in_", "adaptation_", "_sklearn_output_config"}
-_FROM_SPEC = {"image_shape_", "image_size_", "crop_", "n_features_in_"}
+_OPTIONAL = {"n_features_in_", "feature_names_in_", "adaptation_", "_sklearn_output_config"}
+_FROM_SPEC = {"image_shape_", "image_size_", "crop_"}
 _FROM_SPEC |= {"net_", "network_", "spec_", "predictor_"}
 _TRAINING_DATA = {"n_images", "n_validation_images", "class_counts", "fingerprint"}
 # A parameter that names a folder of this computer.
@@ -112,7 +112,6 @@ def restore(document, tensors, device):
             _check_tensors(tensors, networks.build_network(spec).state_dict())
         network = networks.build_network(spec)
     network.load_state_dict(tensors)
-    attributes["n_features_in_"] = math.prod(spec.input_shape)
     return estimators.attach_network(cls(**parameters), spec, network, device=device, **attributes)
 
 
@@ -136,7 +135,7 @@ def readable(document, tensors):
             values = {name: tensors[prefix + name].tolist() for name in ("mean", "std")}
         preprocessing["backbones"].append(values)
     attributes |= {"image_shape_": spec.image_shape, "image_size_": spec.image_size}
-    attributes |= {"crop_": spec.crop, "n_features_in_": math.prod(spec.input_shape)}
+    attributes["crop_"] = spec.crop
     decoded = {"parameters": parameters, "attributes": attributes, "preprocessing": preprocessing}
     return plain(document | decoded)
 

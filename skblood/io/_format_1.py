@@ -4,6 +4,7 @@ Here its document becomes one of format 2: parameters and attributes give the sp
 get their present names.
 """
 
+import math
 import os
 
 from skblood.networks import BackboneSpec, HeadSpec, NetworkSpec, resolve_weights
@@ -35,6 +36,7 @@ def upgrade(document):
     fitted = {key: decode(value) for key, value in document["attributes"].items()}
     settings = {key: repr(value) for key, value in old.items() if key not in ("verbose", "weights")}
     attributes = {key: value for key, value in document["attributes"].items() if key in FITTED}
+    attributes["n_features_in_"] = math.prod(fitted["_fold_shape"])
     known = ESTIMATORS[name]().get_params()
     parameters = {key: value for key, value in encoded.items() if key in known}
     if old.get("early_stopping") and old.get("n_iter_no_change", 10) != 10:

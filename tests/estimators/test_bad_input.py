@@ -91,7 +91,7 @@ def test_bad_y(make_mlp, small, case):
         ),
         (lambda X: X[..., 0], r"\(16, 16, 1\).*\(16, 16, 3\)"),
         (lambda X: list(X[..., 0]), r"\(16, 16, 1\).*\(16, 16, 3\)"),
-        (lambda X: rows(X)[:, :-1], "767 features.*expecting 768"),
+        (lambda X: rows(X)[:, :-1], "767 columns.*768 values"),
     ],
     ids=["size", "gray", "list of gray", "rows"],
 )

@@ -11,8 +11,10 @@ from imblearn.under_sampling import RandomUnderSampler
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     GridSearchCV,
@@ -45,6 +47,55 @@ class TestPipeline:
             make_pipeline(StandardScaler(), make_mlp()).fit(X, y)
         model = make_pipeline(StandardScaler(), make_mlp(image_shape=(1, -1, 1))).fit(X, y)
         assert model.predict(X).shape == (48,)
+
+
+class TestColumns:
+    """X that is no table has the columns that it was given with, or none."""
+
+    def test_column_transformer(self, make_embedder, small, png_paths):
+        table = pd.DataFrame({"path": png_paths, "age": np.arange(48.0)}, index=range(9, 57))
+        parts = [("image", make_embedder(), ["path"]), ("number", StandardScaler(), ["age"])]
+        both = ColumnTransformer(parts).set_output(transform="pandas")
+        found = both.fit_transform(table)
+        assert list(found.columns) == list(both.get_feature_names_out())
+        assert list(found.columns)[::48] == ["image__cellembedder0", "number__age"]
+        assert_array_equal(found.index, table.index)
+        assert_array_equal(found.iloc[:, :-1], make_embedder().fit_transform(small[0]))
+        embedder = both.named_transformers_["image"]
+        assert (embedder.n_features_in_, *embedder.feature_names_in_) == (1, "path")
+
+    @pytest.mark.parametrize("form", [lambda X, paths: X, lambda X, paths: paths])
+    def test_no_columns(self, make_any, small, png_paths, form):
+        X, y = form(small[0], png_paths), small[1]
+        rows = small[0].reshape(48, -1)
+        model = make_any().fit(rows, y)
+        assert model.n_features_in_ == 768
+        model.fit(X, y)
+        assert not hasattr(model, "n_features_in_")
+        assert not hasattr(model, "feature_names_in_")
+        predict = getattr(model, "predict_proba", getattr(model, "transform", None))
+        assert_array_equal(predict(rows), predict(X))
+        with pytest.raises(ValueError, match=r"767 columns.*768 values"):
+            predict(rows[:, 1:])
+
+    @pytest.mark.parametrize("prefit", [True, False])
+    def test_mapie(self, make_mlp, small, prefit):
+        mapie = pytest.importorskip("mapie.classification")
+        X, y = small
+        clf = make_mlp().fit(X, y)
+        conformal = mapie.SplitConformalClassifier(clf, prefit=prefit)
+        conformal = conformal if prefit else conformal.fit(X, y)
+        labels, sets = conformal.conformalize(X, y).predict_set(X[:2])
+        assert_array_equal(labels, clf.predict(X[:2]))
+        assert sets.shape == (2, 3, 1)
+
+    def test_permutation_importance_of_pixels(self, make_mlp, small):
+        X, y = small[0].reshape(48, -1)[:, :192], small[1]
+        found = permutation_importance(make_mlp().fit(X, y), X, y, n_repeats=1, random_state=0)
+        assert found.importances_mean.shape == (192,)
+
+    def test_representation_in_a_notebook(self, make_any, small):
+        assert type(make_any()).__name__ in make_any().fit(*small)._repr_html_()
 
 
 class TestCrossValidation:
