@@ -1,5 +1,9 @@
 """Labels, groups and other columns with one entry per image: checked, and encoded as integers."""
 
+import re
+from collections import Counter
+from numbers import Integral
+
 import numpy as np
 import torch
 from scipy.sparse import coo_array
@@ -27,8 +31,20 @@ def is_missing(value):
     return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
 
 
-def as_column(values, name):
-    """Return an array-like, tensor or masked array of shape (n,) or (n, 1) as a 1-D array.
+def as_column(values, name, *, warn=False):
+    """Return labels, or other values of the images, as a 1-D array.
+
+    Parameters
+    ----------
+    values : array-like, column of a DataFrame, tensor or masked array of shape (n,) or (n, 1)
+    name : str
+        Name of the argument, for messages.
+    warn : bool, default=False
+        Whether to warn of the shape (n, 1), as scikit-learn does.
+
+    Returns
+    -------
+    column : ndarray of shape (n,)
 
     Raises
     ------
@@ -40,14 +56,13 @@ def as_column(values, name):
     if isinstance(values, torch.Tensor | np.ma.MaskedArray):
         values = to_numpy(values, name)
     try:
-        if isinstance(values, list | tuple):
-            array = np.asarray(values)
-            # NumPy would turn None and NaN among strings into text.
-            mixed = array.dtype.kind == "U" and not all(isinstance(value, str) for value in values)
-            values = np.array(values, dtype=object) if mixed and array.ndim == 1 else array
-        column = column_or_1d(values)
+        values = _keep_types(values) if isinstance(values, list | tuple) else values
+        column = column_or_1d(values, warn=warn)
     except ValueError as error:
-        raise ValueError(f"`{name}` must have one entry for each image: {error}") from error
+        raise ValueError(
+            f"`{name}` must have one entry for each image: {error} Of one-hot rows, pass "
+            f"np.asarray({name}).argmax(axis=1)."
+        ) from error
     kinds = {type(v) for v in column} if column.dtype.kind == "O" else set()
     if odd := sorted(k.__name__ for k in kinds if k.__hash__ is None or k is object):
         raise TypeError(
@@ -56,6 +71,19 @@ def as_column(values, name):
         )
     # scikit-learn does not know NumPy's StringDType.
     return column.astype(object) if column.dtype.kind == "T" else column
+
+
+def _keep_types(values):
+    """Return a list as an array; NumPy would turn None among str into text, large int into float.
+
+    The array has the type object if it would hold other values than the list.
+    """
+    array = np.asarray(values)
+    if array.dtype.kind == "U":
+        changed = not all(isinstance(value, str) for value in values)
+    else:
+        changed = array.dtype.kind == "f" and all(isinstance(value, Integral) for value in values)
+    return np.array(values, dtype=object) if changed and array.ndim == 1 else array
 
 
 def check_complete(column, name, advice):
@@ -79,8 +107,9 @@ def sort_labels(labels, name="y"):
     Raises
     ------
     TypeError
-        If labels of different types cannot be sorted.
+        If labels of different types cannot be sorted, or are bytes.
     """
+    _check_no_bytes(labels, name)
     try:
         return np.unique(labels)
     except TypeError as error:
@@ -89,8 +118,20 @@ def sort_labels(labels, name="y"):
         raise TypeError(message) from error
 
 
-def encode_labels(y, classes, name="y"):
-    """Return the position of each label in `classes`.
+def _check_no_bytes(labels, name):
+    """Raise TypeError if there are bytes, as h5py gives them: no class is called "b'ig'"."""
+    if any(isinstance(label, bytes) for label in labels):
+        raise TypeError(
+            f"`{name}` holds bytes instead of text. Decode them: "
+            f"np.char.decode(np.asarray({name}, dtype='S'))."
+        )
+
+
+def match_labels(y, classes, name="y"):
+    """Return labels, those that are written otherwise than the classes replaced by their class.
+
+    A folder gives the label "2" and a table 2; pandas reads "02" as 2, or, beside missing values,
+    as 2.0. Only text and numbers are matched with each other, not two texts.
 
     Parameters
     ----------
@@ -102,21 +143,83 @@ def encode_labels(y, classes, name="y"):
 
     Returns
     -------
+    labels : list of length n
+        Labels that match no class are kept.
+
+    Raises
+    ------
+    TypeError
+        If labels are bytes.
+    ValueError
+        If a label matches several classes, or several labels match one class.
+    """
+    labels, classes = plain_list(as_column(y, name)), plain_list(classes)
+    unknown = [label for label in dict.fromkeys(labels) if label not in classes]
+    _check_no_bytes(unknown, name)
+    matches = [
+        (label, each)
+        for label in unknown
+        for each in classes
+        if isinstance(label, str) != isinstance(each, str) and _value(label) == _value(each)
+    ]
+    n_classes = Counter(label for label, _ in matches)
+    n_labels = Counter(each for _, each in matches)
+    if unclear := [x for x, each in matches if n_classes[x] > 1 or n_labels[each] > 1]:
+        raise ValueError(
+            f"`{name}` holds {_quote(unclear)}, which may be several of the classes {classes}, or "
+            "the same. Write the labels as the classes are written."
+        )
+    matched = dict(matches)
+    return [matched.get(label, label) for label in labels]
+
+
+def _value(label):
+    """Return the integer that a label is written as, or else its text."""
+    text = str(label)
+    whole = re.fullmatch(r"([+-]?\d+)(\.0*)?", text, re.ASCII)
+    return int(whole[1]) if whole else text
+
+
+def _quote(labels):
+    """Return the first distinct labels for a message."""
+    return list_few([repr(label) for label in dict.fromkeys(labels)])
+
+
+def list_few(items, separator=", ", most=20):
+    """Join the first items for a message, with the number of the others."""
+    rest = len(items) - most
+    return separator.join([*items[:most], *([f"and {rest} more"] if rest > 0 else [])])
+
+
+def encode_labels(y, classes, name="y"):
+    """Return the position of each label in `classes`.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,) or (n, 1)
+        Labels. Text and numbers are matched: see `match_labels`.
+    classes : sequence of n_classes labels
+    name : str, default="y"
+        Name of the argument, for messages.
+
+    Returns
+    -------
     codes : ndarray of shape (n,), dtype int64
 
     Raises
     ------
+    TypeError
+        If labels are bytes.
     ValueError
-        If a label is not among the classes.
+        If a label is not among the classes, or matches several.
     """
     classes = plain_list(classes)
     places = {label: place for place, label in enumerate(classes)}
-    labels = plain_list(as_column(y, name))
-    unknown = [label for label in labels if label not in places]
-    if unknown:
+    labels = match_labels(y, classes, name)
+    if unknown := [label for label in labels if label not in places]:
         raise ValueError(
             f"`{name}` holds {len(unknown)} labels that are not among the classes {classes}: "
-            f"{', '.join(map(repr, dict.fromkeys(unknown)))}. Relabel these images or drop them."
+            f"{_quote(unknown)}. Relabel these images or drop them."
         )
     return np.array([places[label] for label in labels], np.int64)
 

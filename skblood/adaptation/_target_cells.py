@@ -96,8 +96,6 @@ def encode_partial_labels(y, classes):
     ValueError
         If a label is not among the classes.
     """
-    if not isinstance(y, torch.Tensor | np.ma.MaskedArray):
-        y = np.asarray(y, dtype=object)  # NumPy would turn None and NaN among str into str
     y = as_column(y, "y")
     no_label = () if -1 in classes.tolist() else (-1,)
     known = np.array([not is_missing(v) and v not in no_label for v in y.tolist()], bool)

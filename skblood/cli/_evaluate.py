@@ -1,5 +1,6 @@
 """`skblood evaluate`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -64,7 +65,8 @@ def evaluate(
     if split != "all":
         cells = cells.part(split or "test")
     classes = classifier.classes_
-    encode_labels(cells.y, classes, cells.source)  # raises now, not after the prediction
+    # Raises now, not after the prediction; a table may write 2 where a class is "2".
+    cells = replace(cells, y=classes[encode_labels(cells.y, classes, cells.source)])
     X = cells.X
     if hasattr(classifier, "read_to_score"):  # not a Pipeline
         X, warning = classifier.read_to_score(X)

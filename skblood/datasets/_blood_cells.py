@@ -10,7 +10,7 @@ import numpy as np
 from skblood._sklearn import Interval, validate_parameter_constraints
 from skblood.datasets._cell_drawing import draw_cells
 from skblood.datasets._cell_sampling import CLASSES, sample_cells
-from skblood.datasets._random import generators, round_shares
+from skblood.datasets._random import generators
 
 _CONSTRAINTS = {
     "n_samples": [Interval(Integral, 1, None, closed="left")],
@@ -96,7 +96,9 @@ def make_blood_cells(
     given = {"n_samples": n_samples, "image_size": image_size}
     given |= {"noise": noise, "stain_variation": stain_variation}
     validate_parameter_constraints(_CONSTRAINTS, given, "make_blood_cells")
-    counts = round_shares(n_samples * _check_class_weights(class_weights), n_samples)
+    ideal = n_samples * _check_class_weights(class_weights)
+    counts = np.floor(ideal).astype(int)
+    counts[np.argsort(counts - ideal, kind="stable")[: n_samples - counts.sum()]] += 1
     cell_rng, texture_rng, sensor_rng = generators(random_state, 3)
     labels = cell_rng.permutation(np.repeat(np.arange(len(CLASSES)), counts))
     cells = sample_cells(labels, noise, stain_variation, cell_rng)

@@ -8,7 +8,7 @@ from sklearn.utils import Bunch
 
 
 def as_dataset(
-    data, target, description, return_X_y=False, *, target_names=None, frame=None, groups=None
+    data, target, description, return_X_y=False, *, frame, target_names=None, groups=None
 ):
     """Return ``(data, target)``, or a Bunch like those of scikit-learn's loaders.
 
@@ -21,35 +21,33 @@ def as_dataset(
     description : str
         Source, license and citation. The number of images of each class is appended.
     return_X_y : bool, default=False
+    frame : DataFrame with n rows or dict of columns
+        What else is known of each image.
     target_names : sequence, default=None
         The classes, in order. None means the sorted labels of `target`.
-    frame : DataFrame with n rows or dict of columns, default=None
-        What else is known of each image.
     groups : ndarray of shape (n,), default=None
     """
     import pandas as pd
 
     if return_X_y:
         return data, target
+    columns = {name: np.asarray(column) for name, column in frame.items()}
+    for name, column in columns.items():
+        # Objects, since Arrow's text cannot hold file names that are not UTF-8.
+        columns[name] = pd.Series(column, dtype=object if column.dtype.kind == "U" else None)
     counts = zip(*np.unique(target, return_counts=True), strict=True)
     counted = ", ".join(f"{label} {count}" for label, count in counts)
     dataset = Bunch(
         data=data,
         target=target,
         target_names=np.unique(target) if target_names is None else np.asarray(target_names),
-        frame=None if frame is None else pd.DataFrame(frame),
+        frame=pd.DataFrame(columns),
         DESCR=f"{description}: {len(target)} images ({counted}).",
     )
     dataset["paths" if data.ndim == 1 else "images"] = data
     if groups is not None:
         dataset["groups"] = groups
     return dataset
-
-
-def list_few(items, separator=", ", most=20):
-    """Join the first items for a message, with the number of the others."""
-    rest = len(items) - most
-    return separator.join([*items[:most], *([f"and {rest} more"] if rest > 0 else [])])
 
 
 def read_description(name):

@@ -4,11 +4,14 @@ import csv
 import io
 import os
 import warnings
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
 
 import numpy as np
 
-from skblood.datasets._bunch import as_dataset, list_few
+from skblood._labels import list_few
+from skblood.datasets._bunch import as_dataset
+from skblood.datasets._folders import IMAGE_EXTENSIONS, check_file, suggest
 
 
 def load_csv(
@@ -27,7 +30,8 @@ def load_csv(
     Parameters
     ----------
     path : str or path-like
-        Text file in UTF-8 with a header line. The delimiter (comma, semicolon or tab) is detected.
+        Text file in UTF-8 or UTF-16 with a header line. The delimiter (comma, semicolon, tab or |)
+        is detected.
     path_column, label_column : str, default="path" and "label"
         Names of the columns with the image files and their labels.
     group_column : str, default=None
@@ -64,7 +68,7 @@ def load_csv(
         If the table or image files do not exist. The files are listed.
     ValueError
         If the table lacks a column or has no rows, rows have more cells than the header, a path,
-        label or group is empty, a file has two labels, or the text is not UTF-8.
+        label or group is empty, a file has two labels, or the text is not UTF-8 (or UTF-16).
 
     See Also
     --------
@@ -94,9 +98,11 @@ def load_csv(
     if missing := [name for name in dict.fromkeys(X.tolist()) if not os.path.isfile(name)]:
         raise FileNotFoundError(
             f"{len(missing)} of {len(X)} image files do not exist (relative paths start from "
-            f"{str(root)!r}; pass another folder as `root`):\n  " + list_few(missing, "\n  ")
+            f"{str(root)!r}; pass another folder as `root`){_find_instead(missing[0])}:\n  "
+            + list_few(missing, "\n  ")
         )
-    labels = frame.groupby(path_column, sort=False)[label_column].unique()
+    files = [os.path.abspath(name) for name in X]  # a.png and ./a.png are one file
+    labels = frame.groupby(files, sort=False)[label_column].unique()
     if several := [f"{x}: {', '.join(each)}" for x, each in labels.items() if len(each) > 1]:
         raise ValueError(
             f"{len(several)} files in {str(path)!r} have several labels; keep one label of each:"
@@ -108,14 +114,26 @@ def load_csv(
     return as_dataset(X, y, f"Table {str(path)!r}", return_X_y, frame=frame, groups=groups)
 
 
+def _find_instead(missing):
+    """Name what is there instead of a missing image, as the end of a sentence, or ""."""
+    name = missing.replace("\\", "/")
+    if found := [name + end for end in ("", *IMAGE_EXTENSIONS) if os.path.isfile(name + end)]:
+        return f", but there is {found[0]!r}; write the paths in the table like this"
+    return "" if os.path.isdir(os.path.dirname(name)) else suggest(name)
+
+
 def _read_table(path, columns):
     """Read the table; the given columns are complete and hold stripped text."""
     import pandas as pd
 
+    check_file(path)
+    content = path.read_bytes()
+    encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        # File names may be other bytes, which Python reads as surrogates.
+        text = content.decode(encoding, errors="surrogateescape")
         headers = {}
-        for delimiter in ",;\t":
+        for delimiter in ",;\t|":
             options = {"delimiter": delimiter, "skipinitialspace": True}
             headers[delimiter] = next(csv.reader(io.StringIO(text), **options), [])
         delimiter, header = max(headers.items(), key=lambda item: len(set(columns) & set(item[1])))
@@ -127,15 +145,20 @@ def _read_table(path, columns):
                 sep=delimiter,
                 skipinitialspace=True,
                 index_col=False,  # a delimiter at the end of each row would shift the columns
+                encoding_errors="surrogateescape",
                 # The label "NA" does not become NaN, nor "01" 1.
-                dtype=dict.fromkeys(columns, str),
+                dtype=dict.fromkeys(columns, object),
                 keep_default_na=False,
                 na_values={name: ["", "NA", "NaN"] for name in header if name not in columns},
             )
+        for column in columns[1:]:
+            "".join(frame[column]).encode()  # raises if it is no UTF-8
     except (ValueError, pd.errors.ParserWarning, csv.Error) as error:
+        reason = "the text is in another encoding" if isinstance(error, UnicodeError) else error
         raise ValueError(
-            f"{str(path)!r} is not a table in UTF-8 with these columns: {str(error).rstrip(' .')}. "
-            "Check their names, rows longer than the header, and quotation marks left open."
+            f"{str(path)!r} is not a table in UTF-8 with these columns: "
+            f"{str(reason).rstrip(' .')}. Check the encoding, the delimiter (comma, semicolon, tab "
+            "or |), names of columns, rows longer than the header, quotation marks left open."
         ) from error
     if frame.empty:
         raise ValueError(f"{str(path)!r} has a header and no rows.")

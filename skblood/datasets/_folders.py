@@ -1,15 +1,23 @@
 """Image folders with one sub-folder per class."""
 
 import os
+import warnings
+from collections import Counter
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 
+from skblood._labels import list_few
 from skblood.datasets._bunch import as_dataset
 
 IMAGE_EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 SPLIT_NAMES = ("train", "val", "valid", "validation", "test")
 ALL_SPLITS = "all"
+# Folders that macOS, its archives and network drives make.
+_HIDDEN = (".", "__MACOSX", "@eaDir")
+# Usual names of folders that hold no class of cells.
+_NO_CLASSES = ("annotation", "gt", "ground_truth", "image", "img", "label", "mask", "segmentation")
 _LAYOUT = "expected one sub-folder per class with images in it, e.g. neutrophil/cell_001.png"
 
 
@@ -23,7 +31,8 @@ def load_image_folder(path, *, split=None, extensions=IMAGE_EXTENSIONS, return_X
     path : str or path-like
         Folder whose sub-folders are named after the classes. The class of an image deeper in the
         folder (``neutrophil/slide_3/cell.png``) is the first level. Files directly in `path`,
-        hidden files and folders (``.DS_Store``) and files with other extensions are ignored.
+        hidden files and folders (``.DS_Store``, ``__MACOSX``) and files with other extensions are
+        ignored.
     split : str, default=None
         If the folder has one such folder per split (``train``, ``val``, ``test``): the name of
         the split to load, or "all" for all splits.
@@ -51,6 +60,12 @@ def load_image_folder(path, *, split=None, extensions=IMAGE_EXTENSIONS, return_X
             The folder and the number of images of each class.
     (data, target) : tuple
         If `return_X_y` is True.
+
+    Warns
+    -----
+    UserWarning
+        If the sub-folders may be no classes: there is only one, they hold folders of the same
+        names, or are named like splits (``train`` and ``test``) or, e.g., ``masks``.
 
     Raises
     ------
@@ -94,6 +109,7 @@ def load_image_folder(path, *, split=None, extensions=IMAGE_EXTENSIONS, return_X
     folders = _find_class_parents(path, split)
     found = [list_class_folders(folder, extensions) for folder in folders]
     X, y = (np.concatenate(each) for each in zip(*found, strict=True))
+    _warn_of_folders(folders, np.unique(y).tolist())
     columns = {"path": X, "label": y}
     if split == ALL_SPLITS:
         columns["split"] = np.repeat([f.name for f in folders], [len(paths) for paths, _ in found])
@@ -109,7 +125,7 @@ def list_class_folders(folder, extensions=IMAGE_EXTENSIONS):
         if not found:
             raise ValueError(
                 f"The class folder {str(class_folder)!r} has no images (files that end in "
-                f"{', '.join(extensions)}). Remove or fill it, or pass `extensions`."
+                f"{', '.join(extensions)}). Fill it, move it elsewhere, or pass `extensions`."
             )
         paths += found
         labels += [class_folder.name] * len(found)
@@ -125,7 +141,7 @@ def find_images(folder, extensions=IMAGE_EXTENSIONS):
     """
     found = []
     for directory, subfolders, files in os.walk(folder):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        subfolders[:] = [name for name in subfolders if not name.startswith(_HIDDEN)]
         shown = (name for name in files if not name.startswith("."))
         found += [os.path.join(directory, x) for x in shown if x.lower().endswith(extensions)]
     return sorted(found)
@@ -141,14 +157,56 @@ def list_splits(folder):
 
 def visible_folders(folder):
     """Return the folders in a folder, sorted, without hidden ones."""
-    return sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
+    return sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith(_HIDDEN))
 
 
 def check_folder(folder, layout):
     """Raise an error unless the folder exists; `layout` describes what it should hold."""
     if not folder.is_dir():
         error = NotADirectoryError if folder.exists() else FileNotFoundError
-        raise error(f"{str(folder)!r} is not a folder (in {os.getcwd()!r}); {layout}")
+        where = f"{str(folder)!r} is not a folder (in {os.getcwd()!r})"
+        raise error(f"{where}{suggest(folder)}; {layout}")
+
+
+def check_file(path):
+    """Raise an error unless there is a file."""
+    if not path.exists() or path.is_dir():
+        error = IsADirectoryError if path.exists() else FileNotFoundError
+        raise error(f"{str(path)!r} is not a file (in {os.getcwd()!r}){suggest(path)}.")
+
+
+def suggest(path):
+    """Name what is there instead of a missing file or folder, as the end of a sentence, or ""."""
+    path = Path(os.path.abspath(path))
+    parent = next(each for each in path.parents if each.is_dir())
+    close = get_close_matches(path.relative_to(parent).parts[0], os.listdir(parent), n=1)
+    return f", but there is {str(parent / close[0])!r}" if close and not path.exists() else ""
+
+
+def _warn_of_folders(parents, classes):
+    """Warn the caller of a loader if the folders that it takes for classes may be none."""
+    shared = set()
+    for parent in parents:
+        inner = Counter(f.name for each in visible_folders(parent) for f in visible_folders(each))
+        shared.update(name for name, n_folders in inner.items() if n_folders > 1)
+    odd = [name for name in classes if name.lower().removesuffix("s") in _NO_CLASSES]
+    if all(name.lower().startswith(("train", "val", "test", "fold")) for name in classes):
+        odd = classes
+    if shared:
+        doubt = f"they hold folders of the same names, {list_few(sorted(shared))}"
+    elif len(classes) == 1:
+        doubt = "there is only one"
+    elif odd:
+        doubt = f"{list_few(odd)} is not the usual name of one"
+    else:
+        return
+    warnings.warn(
+        f"The folders in {str(parents[0])!r} are read as classes ({list_few(classes)}), but "
+        f"{doubt}. If they are none: load the folder that holds the classes, e.g. "
+        f"{str(parents[0] / classes[0])!r}; name the folders of a split train, val and test; move "
+        "folders without cells elsewhere.",
+        stacklevel=3,
+    )
 
 
 def _find_class_parents(folder, split):

@@ -6,6 +6,7 @@ import numpy as np
 
 from skblood.datasets._bunch import as_dataset, read_description
 from skblood.datasets._download import ensure_file, resolve_data_home
+from skblood.datasets._folders import check_file
 from skblood.datasets._pbc import SIZES
 
 SPLITS = ("train", "val", "test")
@@ -184,6 +185,7 @@ def _check_split(split):
 
 def _read_arrays(path, split):
     """Return the arrays of the split, or of all; those that are not read are None."""
+    check_file(path)
     # Opened here, since numpy does not close the file of a damaged archive.
     with open(path, "rb") as file:
         try:
@@ -213,9 +215,11 @@ def _check_arrays(arrays, name, path):
             f"{keys[0]} must be uint8 of shape (n, height, width, 3) or (n, height, width), got "
             f"{X.dtype} of shape {X.shape}."
         )
-    if y.shape not in [(len(X),), (len(X), 1)] or y.dtype.kind not in "iu":
+    is_integer = y.dtype.kind in "iu" and (y <= np.iinfo(np.int64).max).all()
+    if y.shape not in [(len(X),), (len(X), 1)] or not is_integer:
         raise ValueError(
             f"{keys[1]} must hold one integer for each of the {len(X)} images, got {y.dtype} of "
-            f"shape {y.shape}."
+            f"shape {y.shape}. Save codes below 2**63: np.unique(labels, return_inverse=True)[1], "
+            "or, of one-hot rows, labels.argmax(axis=1)."
         )
     return X, y.reshape(-1).astype(np.int64)

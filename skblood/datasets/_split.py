@@ -5,10 +5,9 @@ from numbers import Real
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-from skblood._labels import as_column, check_complete, encode_groups_or_images, sort_labels
+from skblood._labels import as_column, encode_groups, encode_groups_or_images, list_few
 from skblood._sklearn import safe_indexing
-from skblood.datasets._bunch import list_few
-from skblood.datasets._random import generators, round_shares
+from skblood.datasets._random import generators
 
 PARTS = ("train", "val", "test")
 
@@ -84,7 +83,7 @@ def train_val_test_split(X, y, *, val_size=0.15, test_size=0.15, groups=None, ra
     check_consistent_length(X, y, groups)
     shares = check_shares(val_size, test_size)
     rng, *order_rngs = generators(random_state, 1 + len(PARTS))
-    part = assign_parts(as_column(y, "y"), groups, shares, rng)
+    part = assign_parts(y, groups, shares, rng)
     rows = [order.permutation(np.flatnonzero(part == i)) for i, order in enumerate(order_rngs)]
     return [safe_indexing(values, each) for values in (X, y) for each in rows]
 
@@ -102,12 +101,12 @@ def check_shares(val_size, test_size):
     return np.array([1 - val_size - test_size, val_size, test_size])
 
 
-def assign_parts(labels, groups, shares, rng):
+def assign_parts(y, groups, shares, rng):
     """Return the part of each image, as a position in PARTS.
 
     Parameters
     ----------
-    labels : ndarray of shape (n,)
+    y : array-like of shape (n,) or (n, 1)
     groups : array-like of shape (n,) or None
     shares : ndarray of shape (3,)
     rng : numpy.random.Generator
@@ -115,98 +114,74 @@ def assign_parts(labels, groups, shares, rng):
     Raises
     ------
     ValueError
-        If labels or groups are missing, or a class cannot be in every part.
+        If there are no images, labels or groups are missing, or a class cannot be in every part.
     """
-    check_complete(labels, "y", "Leave these images out.")
-    classes = sort_labels(labels)
-    codes = np.searchsorted(classes, labels)
+    labels = as_column(y, "y")
+    if not len(labels):
+        raise ValueError("X and y are empty: there are no images to split. Check where they are.")
+    classes, codes = encode_groups(labels, len(labels), "y")
     group_codes = encode_groups_or_images(groups, len(labels))
-    of_class = _count(group_codes, codes, (group_codes.max() + 1, len(classes)))
+    of_class = np.zeros((group_codes.max() + 1, len(classes)), dtype=np.int64)
+    np.add.at(of_class, (group_codes, codes), 1)
     n_groups = (of_class > 0).sum(axis=0)
-    if n_groups.min() < len(PARTS):
-        rare = [f"{classes[i]} ({n_groups[i]})" for i in np.flatnonzero(n_groups < len(PARTS))]
+    if rare := [f"{classes[i]} ({n_groups[i]})" for i in np.flatnonzero(n_groups < len(PARTS))]:
         raise ValueError(
             f"Every class needs at least {len(PARTS)} {'images' if groups is None else 'groups'}; "
             f"{len(rare)} of {len(classes)} classes have fewer: {list_few(rare)}. Add images, or "
             "leave these classes out, or merge them with others."
         )
-    part = _distribute(codes, group_codes, of_class, shares, rng)
-    missing = np.argwhere(_count(part, codes, (len(PARTS), len(classes))) == 0)
-    if len(missing):
-        absent = [f"{classes[code]} from {PARTS[i]}" for i, code in missing]
+    part = _assign_groups(of_class, shares, rng)
+    counts = np.array([of_class[part == i].sum(axis=0) for i in range(len(PARTS))])
+    if absent := [f"{classes[code]} from {PARTS[i]}" for i, code in np.argwhere(counts == 0)]:
         raise ValueError(
             "No split of the groups with every class in every part was found. Missing in the best: "
             f"{list_few(absent)}. Try another random_state, or leave out or merge these classes."
         )
-    return part
+    return part[group_codes]
 
 
-def _count(units, codes, shape):
-    """Return the number of images of each class in each unit: a group or a part."""
-    return np.bincount(units * shape[1] + codes, minlength=np.prod(shape)).reshape(shape)
-
-
-def _distribute(codes, groups, of_class, shares, rng):
-    """Distribute groups of several images, then single images, over the parts."""
-    is_single = of_class.sum(axis=1) == 1
-    n_single = of_class[is_single].sum(axis=0)
-    part_of_group = np.zeros(len(of_class), dtype=np.int64)
-    if not is_single.all():
-        part_of_group[~is_single] = _assign_groups(of_class[~is_single], n_single, shares, rng)
-    part = part_of_group[groups]
-    single = is_single[groups]
-    placed = _count(part[~single], codes[~single], (len(shares), len(n_single)))
-    carry = np.zeros(len(shares))
-    for code in np.flatnonzero(n_single):
-        rows = rng.permutation(np.flatnonzero(single & (codes == code)))
-        wanted = shares * (len(rows) + placed[:, code].sum()) - placed[:, code]
-        wanted = np.maximum(wanted, 0)
-        ideal = wanted * (len(rows) / wanted.sum()) + carry
-        is_empty = placed[:, code] == 0
-        counts = round_shares(ideal, len(rows), is_empty if is_empty.sum() <= len(rows) else 0)
-        carry = ideal - counts  # corrects the sizes of the parts with the next class
-        part[rows] = np.repeat(np.arange(len(shares)), counts)
-    return part
-
-
-def _assign_groups(of_class, n_single, shares, rng):
+def _assign_groups(of_class, shares, rng):
     """Return the part of each group: the largest first, then improved by random changes.
 
-    The cost of a split is the squared deviation of the class counts from the wanted counts,
-    relative to these. A class missing in a part costs more than any deviation, unless single
-    images of the class are left for the part.
+    The cost of a split is the squared deviation of the class counts, and of the sizes of the
+    parts, from the wanted ones, relative to these. A class missing in a part costs more than any
+    deviation.
 
     Parameters
     ----------
     of_class : ndarray of shape (n_groups, n_classes)
         Number of images of each class in each group.
-    n_single : ndarray of shape (n_classes,)
-        Number of single images of each class.
     shares : ndarray of shape (n_parts,)
     rng : numpy.random.Generator
     """
-    of_class = of_class.astype(float)
-    wanted = np.outer(shares, of_class.sum(axis=0))
+    size = of_class.sum(axis=1)
+    counted = np.column_stack([of_class, size]).astype(float)
+    wanted = np.outer(shares, counted.sum(axis=0))
     weights = 1 / np.maximum(wanted, 1)
+    missing_cost = 10 * size.sum()
 
     def cost(trials):
         in_part = trials[:, np.newaxis, :] == np.arange(len(shares))[:, np.newaxis]
-        counts = in_part @ of_class
-        missing = np.maximum((counts == 0).sum(axis=1) - n_single, 0).sum(axis=1)
+        counts = in_part @ counted
         deviation = (weights * (counts - wanted) ** 2).sum(axis=(1, 2))
-        return 10 * of_class.sum() * missing + deviation
+        return missing_cost * (counts == 0).sum(axis=(1, 2)) + deviation
 
-    best = np.empty(len(of_class), dtype=np.int64)
-    excess = -wanted
-    order = rng.permutation(len(of_class))
-    for group in order[np.argsort(-of_class[order].sum(axis=1), kind="stable")]:
-        added = (weights * of_class[group] * (2 * excess + of_class[group])).sum(axis=1)
-        best[group] = np.argmin(added)
-        excess[best[group]] += of_class[group]
-    size = (max(_MAX_CHANGES // len(of_class), 1), len(of_class))
+    best = np.empty(len(size), dtype=np.int64)
+    counts, left = np.zeros_like(wanted), (counted > 0).sum(axis=0)
+    order = rng.permutation(len(size))
+    for group in order[np.argsort(-size[order], kind="stable")]:
+        added = counted[group]
+        is_absent = (counts == 0) & (added > 0)
+        # The last groups of a class go to the parts that lack it.
+        is_urgent = is_absent & (left <= (counts == 0).sum(axis=0))
+        deviation = (weights * added * (2 * (counts - wanted) + added)).sum(axis=1)
+        best[group] = np.argmin(deviation - missing_cost * is_urgent.sum(axis=1))
+        counts[best[group]] += added
+        left -= added > 0
+    shape = (max(_MAX_CHANGES // len(size), 1), len(size))
     for _ in range(_N_ROUNDS):
-        is_changed = rng.random(size) < 2 / len(of_class)
-        trials = np.where(is_changed, rng.choice(len(shares), size, p=shares), best)
+        is_changed = rng.random(shape) < 2 / len(size)
+        trials = np.where(is_changed, rng.choice(len(shares), shape, p=shares), best)
         trials = np.concatenate([best[np.newaxis], trials])
         best = trials[np.argmin(cost(trials))]
     return best

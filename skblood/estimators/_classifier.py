@@ -11,7 +11,7 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skblood._labels import sort_labels
+from skblood._labels import match_labels, sort_labels
 from skblood._sklearn import Interval, StrOptions, check_sample_weight, fit_context
 from skblood.augment import POLICIES
 from skblood.images import CellImages, ImageReader
@@ -186,7 +186,8 @@ class CellClassifier(ClassifierMixin, CellModel):
             raise ValueError("classes must be given in the first call to partial_fit.")
         if classes is not None:
             classes = sort_labels(read_targets(self, classes, "classes"), "classes")
-            if net is not None and not np.array_equal(classes, self.classes_):
+            known = classes if net is None else self.classes_
+            if set(match_labels(classes, known, "classes")) != set(known.tolist()):
                 raise ValueError(
                     f"classes={classes.tolist()} differ from those of the first call, "
                     f"{self.classes_.tolist()}."
@@ -232,7 +233,8 @@ class CellClassifier(ClassifierMixin, CellModel):
         images, message = self.read_to_score(X)
         if message:
             warnings.warn(message, TrainingOverlapWarning, stacklevel=2)
-        return accuracy_score(y, self.predict(images), sample_weight=sample_weight)
+        labels = match_labels(y, self.classes_)
+        return accuracy_score(labels, self.predict(images), sample_weight=sample_weight)
 
     def read_to_score(self, X):
         """Read images on which the classifier is to be scored.

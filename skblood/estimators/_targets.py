@@ -1,16 +1,13 @@
 """Labels of a fit: checked, and encoded as class codes."""
 
-import numpy as np
-import torch
-from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 
-from skblood._labels import check_complete, encode_labels, sort_labels
-from skblood.images import to_numpy
+from skblood._labels import as_column, check_complete, encode_labels, sort_labels
 
 
 def read_targets(estimator, y, name="y"):
-    """Return y as a 1-D array of labels.
+    """Return y as a 1-D array of labels that can be sorted, none of them missing.
 
     Parameters
     ----------
@@ -27,16 +24,8 @@ def read_targets(estimator, y, name="y"):
     if y is None:
         kind = type(estimator).__name__
         raise ValueError(f"{kind} requires {name} to be passed, but the target {name} is None.")
-    if isinstance(y, (torch.Tensor, np.ma.MaskedArray)):
-        y = to_numpy(y, name)
-    try:
-        y = column_or_1d(y, warn=True)
-    except ValueError as error:
-        raise ValueError(f"{error}\nPass as {name} a list or an array of labels.") from error
-    if y.dtype.kind == "T":
-        y = y.astype(object)  # scikit-learn does not know NumPy's StringDType
-    if y.dtype == object:
-        check_complete(y, name, "Leave these images out, or give them a label of their own.")
+    y = as_column(y, name, warn=True)
+    check_complete(y, name, "Leave these images out, or give them a label of their own.")
     if y.dtype.kind == "f":
         assert_all_finite(y, input_name=name)
     sort_labels(y, name)  # raises for a mixture of types

@@ -6,7 +6,7 @@ import textwrap
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skblood._labels import as_column, check_lengths, count_labels
+from skblood._labels import as_column, check_lengths, count_labels, match_labels
 from skblood._plotting import count_images, import_pyplot, read_some, show_cell
 
 # Borders of the grid.
@@ -94,7 +94,8 @@ class CellGridDisplay:
         ValueError
             If the lengths differ, `n_cells` is below 1, or there is no cell to draw.
         """
-        y_true, y_pred = as_column(y_true, "y_true"), as_column(y_pred, "y_pred")
+        y_pred = as_column(y_pred, "y_pred")
+        y_true = np.array(match_labels(y_true, set(y_pred), "y_true"), dtype=object)
         check_lengths(X=count_images(X), y_true=len(y_true), y_pred=len(y_pred))
         if n_cells < 1:
             raise ValueError(f"`n_cells` must be at least 1, got {n_cells}.")

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 from PIL import Image
 
@@ -109,3 +111,92 @@ def test_split_of_a_folder_without_splits(folder, split):
 def test_class_named_like_a_split(folder):
     write_image(folder / "test" / "a.png")
     assert set(load_image_folder(folder).target) == {"basophil", "neutrophil", "test"}
+
+
+def load_with_warning(folder, message, **options):
+    with pytest.warns(UserWarning, match=message) as caught:
+        cells = load_image_folder(folder, **options)
+    assert caught[0].filename == __file__
+    return cells
+
+
+@pytest.mark.parametrize("levels", [("training", "testing"), ("fold1", "fold2"), ("Set A", "b")])
+def test_folders_of_a_split_with_another_name(tmp_path, levels):
+    for level in levels:
+        for label in ("ig", "platelet"):
+            write_image(tmp_path / level / label / "a.png")
+    cells = load_with_warning(tmp_path, "the same names, ig, platelet")
+    assert set(cells.target) == set(levels)
+    for first in sorted(levels):  # the advice taken: load the folder that holds the classes
+        assert load_image_folder(tmp_path / first).target.tolist() == ["ig", "platelet"]
+        assert load_image_folder(tmp_path, split=first).target.tolist() == ["ig", "platelet"]
+    for level, name in zip(levels, ("train", "test"), strict=True):
+        (tmp_path / level).rename(tmp_path / name)
+    assert load_image_folder(tmp_path, split="all").target.tolist() == ["ig", "platelet"] * 2
+
+
+@pytest.mark.parametrize("inner", ["ig/a.png", "train/ig/a.png"])
+def test_wrapper(tmp_path, inner):
+    write_image(tmp_path / "PBC" / inner)
+    write_image(tmp_path / "PBC" / inner.replace("ig", "platelet"))
+    load_with_warning(tmp_path, rf"\(PBC\), but there is only one\..*{tmp_path / 'PBC'}'")
+    split = "train" if "train" in inner else None
+    assert set(load_image_folder(tmp_path / "PBC", split=split).target) == {"ig", "platelet"}
+
+
+def test_wrapper_in_each_split(tmp_path):
+    for name in ("train/PBC/ig", "train/PBC/platelet", "test/PBC/ig", "test/PBC/platelet"):
+        write_image(tmp_path / name / "a.png")
+    load_with_warning(tmp_path, f"there is only one.*{tmp_path / 'test' / 'PBC'}", split="test")
+    load_with_warning(tmp_path, "there is only one", split="all")
+
+
+@pytest.mark.parametrize("odd", ["masks", "Labels", "Annotation", "ground_truth"])
+def test_folder_without_cells(folder, odd):
+    write_image(folder / odd / "a.png")
+    load_with_warning(folder, rf"but {odd} is not the usual name of one\..*move")
+    (folder / odd).rename(folder.parent / odd)
+    assert set(load_image_folder(folder).target) == {"basophil", "neutrophil"}
+
+
+def test_masks_in_each_class(folder):
+    write_image(folder / "basophil" / "masks" / "a.png")
+    write_image(folder / "neutrophil" / "masks" / "a.png")
+    load_with_warning(folder, "the same names, masks")
+
+
+def test_parts_without_classes(tmp_path):
+    for name in ("train", "test"):
+        write_image(tmp_path / name / "a.png")
+    load_with_warning(tmp_path, "test, train is not the usual name of one")
+
+
+def test_no_warning_for_classes_with_folders_of_slides(folder):
+    for i, name in enumerate(FILES):
+        write_image(folder / name.partition("/")[0] / f"slide_{i}" / "a.png")
+    load_image_folder(folder)
+
+
+def test_folders_of_the_system(folder):
+    for stray in ["__MACOSX/neutrophil/._a.png", "@eaDir/a.png", "neutrophil/__MACOSX/a.png"]:
+        write_image(folder / stray)
+    assert relative(load_image_folder(folder).data, folder) == FILES
+    assert relative(find_images(folder), folder) == FILES
+
+
+def test_mistyped_folder(folder, tmp_path):
+    with pytest.raises(FileNotFoundError, match=rf"celsl' is not a folder .*there is '{folder}';"):
+        load_image_folder(tmp_path / "celsl")
+    with pytest.raises(FileNotFoundError, match=rf"there is '{folder}'"):
+        load_image_folder(tmp_path / "cell" / "neutrophil")
+
+
+def test_names_that_are_not_utf_8(folder):
+    name = os.fsdecode(b"cell_\xe4.png")
+    try:
+        write_image(folder / "neutrophil" / name)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    cells = load_image_folder(folder)
+    assert os.path.basename(cells.data[-1]) == name
+    assert cells.frame["path"].tolist() == cells.data.tolist()

@@ -48,7 +48,8 @@ def test_folder_of_classes(tmp_path):
 
 @pytest.mark.parametrize("split", [None, "train", "test"])
 def test_folder_of_splits(tmp_path, split):
-    write_images(tmp_path, ["train/a/1.png", "train/b/2.png", "test/a/3.png"])
+    names = ["train/a/1.png", "train/b/2.png", "test/a/3.png", "test/b/4.png"]
+    write_images(tmp_path, names)
     expected = load_image_folder(tmp_path, split=split or "all")
     assert_same(load_cells(tmp_path, split=split), expected)
 

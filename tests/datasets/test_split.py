@@ -96,14 +96,15 @@ class TestRandomCases:
         """Compare with all splits of up to eight groups."""
         rng = np.random.default_rng(seed)
         counts = 1 + rng.poisson(rng.gamma(1, 20, size=(rng.integers(4, 9), rng.integers(1, 4))))
-        wanted = np.outer(SHARES, counts.sum(axis=0))
+        sized = np.column_stack([counts, counts.sum(axis=1)])
+        wanted = np.outer(SHARES, sized.sum(axis=0))
 
         def cost(part):
-            placed = np.array([counts[part == i].sum(axis=0) for i in range(3)])
+            placed = np.array([sized[part == i].sum(axis=0) for i in range(3)])
             deviation = ((placed - wanted) ** 2 / np.maximum(wanted, 1)).sum()
             return ((placed == 0).sum(), deviation)
 
-        found = _split._assign_groups(counts, np.zeros(counts.shape[1]), SHARES, rng)
+        found = _split._assign_groups(counts, SHARES, rng)
         best = min(cost(np.array(part)) for part in product(range(3), repeat=len(counts)))
         assert cost(found)[0] == best[0]
         assert cost(found)[1] <= 1.02 * best[1] + 1e-9
