@@ -34,7 +34,7 @@ def as_dataset(
     columns = {name: np.asarray(column) for name, column in frame.items()}
     for name, column in columns.items():
         # Objects, since Arrow's text cannot hold file names that are not UTF-8.
-        columns[name] = pd.Series(column, dtype=object if column.dtype.kind == "U" else None)
+        columns[name] = pd.Series(column, dtype=object if column.dtype.kind in "OU" else None)
     counts = zip(*np.unique(target, return_counts=True), strict=True)
     counted = ", ".join(f"{label} {count}" for label, count in counts)
     dataset = Bunch(

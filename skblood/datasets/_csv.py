@@ -101,8 +101,9 @@ def load_csv(
             f"{str(root)!r}; pass another folder as `root`){_find_instead(missing[0])}:\n  "
             + list_few(missing, "\n  ")
         )
-    files = [os.path.abspath(name) for name in X]  # a.png and ./a.png are one file
-    labels = frame.groupby(files, sort=False)[label_column].unique()
+    labels = {}
+    for name, label in zip(X, frame[label_column], strict=True):
+        labels.setdefault(os.path.abspath(name), {})[label] = name  # a.png and ./a.png are one
     if several := [f"{x}: {', '.join(each)}" for x, each in labels.items() if len(each) > 1]:
         raise ValueError(
             f"{len(several)} files in {str(path)!r} have several labels; keep one label of each:"

@@ -27,7 +27,7 @@ def train_val_test_split(X, y, *, val_size=0.15, test_size=0.15, groups=None, ra
     X : sequence of n images, array-like or DataFrame
         Images, paths or anything else that can be indexed by row. The content is not used.
     y : array-like of shape (n,) or (n, 1)
-        Labels.
+        Labels. X and y may be data sets of h5py; their parts are arrays.
     val_size, test_size : float, default=0.15
         Shares of the validation and the test images, above 0 and together below 1. The other
         images are training images.
@@ -46,9 +46,9 @@ def train_val_test_split(X, y, *, val_size=0.15, test_size=0.15, groups=None, ra
     TypeError
         If a size is not a number.
     ValueError
-        If the lengths differ, a size is out of range, labels or groups are missing (NaN or None),
-        a class has fewer than three images or groups, or no split with every class in every part
-        was found.
+        If there are no images, the lengths differ, a size is out of range, labels or groups are
+        missing (NaN or None), a class has fewer than three images or groups, or no split with
+        every class in every part was found.
 
     See Also
     --------
@@ -85,7 +85,15 @@ def train_val_test_split(X, y, *, val_size=0.15, test_size=0.15, groups=None, ra
     rng, *order_rngs = generators(random_state, 1 + len(PARTS))
     part = assign_parts(y, groups, shares, rng)
     rows = [order.permutation(np.flatnonzero(part == i)) for i, order in enumerate(order_rngs)]
-    return [safe_indexing(values, each) for values in (X, y) for each in rows]
+    return [_take(values, each) for values in (X, y) for each in rows]
+
+
+def _take(values, rows):
+    """Return the rows of X or y; a data set of h5py can only be read in increasing order."""
+    if not type(values).__module__.startswith("h5py"):
+        return safe_indexing(values, rows)
+    order = np.argsort(rows)
+    return values[rows[order]][np.argsort(order)]
 
 
 def check_shares(val_size, test_size):

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 
@@ -131,3 +133,67 @@ def test_missing_files(write, tmp_path):
     rows = "".join(f"{i}.png,x\n" for i in range(500))
     with pytest.raises(FileNotFoundError, match=r"500 of 500 (.|\n)*\n  and 480 more$"):
         load_csv(write("path,label\n" + rows))
+
+
+def test_separated_by_bars_and_in_utf_16(write):
+    text = TABLE.replace(",", "|")
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        cells = load_csv(write(text, encoding), group_column="slide")
+        assert cells.target.tolist() == ["ig", "platelet", "ig"]
+
+
+def test_unknown_delimiter(write):
+    with pytest.raises(ValueError, match=r"only \['path:label'\].* delimiter \(comma, semicolon"):
+        load_csv(write("path:label\na.png:ig\n"))
+
+
+@pytest.mark.parametrize("given", [r"sub\c.png", "sub/c", r"sub\c"])
+def test_paths_written_otherwise_and_the_advice(write, tmp_path, given):
+    expected = str(tmp_path / "sub" / "c.png")
+    with pytest.raises(FileNotFoundError, match=rf"there is '{expected}'; write the paths .* this"):
+        load_csv(write(f"path,label\n{given},ig\n"))
+    assert load_csv(write(f"path,label\n{expected},ig\n")).data.tolist() == [expected]
+
+
+def test_mistyped_folders(write, tmp_path):
+    with pytest.raises(FileNotFoundError, match=rf"there is '{tmp_path / 'sub'}'"):
+        load_csv(write("path,label\nsubs/c.png,ig\n"))
+    with pytest.raises(FileNotFoundError, match=rf"there is '{tmp_path / 'sub'}'"):
+        load_csv(write("path,label\nc.png,ig\n"), root=tmp_path / "subb")
+    with pytest.raises(
+        FileNotFoundError, match=rf"not a file .*there is '{tmp_path / 'cells.csv'}'"
+    ):
+        load_csv(tmp_path / "cell.csv")
+    with pytest.raises(IsADirectoryError, match="not a file"):
+        load_csv(tmp_path / "sub")
+
+
+@pytest.mark.parametrize("other", ["./a.png", "sub/../a.png", ".//a.png", "{root}/a.png"])
+def test_one_file_with_two_spellings_and_two_labels(write, tmp_path, other):
+    other = other.format(root=tmp_path)
+    with pytest.raises(
+        ValueError, match=r"1 files .* several labels; keep one(.|\n)*a\.png: ig, x"
+    ):
+        load_csv(write(f"path,label\na.png,ig\n{other},x\n"))
+    assert load_csv(write(f"path,label\na.png,ig\n{other},ig\n")).target.tolist() == ["ig", "ig"]
+
+
+def test_names_that_are_not_utf_8(write, tmp_path):
+    name = b"cell_\xe4.png"
+    try:
+        (tmp_path / os.fsdecode(name)).write_bytes(b"")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    table = write("")
+    table.write_bytes(b"path,label\n" + name + b",ig\na.png,platelet\n")
+    cells = load_csv(table)
+    assert os.fsencode(cells.data[0]).endswith(name)
+    assert cells.frame["path"].tolist() == [os.fsdecode(name), "a.png"]
+
+
+def test_another_encoding_and_the_advice(write):
+    table = write("path,label,note\na.png,Zelle-ä,\nb.png,ig,ö\n", "latin-1")
+    with pytest.raises(ValueError, match=r"text is in another encoding\. Check the encoding"):
+        load_csv(table)
+    table.write_text(table.read_text("latin-1"), "utf-8")
+    assert load_csv(table).target.tolist() == ["Zelle-ä", "ig"]

@@ -98,6 +98,40 @@ class TestNpz:
         with pytest.raises(ValueError, match=message):
             load_npz(npz, "test")
 
+    @pytest.mark.parametrize(
+        "labels",
+        [
+            np.array([2**64 - 1, 5], np.uint64),
+            np.array([0.5, 1.5]),
+            np.array([True, False]),
+            np.array(["ig", "platelet"]),
+            np.array([b"ig", b"platelet"]),
+            np.eye(2, dtype=int),
+        ],
+        ids=lambda labels: labels.dtype.str,
+    )
+    def test_labels_that_are_no_integers_and_the_advice(self, tmp_path, labels):
+        images = np.zeros((2, 8, 8, 3), np.uint8)
+        np.savez(tmp_path / "cells.npz", test_images=images, test_labels=labels)
+        with pytest.raises(ValueError, match=rf"got {labels.dtype} .*return_inverse=True.*argmax"):
+            load_npz(tmp_path / "cells.npz")
+        codes = (
+            labels.argmax(axis=1) if labels.ndim == 2 else np.unique(labels, return_inverse=True)[1]
+        )
+        np.savez(tmp_path / "cells.npz", test_images=images, test_labels=codes)
+        assert load_npz(tmp_path / "cells.npz").target.tolist() == codes.tolist()
+
+    def test_large_labels(self, tmp_path):
+        images, labels = np.zeros((2, 8, 8, 3), np.uint8), [2**63 - 1, 0]
+        for dtype in (np.uint64, np.int64):
+            arrays = {"test_images": images, "test_labels": np.array(labels, dtype)}
+            np.savez(tmp_path / "cells.npz", **arrays)
+            assert load_npz(tmp_path / "cells.npz").target.tolist() == labels
+
+    def test_mistyped_file(self, npz):
+        with pytest.raises(FileNotFoundError, match=rf"not a file .*there is '{npz}'"):
+            load_npz(npz.with_name("cell.npz"))
+
 
 @pytest.fixture
 def home(monkeypatch, npz, server):

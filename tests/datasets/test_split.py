@@ -230,3 +230,59 @@ def test_every_group_can_be_in_every_part():
 def test_wrong_arguments(options, error, message):
     with pytest.raises(error, match=message):
         train_val_test_split(**({"X": y, "y": y} | options))
+
+
+def test_nothing_to_split():
+    for X in ([], np.zeros((0, 16, 16, 3))):
+        with pytest.raises(ValueError, match="X and y are empty: there are no images to split"):
+            train_val_test_split(X, [])
+
+
+@pytest.mark.parametrize("labels", [y, y.astype("S"), (y == "b").astype(int)])
+def test_h5py(tmp_path, labels):
+    h5py = pytest.importorskip("h5py")
+    labels = labels.astype("S") if labels.dtype.kind == "U" else labels
+    with h5py.File(tmp_path / "cells.h5", "w") as file:
+        file["X"], file["y"] = np.arange(80).reshape(40, 2), labels
+        parts = train_val_test_split(file["X"], file["y"], random_state=0)
+    expected = train_val_test_split(np.arange(80).reshape(40, 2), labels, random_state=0)
+    for part, array in zip(parts, expected, strict=True):
+        assert_array_equal(part, array)
+
+
+class OrderedRows:
+    """A data set of a file that is read in increasing order only, as those of h5py."""
+
+    __module__ = "h5py._hl.dataset"
+
+    def __init__(self, values):
+        self.values, self.shape = values, values.shape
+
+    def __len__(self):
+        return len(self.values)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.values, dtype)
+
+    def __getitem__(self, rows):
+        assert (np.diff(rows) > 0).all()
+        return self.values[rows]
+
+
+def test_rows_that_must_be_read_in_order():
+    X = np.arange(80).reshape(40, 2)
+    parts = train_val_test_split(OrderedRows(X), OrderedRows(y), random_state=0)
+    for part, array in zip(parts, train_val_test_split(X, y, random_state=0), strict=True):
+        assert_array_equal(part, array)
+
+
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_tables_of_other_libraries(library):
+    module = pytest.importorskip(library)
+    make = module.DataFrame if library == "polars" else module.table
+    frame = make({"path": list(map(str, range(40))), "label": y.tolist()})
+    parts = train_val_test_split(frame, frame["label"], random_state=0)
+    assert [
+        part["path"].to_pylist() if library == "pyarrow" else part["path"].to_list()
+        for part in parts[:3]
+    ] == [list(map(str, r)) for r in split_rows(y, random_state=0)]
