@@ -43,7 +43,7 @@ BAD_Y = {
     "too few": (lambda y: y[:-1], ["[48, 47]"]),
     "two columns": (lambda y: np.c_[y, y], ["1d array", "(48, 2)"]),
     "continuous": (lambda y: np.linspace(0, 1, 48), ["continuous"]),
-    "nan": (lambda y: np.r_[np.nan, np.zeros(47)], ["y contains NaN"]),
+    "nan": (lambda y: np.r_[np.nan, np.zeros(47)], ["1 missing"]),
     "missing": (lambda y: np.array([None, *y[1:]], dtype=object), ["missing"]),
 }
 
