@@ -12,7 +12,13 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skblood._labels import match_labels, sort_labels
-from skblood._sklearn import Interval, StrOptions, check_sample_weight, fit_context
+from skblood._sklearn import (
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    check_sample_weight,
+    fit_context,
+)
 from skblood.augment import POLICIES
 from skblood.images import CellImages, ImageReader
 from skblood.networks import HeadSpec, check_layer_sizes
@@ -25,6 +31,7 @@ from skblood.pretrained import (
 from skblood.training import OPTIMIZERS, TrainingInterrupted, TrainingSet, decision_values
 
 from ._base import CellModel, backbone_spec
+from ._fit_tasks import FitTasks
 from ._fitting import Fitting, make_spec
 from ._targets import code_targets, read_targets
 from ._warm_start import continue_network
@@ -36,7 +43,7 @@ def _supports_partial_fit(self):
     return True
 
 
-class CellClassifier(ClassifierMixin, CellModel):
+class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
     """Base of the classifiers: reads images, trains a network, predicts with it."""
 
     _parameter_constraints = {
@@ -125,6 +132,7 @@ class CellClassifier(ClassifierMixin, CellModel):
         """
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given together.")
+        tasks = FitTasks(self, X, y, sample_weight) if hasattr(self, "_skl_callbacks") else None
         labels = read_targets(self, y)
         specs, weights = self._backbones()
         overlaps = any(each.weights == "pbc" for each in specs)
@@ -145,9 +153,13 @@ class CellClassifier(ClassifierMixin, CellModel):
         if overlaps and spec.is_pixels and (message := fit_overlap_message(whole, valid_whole)):
             warnings.warn(message, TrainingOverlapWarning, stacklevel=3)
         fitting = Fitting(self, spec, weights, data.classes)
+        if tasks is not None:
+            tasks.follow(fitting)
         result, data = fitting.train(data, network)
         if result.interrupt is not None:
             raise self._interrupted(fitting, result, data.describe(), columns) from result.interrupt
+        if tasks is not None:
+            tasks.end(result.net)
         return self._replace_fitted(network is not None, columns, fitting, result, data.describe())
 
     @available_if(_supports_partial_fit)

@@ -48,7 +48,7 @@ def attach_network(estimator, spec, network, *, device="auto", **attributes):
         estimator.network_ = network
         estimator._n_features_out = network.backbones[0].num_features
     else:
-        estimator.net_ = _bare_net(network, device)
+        estimator.net_ = bare_net(network, device)
     vars(estimator).update(attributes)
     if hasattr(estimator, "net_"):
         estimator.net_.history_ = estimator.history_
@@ -158,7 +158,7 @@ def _check_views(spec, n_views):
         )
 
 
-def _bare_net(network, device):
+def bare_net(network, device):
     """Return a net that holds a trained network; to train on, it needs a fresh optimizer."""
     criterion = WeightedLoss("cross_entropy", 0.0)
     unused = {"optimizer": "adamw", "lr": 0.0, "weight_decay": 0.0, "augment": None}

@@ -1,6 +1,6 @@
 """Training: samples of an epoch, the skorch net, phases, callbacks, checkpoints."""
 
-from ._callbacks import InGivenOrder, PhaseName
+from ._callbacks import InGivenOrder, PhaseName, StopTraining
 from ._checkpoint import TrainingCheckpoint
 from ._exceptions import NonFiniteLossError, TrainingInterrupted
 from ._fit_key import fit_key
