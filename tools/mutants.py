@@ -3,7 +3,8 @@
     python tools/mutants.py --count 100 --seed 0
 
 Works on a copy of the repository. Each mutant is run against the tests of its room (those of the
-file with a similar name first), without the slow ones; prints one line per mutant and a summary.
+file with a similar name first), then against those of the estimators if these are what shows the
+room's work, without the slow ones; prints one line per mutant and a summary.
 """
 
 import argparse
@@ -26,6 +27,8 @@ FLIPPED = {
     **{ast.NotIn: ast.In, ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div},
     **{ast.Div: ast.Mult, ast.FloorDiv: ast.Mult, ast.And: ast.Or, ast.Or: ast.And},
 }
+# Rooms whose work is tested by the estimators that are composed of them, too.
+COMPOSED = ("images", "inference", "networks", "pretrained", "training", "augment")
 SKIPPED = (ast.JoinedStr, ast.Assert, ast.Raise)  # texts and what only reports
 
 
@@ -84,7 +87,9 @@ def tests_of(path, root):
     room = parts[0] if len(parts) > 1 else "estimators"
     folder, stem = root / "tests" / room, path.stem.strip("_")
     close = sorted(folder.glob(f"test_*{stem}*.py"))
-    return [[*close, path], [folder] if folder.is_dir() else sorted(root.glob("tests/test_*.py"))]
+    own = [folder] if folder.is_dir() else sorted(root.glob("tests/test_*.py"))
+    more = [[root / "tests" / "estimators"]] if room in COMPOSED else []
+    return [[*close, path], own, *more]
 
 
 def run_tests(paths, root, timeout):
