@@ -229,8 +229,9 @@ def encode_groups(groups, n_images, name="groups"):
 
     Parameters
     ----------
-    groups : array-like of shape (n_images,)
-        Identifiers of patients, slides or photographed cells: str or int.
+    groups : array-like of shape (n_images,) or None
+        Identifiers of patients, slides or photographed cells: str or int. None: each image is its
+        own group.
     n_images : int
     name : str, default="groups"
         Name of the argument, for messages.
@@ -245,7 +246,7 @@ def encode_groups(groups, n_images, name="groups"):
     ValueError
         If the length differs, or entries are missing.
     """
-    column = as_column(groups, name)
+    column = np.arange(n_images) if groups is None else as_column(groups, name)
     check_lengths(images=n_images, **{name: len(column)})
     check_complete(column, name, "Give these images a group of their own, or leave them out.")
     values = plain_list(column)
@@ -285,30 +286,6 @@ def join_groups(n_images, *groups, pairs=()):
     return connected_components(graph, directed=False)[1].astype(np.int64)
 
 
-def encode_groups_or_images(groups, n_images, name="groups"):
-    """Return the code of the group of each image; without groups, each image is its own group.
-
-    Parameters
-    ----------
-    groups : array-like of shape (n_images,) or None
-    n_images : int
-    name : str, default="groups"
-        Name of the argument, for messages.
-
-    Returns
-    -------
-    codes : ndarray of shape (n_images,), dtype int64
-
-    Raises
-    ------
-    ValueError
-        If the length differs, or entries are missing.
-    """
-    if groups is None:
-        return np.arange(n_images)
-    return encode_groups(groups, n_images, name)[1]
-
-
 def resolve_classes(classes, **columns):
     """Return the class labels as a list: those given, or else those that occur, sorted.
 
@@ -327,14 +304,17 @@ def resolve_classes(classes, **columns):
     TypeError
         If labels of different types cannot be sorted.
     ValueError
-        If a class is given twice, or there is none.
+        If a class is given twice, there is none, or labels are missing.
     """
     if classes is not None:
         classes = plain_list(as_column(classes, "classes"))
         if not classes or len(set(classes)) < len(classes):
             raise ValueError(f"`classes` must be different labels (one or more), got {classes}.")
         return classes
-    found = {v for name, y in columns.items() for v in plain_list(as_column(y, name))}
+    columns = {name: as_column(y, name) for name, y in columns.items()}
+    for name, column in columns.items():
+        check_complete(column, name, "Give these images a label of their own, or leave them out.")
+    found = {label for column in columns.values() for label in plain_list(column)}
     if not found:
         names = " and ".join(f"`{name}`" for name in columns)
         raise ValueError(f"{names} is empty. Give `classes`, or images that have a label.")
@@ -351,13 +331,9 @@ def count_labels(y, name="y"):
     ValueError
         If there are no labels, or some are missing.
     """
-    column = as_column(y, name)
-    if not len(column):
-        raise ValueError(f"`{name}` is empty: there is no label to count.")
-    check_complete(column, name, "Give these images a label of their own, or leave them out.")
-    classes = sort_labels(column, name)
-    codes = encode_labels(column, classes, name)
-    return classes, codes, np.bincount(codes)
+    classes = resolve_classes(None, **{name: y})
+    codes = encode_labels(y, classes, name)
+    return np.array(classes), codes, np.bincount(codes)
 
 
 def check_probabilities(y_proba, n_images, classes, tolerance=1e-2):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-from skblood._labels import as_column, encode_groups_or_images, join_groups, plain_list
+from skblood._labels import as_column, encode_groups, join_groups, plain_list
 from skblood._sklearn import safe_indexing
 from skblood.datasets._bunch import as_dataset
 from skblood.datasets._class_map import map_labels
@@ -162,7 +162,7 @@ def _unpack(name, source):
         )
     check_consistent_length(X, y, groups)
     labels = plain_list(as_column(y, f"y of {name}"))
-    return X, labels, encode_groups_or_images(groups, len(labels), f"groups of {name}")
+    return X, labels, encode_groups(groups, len(labels), f"groups of {name}")[1]
 
 
 def _join_images(images, image_size):

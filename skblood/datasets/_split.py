@@ -5,7 +5,7 @@ from numbers import Real
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-from skblood._labels import as_column, encode_groups, encode_groups_or_images, list_few
+from skblood._labels import as_column, encode_groups, list_few
 from skblood._sklearn import safe_indexing
 from skblood.datasets._random import generators
 
@@ -128,7 +128,7 @@ def assign_parts(y, groups, shares, rng):
     if not len(labels):
         raise ValueError("X and y are empty: there are no images to split. Check where they are.")
     classes, codes = encode_groups(labels, len(labels), "y")
-    group_codes = encode_groups_or_images(groups, len(labels))
+    group_codes = encode_groups(groups, len(labels))[1]
     of_class = np.zeros((group_codes.max() + 1, len(classes)), dtype=np.int64)
     np.add.at(of_class, (group_codes, codes), 1)
     n_groups = (of_class > 0).sum(axis=0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skblood._labels import encode_groups_or_images, join_groups
+from skblood._labels import encode_groups, join_groups
 
 
 def as_sets(codes):
@@ -21,8 +21,9 @@ def test_join_groups():
     assert len(as_sets(join_groups(5))) == 5
 
 
-def test_encode_groups_or_images():
-    assert encode_groups_or_images(None, 3).tolist() == [0, 1, 2]
-    assert encode_groups_or_images(["b", "a", "b"], 3).tolist() == [0, 1, 0]
+def test_encode_groups():
+    assert encode_groups(None, 3)[1].tolist() == [0, 1, 2]
+    names, codes = encode_groups(["b", "a", "b"], 3)
+    assert (names, codes.tolist()) == (["b", "a"], [0, 1, 0])
     with pytest.raises(ValueError, match=r"`slide` has 1 missing .* position 1"):
-        encode_groups_or_images(["b", np.nan, "b"], 3, "slide")
+        encode_groups(["b", np.nan, "b"], 3, "slide")
