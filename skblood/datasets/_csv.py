@@ -139,7 +139,8 @@ def _read_table(path, columns):
             headers[delimiter] = next(csv.reader(io.StringIO(text), **options), [])
         delimiter, header = max(headers.items(), key=lambda item: len(set(columns) & set(item[1])))
         if missing := [column for column in columns if column not in header]:
-            raise ValueError(f"it has no column {missing}, only {header}.")
+            named = list_few([repr(name[:40]) for name in header])
+            raise ValueError(f"it has no column {missing}, only [{named}].")
         with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
             frame = pd.read_csv(
                 io.StringIO(text),

@@ -65,7 +65,7 @@ def load_image_folder(path, *, split=None, extensions=IMAGE_EXTENSIONS, return_X
     -----
     UserWarning
         If the sub-folders may be no classes: there is only one, they hold folders of the same
-        names, or are named like splits (``train`` and ``test``) or, e.g., ``masks``.
+        names or of splits, or are themselves named like splits or, e.g., ``masks``.
 
     Raises
     ------
@@ -188,12 +188,12 @@ def _warn_of_folders(parents, classes):
     shared = set()
     for parent in parents:
         inner = Counter(f.name for each in visible_folders(parent) for f in visible_folders(each))
-        shared.update(name for name, n_folders in inner.items() if n_folders > 1)
+        shared |= {name for name, n in inner.items() if n > 1 or name.lower() in SPLIT_NAMES}
     odd = [name for name in classes if name.lower().removesuffix("s") in _NO_CLASSES]
     if all(name.lower().startswith(("train", "val", "test", "fold")) for name in classes):
         odd = classes
     if shared:
-        doubt = f"they hold folders of the same names, {list_few(sorted(shared))}"
+        doubt = f"they hold folders of the same names or of splits, {list_few(sorted(shared))}"
     elif len(classes) == 1:
         doubt = "there is only one"
     elif odd:

@@ -11,7 +11,7 @@ from PIL import Image
 import skblood
 from skblood.evaluation import evaluate
 
-from .conftest import CLASSES
+from .conftest import CLASSES, draw
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +84,28 @@ def test_other_classes(shell, model_file, cell_folder, tmp_path):
     shutil.rmtree(cells / "thrombocyte")
     result = shell("evaluate", model_file, cells, "--json")
     assert json.loads(result.stdout)["support"] == [5, 5, 0]
+
+
+def test_integers_of_a_table_for_classes_that_are_text(shell, tmp_path):
+    X, names = draw(48, 7)
+    codes = np.unique(names, return_inverse=True)[1]
+    clf = skblood.MLPCellClassifier((8,), max_epochs=2, random_state=0).fit(X, codes.astype(str))
+    skblood.save(clf, tmp_path / "cells.skblood")
+    np.savez(tmp_path / "cells.npz", test_images=X, test_labels=codes)
+    words = ("evaluate", tmp_path / "cells.skblood", tmp_path / "cells.npz")
+    scores = json.loads(shell(*words, "--json", "--out", tmp_path / "out").stdout)["scores"]
+    assert scores["accuracy"]["value"] == pytest.approx(clf.score(X, codes.astype(str)))
+    predictions = pd.read_csv(tmp_path / "out" / "predictions.csv")
+    assert (predictions["true"] == predictions["label"]).mean() == scores["accuracy"]["value"]
+
+
+@pytest.mark.filterwarnings("always:The folders in")
+def test_folders_of_a_split_with_another_name(shell, model_file, cell_folder, tmp_path):
+    shutil.copytree(cell_folder / "train", tmp_path / "cells" / "training")
+    shutil.copytree(cell_folder / "test", tmp_path / "cells" / "testing")
+    result = shell("evaluate", model_file, tmp_path / "cells", code=1)
+    assert "warning: The folders in" in result.stderr
+    shell("evaluate", model_file, tmp_path / "cells" / "testing")  # the advice taken
 
 
 def test_groups(shell, model_file, cell_table):

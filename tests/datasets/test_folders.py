@@ -125,7 +125,7 @@ def test_folders_of_a_split_with_another_name(tmp_path, levels):
     for level in levels:
         for label in ("ig", "platelet"):
             write_image(tmp_path / level / label / "a.png")
-    cells = load_with_warning(tmp_path, "the same names, ig, platelet")
+    cells = load_with_warning(tmp_path, "the same names or of splits, ig, platelet")
     assert set(cells.target) == set(levels)
     for first in sorted(levels):  # the advice taken: load the folder that holds the classes
         assert load_image_folder(tmp_path / first).target.tolist() == ["ig", "platelet"]
@@ -139,7 +139,8 @@ def test_folders_of_a_split_with_another_name(tmp_path, levels):
 def test_wrapper(tmp_path, inner):
     write_image(tmp_path / "PBC" / inner)
     write_image(tmp_path / "PBC" / inner.replace("ig", "platelet"))
-    load_with_warning(tmp_path, rf"\(PBC\), but there is only one\..*{tmp_path / 'PBC'}'")
+    message = "there is only one" if inner == "ig/a.png" else "names or of splits, train"
+    load_with_warning(tmp_path, rf"\(PBC\), but .*{message}\..*{tmp_path / 'PBC'}'")
     split = "train" if "train" in inner else None
     assert set(load_image_folder(tmp_path / "PBC", split=split).target) == {"ig", "platelet"}
 
@@ -159,10 +160,16 @@ def test_folder_without_cells(folder, odd):
     assert set(load_image_folder(folder).target) == {"basophil", "neutrophil"}
 
 
+def test_wrapper_of_splits_beside_other_folders(tmp_path):
+    for name in ("128px/train/ig", "128px/test/ig", "originals/platelet"):
+        write_image(tmp_path / name / "a.png")
+    load_with_warning(tmp_path, "of splits, test, train")
+
+
 def test_masks_in_each_class(folder):
     write_image(folder / "basophil" / "masks" / "a.png")
     write_image(folder / "neutrophil" / "masks" / "a.png")
-    load_with_warning(folder, "the same names, masks")
+    load_with_warning(folder, "the same names or of splits, masks")
 
 
 def test_parts_without_classes(tmp_path):
