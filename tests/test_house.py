@@ -17,7 +17,7 @@ _CORE = {"images", "augment", "networks", "inference", "training"}
 _USERS = {*_CORE, "estimators", "pretrained"}
 ROOMS = {
     "images": set(),
-    "augment": set(),
+    "augment": {"images"},
     "networks": {"images"},
     "inference": {"images", "networks"},
     "training": {"images", "augment", "networks", "inference"},

@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 from skblood._labels import check_lengths
 from skblood.augment import CellAugment
 from skblood.estimators import CellClassifier, replace_network
-from skblood.images import CellImages
+from skblood.images import CellImages, torch_defaults
 from skblood.inference import draw_seed, replace_spec, seeded, to_tensor
 
 from ._account import Adaptation
@@ -17,6 +17,7 @@ from ._crop_search import candidate_crops, choose_crop
 from ._target_cells import TargetCells, encode_partial_labels
 
 
+@torch_defaults()
 def adapt(model, X, y=None, *, random_state=None):
     """Adapt a fitted classifier to the cells of another laboratory.
 

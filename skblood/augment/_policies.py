@@ -7,6 +7,8 @@ import torch
 from sklearn.utils import check_random_state, check_scalar
 from torch import nn
 
+from skblood.images import torch_defaults
+
 from ._augment import Augment, change_share
 from ._background import BackgroundAugment
 from ._cell_augment import CellAugment
@@ -155,7 +157,7 @@ def augment_images(images, augment="cells", *, n_copies=1, random_state=None):
     fresh = np.random.RandomState() if random_state is None else random_state
     seed = int(check_random_state(fresh).randint(np.iinfo(np.int32).max))
     variants = np.empty((n_copies, *images.shape), np.uint8)
-    with torch.random.fork_rng(devices=[]), torch.inference_mode():
+    with torch_defaults(), torch.random.fork_rng(devices=[]), torch.inference_mode():
         torch.default_generator.manual_seed(seed)
         for copy in variants:
             for start in range(0, len(images), _BATCH):

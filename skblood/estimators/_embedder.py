@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from skblood._sklearn import fit_context
+from skblood.images import torch_defaults
 from skblood.inference import Predictor, draw_seed, resolve_device, seeded
 from skblood.networks import NetworkSpec, create_network
 from skblood.training import channel_statistics
@@ -159,6 +160,7 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
         """
         return self.predictor_.features(self.read_images(X))
 
+    @torch_defaults()
     def _fit(self, X):
         """Fit, and return the images."""
         backbone = backbone_spec(self.backbone, self.weights, "head", self.standardize)

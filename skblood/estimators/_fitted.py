@@ -7,6 +7,7 @@ from numbers import Integral
 from sklearn.utils.validation import check_is_fitted
 
 from skblood._sklearn import Options, validate_parameter_constraints
+from skblood.images import torch_defaults
 from skblood.inference import FeatureStore, Predictor, resolve_device
 from skblood.networks import configure_network
 from skblood.training import TrainingNet, WeightedLoss
@@ -83,6 +84,7 @@ def replace_network(model, spec, network, device=None):
     return fitted
 
 
+@torch_defaults()
 def reconfigure(model, *, crop=None, dihedral_views=None, precision=None, device=None):
     """Return a fitted estimator that predicts with other settings; nothing is trained.
 

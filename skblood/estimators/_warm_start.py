@@ -5,9 +5,11 @@ from dataclasses import replace
 
 from torch import nn
 
+from skblood.images import torch_defaults
 from skblood.networks import configure_network
 
 
+@torch_defaults()
 def continue_network(former, network, spec):
     """Return the specification and a copy of the network that training continues with.
 

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from skblood._labels import check_lengths, encode_labels
 from skblood.estimators import CellClassifier, MLPCellClassifier
+from skblood.images import torch_defaults
 
 from ._feature_map import FeatureMap
 
@@ -104,8 +105,7 @@ def check_has_feature_maps(estimator):
         raise ValueError("Rows of numbers have no feature maps. Fit the classifier with images.")
 
 
-# The caller may have disabled gradients.
-@torch.inference_mode(False)
+@torch_defaults()
 def _compute_maps(predictor, spec, pixels, codes):
     device = predictor.device
     # A copy, which takes hooks and needs no gradients of its parameters.

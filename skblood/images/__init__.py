@@ -15,4 +15,5 @@ from ._read import map_images, read_images
 from ._reader import ImageReader, Layout
 from ._resize import INTERPOLATIONS, resize_batch, resize_images
 from ._table import read_table
+from ._torch_defaults import torch_defaults
 from ._unflatten import resolve_row_shape, unflatten_rows

@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from ._torch_defaults import torch_defaults
+
 INTERPOLATIONS = ("bilinear", "bicubic", "nearest")
 
 # Images copied and resized at a time: enough to use all cores, small in memory.
@@ -70,6 +72,7 @@ def resize_batch(images, size, interpolation="bilinear"):
     return _resize_by_floats(images, size, interpolation)
 
 
+@torch_defaults()
 def resize_images(images, size, interpolation="bilinear"):
     """Resize a uint8 array of images; :func:`resize_batch` for NumPy.
 

@@ -8,7 +8,7 @@ import numpy as np
 import timm
 import torch
 
-from skblood.images import CellImages
+from skblood.images import CellImages, torch_defaults
 from skblood.networks import configure_network, hash_weights
 
 from ._device import autocast, autocast_dtype, resolve_device
@@ -63,6 +63,7 @@ class Predictor:
         height, width, _ = self.spec.image_shape
         return min(_MAX_BATCH["cpu"], max(16, _MAX_PIXELS // (height * width)))
 
+    @torch_defaults()
     def to(self, device, precision=None):
         """Return a predictor with a copy of the network on another device.
 
@@ -95,17 +96,10 @@ class Predictor:
         Raises
         ------
         ValueError
-            If the network gives no finite number for an image.
+            If the network gives no finite number for an image, as in all methods.
         """
         source = self.features(images) if self.spec.frozen else images
-        logits = self.run(self.network.forward, source)
-        odd = np.flatnonzero(~np.isfinite(logits).all(axis=1))
-        if len(odd):
-            raise ValueError(
-                f"The network gives no finite number for {len(odd)} of {len(logits)} images, "
-                f"the first is X[{odd[0]}]. Check their values, or fit with a lower lr."
-            )
-        return logits.astype(np.float64)
+        return self.run(self.network.forward, source).astype(np.float64)
 
     def penultimate(self, images):
         """Return the input of the output layer for `CellImages`, float32 of shape (n, d)."""
@@ -121,11 +115,11 @@ class Predictor:
             return self.run(self.network.encode, images)
 
         def compute(rows):
-            return self.run(self.network.encode, images.pixels[rows])
+            return self._run_unchecked(self.network.encode, images.pixels[rows])
 
-        return self.store.fetch(self._network_key(images.pixels), images.keys, compute)
+        key = self._network_key(images.pixels)
+        return _check_finite(self.store.fetch(key, images.keys, compute))
 
-    @torch.inference_mode()
     def run(self, step, images):
         """Apply a step of the network to all images, in evaluation mode.
 
@@ -141,10 +135,17 @@ class Predictor:
 
         Raises
         ------
+        ValueError
+            If an output is not finite.
         MemoryError
             If the device has no memory for one image.
         """
-        images = images.pixels if isinstance(images, CellImages) else images
+        pixels = images.pixels if isinstance(images, CellImages) else images
+        return _check_finite(self._run_unchecked(step, pixels))
+
+    @torch_defaults()
+    @torch.inference_mode()
+    def _run_unchecked(self, step, images):
         if self.network.training:
             self.network.eval()
         stored = to_tensor(images, self.device)
@@ -206,6 +207,16 @@ class Predictor:
         return hashlib.blake2b(content, digest_size=16).digest()
 
 
+def _check_finite(out):
+    odd = np.flatnonzero(~np.isfinite(out).all(axis=1))
+    if len(odd):
+        raise ValueError(
+            f"The network gives no finite number for {len(odd)} of {len(out)} images, the first is "
+            f"X[{odd[0]}]. Check their values and the weights, or fit with a lower lr."
+        )
+    return out
+
+
 def pass_dtype(spec, device):
     """Return the precision of passes over pixels, as a torch.dtype."""
     height, width, _ = spec.image_shape
@@ -214,6 +225,7 @@ def pass_dtype(spec, device):
     return autocast_dtype(spec.precision, device)
 
 
+@torch_defaults()
 def replace_spec(predictor, spec):
     """Return a predictor with a copy of the network under another specification."""
     network = copy.deepcopy(predictor.network)

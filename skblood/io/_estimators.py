@@ -11,6 +11,7 @@ from skorch.history import History
 
 from skblood import estimators, networks
 from skblood.adaptation import Adaptation
+from skblood.images import torch_defaults
 from skblood.inference import resolve_device, seeded
 
 from ._spec_decoder import decode_spec
@@ -81,6 +82,7 @@ def describe(model):
     return {**document, "attributes": attributes}, tensors, left_out
 
 
+@torch_defaults()
 def restore(document, tensors, device):
     """Return the estimator that `describe` described.
 

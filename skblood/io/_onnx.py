@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skblood._writing import replace_file
 from skblood.estimators import CellModel
-from skblood.images import resize_images
+from skblood.images import resize_images, torch_defaults
 
 from ._onnx_graph import Graph
 from ._onnx_proto import make_proto, open_proto
@@ -21,6 +21,7 @@ from ._onnx_proto import make_proto, open_proto
 _TOLERANCE = 1e-4
 
 
+@torch_defaults()
 def export_onnx(model, path):
     """Write a fitted model as an ONNX file, which runs without Python, skblood or PyTorch.
 

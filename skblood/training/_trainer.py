@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from skblood.images import torch_defaults
 from skblood.inference import seeded
 from skblood.networks import CellNetwork
 
@@ -112,6 +113,7 @@ class Trainer:
                 "whose state it does not save. Leave one of them out."
             )
 
+    @torch_defaults()
     def train(self, phases):
         """Train one phase after the other.
 
@@ -133,6 +135,7 @@ class Trainer:
             self.checkpoint.remove()
         return result
 
+    @torch_defaults()
     def train_epoch(self, phase, former, lr):
         """Train one epoch at a constant learning rate, on a copy of the net of the last call.
 
