@@ -126,7 +126,8 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         Warns
         -----
         UserWarning
-            If `X_val` holds images of `X`, or a checkpoint is damaged or cannot be written.
+            If `X_val` holds images of `X`, the last step made weights infinite or NaN, stored
+            images or features are damaged, or a checkpoint is damaged or cannot be written.
         TrainingOverlapWarning
             If ``weights="pbc"``, and these weights were trained on some of the images.
         """
@@ -371,6 +372,12 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
 
     def _replace_fitted(self, continued, columns, fitting, result, summary):
         """Set the fitted attributes; a network that was adapted stays one when it is continued."""
+        if not all(each.isfinite().all() for each in result.net.module_.state_dict().values()):
+            warnings.warn(
+                "The fitted network has weights that are not finite, with which it cannot predict: "
+                f"its training diverged. Set a lower lr (now {self.lr}).",
+                stacklevel=4,
+            )
         attributes = fitting.attributes(result, summary)
         if continued and hasattr(self, "adaptation_"):
             attributes["adaptation_"] = self.adaptation_

@@ -72,7 +72,9 @@ class _Shared:
     scoring : str or callable, default="f1_macro"
         scikit-learn scorer for the validation images; of a callable, X are positions.
     callbacks : list of skorch callbacks, default=None
-        Called during training; the list and its members are copied. See
+        Called during training; the list and its members are copied. Those of skorch work:
+        scores, `EarlyStopping`, `Checkpoint`, `ProgressBar`, and `LRScheduler` with
+        ``lr_schedule=None``. To them, labels are positions in `classes_`. See
         `skblood.TrainingCheckpoint`, with which an interrupted fit resumes.
     warm_start : bool, default=False
         Continue the training of the fitted network when `fit` is called again, with a fresh

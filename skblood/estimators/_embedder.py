@@ -157,6 +157,12 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
         Returns
         -------
         features : ndarray of shape (n, d), dtype float32
+
+        Raises
+        ------
+        ValueError
+            If the images differ from those of the fit, cannot be read, or have features that are
+            not finite.
         """
         return self.predictor_.features(self.read_images(X))
 

@@ -1,7 +1,9 @@
 """Rows of a feature store in an SQLite file: all of its SQL."""
 
+import hashlib
 import sqlite3
-from contextlib import closing, contextmanager
+import warnings
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from skblood._writing import PATIENCE, warn_of_lock
@@ -21,8 +23,9 @@ CREATE TABLE IF NOT EXISTS features
     feature BLOB NOT NULL, UNIQUE (network, key));
 PRAGMA application_id = {_MARKS[0]}; PRAGMA user_version = {_MARKS[1]}; COMMIT;
 """
+# As a blob: a flipped bit may turn a row into text.
 _FIND = """
-SELECT features.key, feature FROM features JOIN networks ON networks.id = network
+SELECT features.key, CAST(feature AS BLOB) FROM features JOIN networks ON networks.id = network
 WHERE networks.key = ? AND features.key IN ({marks})
 """
 # Not "OR IGNORE", which counts an id for each row that it ignores.
@@ -30,6 +33,9 @@ _INSERT = """
 INSERT INTO features (network, key, feature) SELECT id, ?2, ?3 FROM networks
 WHERE key = ?1 AND NOT EXISTS
     (SELECT 1 FROM features WHERE network = networks.id AND features.key = ?2)
+"""
+_REMOVE = """
+DELETE FROM features WHERE key = ?2 AND network = (SELECT id FROM networks WHERE key = ?1)
 """
 _EVICT = "DELETE FROM features WHERE id IN (SELECT id FROM features ORDER BY id LIMIT 32)"
 _CLEAR = """
@@ -47,6 +53,11 @@ SELECT (SELECT count(*) FROM features), (SELECT coalesce(max(seq), 0) FROM sqlit
 _FOUND_MARKS = "SELECT * FROM pragma_application_id, pragma_user_version"
 _DAMAGE = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR)
 
+# Put before the key of a group whose rows end with a digest; those of older versions have none,
+# and are removed as the oldest.
+_CHECKED = b"digest "
+_DIGEST_SIZE = 16
+
 # Seconds to wait for a lock once that is told: others hold it while they read or insert some rows.
 _WAIT = 30
 
@@ -57,6 +68,9 @@ class DatabaseRows:
     A group of rows holds the features that one network computes, or the images decoded with the
     same settings. Each method opens a connection of its own and closes it, so that no lock is
     held between calls.
+
+    A row ends with a digest of its group, its key and itself: one that was changed on the disk is
+    removed, with a warning, and counts as not stored.
 
     Parameters
     ----------
@@ -73,6 +87,7 @@ class DatabaseRows:
 
     def __init__(self, location):
         self.file = Path(location).expanduser() / "features.sqlite"
+        self._warned = False
 
     def find(self, group, keys):
         """Look rows up.
@@ -82,16 +97,24 @@ class DatabaseRows:
         dict of bytes to bytes
             The stored rows, by key.
         """
+        group = _CHECKED + group
         sql = _FIND.format(marks=", ".join("?" * len(keys)))
         with self._connection() as connection:
-            return dict(connection.execute(sql, [group, *keys]))
+            found = dict(connection.execute(sql, [group, *keys]))
+        rows = {key: row[:-_DIGEST_SIZE] for key, row in found.items() if row}
+        rows = {key: row for key, row in rows.items() if _sealed(group, key, row) == found[key]}
+        if damaged := found.keys() - rows.keys():
+            self._remove(group, damaged)
+        return rows
 
     def add(self, group, rows, max_bytes):
         """Insert the rows that are not stored yet, then remove the oldest until all fit."""
+        group = _CHECKED + group
+        sealed = ((group, key, _sealed(group, key, row)) for key, row in rows.items())
         with self._connection() as connection, connection:  # which commits, or undoes all
             self._wait_for_lock(connection, "BEGIN IMMEDIATE")
             connection.execute("INSERT OR IGNORE INTO networks (key) VALUES (?)", [group])
-            connection.executemany(_INSERT, ((group, key, row) for key, row in rows.items()))
+            connection.executemany(_INSERT, sealed)
             while _row(connection, _N_BYTES)[0] > max_bytes:
                 if connection.execute(_EVICT).rowcount == 0:
                     break
@@ -108,6 +131,18 @@ class DatabaseRows:
             return 0, 0, 0
         with self._connection() as connection:
             return _row(connection, _FIGURES)
+
+    def _remove(self, group, keys):
+        """Remove damaged rows and say so, once; where nothing can be written, they stay."""
+        with suppress(OSError), self._connection() as connection, connection:
+            connection.executemany(_REMOVE, [(group, key) for key in keys])
+        if not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"Rows in {str(self.file)!r} are damaged. They are left out and computed again; "
+                "check the disk.",
+                stacklevel=5,
+            )
 
     @contextmanager
     def _connection(self):
@@ -151,6 +186,11 @@ class DatabaseRows:
             f"{str(self.file)!r} is not a feature store of this version of skblood, or it is "
             f"damaged ({why}). Delete it, or use another location."
         )
+
+
+def _sealed(group, key, row):
+    """Return a row with its digest."""
+    return row + hashlib.blake2b(group + key + row, digest_size=_DIGEST_SIZE).digest()
 
 
 def _row(connection, sql, *parameters):

@@ -69,7 +69,9 @@ class FeatureStore:
     process that is killed leaves an intact store, without the rows that it was computing. The
     locks need a local disk, or a network file system with working ones.
 
-    The file holds numbers only; nothing in it is executed when it is read.
+    The file holds numbers only; nothing in it is executed when it is read. Each row in it has a
+    digest: one that was changed on the disk is removed, with a warning, and computed again, as are
+    rows of versions that had no digests.
 
     ``len(store)`` is the number of rows stored now.
 
@@ -132,8 +134,8 @@ class FeatureStore:
         Warns
         -----
         UserWarning
-            If computed features cannot be stored, e.g. because the disk is full. They are
-            returned all the same.
+            If computed features cannot be stored, e.g. because the disk is full; they are
+            returned all the same. Also if stored ones are damaged; they are computed again.
         """
         image_keys = np.asarray(image_keys)
         if image_keys.dtype != np.uint64 or image_keys.shape[1:] != (2,) or image_keys.size == 0:

@@ -14,6 +14,9 @@ _WRAPPER_PREFIX = re.compile(r"^(module\.|_orig_mod\.|model\.)+")
 # torchvision's published DenseNets have names from a time when these could hold a dot.
 _LEGACY_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
 
+# What weights are stored in. Integers and floats of 8 bits are quantized: they need a scale, too.
+_DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+
 # Weights of the pretrained model: their name, their backbone, and the file, of format 1.
 PRETRAINED_WEIGHTS = "pbc"
 PRETRAINED_BACKBONE = "cellnet_s"
@@ -41,8 +44,8 @@ def load_weights(body, path, name, head_prefixes):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file cannot be read, or keys of the backbone are missing from it or have another
-        shape. The message lists them.
+        If the file cannot be read, or keys of the backbone are missing from it, have another
+        shape, or are no finite numbers of 16 bits or more. The message lists them.
 
     Warns
     -----
@@ -61,6 +64,12 @@ def load_weights(body, path, name, head_prefixes):
             f"({len(needed) - len(missing) - len(wrong)} of {len(needed)} tensors fit)."
             f"{_listed('missing from the file', missing)}{_listed('of another shape', shapes)}"
         )
+    if flaws := [f"{k}: {flaw}" for k in needed if (flaw := _flaw(given[k], wanted[k]))]:
+        raise ValueError(
+            f"{path!r} holds no usable weights of backbone {name!r}: they must be finite, dense "
+            "and of dtype float32, float16, bfloat16 or float64. Save them anew, not quantized, "
+            f"from a training that did not diverge.{_listed('not usable', flaws)}"
+        )
     extra = [k for k in given if k not in wanted and not k.startswith(head_prefixes)]
     if extra:
         warnings.warn(
@@ -75,6 +84,15 @@ def load_pretrained_body(body):
     """Load the weights of the pretrained model into its backbone, in place."""
     state = load_file(PRETRAINED_FILE).items()
     body.load_state_dict({k.removeprefix(_BODY): v for k, v in state if k.startswith(_BODY)})
+
+
+def _flaw(given, wanted):
+    """Return what keeps a tensor from being loaded into a parameter or buffer, or None."""
+    if given.dtype not in (_DTYPES if wanted.is_floating_point() else (wanted.dtype,)):
+        return str(given.dtype)
+    if given.layout != torch.strided or given.is_meta:
+        return "not dense"
+    return None if given.to(wanted.dtype).isfinite().all() else "not finite"
 
 
 def _listed(what, keys):

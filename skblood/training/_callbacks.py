@@ -58,9 +58,6 @@ class PhaseName(Callback):
 class LearningRateSchedule(Callback):
     """Change the learning rate batch by batch, over one phase of training.
 
-    Not skorch's LRScheduler, which takes the length of the history for the age of the optimizer;
-    in a second phase it is not.
-
     Parameters
     ----------
     lr_schedule : {"onecycle", "cosine"} or None
@@ -130,9 +127,8 @@ class ValidationScore(Callback):
     def on_batch_end(self, net, batch=None, training=None, y_pred=None, **kwargs):
         """Keep the predictions for the validation images."""
         if not training:
-            _, (codes, _) = batch
             self.logits_.append(y_pred.float().cpu().numpy())
-            self.codes_.append(codes.cpu().numpy())
+            self.codes_.append(batch[1].cpu().numpy())
 
     def on_epoch_end(self, net, **kwargs):
         """Score the predictions, and forget them."""

@@ -4,9 +4,12 @@ import math
 from contextlib import suppress
 from functools import partial
 
+import numpy as np
 import torch
+from sklearn.base import ClassifierMixin
 from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping, EpochTimer, PassthroughScoring
+from skorch.history import History
 
 from skblood.inference import autocast
 
@@ -44,8 +47,11 @@ def make_optimizer(optimizer, parameters, lr, weight_decay, device):
     return OPTIMIZERS[optimizer](groups, lr=lr, **fused)
 
 
-class TrainingNet(NeuralNet):
+class TrainingNet(ClassifierMixin, NeuralNet):
     """A skorch net whose data are `Samples` and whose batches are made on the device.
+
+    To skorch's callbacks it is a classifier of class codes: they are given batches
+    ``(images, codes)``, and score the logits that training and validation have computed.
 
     Parameters
     ----------
@@ -61,12 +67,23 @@ class TrainingNet(NeuralNet):
     """
 
     def __init__(self, module, *, augment, autocast_dtype, weight_decay, **kwargs):
-        super().__init__(module, train_split=None, verbose=0, **kwargs)
+        softmax = partial(torch.softmax, dim=1)
+        options = {"train_split": None, "predict_nonlinearity": softmax, "use_caching": True}
+        super().__init__(module, verbose=0, **options, **kwargs)
         # A torch module among its attributes would be trained, too; a bound method is not.
         self.augment = augment.forward if isinstance(augment, torch.nn.Module) else augment
         self.autocast_dtype = autocast_dtype
         self.weight_decay = weight_decay
         self.iterator_train__shuffle = True
+
+    @property
+    def classes_(self):
+        """Class codes."""
+        return np.arange(self.module_.head[-1].out_features)
+
+    def predict(self, X):
+        """Return class codes."""
+        return self.predict_proba(X).argmax(axis=1)
 
     @property
     def _default_callbacks(self):
@@ -92,7 +109,11 @@ class TrainingNet(NeuralNet):
         KeyboardInterrupt of their own.
         """
         samples = (train, valid)
+        # skorch's LRScheduler takes the length of the history for the age of the optimizer.
+        former, self.history_ = self.history_, History()
         self.notify("on_train_begin", X=samples, y=None)
+        if not self.history_:  # no checkpoint has restored one
+            self.history_ = former
         try:
             with suppress(StopTraining):
                 self.fit_loop(samples, epochs=n_epochs)
@@ -129,11 +150,12 @@ class TrainingNet(NeuralNet):
             self._set_training(True)  # here and not at each batch: it visits each layer
         losses, sizes = [], []
         for batch in iterator:
-            self.notify("on_batch_begin", batch=batch, training=training)
+            images, (codes, _) = batch
+            self.notify("on_batch_begin", batch=(images, codes), training=training)
             step = step_fn(batch, **fit_params)
             losses.append(step["loss"].detach())
-            sizes.append(len(batch[0]))
-            self.notify("on_batch_end", batch=batch, training=training, **step)
+            sizes.append(len(images))
+            self.notify("on_batch_end", batch=(images, codes), training=training, **step)
         losses = torch.stack(losses).tolist()
         rows = self.history[-1]["batches"][-len(losses) :]
         for row, loss, size in zip(rows, losses, sizes, strict=True):

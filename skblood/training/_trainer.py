@@ -4,6 +4,8 @@ import copy
 from dataclasses import dataclass, field
 
 import torch
+from skorch.callbacks import LRScheduler
+from skorch.callbacks.scoring import ScoringBase
 from torch import nn
 
 from skblood.images import torch_defaults
@@ -45,6 +47,11 @@ class Phase:
     lr: float
     augment: object
     callbacks: tuple = ()
+
+    @property
+    def prepares(self):
+        """Whether its network does not classify yet."""
+        return not isinstance(self.criterion, WeightedLoss)
 
 
 @dataclass
@@ -102,7 +109,9 @@ class Trainer:
 
     def __post_init__(self):
         # skorch writes into callbacks, and those are the user's.
-        self.callbacks = copy.deepcopy(self.callbacks or [])
+        self.callbacks = [
+            c[1] if isinstance(c, tuple) else c for c in copy.deepcopy(self.callbacks or [])
+        ]
         checkpoints = [c for c in self.callbacks if isinstance(c, TrainingCheckpoint)]
         self.checkpoint = checkpoints[0] if checkpoints else None
         stateless = (TrainingCheckpoint, InGivenOrder)
@@ -112,6 +121,12 @@ class Trainer:
                 f"TrainingCheckpoint cannot be used with other callbacks ({', '.join(others)}), "
                 "whose state it does not save. Leave one of them out."
             )
+        if self.lr_schedule is not None and any(isinstance(c, LRScheduler) for c in self.callbacks):
+            raise ValueError(
+                f"lr_schedule={self.lr_schedule!r} sets the learning rate of each batch, so that "
+                "LRScheduler in callbacks has no effect of its own. Set lr_schedule=None."
+            )
+        self._advice = MemoryAdvice(self.batch_size, self.image_shape, self.device)
 
     @torch_defaults()
     def train(self, phases):
@@ -128,8 +143,7 @@ class Trainer:
         -------
         result : TrainingResult
         """
-        advice = MemoryAdvice(self.batch_size, self.image_shape, self.device)
-        with advice, seeded(self.seed, self.device):
+        with self._advice, seeded(self.seed, self.device):
             result = self._train_phases(phases())
         if self.checkpoint is not None and result.interrupt is None:
             self.checkpoint.remove()
@@ -148,13 +162,12 @@ class Trainer:
         lr : float
         """
         n_done = 0 if former is None else len(former.history_)
-        advice = MemoryAdvice(self.batch_size, self.image_shape, self.device)
-        with advice, seeded(self.seed + n_done, self.device):
+        with self._advice, seeded(self.seed + n_done, self.device):
             # A copy, so that an interrupted call leaves the fitted network unchanged.
             net = copy.deepcopy(former)
             phase = phase(None if net is None else net.module_)
             last = None if net is None else net.optimizer_
-            net = self.make_net(phase, net, self._user_callbacks(1))
+            net = self.make_net(phase, net, self._user_callbacks(phase))
             if last is not None and type(net.optimizer_) is type(last):
                 settings = net.optimizer_.state_dict()["param_groups"]  # those of now
                 state = {"state": last.state_dict()["state"], "param_groups": settings}
@@ -190,7 +203,7 @@ class Trainer:
         net, interrupt, n_preparing = None, None, 0
         try:
             for number, phase in enumerate(phases):
-                if not isinstance(phase.criterion, WeightedLoss):
+                if phase.prepares:
                     n_preparing += phase.n_epochs
                 n_done = 0
                 if self.checkpoint is not None:
@@ -212,16 +225,37 @@ class Trainer:
         callbacks = [LearningRateSchedule(self.lr_schedule, n_steps), *phase.callbacks]
         if phase.valid is not None:
             callbacks.append(score)
-        callbacks += self._user_callbacks(phase.n_epochs, n_done)
+        callbacks += self._user_callbacks(phase, n_done)
         if self.patience is not None and phase.valid is not None:
             callbacks.append(best)
         if self.checkpoint is not None:
             callbacks.append(self.checkpoint)  # last, since it saves the state of the others
         return callbacks
 
-    def _user_callbacks(self, n_epochs, n_done=0):
+    def _user_callbacks(self, phase, n_done=0):
         """Return the callbacks that the user asked for, the progress included."""
         callbacks = [c for c in self.callbacks if c is not self.checkpoint]
+        if phase.prepares:
+            callbacks = [c for c in callbacks if not _needs_predictions(c)]
+        elif phase.valid is None:
+            _check_monitors(callbacks)
         if self.verbose:
-            callbacks.append(Progress(n_epochs, n_done, lines=self.verbose > 1))
+            callbacks.append(Progress(phase.n_epochs, n_done, lines=self.verbose > 1))
         return callbacks
+
+
+def _needs_predictions(callback):
+    """Return whether a callback computes a score, or watches one or the validation loss."""
+    watches_other = getattr(callback, "monitor", "train_loss") != "train_loss"
+    return isinstance(callback, ScoringBase) or watches_other
+
+
+def _check_monitors(callbacks):
+    """Raise ValueError if a callback watches validation images, of which there are none."""
+    for callback in callbacks:
+        if str(monitor := getattr(callback, "monitor", "")).startswith("valid"):
+            raise ValueError(
+                f"{type(callback).__name__} in callbacks has monitor={monitor!r}, but there are no "
+                "validation images. Use fit with X_val and y_val, or early_stopping, or "
+                "monitor='train_loss'."
+            )

@@ -6,6 +6,8 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
+from skblood import FeatureStore
+
 
 def test_features(make_embedder, small):
     X, y = small
@@ -73,3 +75,13 @@ def test_head_of_a_classifier_has_the_same_features(make_embedder, make_transfer
         logits = module.head(module.scale(torch.from_numpy(features))).numpy()
     assert_allclose(logits, clf.decision_function(X), rtol=1e-4, atol=1e-5)
     assert_array_equal(clf.predictor_.features(clf.read_images(X)), features)
+
+
+def test_features_that_are_not_finite(make_embedder, small):
+    embedder = make_embedder(memory=FeatureStore()).fit(small[0])
+    with torch.no_grad():
+        next(embedder.network_.backbones.parameters()).fill_(torch.nan)
+    for store in (None, embedder.predictor_.store):
+        embedder.predictor_.store = store
+        with pytest.raises(ValueError, match=r"no finite number for 48 of 48.*X\[0\].*weights"):
+            embedder.transform(small[0])

@@ -57,6 +57,16 @@ class TestCtrlC:
         copied = pickle.loads(pickle.dumps(error)).estimator  # as joblib sends it
         assert_array_equal(copied.predict_proba(X), estimator.predict_proba(X))
 
+    @pytest.mark.parametrize("at_end", [False, True])
+    def test_of_a_head(self, make_transfer, small, at_end):
+        options = {"trainable": "head", "lr_schedule": None}
+        clf = make_transfer(max_epochs=4, callbacks=[Press(3, at_end)], **options)
+        estimator = interrupted(clf, *small).estimator
+        assert estimator.n_iter_ == len(estimator.history_) == 2 + at_end
+        if at_end:
+            expected = make_transfer(max_epochs=3, **options).fit(*small)
+            assert_array_equal(estimator.predict_proba(small[0]), expected.predict_proba(small[0]))
+
     def test_weights_are_those_of_the_moment(self, make_mlp, small):
         X, y = small
         options = {"lr_schedule": None, "max_epochs": 9}
@@ -171,6 +181,16 @@ class TestNonFiniteLoss:
         X[4] = 1e38
         with pytest.raises(ValueError, match=r"no finite number for 1 of 30.*X\[4\]"):
             clf.predict(X)
+
+    @pytest.mark.parametrize("trainable", ["all", "head"])
+    def test_weights_of_the_last_step(self, make_transfer, small, trainable):
+        options = {"lr_schedule": None, "optimizer": "sgd", "max_epochs": 1, "batch_size": 48}
+        clf = make_transfer(trainable=trainable, lr=1e39, **options)
+        for train, more in ((clf.fit, {}), (clf.partial_fit, {"classes": np.unique(small[1])})):
+            with pytest.warns(UserWarning, match=r"not finite.*lower lr \(now 1e\+39\)") as caught:
+                train(*small, **more)
+            assert caught[0].filename == __file__
+            vars(clf).pop("net_")
 
     def test_fitted_estimator_stays_as_it_was(self, make_transfer, small):
         clf = make_transfer().fit(*small)

@@ -65,6 +65,15 @@ def test_class_without_weight_stays_a_class(make_mlp, small):
     assert mean < 0.8 * make_mlp(**options).fit(X, y).predict_proba(X)[:, 2].mean()
 
 
+@pytest.mark.parametrize("scale", [1e307, 1e-307])
+def test_extreme_scale(make_mlp, small, scale):
+    """The sum of such weights is infinite."""
+    weight = np.arange(1.0, 49) % 3 + 0.5
+    expected = make_mlp().fit(*small, sample_weight=weight).predict_proba(small[0])
+    found = make_mlp().fit(*small, sample_weight=weight * scale).predict_proba(small[0])
+    assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize(
     ("weight", "message"),
     [

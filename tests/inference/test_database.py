@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -97,8 +98,8 @@ def test_damaged_and_foreign_files_are_refused(filled, file, make_keys, refuse, 
     assert file.read_bytes() == content
 
 
-def test_files_of_the_first_version_are_read(tmp_path, file, make_network, make_keys, refuse):
-    """The tables as that version made them."""
+def test_rows_without_digest_are_computed_again(tmp_path, file, make_network, make_keys, refuse):
+    """The tables as the first version made them; it goes on finding its rows."""
     network, keys = make_network(5), make_keys(2)
     execute(
         file,
@@ -110,11 +111,67 @@ def test_files_of_the_first_version_are_read(tmp_path, file, make_network, make_
         "INSERT INTO networks VALUES (1, x'6e6574', 5)",
         *(
             f"INSERT INTO features (network, key, feature) VALUES (1, x'{key.tobytes().hex()}', "
-            f"x'{network.features(key[None]).tobytes().hex()}')"
+            f"x'{'7f' * 20}')"
             for key in keys
         ),
     )
+    assert network.made(FeatureStore(tmp_path).fetch(b"net", keys, network.on(keys)), keys)
     assert network.made(FeatureStore(tmp_path).fetch(b"net", keys, refuse), keys)
+    assert len(FeatureStore(tmp_path)) == 4
+
+
+CHANGES = {
+    "a bit": "feature = CAST(x'07' || substr(feature, 2) AS BLOB)",
+    "shorter": "feature = substr(feature, 1, 9)",
+    "empty": "feature = x''",
+    "longer": "feature = CAST(feature || x'0000' AS BLOB)",
+    "text": "feature = 'cell'",
+    "number": "feature = 1.5",
+    "row of another image": "feature = (SELECT feature FROM features ORDER BY id LIMIT 1)",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_damaged_rows_are_computed_again(filled, file, network, make_keys, refuse, change):
+    keys = make_keys(600)[:100]
+    execute(file, f"UPDATE features SET {CHANGES[change]} WHERE id IN (3, 50, 51)")
+    with pytest.warns(UserWarning, match=r"Rows in .* are damaged.*computed again") as caught:
+        assert network.made(filled.fetch(b"net", keys, network.on(keys)), keys)
+    assert len(caught) == 1 and caught[0].filename == __file__
+    assert network.all_seen == [2, 49, 50]
+    assert network.made(filled.fetch(b"net", keys, refuse), keys)  # they are whole again
+    assert len(filled) == 100
+
+
+def test_damaged_images_are_decoded_again(tmp_path, file, make_keys):
+    """A row of one channel would turn an image gray."""
+    store, keys = FeatureStore(tmp_path), [key.tobytes() for key in make_keys(3)]
+    images = np.random.default_rng(0).integers(0, 256, (3, 4, 5, 3), dtype=np.uint8)
+    store.fetch_images((), keys, lambda rows: list(images[rows]))
+    execute(file, "UPDATE features SET feature = substr(feature, 1, 28) WHERE id > 1")
+    with pytest.warns(UserWarning, match="are damaged"):
+        found = store.fetch_images((), keys, lambda rows: list(images[rows]))
+    assert np.array_equal(found, images)
+
+
+def test_flipped_bits(filled, file, network, make_keys):
+    """Wherever they are in the file: the right features, or an error that names the file."""
+    content, keys, rng = file.read_bytes(), make_keys(600)[:100], np.random.default_rng(0)
+    outcomes = set()
+    for _ in range(25):
+        damaged = np.frombuffer(content, np.uint8).copy()
+        places = rng.integers(0, len(content), 50)
+        damaged[places] ^= (1 << rng.integers(0, 8, 50)).astype(np.uint8)
+        file.write_bytes(damaged.tobytes())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                assert network.made(filled.fetch(b"net", keys, network.on(keys)), keys)
+                outcomes.add("right")
+            except (ValueError, OSError) as error:
+                assert str(file) in str(error)
+                outcomes.add("refused")
+    assert "right" in outcomes
 
 
 # SQLite then fails as on a full disk, and as with a read-only file.
@@ -148,6 +205,17 @@ class TestUnwritable:
         assert f"be stored in {str(file)!r} ({CANNOT_WRITE[statement]})" in text
         assert "Free disk space, make it writable" in text
         assert (len(filled), filled.n_computed) == (100, 100)
+
+    def test_damaged_rows_are_computed(self, filled, file, network, make_keys):
+        keys = make_keys(600)[:100]
+        data = bytearray(file.read_bytes())
+        place = data.index(network.features(keys[:1]).tobytes())
+        data[place] ^= 1
+        file.write_bytes(data)
+        with pytest.warns(UserWarning) as caught:
+            assert network.made(filled.fetch(b"net", keys, network.on(keys)), keys)
+        assert network.all_seen == [0]
+        assert "are damaged" in str(caught[0].message)
 
     def test_stored_rows_are_read_without_warning(self, filled, network, make_keys, refuse):
         keys = make_keys(600)[:100]

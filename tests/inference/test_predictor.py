@@ -192,3 +192,16 @@ def test_not_finite(predictor):
         broken.network.head[-1].bias[1] = torch.inf
     with pytest.raises(ValueError, match=r"no finite number for 4 of 4 images.*X\[0\].*lower lr"):
         broken.logits(CellImages(IMAGES[:4]))
+
+
+@pytest.mark.parametrize("store", [None, FeatureStore()])
+def test_features_not_finite(store):
+    """The position is that in X, also where features were stored before."""
+    images = np.zeros((300, 16, 16, 3), np.uint8)
+    images[:, 0, 0, 0], images[:, 0, 1, 0] = np.arange(300) % 256, np.arange(300) // 256
+    images[280] = 255
+    broken = make_predictor(make_spec(trained="head"), store)
+    broken.network.encode = lambda x: x.mean((2, 3)) / (x.mean((2, 3)) < 0.99)
+    for first in (0, 270):
+        with pytest.raises(ValueError, match=rf"for 1 of {300 - first} .*X\[{280 - first}\]"):
+            broken.features(CellImages(images[first:]))

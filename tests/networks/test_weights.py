@@ -98,6 +98,45 @@ class TestDoesNotFit:
         assert_loaded(backbone, state)
 
 
+FLAWS = {
+    "uint8": lambda tensor: tensor.mul(100).to(torch.uint8),
+    "int64": lambda tensor: tensor.mul(100).long(),
+    "bool": lambda tensor: tensor > 0,
+    "float8_e4m3fn": lambda tensor: tensor.to(torch.float8_e4m3fn),
+    "complex64": lambda tensor: tensor.to(torch.complex64),
+    "not finite": lambda tensor: torch.where(tensor == tensor.max(), torch.nan, tensor),
+    "not finite, in float32": lambda tensor: tensor.double() * 1e300,
+}
+
+
+class TestUnusable:
+    @pytest.mark.parametrize("flaw", FLAWS)
+    @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+    def test_dtype_and_finiteness(self, small, state, tmp_path, flaw, suffix):
+        name = "stages.1.0.conv1.weight"
+        state[name] = FLAWS[flaw](state[name])
+        content = state if suffix == ".safetensors" else {"state_dict": state}
+        path = save(content, tmp_path / f"w{suffix}")
+        with pytest.raises(ValueError, match="no usable weights of backbone 'cellnet_t'") as caught:
+            small(weights=path)
+        assert str(path) in str(caught.value)
+        told = str(caught.value).splitlines()[-1]
+        assert f"not usable (1): {name}: " in told and flaw.partition(",")[0] in told
+
+    def test_statistics_and_tensors_without_values(self, small, state, tmp_path):
+        state["stem.1.running_var"][3] = torch.inf
+        state["stem.0.weight"] = state["stem.0.weight"].to("meta")
+        with pytest.raises(ValueError) as caught:
+            small(weights=save(state, tmp_path / "w.pth"))
+        assert "stem.0.weight: not dense, stem.1.running_var: not finite" in str(caught.value)
+
+    def test_what_the_backbone_does_not_have(self, small, state, tmp_path):
+        """The classifier of the file is not loaded, nor are counters checked."""
+        odd = {"head.weight": torch.full((7, 48), torch.nan), "head.bias": torch.zeros(7).int()}
+        counters = {k: v.float() for k, v in state.items() if k.endswith("num_batches_tracked")}
+        assert_loaded(small(weights=save(state | odd | counters, tmp_path / "w.pth")), state)
+
+
 class TestNoWeights:
     @pytest.mark.parametrize("name", ["nothing.pth", ".", "imagenet"])
     def test_no_file(self, small, tmp_path, name):
