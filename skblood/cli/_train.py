@@ -147,7 +147,8 @@ def _read_parts(data, val, test, *columns):
 
 def _check_groups(parts):
     """Raise an error if two parts have a group in common."""
-    groups = {name: set(cells.groups) for name, cells in parts.items() if cells.groups is not None}
+    # As text: one table may hold the integer 7, another "7".
+    groups = {k: set(map(str, part.groups)) for k, part in parts.items() if part.groups is not None}
     for one, other in combinations(groups, 2):
         if n_shared := len(groups[one] & groups[other]):
             raise ValueError(

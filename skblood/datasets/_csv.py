@@ -11,7 +11,7 @@ import numpy as np
 
 from skblood._labels import list_few
 from skblood.datasets._bunch import as_dataset
-from skblood.datasets._folders import IMAGE_EXTENSIONS, check_file, suggest
+from skblood.datasets._folders import check_file, suggest
 
 
 def load_csv(
@@ -117,10 +117,15 @@ def load_csv(
 
 def _find_instead(missing):
     """Name what is there instead of a missing image, as the end of a sentence, or ""."""
-    name = missing.replace("\\", "/")
-    if found := [name + end for end in ("", *IMAGE_EXTENSIONS) if os.path.isfile(name + end)]:
-        return f", but there is {found[0]!r}; write the paths in the table like this"
-    return "" if os.path.isdir(os.path.dirname(name)) else suggest(name)
+    folder, name = os.path.split(missing.replace("\\", "/"))
+    if not os.path.isdir(folder or "."):
+        return suggest(folder)
+    stems = (name.lower(), os.path.splitext(name)[0].lower())  # without and with an extension
+    for found in sorted(os.listdir(folder or ".")):
+        if os.path.splitext(found)[0].lower() in stems:
+            found = os.path.join(folder, found)
+            return f", but there is {found!r}; write the paths in the table like this"
+    return ""
 
 
 def _read_table(path, columns):

@@ -65,7 +65,8 @@ def load_image_folder(path, *, split=None, extensions=IMAGE_EXTENSIONS, return_X
     -----
     UserWarning
         If the sub-folders may be no classes: there is only one, they hold folders of the same
-        names or of splits, or are themselves named like splits or, e.g., ``masks``.
+        names or of splits, or are themselves named like splits or, e.g., ``masks``; or if folders
+        of folders beside the splits are not read.
 
     Raises
     ------
@@ -222,6 +223,13 @@ def _find_class_parents(folder, split):
     if split is None:
         return [folder]
     if split == ALL_SPLITS and splits:
+        others = [f.name for f in visible_folders(folder) if f not in splits and visible_folders(f)]
+        if others:
+            warnings.warn(
+                f"Of {str(folder)!r} the splits {names} are read, and {list_few(others)} are not. "
+                "Name folders of a split train, val or test; move others elsewhere.",
+                stacklevel=3,
+            )
         return sorted(splits, key=lambda f: SPLIT_NAMES.index(f.name.lower()))
     if split not in [f.name for f in visible_folders(folder)]:
         raise FileNotFoundError(

@@ -202,5 +202,12 @@ def test_groups(shell, cell_folder, cell_table, tmp_path):
     file = cell_table(lambda frame: frame.assign(patient="A"))
     more = ("--group-column", "patient")
     assert "share 1 groups" in train(shell, file, tmp_path / "a", *more, code=1).stderr
+    one = cell_table(lambda frame: frame[frame["split"] == "train"].assign(patient=7))
+    one = one.rename(tmp_path / "train.csv")
+    other = cell_table(
+        lambda frame: frame[frame["split"] == "val"].assign(patient=["7", *"x" * 14])
+    )
+    result = train(shell, one, tmp_path / "a", "--val", other, *more, code=1)
+    assert "share 1 groups" in result.stderr  # the integer 7 and the text "7"
     for data in (cell_folder, "synthetic"):
         assert "of a table" in train(shell, data, tmp_path / "a", *more, code=1).stderr

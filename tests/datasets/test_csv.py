@@ -147,7 +147,7 @@ def test_unknown_delimiter(write):
         load_csv(write("path:label\na.png:ig\n"))
 
 
-@pytest.mark.parametrize("given", [r"sub\c.png", "sub/c", r"sub\c"])
+@pytest.mark.parametrize("given", [r"sub\c.png", "sub/c", r"sub\c", "sub/c.jpg", "sub/C.PNG"])
 def test_paths_written_otherwise_and_the_advice(write, tmp_path, given):
     expected = str(tmp_path / "sub" / "c.png")
     with pytest.raises(FileNotFoundError, match=rf"there is '{expected}'; write the paths .* this"):

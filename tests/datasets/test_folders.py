@@ -172,6 +172,15 @@ def test_masks_in_each_class(folder):
     load_with_warning(folder, "the same names or of splits, masks")
 
 
+def test_folders_beside_the_splits(split_folder):
+    write_image(split_folder / "test_b" / "platelet" / "a.png")
+    (split_folder / "notes").mkdir()
+    load_with_warning(split_folder, "'val'] are read, and test_b are not. Name", split="all")
+    load_image_folder(split_folder, split="train")
+    (split_folder / "test_b").rename(split_folder.parent / "test_b")
+    assert len(load_image_folder(split_folder, split="all").data) == 6
+
+
 def test_parts_without_classes(tmp_path):
     for name in ("train", "test"):
         write_image(tmp_path / name / "a.png")
