@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.next_lab._bootstrap import bootstrap_intervals
 from skblood.evaluation._estimates import Estimate, divide
-from skblood.evaluation._intervals import bootstrap_intervals
 from skblood.uncertainty import accuracy_coverage_curve, expected_calibration_error
 
 # Cells that a class has at least where its recall says much, and where cells of it are labelled.
@@ -185,7 +185,6 @@ def _mean_shares(shares):
     intervals = bootstrap_intervals(
         means,
         units,
-        np.ones(len(units), int),
         n_resamples=_RESAMPLES,
         confidence_level=0.95,
         rng=np.random.default_rng(0),

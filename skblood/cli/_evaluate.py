@@ -67,23 +67,25 @@ def evaluate(
     classes = classifier.classes_
     # Raises now, not after the prediction; a table may write 2 where a class is "2".
     cells = replace(cells, y=classes[encode_labels(cells.y, classes, cells.source)])
-    X = cells.X
-    if hasattr(classifier, "read_to_score"):  # not a Pipeline
-        X, warning = classifier.read_to_score(X)
+    _, reader = _predict.find_reader(classifier)
+    if hasattr(reader, "read_to_score"):  # not a CellEmbedder
+        X, warning = reader.read_to_score(cells.X)
         if warning:
             _output.say(f"skblood: warning: {warning}")
+    else:
+        X = reader.read_images(cells.X)
     probabilities, _ = _predict.predict_all(classifier, X)
     predicted = classes[probabilities.argmax(axis=1)]
     report = EvaluationReport.from_predictions(
         cells.y, predicted, probabilities, classes=classes, groups=cells.groups
     )
     if out is not None:
-        _write_evaluation(out, cells, report, classes, probabilities)
+        _write_evaluation(out, cells, X, report, classes, probabilities)
         _output.say(f"{out}: tables and pictures are written.")
     _output.print_json(report.to_dict()) if as_json else print(report)
 
 
-def _write_evaluation(folder, cells, report, classes, probabilities):
+def _write_evaluation(folder, cells, X, report, classes, probabilities):
     """Write the tables and pictures of an evaluation into a folder."""
     import pandas as pd
 
@@ -104,6 +106,6 @@ def _write_evaluation(folder, cells, report, classes, probabilities):
     wrong.unlink(missing_ok=True)  # of an evaluation that this one replaces
     if (predictions["label"] != predictions["true"]).any():
         display = CellGridDisplay.from_predictions(
-            cells.X, cells.y, predictions["label"], only_errors=True, random_state=0
+            X, cells.y, predictions["label"], only_errors=True, random_state=0
         )
         _output.write_picture(wrong, display.figure_)

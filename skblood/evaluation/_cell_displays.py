@@ -10,7 +10,7 @@ from skblood._labels import as_column, check_lengths, count_labels, match_labels
 from skblood._plotting import count_images, import_pyplot, read_some, show_cell
 
 # Borders of the grid.
-_CORRECT = {"color": "#0072b2", "linewidth": 1}
+_CORRECT = {"color": "#0072b2"}
 _WRONG = {"color": "#d55e00", "linewidth": 3}
 # The sample.
 _MAX_ROWS = 12  # further classes go into a second column

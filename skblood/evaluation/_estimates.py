@@ -7,8 +7,17 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from skblood.evaluation._intervals import bootstrap_intervals, f1_interval, wilson_interval
+from skblood.evaluation._intervals import (
+    bootstrap_mean,
+    f1_interval,
+    mean_interval,
+    proportion_interval,
+)
+from skblood.evaluation._score_intervals import count_images, score_interval
 from skblood.uncertainty import expected_calibration_error
+
+# Lower end of the range of scores that are not in 0..1.
+_LOWEST = {"matthews_corrcoef": -1}
 
 
 class Estimate(NamedTuple):
@@ -57,43 +66,40 @@ def format_table(classes, columns):
     return pd.DataFrame(texts, index=list(map(str, classes))).to_string()
 
 
-def estimate_scores(true, predicted, groups, confusion, **bootstrap):
+def estimate_scores(tables, confidence_level, *, grouped):
     """Return the scores over all classes and those of each class.
 
     Parameters
     ----------
-    true, predicted : ndarray of int of shape (n,)
-        Class codes.
-    groups : ndarray of int of shape (n,) or None
-        Group codes.
-    confusion : ndarray of int of shape (n_classes, n_classes)
-        Confusion matrix of `true` and `predicted`.
-    **bootstrap
-        n_resamples, confidence_level and rng; see `bootstrap_intervals`.
+    tables : ndarray of int of shape (n_groups, n_classes, n_classes)
+        Confusion matrix of each group, or of all images.
+    confidence_level : float
+    grouped : bool
+        Whether the images of a table are alike.
 
     Returns
     -------
     overall : dict of str to Estimate
     each : dict of str to list of Estimate
     """
-    confusion = confusion.astype(float)  # int64 overflows in the fourth power of many images
-    hits, n_true, n_predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
-    units = _count_units(true, predicted, groups, len(confusion))
-    intervals = bootstrap_intervals(overall_scores, *units, **bootstrap)
-    if groups is None:
-        level = bootstrap["confidence_level"]
-        intervals["accuracy"] = wilson_interval(hits.sum(), n_true.sum(), level)
-        intervals["precision"] = wilson_interval(hits, n_predicted, level)
-        intervals["recall"] = wilson_interval(hits, n_true, level)
-        intervals["f1"] = f1_interval(hits, n_true + n_predicted, level)
-    else:
-        undefined_as_nan = partial(class_scores, undefined=np.nan)
-        intervals |= bootstrap_intervals(undefined_as_nan, *units, **bootstrap)
-    sums = np.concatenate([hits, n_true, n_predicted])
-    overall, each = overall_scores(sums), class_scores(sums)
+    tables = tables.astype(float)  # int64 overflows in the fourth power of many images
+    sums = count_images(tables)
+    hits, n_true, n_predicted = np.split(sums, 3, axis=-1)
+    interval = partial(proportion_interval, confidence_level=confidence_level, grouped=grouped)
+    shares = {
+        "accuracy": interval(hits.sum(axis=1), n_true.sum(axis=1)),
+        "precision": interval(hits, n_predicted),
+        "recall": interval(hits, n_true),
+        "f1": f1_interval(interval(hits, n_true + n_predicted - hits)),
+    }
+    overall, each = overall_scores(sums.sum(axis=0)), class_scores(sums.sum(axis=0))
+    for name in overall.keys() - shares.keys():
+        score = partial(_overall_score, name=name)
+        low, high = score_interval(score, tables, confidence_level, grouped=grouped)
+        shares[name] = max(low, _LOWEST.get(name, 0)), min(high, 1)
     return (
-        {name: _add_interval(value, intervals[name])[0] for name, value in overall.items()},
-        {name: _add_interval(values, intervals[name]) for name, values in each.items()},
+        {name: _add_intervals([value], shares[name])[0] for name, value in overall.items()},
+        {name: _add_intervals(values, shares[name]) for name, values in each.items()},
     )
 
 
@@ -108,48 +114,28 @@ def estimate_losses(true, probabilities, groups, **bootstrap):
         "log_loss": -np.log(clipped),
         "brier_score_loss": distances / 2 if n_classes == 2 else distances,
     }
-    rows = np.column_stack([*losses.values(), np.ones(n)])
-    if groups is not None:
-        rows = pd.DataFrame(rows).groupby(groups).sum().to_numpy()
-
-    def means(sums):
-        return {name: divide(sums[..., i], sums[..., -1], np.nan) for i, name in enumerate(losses)}
-
-    intervals = bootstrap_intervals(means, rows, np.ones(len(rows), int), **bootstrap)
-    scores = {name: _add_interval(x.mean(), intervals[name])[0] for name, x in losses.items()}
+    if groups is None:
+        interval = partial(bootstrap_mean, **bootstrap)
+    else:
+        level = bootstrap["confidence_level"]
+        interval = partial(mean_interval, groups=groups, confidence_level=level)
+    scores = {name: Estimate(float(x.mean()), *interval(x)) for name, x in losses.items()}
     # Resampling raises this error, so that an interval would not contain the value itself.
     error = expected_calibration_error(true, probabilities, labels=np.arange(n_classes))
     return {**scores, "expected_calibration_error": Estimate(error)}
 
 
-def _add_interval(values, interval):
-    return [Estimate(*row) for row in np.column_stack([values, *interval]).tolist()]
+def _add_intervals(values, intervals):
+    return [Estimate(*row) for row in np.column_stack([values, *intervals]).tolist()]
 
 
-def _count_units(true, predicted, groups, n_classes):
-    """Return the units that are resampled, and how many there are of each kind.
-
-    A unit is a row of hits, true and predicted of each class. Units are groups or, without groups,
-    images: those in one cell of the confusion matrix are of one kind.
-    """
-    cells, cell_of_image = np.unique(true * n_classes + predicted, return_inverse=True)
-    rows, columns = divmod(cells, n_classes)
-    true, predicted = np.eye(n_classes)[rows], np.eye(n_classes)[columns]
-    units = np.hstack([true * predicted, true, predicted])
-    if groups is None:
-        return units, np.bincount(cell_of_image)
-    return pd.crosstab(groups, cell_of_image).to_numpy() @ units, np.ones(groups.max() + 1, int)
-
-
-def class_scores(sums, undefined=0.0):
-    """Return precision, recall and F1 of each class.
+def class_scores(sums):
+    """Return precision, recall and F1 of each class, NaN where they are 0 / 0.
 
     Parameters
     ----------
     sums : ndarray of shape (..., 3 * n_classes)
-        Numbers of images of each class: predicted correctly, in truth, and predicted.
-    undefined : float, default=0.0
-        Replaces a division by zero, like `zero_division` of scikit-learn.
+        As of `count_images`.
 
     Returns
     -------
@@ -157,9 +143,9 @@ def class_scores(sums, undefined=0.0):
     """
     hits, true, predicted = np.split(sums, 3, axis=-1)
     return {
-        "precision": divide(hits, predicted, undefined),
-        "recall": divide(hits, true, undefined),
-        "f1": divide(2 * hits, true + predicted, undefined),
+        "precision": divide(hits, predicted, np.nan),
+        "recall": divide(hits, true, np.nan),
+        "f1": divide(2 * hits, true + predicted, np.nan),
     }
 
 
@@ -167,29 +153,35 @@ def overall_scores(sums):
     """Return the scores over all classes, as `sklearn.metrics` defines them.
 
     The balanced accuracy leaves out classes without images, and the macro F1 those that are not
-    predicted either. Without any image, scores are NaN.
+    predicted either. Without any image, scores are NaN, and so is Matthews' coefficient with images
+    of one class, where scikit-learn returns 0.
 
     Parameters
     ----------
     sums : ndarray of shape (..., 3 * n_classes)
-        As in `class_scores`.
+        As of `count_images`.
 
     Returns
     -------
     dict of str to ndarray of shape (...)
     """
-    each = class_scores(sums)
     hits, true, predicted = np.split(sums, 3, axis=-1)
-    n, n_hits = true.sum(-1), hits.sum(-1)
+    n, n_hits, n_present = true.sum(-1), hits.sum(-1), (true > 0).sum(-1)
+    f1 = divide(2 * hits, true + predicted)
     covariance = n_hits * n - (true * predicted).sum(-1)
     spread = (n**2 - (true**2).sum(-1)) * (n**2 - (predicted**2).sum(-1))
+    correlation = divide(covariance, np.sqrt(np.maximum(spread, 0)))
     return {
         "accuracy": divide(n_hits, n, np.nan),
-        "balanced_accuracy": divide(each["recall"].sum(-1), (true > 0).sum(-1), np.nan),
-        "f1_macro": divide(each["f1"].sum(-1), (true + predicted > 0).sum(-1), np.nan),
-        "f1_weighted": divide((each["f1"] * true).sum(-1), n, np.nan),
-        "matthews_corrcoef": divide(covariance, np.sqrt(spread)),
+        "balanced_accuracy": divide(divide(hits, true).sum(-1), n_present, np.nan),
+        "f1_macro": divide(f1.sum(-1), (true + predicted > 0).sum(-1), np.nan),
+        "f1_weighted": divide((f1 * true).sum(-1), n, np.nan),
+        "matthews_corrcoef": np.where(n_present > 1, correlation, np.nan),
     }
+
+
+def _overall_score(sums, name):
+    return overall_scores(sums)[name]
 
 
 def divide(a, b, undefined=0.0):

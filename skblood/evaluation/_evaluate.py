@@ -23,10 +23,9 @@ def evaluate(model, X, y, *, groups=None, n_resamples=2000, confidence_level=0.9
         Labels. Not all classes need to occur.
     groups : array-like of shape (n_images,), default=None
         Patient or slide of each image. Images of one group are alike and tell less than
-        independent ones; with groups, intervals come from resampling whole groups, and hold for
-        new patients or slides.
+        independent ones; with groups, intervals hold for new patients or slides.
     n_resamples : int, default=2000
-        Number of bootstrap resamples.
+        Number of bootstrap resamples, for losses without groups.
     confidence_level : float in (0, 1), default=0.95
         Confidence level of the intervals.
     random_state : int, RandomState instance or None, default=0

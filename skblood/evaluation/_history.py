@@ -1,5 +1,7 @@
 """Learning curves of a fitted classifier."""
 
+from itertools import cycle
+
 import numpy as np
 import pandas as pd
 
@@ -10,6 +12,7 @@ _STYLES = {
     "train": {"color": "#0072b2", "marker": "o", "markersize": 3},
     "valid": {"color": "#d55e00", "marker": "s", "markersize": 3},
 }
+_LINES = ("-", "--", ":")  # of the phases
 # Losses and scores, without the entries that skorch adds to the history.
 _FIGURES = r"^(?:train|valid)_(?!.*(?:_best|batch_count)$)"
 
@@ -32,15 +35,16 @@ class HistoryDisplay:
     best_epoch : int, default=None
         Epoch whose weights were kept; it is marked.
     phases : array-like of str of shape (n_epochs,), default=None
-        Phase of training of each epoch, if there are several. Lines are broken between phases,
-        whose losses differ in kind.
+        Phase of training of each epoch, if there are several. Each has lines of its own, and a
+        panel for its losses, which differ in kind.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
         Figure, after :meth:`plot`.
-    axes_ : ndarray of matplotlib Axes of shape (1,) or (2,)
-        Axes of the losses and, if there are scores, of the scores.
+    axes_ : ndarray of matplotlib Axes of shape (n_panels,)
+        Axes of the losses, one for each phase unless `ax` was given, and, if there are scores, of
+        the scores.
 
     See Also
     --------
@@ -76,7 +80,8 @@ class HistoryDisplay:
             Has the attribute ``history_``. For a search give ``search.best_estimator_``, for a
             Pipeline its last step, ``pipeline[-1]``.
         ax : matplotlib Axes or sequence of two, default=None
-            Axes for losses and scores. A single one shows the losses only; None creates a figure.
+            Axes for the losses of all phases and for the scores. A single one shows the losses
+            only; None creates a figure.
 
         Returns
         -------
@@ -106,7 +111,7 @@ class HistoryDisplay:
             valid_loss=figures.pop("valid_loss", None),
             scores=figures,
             best_epoch=estimator.best_epoch_ if stopped_early else None,
-            phases=table["phase"].astype(str).to_numpy() if "phase" in table else None,
+            phases=table["phase"].fillna("other").to_numpy() if "phase" in table else None,
         ).plot(ax=ax)
 
     def plot(self, *, ax=None):
@@ -115,7 +120,8 @@ class HistoryDisplay:
         Parameters
         ----------
         ax : matplotlib Axes or sequence of two, default=None
-            Axes for losses and scores. A single one shows the losses only; None creates a figure.
+            Axes for the losses of all phases and for the scores. A single one shows the losses
+            only; None creates a figure.
 
         Returns
         -------
@@ -128,29 +134,34 @@ class HistoryDisplay:
             If matplotlib is not installed.
         """
         plt = import_pyplot("HistoryDisplay")
+        phases = [""] if self.phases is None else list(dict.fromkeys(self.phases))
+        losses = {"train_loss": self.train_loss, "valid_loss": self.valid_loss}
+        of_losses = [phases] if ax is not None else [[phase] for phase in phases]
+        panels = [("loss", losses, some) for some in of_losses]
+        if self.scores:
+            panels.append(("score", self.scores, phases))
         if ax is None:
-            n_panels = 2 if self.scores else 1
-            _, ax = plt.subplots(1, n_panels, figsize=(5 * n_panels, 3.8), layout="constrained")
+            size = 5 * len(panels), 3.8
+            _, ax = plt.subplots(1, len(panels), figsize=size, layout="constrained")
         self.axes_ = np.ravel(ax)
         self.figure_ = self.axes_[0].figure
-        self._draw(0, {"train_loss": self.train_loss, "valid_loss": self.valid_loss}, "loss")
-        if self.scores and len(self.axes_) > 1:
-            self._draw(1, self.scores, "score")
+        for axis, panel in zip(self.axes_, panels, strict=False):
+            self._draw(axis, *panel)
         return self
 
-    def _draw(self, panel, curves, ylabel):
-        ax = self.axes_[panel]
-        phases = np.zeros(len(self.epochs)) if self.phases is None else np.asarray(self.phases)
-        starts = 1 + np.flatnonzero(phases[1:] != phases[:-1])
-        epochs = np.insert(np.asarray(self.epochs, float), starts, np.nan)
-        for name, values in curves.items():
-            if values is not None:
-                where, _, what = name.partition("_")
-                values = np.insert(np.asarray(values, float), starts, np.nan)
-                ax.plot(epochs, values, label=f"{what} ({where})", **_STYLES[where])
-        if self.best_epoch is not None:
+    def _draw(self, ax, ylabel, curves, phases):
+        epochs = np.asarray(self.epochs)
+        of_epochs = np.asarray(self.phases if self.phases is not None else [""] * len(epochs))
+        for phase, line in zip(phases, cycle(_LINES), strict=False):
+            for name, values in curves.items():
+                values = np.where(of_epochs == phase, np.asarray(values, float), np.nan)
+                if not np.isnan(values).all():
+                    where, _, what = name.partition("_")
+                    label = f"{what} ({where})" + (f", {phase}" if phase else "")
+                    ax.plot(epochs, values, line, label=label, **_STYLES[where])
+        if self.best_epoch in epochs[np.isin(of_epochs, phases)]:
             label = f"best epoch ({self.best_epoch})"
             ax.axvline(self.best_epoch, color="0.4", linestyle="--", linewidth=1, label=label)
         ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.set(xlabel="epoch", ylabel=ylabel)
+        ax.set(xlabel="epoch", ylabel=ylabel, title=phases[0] if len(phases) == 1 else "")
         ax.legend()

@@ -1,10 +1,13 @@
-"""Confidence intervals of proportions (Wilson) and of other scores (bootstrap)."""
+"""Confidence intervals of proportions (Wilson) and of means (bootstrap)."""
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtrit
 
-# Draws in memory at a time.
-_CHUNK = 2**22
+# Without errors, groups do not tell how alike their images are. This intraclass correlation is
+# assumed then: it has the weight of one error, and its design effect few degrees of freedom.
+_CORRELATION, _CORRELATION_DF = 0.1, 5
+# Added to the number of groups that have errors: with few, their variance is known poorly.
+_GROUPS_DF = 3
 # Added to, or compared with, what may be zero.
 _TINY = 1e-30
 
@@ -15,15 +18,18 @@ def check_level(confidence_level):
         raise ValueError(f"`confidence_level` must be between 0 and 1, not {confidence_level}.")
 
 
-def wilson_interval(successes, trials, confidence_level):
+def wilson_interval(successes, trials, confidence_level, df=np.inf):
     """Return the interval of a proportion (Wilson 1927), NaN where there is no trial.
 
     It stays in 0..1, and has a width also where all trials succeed.
 
     Parameters
     ----------
-    successes, trials : array-like of int of shape (...)
+    successes, trials : array-like of shape (...)
+        Numbers, or effective numbers.
     confidence_level : float
+    df : array-like of shape (...), default=inf
+        Degrees of freedom of the effective numbers, for quantiles of Student's t.
 
     Returns
     -------
@@ -31,108 +37,147 @@ def wilson_interval(successes, trials, confidence_level):
     """
     successes, trials = np.asarray(successes, float), np.asarray(trials, float)
     trials = np.where(trials > 0, trials, np.nan)
-    z = ndtri((1 + confidence_level) / 2)
-    center = successes + z**2 / 2
-    spread = z * np.sqrt(successes * (trials - successes) / trials + z**2 / 4)
-    return (
-        np.maximum(center - spread, 0) / (trials + z**2),
-        np.minimum((center + spread) / (trials + z**2), 1),
-    )
+    z = t_quantile(confidence_level, df)
+    share, center = successes / trials, successes + z**2 / 2
+    spread = z * np.sqrt(np.maximum(successes * (1 - share), 0) + z**2 / 4)
+    # Rounding must not part the interval from the share.
+    low, high = (center - spread) / (trials + z**2), (center + spread) / (trials + z**2)
+    return np.maximum(np.minimum(low, share), 0), np.minimum(np.maximum(high, share), 1)
 
 
-def f1_interval(hits, pairs, confidence_level):
-    """Return the interval of F1 by the indirect Wilson method (Lam et al. 2023).
+def proportion_interval(successes, trials, confidence_level, *, grouped):
+    """Return Wilson's interval of a proportion of images, which may come in groups.
 
-    Among the images that are of a class or predicted to be, the proportion of hits is
-    F1 / (2 - F1). The ends of its interval are converted to F1.
+    With groups, the numbers are divided by the design effect (Korn and Graubard 1998; Saha et al.
+    2016).
 
     Parameters
     ----------
-    hits : array-like of int of shape (...)
-        Images of the class that are predicted correctly.
-    pairs : array-like of int of shape (...)
-        Images of the class plus images predicted to be of the class.
+    successes, trials : ndarray of shape (n_groups, ...)
     confidence_level : float
+    grouped : bool
+        Whether the images of a row are alike.
 
     Returns
     -------
     low, high : ndarray of shape (...)
     """
-    shares = wilson_interval(hits, np.asarray(pairs) - hits, confidence_level)
-    return tuple(2 * share / (1 + share) for share in shares)
+    hits, n = successes.sum(axis=0), trials.sum(axis=0)
+    if not grouped:
+        return wilson_interval(hits, n, confidence_level)
+    share = hits / np.maximum(n, 1)
+    effect, df = design_effect(
+        successes - share * trials,
+        n * share * (1 - share),
+        error=1.0,
+        n_groups=(trials > 0).sum(axis=0),
+        size=(trials**2).sum(axis=0) / np.maximum(n, 1),
+    )
+    return wilson_interval(hits / effect, n / effect, confidence_level, df)
 
 
-def bootstrap_intervals(statistic, units, counts, *, n_resamples, confidence_level, rng):
-    """Return BCa bootstrap intervals of statistics of sums over units (Efron 1987).
+def design_effect(sums, variance, *, error, n_groups, size):
+    """Return how much groups raise the variance of a score, and the degrees of freedom.
 
-    Without the correction for bias and skewness, intervals of scores near 1 are too low and cover
-    the true value too rarely.
+    Few errors tell little about the correlation in a group, and intervals that rely on it are too
+    narrow (Franco et al. 2019). Therefore the observed effect is combined with the one expected
+    for a correlation of 0.1, like another error.
 
     Parameters
     ----------
-    statistic : callable
-        Maps sums of shape (..., n_features) to a dict of str to ndarray of shape (...) or
-        (..., n_values), NaN where undefined.
-    units : ndarray of shape (n_units, n_features)
-        Contribution of each kind of unit to the sums.
-    counts : ndarray of int of shape (n_units,)
-        Number of units of each kind.
+    sums : ndarray of shape (n_groups, ...)
+        Sum of the influences of the images of each group on the score; they sum to 0.
+    variance : ndarray of shape (...)
+        Sum of the squared influences of single images.
+    error : ndarray of shape (...)
+        Squared influence of one error.
+    n_groups : int or ndarray of shape (...)
+        Number of groups with images that count.
+    size : ndarray of shape (...)
+        Mean size of the group of an image.
+
+    Returns
+    -------
+    effect, df : ndarray of shape (...)
+    """
+    squares = (sums**2).sum(axis=0)
+    effective = squares**2 / np.maximum((sums**4).sum(axis=0), _TINY)
+    df = np.maximum(np.minimum(effective + _GROUPS_DF, n_groups - 1), 1)
+    expected = error * (1 + _CORRELATION * (size - 1))
+    effect = (squares + expected) / (variance * (1 - 1 / np.maximum(n_groups, 1)) + error)
+    return effect, (squares + expected) ** 2 / (squares**2 / df + expected**2 / _CORRELATION_DF)
+
+
+def t_quantile(confidence_level, df=np.inf):
+    """Return the quantile of Student's t; of the normal distribution where `df` is infinite."""
+    level = (1 + confidence_level) / 2
+    return np.where(np.isinf(df), ndtri(level), stdtrit(np.minimum(df, 1e9), level))
+
+
+def f1_interval(shares):
+    """Return the interval of F1 from that of a proportion (Lam et al. 2023).
+
+    Among the images that are of a class or predicted to be, the proportion of hits is
+    F1 / (2 - F1). The ends of its interval are converted to F1.
+    """
+    return tuple(2 * share / (1 + share) for share in shares)
+
+
+def mean_interval(values, groups, confidence_level):
+    """Return the interval of a mean loss over images in groups, with quantiles of Student's t.
+
+    It is computed on the log scale, since losses are skewed. Groups that contribute most of the
+    variance tell it poorly if they are few, and lower the degrees of freedom.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        Losses, not negative.
+    groups : ndarray of int of shape (n,)
+        Group codes.
+    confidence_level : float
+
+    Returns
+    -------
+    low, high : float
+        NaN if all groups are alike.
+    """
+    mean = values.mean()
+    squares = np.bincount(groups, values - mean) ** 2
+    if squares.sum() <= _TINY:
+        return np.nan, np.nan
+    n_groups = len(squares)
+    error = np.sqrt(n_groups / (n_groups - 1) * squares.sum()) / len(values)
+    df = min(squares.sum() ** 2 / (squares**2).sum() + _GROUPS_DF, n_groups - 1)
+    factor = float(np.exp(t_quantile(confidence_level, df) * error / mean))
+    return mean / factor, mean * factor
+
+
+def bootstrap_mean(values, *, n_resamples, confidence_level, rng):
+    """Return the BCa bootstrap interval of a mean (Efron 1987).
+
+    Without the correction for bias and skewness, intervals of losses are too low and cover the true
+    value too rarely.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
     n_resamples : int
     confidence_level : float
     rng : numpy.random.Generator
 
     Returns
     -------
-    intervals : dict of str to ndarray of shape (2,) or (2, n_values)
-        NaN where the statistic is undefined.
+    low, high : float
+        NaN if all values are equal.
     """
-    total = counts @ units
-    draws = statistic(_resample(units, counts, n_resamples, rng))
-    rests = statistic(total - units)
-    intervals = {}
-    for name, value in statistic(total).items():
-        replicates = (each[name].reshape(len(each[name]), -1).T for each in (draws, rests))
-        columns = zip(np.ravel(value), *replicates, strict=True)
-        ends = [_bca_interval(*column, counts, confidence_level) for column in columns]
-        intervals[name] = np.transpose(ends).reshape(2, *np.shape(value))
-    return intervals
-
-
-def _resample(units, counts, n_resamples, rng):
-    """Return the sums over each resample, shape (n_resamples, n_features)."""
-    step = max(1, _CHUNK // len(units))
-    sizes = [min(step, n_resamples - start) for start in range(0, n_resamples, step)]
-    return np.concatenate([_draw(counts, size, rng).astype(float) @ units for size in sizes])
-
-
-def _draw(counts, size, rng):
-    """Return how often each kind of unit is drawn, shape (size, n_units)."""
-    n, n_units = counts.sum(), len(counts)
-    if n_units < n:
-        return rng.multinomial(n, counts / n, size=size)
-    # If each unit is of its own kind, this is four times faster.
-    places = rng.integers(n_units, size=(size, n)) + n_units * np.arange(size)[:, None]
-    return np.bincount(places.ravel(), minlength=size * n_units).reshape(size, n_units)
-
-
-def _bca_interval(value, draws, rests, counts, confidence_level):
-    """Return the interval of a value from its bootstrap and jackknife replicates."""
-    draws = draws[~np.isnan(draws)]
-    if np.isnan(value) or not len(draws):
-        return np.full(2, np.nan)
-    below = ((draws < value).mean() + (draws <= value).mean()) / 2
-    bias = ndtri(np.clip(below, 0.5 / len(draws), 1 - 0.5 / len(draws)))
-    z = bias + ndtri([(1 - confidence_level) / 2, (1 + confidence_level) / 2])
-    levels = ndtr(bias + z / np.maximum(1 - _acceleration(rests, counts) * z, _TINY))
-    return np.quantile(draws, levels)
-
-
-def _acceleration(rests, counts):
-    """Return the acceleration of BCa from the jackknife replicates."""
-    known = ~np.isnan(rests)
-    rests, counts = rests[known], counts[known]
-    if not len(rests):
-        return 0.0
-    gaps = np.average(rests, weights=counts) - rests
-    spread = (counts @ gaps**2) ** 1.5
-    return counts @ gaps**3 / (6 * spread) if spread > _TINY else 0.0
+    n, mean = len(values), values.mean()
+    if np.ptp(values) <= _TINY:
+        return np.nan, np.nan
+    draws = np.array([values[rng.integers(n, size=n)].mean() for _ in range(n_resamples)])
+    below = ((draws < mean).mean() + (draws <= mean).mean()) / 2
+    bias = ndtri(np.clip(below, 0.5 / n_resamples, 1 - 0.5 / n_resamples))
+    gaps = values - mean
+    acceleration = (gaps**3).sum() / (6 * (gaps**2).sum() ** 1.5)
+    z = bias + t_quantile(confidence_level) * np.array([-1, 1])
+    return tuple(np.quantile(draws, ndtr(bias + z / (1 - acceleration * z))).tolist())

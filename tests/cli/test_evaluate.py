@@ -83,7 +83,16 @@ def test_other_classes(shell, model_file, cell_folder, tmp_path):
     assert "'thrombocyte'" in shell("evaluate", model_file, cells, code=1).stderr
     shutil.rmtree(cells / "thrombocyte")
     result = shell("evaluate", model_file, cells, "--json")
-    assert json.loads(result.stdout)["support"] == [5, 5, 0]
+    metrics = json.loads(result.stdout)
+    assert metrics["support"] == [5, 5, 0]
+    assert metrics["absent_classes"] == ["platelet"]
+    assert metrics["class_scores"]["recall"][2] == {"value": None, "low": None, "high": None}
+    assert (
+        "1 of the model's 3 classes has no image here: platelet."
+        in shell("evaluate", model_file, cells, "--out", tmp_path / "out").stdout
+    )
+    table = pd.read_csv(tmp_path / "out" / "classes.csv", keep_default_na=False)
+    assert table.loc[2, "recall"] == ""
 
 
 def test_integers_of_a_table_for_classes_that_are_text(shell, tmp_path):
@@ -114,6 +123,8 @@ def test_groups(shell, model_file, cell_table):
     assert json.loads(result.stdout)["n_groups"] == 5
 
 
-def test_each_image_is_read_once(shell, model_file, cell_folder, count_decodes):
-    shell("evaluate", model_file, cell_folder)
+def test_each_image_is_read_once(shell, model_file, cell_folder, count_decodes, tmp_path):
+    """Also those that are drawn."""
+    shell("evaluate", model_file, cell_folder, "--out", tmp_path / "evaluation")
+    assert (tmp_path / "evaluation" / "wrong_cells.png").exists()
     assert count_decodes() == {1}

@@ -12,7 +12,11 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from skblood import ContrastiveCellClassifier, TransferCellClassifier
+from skblood import (
+    ContrastiveCellClassifier,
+    HybridFeatureClassifier,
+    TransferCellClassifier,
+)
 from skblood.evaluation import (
     CellGridDisplay,
     CellSampleDisplay,
@@ -77,19 +81,48 @@ class TestHistoryDisplay:
         with pytest.raises(TypeError, match=r"SimpleNamespace has no `history_`.*best_estimator_"):
             HistoryDisplay.from_estimator(SimpleNamespace())
 
-    def test_fitted_classifiers(self, cells):
-        """The line is broken between phases; the parameter does not matter after the fit."""
+    def test_phases_are_drawn_apart(self):
+        estimator = self.make(
+            phase=["contrastive", "contrastive", "head", "head"],
+            valid_f1_macro=[np.nan, np.nan, 0.7, 0.65],
+        )
+        estimator.best_epoch_ = 3
+        first, second, scores = HistoryDisplay.from_estimator(estimator).axes_
+        assert legend(first) == ["loss (train), contrastive"]
+        assert legend(second) == ["loss (train), head", "best epoch (3)"]
+        assert legend(scores) == ["f1_macro (valid), head", "best epoch (3)"]
+        assert [ax.get_title() for ax in (first, second)] == ["contrastive", "head"]
+        np.testing.assert_array_equal(first.lines[0].get_ydata(), [2, 1, np.nan, np.nan])
+        assert first.get_xlim()[1] < 3 > second.get_xlim()[0] > 2
+        # In one axes, too.
+        _, axes = plt.subplots(1, 2)
+        losses, _ = HistoryDisplay.from_estimator(estimator, ax=axes).axes_
+        assert legend(losses) == [*legend(first), *legend(second)]
+        assert losses.lines[0].get_linestyle() != losses.lines[1].get_linestyle()
+
+    @pytest.mark.parametrize(
+        ("estimator", "phases"),
+        [
+            (TransferCellClassifier("cellnet_t"), None),
+            (ContrastiveCellClassifier("cellnet_t", pretrain_epochs=1), ["contrastive", "head"]),
+            (
+                HybridFeatureClassifier(["cellnet_t"] * 2, refine_epochs=1),
+                ["training", "refinement"],
+            ),
+        ],
+        ids=lambda case: type(case).__name__,
+    )
+    def test_fitted_classifiers(self, cells, estimator, phases):
+        """The parameter does not matter after the fit."""
         X, y = cells[0][:80], cells[1][:80]
-        options = {"max_epochs": 2, "early_stopping": True, "random_state": 0}
-        one = TransferCellClassifier("cellnet_t", **options).fit(X, y)
-        two = ContrastiveCellClassifier("cellnet_t", pretrain_epochs=2, **options).fit(X, y)
-        for classifier, n_points in ((one, 2), (two, 5)):
-            classifier.set_params(early_stopping=False)
-            losses, _ = HistoryDisplay.from_estimator(classifier).axes_
-            points = losses.lines[0].get_ydata()
-            assert len(points) == n_points
-            assert np.flatnonzero(np.isnan(points)).tolist() == [2][: n_points - 2]
-            assert f"best epoch ({classifier.best_epoch_})" in legend(losses)
+        estimator.set_params(max_epochs=2, early_stopping=True, random_state=0).fit(X, y)
+        estimator.set_params(early_stopping=False)
+        display = HistoryDisplay.from_estimator(estimator)
+        if phases is None:
+            assert display.phases is None and len(display.axes_) == 2
+        else:
+            assert list(dict.fromkeys(display.phases)) == phases and len(display.axes_) == 3
+        assert f"best epoch ({estimator.best_epoch_})" in legend(display.axes_[-1])
 
 
 @pytest.fixture(scope="module")

@@ -69,9 +69,12 @@ class TestAgainstScikitLearn:
         classes = np.unique([*y_true, *y_pred])
         report = make_report(y_true, y_pred)
         for name, score in SCORES.items():
-            assert report.scores[name].value == pytest.approx(score(y_true, y_pred)), name
+            expected = score(y_true, y_pred)
+            if name == "matthews_corrcoef" and len(set(y_true)) == 1:
+                expected = np.nan  # scikit-learn returns 0
+            assert report.scores[name].value == pytest.approx(expected, nan_ok=True), name
         *expected, support = metrics.precision_recall_fscore_support(
-            y_true, y_pred, labels=classes, zero_division=0
+            y_true, y_pred, labels=classes, zero_division=np.nan
         )
         for name, values in zip(("precision", "recall", "f1"), expected, strict=True):
             np.testing.assert_allclose([e.value for e in report.class_scores[name]], values)
@@ -99,11 +102,47 @@ class TestClasses:
         assert report.confusion_matrix.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 0]]
         assert report.scores["f1_macro"].value == 1
         for estimates in report.class_scores.values():
-            assert estimates[2].value == 0
-            assert math.isnan(estimates[2].low)
-        assert [text.get_text() for text in report.plot().text_.flat if text.get_text()] == [
+            assert np.isnan(estimates[2]).all()
+        display = report.plot()
+        assert [text.get_text() for text in display.text_.flat if text.get_text()] == [
             "1\n100.0%"
         ] * 2
+        ticks = [each.get_text() for each in display.ax_.get_yticklabels()]
+        assert ticks == ["a", "b", "c\n(no image)"]
+        assert "None is predicted, so that f1_macro leaves them out" in str(report)
+
+    def test_absent_classes_are_named_and_their_recall_is_blank(self):
+        """A model of eight classes on images of five."""
+        y_true = list("aabbbccdde")
+        y_pred = list("aabbfccdgg")
+        report = make_report(y_true, y_pred, classes=list("abcdefgh"))
+        text = " ".join(str(report).split())
+        assert "3 of the model's 8 classes have no image here: f, g, h." in text
+        assert "counts as 0 those that images are predicted as: f (1), g (2)." in text
+        assert report.absent_classes == report.to_dict()["absent_classes"] == ["f", "g", "h"]
+        table = {line.split()[0]: line for line in str(report).splitlines() if line[:2].strip()}
+        assert table["h"].split() == ["h", "0"]
+        assert table["f"].count("[") == 2 and table["a"].count("[") == 3
+        assert report.to_dict()["class_scores"]["recall"][5]["value"] is None
+        frame = report.to_frame()
+        assert frame.loc["f", ["recall", "recall_low", "recall_high"]].isna().all()
+        assert frame.loc["e", "recall"] == 0
+        assert frame.to_csv().splitlines()[-1] == "h,,,,,,,,,,0"
+        assert "no image" not in str(make_report(list("ab"), list("ab")))
+        one = str(make_report(["a"], ["b"], classes=["a", "b"]))
+        assert "1 of the model's 2 classes has no image here: b." in one
+
+    def test_one_class(self):
+        """Its agreement with predictions cannot be told from chance."""
+        report = make_report(["a"] * 5, ["a"] * 4 + ["b"])
+        assert math.isnan(report.scores["matthews_corrcoef"].value)
+        assert report.to_dict()["scores"]["matthews_corrcoef"] == {
+            "value": None,
+            "low": None,
+            "high": None,
+        }
+        lines = str(report).splitlines()
+        assert "matthews_corrcoef  undefined, since all images are of one class" in lines
 
     def test_the_given_order_is_kept(self):
         y_true, y_pred = draw(50)

@@ -1,6 +1,7 @@
 """Confidence intervals: equal to other implementations, and they cover the true values."""
 
 import math
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from scipy import stats
 from sklearn.metrics import f1_score
 
 from skblood.evaluation import EvaluationReport
-from skblood.evaluation._intervals import bootstrap_intervals, f1_interval, wilson_interval
+from skblood.evaluation._estimates import estimate_scores
+from skblood.evaluation._intervals import f1_interval, wilson_interval
 
 make_report = EvaluationReport.from_predictions
 Y_TRUE, Y_PRED = np.arange(90) % 3, np.arange(90) % 4 % 3
@@ -39,18 +41,17 @@ class TestWilson:
         assert ends(precision[1]) == pytest.approx(wilson_interval(30, 32, 0.9))
 
     def test_f1_is_a_function_of_the_share_of_hits(self):
-        found = np.array(f1_interval(30, 80, 0.95))
+        found = np.array(f1_interval(wilson_interval(30, 50, 0.95)))
         assert found / (2 - found) == pytest.approx(np.array(wilson_interval(30, 50, 0.95)))
         assert found[0] < 2 * 30 / 80 < found[1]
-        assert 0.8 < f1_interval(25, 50, 0.95)[0] < 0.95  # a width without any error
 
 
-class TestBootstrap:
-    def test_scores_against_scipy(self):
+class TestOverall:
+    def test_scores_against_the_bootstrap(self):
         rng = np.random.default_rng(0)
         y_true = rng.choice(3, size=120, p=[0.6, 0.3, 0.1])
         y_pred = np.where(rng.random(120) < 0.85, y_true, rng.integers(3, size=120))
-        report = make_report(y_true, y_pred, n_resamples=4000)
+        report = make_report(y_true, y_pred)
         expected = stats.bootstrap(
             (y_true, y_pred),
             lambda *y: f1_score(*y, average="macro"),
@@ -60,38 +61,73 @@ class TestBootstrap:
             method="BCa",
             rng=np.random.default_rng(0),
         ).confidence_interval
-        assert ends(report.scores["f1_macro"]) == pytest.approx(tuple(expected), abs=0.015)
+        assert ends(report.scores["f1_macro"]) == pytest.approx(tuple(expected), abs=0.03)
 
-    def test_counted_kinds_equal_single_units(self):
-        def mean(sums):
-            return {"mean": sums[..., 0] / sums[..., 1]}
+    @pytest.mark.parametrize("hits", [[45, 40, 44], [50, 50, 50]])
+    def test_mean_recall_of_classes_of_equal_size(self, hits):
+        """The interval of Price and Bonett (2004)."""
+        z, n_classes = stats.norm.ppf(0.975), 3
+        n = 50 + z**2 / n_classes
+        recall = (np.array(hits) + z**2 / n_classes / 2) / n
+        margin = z * np.sqrt((recall * (1 - recall) / n).sum()) / n_classes
+        expected = recall.mean() + np.array([-margin, margin])
+        table = np.diag(hits) + np.roll(np.diag(50 - np.array(hits)), 1, axis=1)
+        found = estimate_scores(table[None], 0.95, grouped=False)[0]["balanced_accuracy"]
+        assert ends(found) == pytest.approx(tuple(np.minimum(expected, 1)), abs=1e-6)
 
-        kinds, counts = np.array([[0.0, 1], [1, 1], [3, 1]]), np.array([50, 30, 20])
-        settings = {"n_resamples": 20_000, "confidence_level": 0.95}
-        found = [
-            bootstrap_intervals(mean, *units, **settings, rng=np.random.default_rng(0))["mean"]
-            for units in [(kinds, counts), (np.repeat(kinds, counts, axis=0), np.ones(100, int))]
-        ]
-        np.testing.assert_allclose(*found, atol=0.02)
-        np.testing.assert_allclose(found[0].mean(), 0.9, atol=0.05)
+    def test_bootstrap_of_losses_against_scipy(self):
+        rng = np.random.default_rng(0)
+        y_proba = rng.dirichlet([4, 1], size=80)
+        report = make_report(np.zeros(80, int), np.zeros(80, int), y_proba, classes=[0, 1])
+        expected = stats.bootstrap(
+            (-np.log(y_proba[:, 0]),), np.mean, method="BCa", rng=np.random.default_rng(0)
+        ).confidence_interval
+        assert ends(report.scores["log_loss"]) == pytest.approx(tuple(expected), rel=0.05)
 
     def test_seed(self):
+        y_proba = np.random.default_rng(0).dirichlet([1, 1, 1], size=90)
         first, again, other = (
-            make_report(Y_TRUE, Y_PRED, random_state=seed).to_dict() for seed in (0, 0, 1)
+            make_report(Y_TRUE, Y_PRED, y_proba, random_state=seed).to_dict() for seed in (0, 0, 1)
         )
         assert first == again != other
 
-    def test_perfect(self):
-        """Bootstrap intervals have no width then, Wilson's do."""
-        report = make_report(list("aabb"), list("aabb"))
-        assert ends(report.scores["f1_macro"]) == (1, 1)
-        assert report.scores["accuracy"].low < 0.6
-        assert report.class_scores["f1"][0].low < 0.6
-
     def test_one_image(self):
         report = make_report(["a"], ["b"], [[0.5, 0.5]])
-        assert report.scores["f1_macro"] == (0, 0, 0)
+        assert report.scores["f1_macro"].value == report.scores["f1_macro"].low == 0
+        assert 0.3 < report.scores["f1_macro"].high <= 1
         assert report.scores["brier_score_loss"].value == 0.25
+        # Equal losses tell no spread.
+        assert math.isnan(report.scores["brier_score_loss"].low)
+
+
+class TestPerfect:
+    """Without any error, no interval is a point."""
+
+    @pytest.mark.parametrize("n_groups", [None, 2, 6])
+    @pytest.mark.parametrize(
+        "y",
+        [list("abcd") * 15, ["a"] * 4 + ["b"] * 56, ["a"] * 10],
+        ids=["four classes", "a class of four", "one class"],
+    )
+    def test_width(self, y, n_groups):
+        groups = None if n_groups is None else np.arange(len(y)) % n_groups
+        report = make_report(y, y, groups=groups)
+        estimates = chain(report.scores.values(), *report.class_scores.values())
+        for estimate in estimates:
+            if not math.isnan(estimate.value):
+                assert estimate.low < estimate.value == estimate.high == 1
+        # At least as wide as the rule of three, which takes images as independent.
+        assert report.scores["accuracy"].low < 1 - 3 / (len(y) + 3)
+        rare = min(y.count(label) for label in set(y))
+        assert report.class_scores["recall"][0].low < 1 - 3 / (rare + 3)
+
+    def test_groups_widen(self):
+        y = list("ab") * 60
+        lows = [
+            make_report(y, y, groups=groups).scores["f1_macro"].low
+            for groups in (None, np.arange(120) // 2, np.arange(120) // 20, np.arange(120) // 60)
+        ]
+        assert lows == sorted(lows, reverse=True) and lows[0] - lows[-1] > 0.05
 
 
 class TestGroups:
@@ -127,13 +163,44 @@ class TestGroups:
             assert ends(grouped.scores[name]) == pytest.approx(ends(plain.scores[name]), abs=0.02)
 
     def test_a_class_in_one_group(self):
-        """Resamples without the class tell nothing about its recall."""
+        """One group tells nothing about others: the correlation in it is assumed."""
         y_true = ["a"] * 40 + ["b"] * 4
         y_pred = ["a"] * 36 + ["b"] * 8
         report = make_report(y_true, y_pred, groups=np.arange(44) // 4, classes=["a", "b", "c"])
-        assert ends(report.class_scores["recall"][1]) == (1, 1)
+        assert report.class_scores["recall"][1].low < wilson_interval(4, 4, 0.95)[0]
         assert all(math.isnan(end) for end in ends(report.class_scores["recall"][2]))
         assert report.class_scores["precision"][1].low < 0.5
+
+    def test_mean_losses_against_scipy(self):
+        """With equal groups, Student's interval of the means of the groups, on the log scale."""
+        y_proba = np.random.default_rng(0).dirichlet([6, 2], size=40)
+        groups = np.arange(40) % 8
+        y = np.zeros(40, int)
+        loss = make_report(y, y, y_proba, groups=groups, classes=[0, 1]).scores["log_loss"]
+        means = -np.log(y_proba[:, 0]).reshape(5, 8).mean(axis=0)
+        gaps = (means - means.mean()) ** 2
+        df = min(gaps.sum() ** 2 / (gaps**2).sum() + 3, 7)
+        factor = np.exp(stats.t.ppf(0.975, df) * stats.sem(means) / means.mean())
+        assert ends(loss) == pytest.approx((loss.value / factor, loss.value * factor))
+
+
+@pytest.mark.parametrize("n_groups", [5, pytest.param(40, marks=pytest.mark.slow)])
+def test_intervals_of_groups_cover_the_true_scores(n_groups):
+    """Groups of 1 to 30 images, whose accuracies vary around the true one."""
+    rng = np.random.default_rng(0)
+    share, n_sets, held = 0.9, 400, {"accuracy": 0, "balanced_accuracy": 0, "recall": 0}
+    for _ in range(n_sets):
+        sizes = rng.integers(1, 31, n_groups)
+        images = rng.binomial(sizes, [[0.85], [0.15]])
+        hits = rng.binomial(images, rng.beta(19 * share, 19 * (1 - share), n_groups))
+        rows = np.stack([hits, images - hits], axis=-1)
+        tables = np.stack([rows[0], rows[1, :, ::-1]], axis=1)
+        scores, classes = estimate_scores(tables, 0.95, grouped=True)
+        scores["recall"] = classes["recall"][1]
+        for name in held:
+            held[name] += not scores[name].low > share and not scores[name].high < share
+    # 380 of 400 are expected; two standard deviations are 9.
+    assert {name: count for name, count in held.items() if not 369 <= count <= 397} == {}
 
 
 @pytest.mark.parametrize("n", [pytest.param(150, marks=pytest.mark.slow), 600])
