@@ -60,8 +60,8 @@ def as_column(values, name, *, warn=False):
         column = column_or_1d(values, warn=warn)
     except ValueError as error:
         raise ValueError(
-            f"`{name}` must have one entry for each image: {error} Of one-hot rows, pass "
-            f"np.asarray({name}).argmax(axis=1)."
+            f"`{name}` must have one entry for each image: {error} Pass a list or an array of "
+            f"labels; of one-hot rows, np.asarray({name}).argmax(axis=1)."
         ) from error
     kinds = {type(v) for v in column} if column.dtype.kind == "O" else set()
     if odd := sorted(k.__name__ for k in kinds if k.__hash__ is None or k is object):
@@ -69,6 +69,8 @@ def as_column(values, name, *, warn=False):
             f"`{name}` does not hold labels: {', '.join(odd)} cannot be compared and sorted. Give "
             "one str or number for each image."
         )
+    if kinds and all(issubclass(kind, Integral) for kind in kinds):
+        return _keep_types(column.tolist())  # a column of a table of mixed types
     # scikit-learn does not know NumPy's StringDType.
     return column.astype(object) if column.dtype.kind == "T" else column
 
@@ -314,6 +316,7 @@ def resolve_classes(classes, **columns):
     columns = {name: as_column(y, name) for name, y in columns.items()}
     for name, column in columns.items():
         check_complete(column, name, "Give these images a label of their own, or leave them out.")
+        _check_no_bytes(column, name)
     found = {label for column in columns.values() for label in plain_list(column)}
     if not found:
         names = " and ".join(f"`{name}`" for name in columns)

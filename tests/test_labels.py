@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from skblood._labels import as_column, encode_labels, match_labels, sort_labels
+from skblood._labels import as_column, encode_labels, match_labels, resolve_classes, sort_labels
 
 y = np.array(["ig", "platelet", "ig"])
 
@@ -55,6 +55,13 @@ def test_a_list_keeps_its_values(values):
     assert list(map(repr, as_column(values, "y").tolist())) == list(map(repr, values))
 
 
+@pytest.mark.parametrize("labels", [[0, 2], [True, False], [2**64 - 1, 0]])
+def test_integers_among_objects(labels):
+    column = as_column(np.array(labels, dtype=object), "y")
+    assert column.tolist() == labels
+    assert column.dtype.kind == ("O" if labels[0] > 2 else np.array(labels).dtype.kind)
+
+
 ONE_HOT = np.eye(2, dtype=int)[[0, 1, 0]]
 ONE_HOT_FORMS = [
     ONE_HOT,
@@ -78,7 +85,8 @@ BYTES = [label.encode() for label in TEXT]
 
 @pytest.mark.parametrize("labels", [BYTES, np.array(BYTES), np.array(BYTES, dtype=object)])
 def test_bytes_and_the_advice(labels):
-    for call in (sort_labels, lambda column: encode_labels(column, ["ig", "x"])):
+    calls = (sort_labels, lambda y: encode_labels(y, ["ig"]), lambda y: resolve_classes(None, y=y))
+    for call in calls:
         with pytest.raises(TypeError, match=r"bytes.*np\.char\.decode\(np\.asarray\(y, dtype='S'"):
             call(as_column(labels, "y"))
     assert np.char.decode(np.asarray(labels, dtype="S")).tolist() == TEXT

@@ -179,14 +179,16 @@ def check_file(path):
 def suggest(path):
     """Name what is there instead of a missing file or folder, as the end of a sentence, or ""."""
     path = Path(os.path.abspath(path))
+    if path.exists():
+        return ""
     parent = next(each for each in path.parents if each.is_dir())
     close = get_close_matches(path.relative_to(parent).parts[0], os.listdir(parent), n=1)
-    return f", but there is {str(parent / close[0])!r}" if close and not path.exists() else ""
+    return f", but there is {str(parent / close[0])!r}" if close else ""
 
 
 def _warn_of_folders(parents, classes):
     """Warn the caller of a loader if the folders that it takes for classes may be none."""
-    shared = set()
+    first, shared = str(visible_folders(parents[0])[0]), set()
     for parent in parents:
         inner = Counter(f.name for each in visible_folders(parent) for f in visible_folders(each))
         shared |= {name for name, n in inner.items() if n > 1 or name.lower() in SPLIT_NAMES}
@@ -203,9 +205,8 @@ def _warn_of_folders(parents, classes):
         return
     warnings.warn(
         f"The folders in {str(parents[0])!r} are read as classes ({list_few(classes)}), but "
-        f"{doubt}. If they are none: load the folder that holds the classes, e.g. "
-        f"{str(parents[0] / classes[0])!r}; name the folders of a split train, val and test; move "
-        "folders without cells elsewhere.",
+        f"{doubt}. If they are none: load the folder that holds the classes, e.g. {first!r}; name "
+        "the folders of a split train, val and test; move folders without cells elsewhere.",
         stacklevel=3,
     )
 

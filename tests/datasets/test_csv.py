@@ -164,8 +164,9 @@ def test_mistyped_folders(write, tmp_path):
         FileNotFoundError, match=rf"not a file .*there is '{tmp_path / 'cells.csv'}'"
     ):
         load_csv(tmp_path / "cell.csv")
-    with pytest.raises(IsADirectoryError, match="not a file"):
-        load_csv(tmp_path / "sub")
+    for folder in (tmp_path / "sub", "/"):
+        with pytest.raises(IsADirectoryError, match="not a file"):
+            load_csv(folder)
 
 
 @pytest.mark.parametrize("other", ["./a.png", "sub/../a.png", ".//a.png", "{root}/a.png"])
