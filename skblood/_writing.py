@@ -24,7 +24,10 @@ _ADVICE = {
 }
 # Control characters (those of terminals among them), ends of lines, characters that reverse the
 # direction of text, and lone surrogates: what file names that are not UTF-8 become in Python.
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+# A cell that begins like this, marked or not, is a formula to spreadsheets (OWASP, CSV injection).
+_FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 
 def escape_controls(text):
@@ -38,7 +41,23 @@ def escape_controls(text):
     >>> print(escape_controls("mono\x1b[31mcyte\nnone"))
     mono\x1b[31mcyte\nnone
     """
-    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], str(text))
+    return CONTROLS.sub(lambda found: ascii(found[0])[1:-1], str(text))
+
+
+def escape_formula(text):
+    """Return the text of a csv cell, marked by ' if a spreadsheet would take it for a formula.
+
+    Examples
+    --------
+    >>> [escape_formula(text) for text in ("=1+1", "monocyte", "'=")]
+    ["'=1+1", 'monocyte', "''="]
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def read_formula(text):
+    """Return the text of a csv cell without the mark of `escape_formula`."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 def replace_file(path, content):
@@ -131,7 +150,7 @@ def lock(path, *, wait=True):
     from filelock import FileLock, Timeout
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.parent / f".{path.name[:100]}.lock"
+    file = path.parent / f".{path.name}.lock"
     held = FileLock(file)
     try:
         held.acquire(timeout=PATIENCE if wait else 0)

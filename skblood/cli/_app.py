@@ -1,5 +1,9 @@
 """The application: all commands, and how errors, warnings and Ctrl-C are reported."""
 
+import io
+import os
+import re
+import sys
 import warnings
 from importlib.metadata import version
 from traceback import format_exc
@@ -8,22 +12,47 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from skblood.cli import _audit, _datasets, _embed, _evaluate, _model, _predict, _train
+from skblood.cli import _audit, _datasets, _embed, _evaluate, _model, _output, _predict, _train
 from skblood.cli._options import add_command
 from skblood.cli._output import say
 
 # What the library raises on purpose. Anything else is a bug and keeps its traceback.
 _EXPECTED = (ValueError, TypeError, OSError, ImportError, MemoryError)
+# That of click, of which newer versions of typer have a copy.
+_UsageError = typer.BadParameter.__base__
 
 
 class _Group(TyperGroup):
     """Commands whose errors become one message and an exit code."""
 
+    def main(self, *args, **options):
+        """Run a command line, and exit."""
+        if sys.stdout is None:  # it is closed: results fail, and not without a word
+            sys.stdout = open(os.open(os.devnull, os.O_RDONLY), "w")
+        sys.stderr = sys.stderr or open(os.devnull, "w")
+        sys.stdout.reconfigure(errors="backslashreplace")
+        try:
+            code = super().main(*args, **options, standalone_mode=False)
+        except _UsageError as error:
+            code, text = error.exit_code, io.StringIO()
+            error.show(text)
+            say(text.getvalue().rstrip())
+        except typer.Abort:  # Ctrl-C before the command runs
+            code = 130
+        except OSError as error:  # of help or the version; those of commands are reported below
+            code = 1
+            say(f"skblood: {error}")
+        try:
+            sys.stdout.flush()
+        except OSError:  # was reported, and would be so again at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(code)
+
     def invoke(self, ctx):
         """Run the command."""
         try:
-            with warnings.catch_warnings():
-                warnings.showwarning = lambda text, *_, **__: say(f"skblood: warning: {text}")
+            with warnings.catch_warnings(), _output.locks:
+                warnings.showwarning = _show_warning
                 return super().invoke(ctx)
         except BrokenPipeError:  # `skblood predict ... | head`, which typer handles
             raise
@@ -36,10 +65,15 @@ class _Group(TyperGroup):
             raise typer.Exit(130) from error
 
 
+def _show_warning(message, *args, **options):
+    """Print a warning in one line."""
+    say("skblood: warning: " + re.sub(r"\s*\n\s*", " ", str(message)))
+
+
 def _print_version(wanted):
     """Print the version, and exit."""
     if wanted:
-        typer.echo(version("skblood"))
+        _output.show(version("skblood"))
         raise typer.Exit
 
 
@@ -75,8 +109,3 @@ for _command in (_train.train, _evaluate.evaluate, _predict.predict, _embed.embe
 add_command(app, _model.export)
 add_command(app, _model.info)
 app.add_typer(_datasets.app, name="datasets")
-
-
-def main():
-    """Run the command line."""
-    app(prog_name="skblood")

@@ -36,19 +36,20 @@ def audit(
     """
     from skblood import auditing
 
-    _output.check_table(out, overwrite)
+    _output.reserve_table(out, overwrite)
     cells = _data.read_cells(data, path_column, label_column, split_column, group_column)
     if fail and cells.split is None:
         raise ValueError(f"{data} has no parts, so there is no split to check; leave --fail out.")
     report = auditing.audit(cells.X, cells.y, split=cells.split, groups=cells.groups)
     frame = report.to_frame()
     if out is not None:
-        joined = {name: ["; ".join(map(str, each)) for each in frame[name]] for name in _LISTS}
-        _output.write_table(out, frame.assign(**joined))
+        lists = {name: ["; ".join(map(str, each)) for each in frame[name]] for name in _LISTS}
+        joined = {name: _output.as_utf8(texts) for name, texts in lists.items()}
+        _output.write_table(out, frame.assign(**joined), overwrite)
         _output.say(f"{out}: {len(frame)} findings.")
     if as_json:
-        _output.print_json({"n_images": len(cells.y), "findings": frame.to_dict("records")})
+        _output.show_json({"n_images": len(cells.y), "findings": frame.to_dict("records")})
     else:
-        print(report)
+        _output.show(report)
     if fail:
         report.raise_if_leaky()

@@ -3,12 +3,14 @@
 import glob
 import os
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 _COLUMNS = ("path_column", "label_column", "split_column", "group_column")
+_NAMED = ("synthetic", "bloodmnist", "pbc")
 _SPLIT_NAMES = {"valid": "val", "validation": "val", "dev": "val"}
 
 
@@ -72,7 +74,9 @@ def read_cells(source, *columns):
     from skblood import datasets
 
     path = Path(source).expanduser()
-    named = source in ("synthetic", "bloodmnist", "pbc") and not path.exists()
+    named = source in _NAMED and not path.exists()
+    if not named:
+        check_exists(path, "folder, file or dataset", _NAMED)
     if named and len(columns) == len(_COLUMNS) and columns[-1] is not None:
         raise ValueError(
             f"--group-column names a column of a table, and {source} is none: omit it."
@@ -93,6 +97,32 @@ def read_cells(source, *columns):
             )
         split = split.astype(str).str.strip().str.lower().replace(_SPLIT_NAMES).to_numpy(str)
     return Cells(source, bunch.data, bunch.target, split, bunch.get("groups"))
+
+
+def check_exists(path, kind, names=()):
+    """Raise FileNotFoundError, which tells names that are close, unless a path exists.
+
+    Parameters
+    ----------
+    path : str or Path
+    kind : str
+        What it should be, for the message.
+    names : sequence of str, default=()
+        Names that are allowed besides those of files.
+    """
+    path = Path(path).expanduser()
+    if path.exists():
+        return
+    missing = next(each for each in [*reversed(path.parents), path] if not each.exists())
+    there = os.listdir(missing.parent) if missing.parent.is_dir() else []
+    hint = did_you_mean(missing.name, [*there, *names])
+    raise FileNotFoundError(f"There is no {kind} {str(path)!r} (in {os.getcwd()!r}).{hint}")
+
+
+def did_you_mean(name, names):
+    """Return a question that offers the names that are close, or an empty text."""
+    near = ", ".join(map(repr, get_close_matches(name, names)))
+    return f" Did you mean {near}?" if near else ""
 
 
 def find_images(arguments):
@@ -123,8 +153,9 @@ def find_images(arguments):
     paths = []
     for argument in arguments:
         path = os.path.expanduser(argument)
-        # An existing file may have brackets in its name. A missing one is reported when it is read.
-        is_pattern = glob.has_magic(path) and not os.path.exists(path)
+        is_pattern = glob.has_magic(path) and not os.path.exists(path)  # it may be in a name, too
+        if not is_pattern:
+            check_exists(path, "image file or folder")
         matches = sorted(glob.glob(path, recursive=True)) if is_pattern else [path]
         found = [datasets.find_images(each) if os.path.isdir(each) else [each] for each in matches]
         if not any(found):

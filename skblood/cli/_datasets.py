@@ -5,6 +5,7 @@ from pathlib import Path
 
 import typer
 
+from skblood._writing import escape_controls
 from skblood.cli import _data, _output
 from skblood.cli._options import add_command
 
@@ -23,10 +24,10 @@ def list_datasets(*, as_json: bool = False):
     Other commands take the name of one as DATA, and download it.
     """
     if as_json:
-        _output.print_json([dict(zip(_HEADS, row, strict=True)) for row in _DATASETS])
+        _output.show_json([dict(zip(_HEADS, row, strict=True)) for row in _DATASETS])
         return
     for row in (_HEADS, *_DATASETS):
-        print("{:12}{:>6}{:>9}{:>10}  {:11}{}".format(*row))
+        _output.show("{:12}{:>6}{:>9}{:>10}  {:11}{}".format(*row))
 
 
 def fetch(name: Name, *, folder: Path | None = None):
@@ -45,7 +46,7 @@ def fetch(name: Name, *, folder: Path | None = None):
     """
     from skblood import datasets
 
-    print(getattr(datasets, f"fetch_{name.value}")(data_home=folder).DESCR.strip())
+    _output.show(getattr(datasets, f"fetch_{name.value}")(data_home=folder).DESCR.strip())
 
 
 def describe(
@@ -62,16 +63,18 @@ def describe(
     --------
     skblood datasets describe cells/
     """
+    import numpy as np
     import pandas as pd
 
     cells = _data.read_cells(data, path_column, label_column, split_column)
     split = pd.Series("images" if cells.split is None else cells.split, range(len(cells.y)))
-    counts = pd.crosstab(cells.y, split)[split.unique()]
+    counts = pd.crosstab(np.array(_output.as_utf8(cells.y.tolist())), split)[split.unique()]
     if as_json:
-        _output.print_json({"n_images": len(cells.y), "counts": counts.T.to_dict("index")})
+        _output.show_json({"n_images": len(cells.y), "counts": counts.T.to_dict("index")})
         return
     counts.loc["total"] = counts.sum()
-    print(counts.rename_axis(index=None, columns="class").map("{:,}".format).to_string())
+    counts = counts.rename(escape_controls).rename_axis(index=None, columns="class")
+    _output.show(counts.map("{:,}".format).to_string())
 
 
 app = typer.Typer(help="List, download and describe datasets.")

@@ -41,16 +41,16 @@ def embed(
     import numpy as np
     import pandas as pd
 
-    _output.check_table(out, overwrite, suffixes=(".csv", ".parquet", ".npz"))
+    _output.reserve_table(out, overwrite, suffixes=(".csv", ".parquet", ".npz"))
     names, features = _embed(words, backbone, image_size, device)
     if out.suffix.lower() == ".npz":
         buffer = io.BytesIO()
         np.savez(buffer, features=features, path=np.array(names))
-        _output.write(out, buffer.getvalue())
+        _output.write_content(out, buffer.getvalue(), overwrite)
     else:
         frame = pd.DataFrame(features).add_prefix("feature_")
-        frame.insert(0, "path", names)
-        _output.write_table(out, frame)
+        frame.insert(0, "path", _output.as_utf8(names))
+        _output.write_table(out, frame, overwrite)
     _output.say(f"{out}: {features.shape[1]} features of {len(names)} images.")
 
 
@@ -67,6 +67,7 @@ def _embed(words, backbone, image_size, device):
     file, *images = words
     if not images:
         raise typer.BadParameter("name a model file and images, or images and --backbone.")
+    _data.check_exists(file, "model file")
     model = load(file, device=device)
     names, X = _data.find_images(images)
     if hasattr(model, "transform"):

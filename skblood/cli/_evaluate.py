@@ -56,7 +56,7 @@ def evaluate(
     if len(model) > 1:
         raise typer.BadParameter(f"name a model file, if any, and DATA, not {len(words)} things.")
     if out is not None:
-        _output.check_new([out / name for name in _TABLES + _PICTURES], overwrite)
+        _output.reserve([out / name for name in _TABLES + _PICTURES], overwrite)
         import_pyplot("--out")
     classifier = _predict.load_classifier(*(model or [None]), device, crop)
     cells = _data.read_cells(data, path_column, label_column, split_column, group_column)
@@ -80,32 +80,34 @@ def evaluate(
         cells.y, predicted, probabilities, classes=classes, groups=cells.groups
     )
     if out is not None:
-        _write_evaluation(out, cells, X, report, classes, probabilities)
+        _write_evaluation(out, cells, X, report, classes, probabilities, overwrite)
         _output.say(f"{out}: tables and pictures are written.")
-    _output.print_json(report.to_dict()) if as_json else print(report)
+    _output.show_json(report.to_dict()) if as_json else _output.show(report)
 
 
-def _write_evaluation(folder, cells, X, report, classes, probabilities):
+def _write_evaluation(folder, cells, X, report, classes, probabilities, overwrite):
     """Write the tables and pictures of an evaluation into a folder."""
     import pandas as pd
 
     from skblood.evaluation import CellGridDisplay
 
-    names = list(map(str, classes))
+    names = _output.as_utf8(map(str, classes))
     confusions = pd.DataFrame(report.confusion_matrix, columns=names)
     confusions.insert(0, "true \\ predicted", names)
     paths = _data.name_images(cells.X, cells.source)
     predictions = _predict.prediction_table(paths, classes, probabilities)
-    predictions.insert(1, "true", cells.y)
-    _output.write(folder / "metrics.json", _output.to_json(report.to_dict()) + "\n")
-    _output.write_table(folder / "classes.csv", report.to_frame().reset_index())
-    _output.write_table(folder / "confusion_matrix.csv", confusions)
-    _output.write_table(folder / "predictions.csv", predictions)
-    _output.write_picture(folder / "confusion_matrix.png", report.plot().figure_)
+    predictions.insert(1, "true", _output.as_utf8(cells.y.tolist()))
+    metrics = _output.to_json(report.to_dict()) + "\n"
+    _output.write_content(folder / "metrics.json", metrics, overwrite)
+    _output.write_table(folder / "classes.csv", report.to_frame().reset_index(), overwrite)
+    _output.write_table(folder / "confusion_matrix.csv", confusions, overwrite)
+    _output.write_table(folder / "predictions.csv", predictions, overwrite)
+    _output.write_picture(folder / "confusion_matrix.png", report.plot().figure_, overwrite)
     wrong = folder / "wrong_cells.png"
-    wrong.unlink(missing_ok=True)  # of an evaluation that this one replaces
+    if overwrite:
+        wrong.unlink(missing_ok=True)  # of an evaluation that this one replaces
     if (predictions["label"] != predictions["true"]).any():
         display = CellGridDisplay.from_predictions(
             X, cells.y, predictions["label"], only_errors=True, random_state=0
         )
-        _output.write_picture(wrong, display.figure_)
+        _output.write_picture(wrong, display.figure_, overwrite)

@@ -1,10 +1,12 @@
 """`skblood export` and `skblood info`."""
 
+from functools import partial
 from pathlib import Path
 
 import typer
 
-from skblood.cli import _output
+from skblood._writing import escape_controls
+from skblood.cli import _data, _output
 
 
 def export(model: Path, out: Path, *, as_json: bool = False, overwrite: bool = False):
@@ -23,14 +25,14 @@ def export(model: Path, out: Path, *, as_json: bool = False, overwrite: bool = F
     """
     from skblood.io import export_onnx, load
 
-    _output.check_new([out], overwrite)
+    _output.reserve([out], overwrite)
+    _data.check_exists(model, "model file")
     fitted = load(model, device="cpu")
-    out.expanduser().parent.mkdir(parents=True, exist_ok=True)
-    difference = export_onnx(fitted, out)
+    difference = _output.write(out, partial(export_onnx, fitted), overwrite)
     if as_json:
-        _output.print_json({"path": str(out), "largest_difference": difference})
+        _output.show_json({"path": str(out), "largest_difference": difference})
     else:
-        print(f"{out}: differs from the model by {difference:.1e} at most.")
+        _output.show(f"{out}: differs from the model by {difference:.1e} at most.")
 
 
 def info(model: Path, *, card: bool = False, as_json: bool = False):
@@ -50,11 +52,12 @@ def info(model: Path, *, card: bool = False, as_json: bool = False):
 
     if card and as_json:
         raise typer.BadParameter("--card prints Markdown, --json JSON: leave one of the two out.")
+    _data.check_exists(model, "model file")
     about = load_info(model)
     if as_json:
-        _output.print_json(about)
+        _output.show_json(about)
     else:
-        print(about["card"] if card else "\n".join(_describe(model, about)))
+        _output.show(about["card"] if card else "\n".join(_describe(model, about)))
 
 
 def _describe(path, about):
@@ -68,7 +71,9 @@ def _describe(path, about):
         yield "images      {} x {} px, {} channels".format(*attributes["image_shape_"])
     if "training_data_" in attributes:
         data = attributes["training_data_"]
-        counts = ", ".join(f"{label} {n:,}" for label, n in data["class_counts"].items())
+        counts = ", ".join(
+            f"{escape_controls(label)} {n:,}" for label, n in data["class_counts"].items()
+        )
         yield f"trained on  {data['n_images']:,} images: {counts}"
         yield f"validated   on {data['n_validation_images']:,} images"
         yield f"epoch       {attributes['best_epoch_']} of {attributes['n_iter_']}"

@@ -2,72 +2,150 @@
 
 import io
 import json
+import os
 import sys
+import tempfile
+from contextlib import ExitStack
 from importlib.util import find_spec
+from pathlib import Path
 
 import typer
+
+from skblood._writing import CONTROLS, escape_controls, escape_formula, lock, replace_file
+
+# Of the files that the command is going to write.
+locks = ExitStack()
 
 
 def say(message):
     """Print a message, which is not a result, to the standard error."""
-    print(message, file=sys.stderr, flush=True)
+    print(_escape_lines(message), file=sys.stderr, flush=True)
 
 
-def print_json(document):
+def show(result):
+    """Print a result to the standard output, and fail if it does not get there."""
+    try:
+        print(_escape_lines(result), flush=True)
+    except BrokenPipeError:  # `skblood predict ... | head`: typer ends the process
+        raise
+    except OSError as error:
+        raise OSError(f"The standard output cannot be written: {error}") from error
+
+
+def as_utf8(values):
+    """Return values as a list for a table, whose texts cannot hold bytes that are not UTF-8."""
+    return [
+        x.encode("utf-8", "backslashreplace").decode() if isinstance(x, str) else x for x in values
+    ]
+
+
+def _escape_lines(text):
+    return "\n".join(map(escape_controls, str(text).split("\n")))
+
+
+def show_json(document):
     """Print the JSON document of a command."""
-    print(to_json(document))
+    show(to_json(document))
 
 
 def to_json(document):
     """Return a document as JSON; arrays become lists, NaN and infinity null."""
     text = json.dumps(document, default=lambda x: x.tolist() if hasattr(x, "tolist") else str(x))
     finite = json.loads(text, parse_constant=lambda name: None)
-    return json.dumps(finite, indent=2, ensure_ascii=False)
+    lines = json.dumps(finite, indent=2, ensure_ascii=False).split("\n")
+    return "\n".join(CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", line) for line in lines)
 
 
-def check_new(paths, overwrite):
-    """Raise FileExistsError if a file to be written exists and must not be replaced."""
-    existing = [str(path) for path in paths if path is not None and path.expanduser().exists()]
+def reserve(paths, overwrite):
+    """Lock the files that a command is going to write, until it ends.
+
+    Raises
+    ------
+    BlockingIOError
+        If another process is writing one of them.
+    FileExistsError
+        If one exists and must not be replaced.
+    """
+    for path in paths:
+        locks.enter_context(lock(path.expanduser().resolve(), wait=False))
+    _check_new(paths, overwrite)
+
+
+def reserve_table(path, overwrite, option="--out", suffixes=(".csv", ".parquet")):
+    """Lock the file of a table, if there is to be one, whose name must end in a suffix."""
+    if path is None:
+        return
+    suffix = path.suffix.lower()
+    if suffix not in suffixes:
+        message = f"{str(path)!r} must end in {' or '.join(suffixes)}."
+        raise typer.BadParameter(message, param_hint=option)
+    if suffix == ".parquet" and find_spec("pyarrow") is None:
+        raise ImportError('Parquet needs pyarrow: pip install "skblood[parquet]", or write .csv.')
+    reserve([path], overwrite)
+
+
+def _check_new(paths, overwrite):
+    existing = [str(path) for path in paths if path.expanduser().exists()]
     if existing and not overwrite:
         raise FileExistsError(
             f"{', '.join(existing)}: exists already. Pass --overwrite to replace."
         )
 
 
-def check_table(path, overwrite, option="--out", suffixes=(".csv", ".parquet")):
-    """Raise unless a table can be written to a file of this name; `path` may be None."""
-    suffix = None if path is None else path.suffix.lower()
-    if suffix not in (None, *suffixes):
-        raise typer.BadParameter(f"{path} must end in {' or '.join(suffixes)}.", param_hint=option)
-    if suffix == ".parquet" and find_spec("pyarrow") is None:
-        raise ImportError('Parquet needs pyarrow: pip install "skblood[parquet]", or write .csv.')
-    check_new([path], overwrite)
+def write(path, save, overwrite):
+    """Write a file by ``save(path)``, and return its result; if that fails, to another folder.
 
-
-def write(path, content):
-    """Write bytes or text to a file, creating its folder."""
-    from skblood._writing import replace_file
-
+    Raises
+    ------
+    OSError
+        If the file cannot be written, or exists by now; names the file in the temporary folder.
+    """
     path = path.expanduser()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, content.encode() if isinstance(content, str) else content)
+    try:
+        _check_new([path], overwrite)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return save(path)
+    except OSError as error:
+        rescued = Path(tempfile.mkdtemp(prefix="skblood-"), path.name)
+        save(rescued)
+        raise OSError(f"{error} The result is in {str(rescued)!r}.") from error
 
 
-def write_table(path, frame):
-    """Write a DataFrame to a .csv or .parquet file, or as csv to the standard output if None."""
-    if path is None:
-        frame.to_csv(sys.stdout, index=False)
-    elif path.suffix.lower() == ".parquet":
-        write(path, frame.to_parquet(index=False))
+def write_content(path, content, overwrite):
+    """Write bytes or text to a file, as `write` does."""
+    content = content.encode() if isinstance(content, str) else content
+    write(path, lambda path: replace_file(path, content), overwrite)
+
+
+def write_table(path, frame, overwrite=False):
+    """Write a DataFrame to a .csv or .parquet file, or as csv to the standard output if None.
+
+    A csv cell that a spreadsheet would take for a formula is marked; a path then starts with "./".
+    On the standard output, control characters are escaped.
+    """
+    is_csv = path is None or path.suffix.lower() == ".csv"
+
+    def as_text(cell):
+        if not isinstance(cell, str) or not is_csv:
+            return cell
+        return escape_formula(escape_controls(cell) if path is None else cell)
+
+    if is_csv and "path" in frame:
+        names = [os.path.join(".", x) if escape_formula(x) != x else x for x in frame["path"]]
+        frame = frame.assign(path=names)
+    frame = frame.rename(columns=as_text).map(as_text)
+    if is_csv:
+        content = frame.to_csv(index=False, lineterminator="\n")
     else:
-        write(path, frame.to_csv(index=False))
+        content = frame.to_parquet(index=False)
+    show(content.removesuffix("\n")) if path is None else write_content(path, content, overwrite)
 
 
-def write_picture(path, figure):
+def write_picture(path, figure, overwrite):
     """Write a matplotlib figure as PNG, and close it."""
     from matplotlib import pyplot as plt
 
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=150)
     plt.close(figure)
-    write(path, buffer.getvalue())
+    write_content(path, buffer.getvalue(), overwrite)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from skblood._writing import escape_controls
 from skblood.cli import _data, _output
 
 # Images that are read and predicted at a time.
@@ -49,7 +50,7 @@ def predict(
     skblood predict cells.skblood cell.png
     skblood predict cells.skblood new/ 'old/**/*.tif' --out new.parquet --on-error skip
     """
-    _output.check_table(out, overwrite)
+    _output.reserve_table(out, overwrite)
     model, images = _split_words(words)
     classifier = load_classifier(model, device, crop)
     names, X = _data.find_images(images)
@@ -61,12 +62,12 @@ def predict(
     if errors:
         _output.say(f"skblood: {len(errors)} of {len(names)} images cannot be read: see `error`.")
     if out is not None or not as_json:
-        _output.write_table(out, frame)
+        _output.write_table(out, frame, overwrite)
     if out is not None:
         _output.say(f"{out}: {len(names) - len(errors)} images predicted.")
     if as_json:
         counts = {"n_images": len(names), "n_unreadable": len(errors)}
-        _output.print_json({**counts, "predictions": frame.to_dict("records")})
+        _output.show_json({**counts, "predictions": frame.to_dict("records")})
 
 
 def _split_words(words):
@@ -78,6 +79,7 @@ def _split_words(words):
     if first.is_dir() or is_pattern or first.suffix.lower() in (*IMAGE_EXTENSIONS, ".npz"):
         return None, words
     if len(words) == 1:
+        _data.check_exists(words[0], "image, folder or model file")
         raise typer.BadParameter(
             f"{words[0]!r} is no image, folder or npz file. If it is a model, name images, too."
         )
@@ -98,7 +100,11 @@ def load_classifier(path, device, crop=None):
     from skblood.estimators import reconfigure
     from skblood.io import load, load_pretrained
 
-    model = load_pretrained(device=device) if path is None else load(path, device=device)
+    if path is None:
+        model = load_pretrained(device=device)
+    else:
+        _data.check_exists(path, "model file")
+        model = load(path, device=device)
     if not hasattr(model, "predict_proba"):
         raise TypeError(
             f"{path!r} holds a {type(model).__name__}, which predicts no classes; `skblood embed` "
@@ -163,7 +169,7 @@ def predict_all(model, X, *, skip=False):
                 probabilities[rows] = model.predict_proba(images)
             bar.update(len(chunk))
     if unreadable and not skip:
-        named = "\n".join(f"  {X[i]}: {why}" for i, why in unreadable.items())
+        named = "\n".join(f"  {escape_controls(X[i])}: {why}" for i, why in unreadable.items())
         raise ValueError(
             f"{len(unreadable)} of {len(X)} image files cannot be read:\n{named}\nRepair them, "
             "leave them out, or leave their rows empty by `skblood predict --on-error skip`."
@@ -176,7 +182,8 @@ def prediction_table(names, classes, probabilities):
     import numpy as np
     import pandas as pd
 
-    labels = classes.astype(object)[probabilities.argmax(axis=1)]
+    names, classes = _output.as_utf8(names), np.array(_output.as_utf8(classes.tolist()), object)
+    labels = classes[probabilities.argmax(axis=1)]
     labels[np.isnan(probabilities[:, 0])] = ""
     frame = pd.DataFrame({"path": names, "label": labels, "probability": probabilities.max(axis=1)})
     return frame.join(pd.DataFrame(probabilities, columns=classes).add_prefix("p_"))

@@ -30,7 +30,7 @@ def parse_value(text):
         literal = literal.title()
     try:
         value = ast.literal_eval(literal)
-    except (ValueError, SyntaxError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return literal
     return tuple(value) if isinstance(value, list) else value
 

@@ -2,7 +2,8 @@
 
 import shutil
 import sys
-import tempfile
+from contextlib import suppress
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -83,9 +84,10 @@ def train(
     from skblood.evaluation import evaluate
 
     out = out.expanduser()
-    checkpoint, partial = (out.with_name(f"{out.name}.{end}") for end in ("checkpoint", "partial"))
-    _check_outputs(out, history, plots, overwrite)
-    left = [str(path) for path in (partial, checkpoint) if path.exists()]
+    checkpoint, best = (out.with_name(f"{out.name}.{end}") for end in ("checkpoint", "partial"))
+    _reserve_outputs(out, history, plots, overwrite)
+    _remove_empty(checkpoint)
+    left = [str(path) for path in (best, checkpoint) if path.exists()]
     if left and not (resume or overwrite):
         raise FileExistsError(
             f"An interrupted training left {', '.join(left)}. Continue it by --resume, or start "
@@ -97,31 +99,37 @@ def train(
     parts = _read_parts(data, val, test, path_column, label_column, split_column, group_column)
     if not resume:
         shutil.rmtree(checkpoint, ignore_errors=True)
-    _fit(model, parts, checkpoint, partial)
-    _save(model, out)
-    partial.unlink(missing_ok=True)
+    _fit(model, parts, checkpoint, best)
+    _output.write(out, partial(io.save, model), overwrite)
+    best.unlink(missing_ok=True)
     shutil.rmtree(checkpoint, ignore_errors=True)
     report = None
     if test := parts.get("test"):
         # Intervals of a single group would be of no use.
         groups = None if test.groups is None or len(set(test.groups)) == 1 else test.groups
         report = evaluate(model, test.X, test.y, groups=groups)
-        io.save(model, out, evaluation={"test": report})
-    _write_further(model, report, history, plots)
+        _output.write(out, partial(io.save, model, evaluation={"test": report}), True)
+    _write_further(model, report, history, plots, overwrite)
     _model.info(out, as_json=as_json)
     if report is not None and not as_json:
-        print(f"\nOn the test part, {report}")
+        _output.show(f"\nOn the test part, {report}")
 
 
-def _check_outputs(out, history, plots, overwrite):
+def _remove_empty(checkpoint):
+    """Remove the folder of a training without a complete epoch: there is nothing to resume."""
+    with suppress(OSError):
+        checkpoint.rmdir()
+
+
+def _reserve_outputs(out, history, plots, overwrite):
     """Raise an error now, and not after training, if a result cannot be written."""
-    _output.check_table(history, overwrite, "--history")
-    _output.check_new([out], overwrite)
+    _output.reserve_table(history, overwrite, "--history")
+    _output.reserve([out], overwrite)
     if plots is not None:
         from skblood._plotting import import_pyplot
 
         import_pyplot("--plots")
-        _output.check_new([plots / "history.png", plots / "confusion_matrix.png"], overwrite)
+        _output.reserve([plots / "history.png", plots / "confusion_matrix.png"], overwrite)
 
 
 def _read_parts(data, val, test, *columns):
@@ -157,9 +165,9 @@ def _check_groups(parts):
             )
 
 
-def _fit(model, parts, checkpoint, partial):
+def _fit(model, parts, checkpoint, best):
     """Train a model, from the checkpoint if there is one; Ctrl-C saves the best so far."""
-    from skblood.io import save
+    from skblood import io
     from skblood.training import TrainingCheckpoint, TrainingInterrupted
 
     if checkpoint.exists():
@@ -174,28 +182,19 @@ def _fit(model, parts, checkpoint, partial):
     try:
         model.fit(train.X, train.y, groups=train.groups, **options)
     except TrainingInterrupted as interrupted:
-        best = interrupted.estimator.set_params(callbacks=None)
-        save(best, partial)
+        model = interrupted.estimator.set_params(callbacks=None)
+        _output.write(best, partial(io.save, model), True)
         _output.say(
-            f"skblood: interrupted by Ctrl-C after {best.n_iter_} epochs. {partial} is the best "
+            f"skblood: interrupted by Ctrl-C after {model.n_iter_} epochs. {best} is the best "
             "model so far. The same command with --resume continues."
         )
         raise typer.Exit(130) from interrupted
+    finally:
+        _remove_empty(checkpoint)
     model.set_params(callbacks=None)
 
 
-def _save(model, path):
-    """Save a model; if that fails, e.g. because the disk is full, to a temporary folder."""
-    from skblood import io
-
-    try:
-        io.save(model, path)
-    except OSError as error:
-        rescued = io.save(model, Path(tempfile.mkdtemp(prefix="skblood-"), path.name))
-        raise OSError(f"{error} The trained model is {str(rescued)!r}.") from error
-
-
-def _write_further(model, report, history, plots):
+def _write_further(model, report, history, plots, overwrite):
     """Write the table of the epochs and the pictures."""
     import pandas as pd
 
@@ -204,8 +203,9 @@ def _write_further(model, report, history, plots):
     if history is not None:
         internal = ("batches", "_best", "_batch_count")  # what skorch keeps for itself
         names = [name for name in model.history_[-1] if not name.endswith(internal)]
-        _output.write_table(history, pd.DataFrame(list(model.history_))[names])
+        _output.write_table(history, pd.DataFrame(list(model.history_))[names], overwrite)
     if plots is not None:
-        _output.write_picture(plots / "history.png", HistoryDisplay.from_estimator(model).figure_)
+        figure = HistoryDisplay.from_estimator(model).figure_
+        _output.write_picture(plots / "history.png", figure, overwrite)
     if plots is not None and report is not None:
-        _output.write_picture(plots / "confusion_matrix.png", report.plot().figure_)
+        _output.write_picture(plots / "confusion_matrix.png", report.plot().figure_, overwrite)
