@@ -77,10 +77,8 @@ def read_cells(source, *columns):
     named = source in _NAMED and not path.exists()
     if not named:
         check_exists(path, "folder, file or dataset", _NAMED)
-    if named and len(columns) == len(_COLUMNS) and columns[-1] is not None:
-        raise ValueError(
-            f"--group-column names a column of a table, and {source} is none: omit it."
-        )
+    if named and any(columns[3:]):
+        raise ValueError(f"--group-column names a column of a table, and {source} is none.")
     if named and source == "synthetic":
         X, y = datasets.make_blood_cells(800, image_size=64, random_state=0)
         return Cells(source, X, y, np.resize(["train"] * 14 + ["val"] * 3 + ["test"] * 3, len(y)))
@@ -148,14 +146,16 @@ def find_images(arguments):
     if any(name.lower().endswith(".npz") for name in arguments):
         if len(arguments) > 1:
             raise ValueError("An npz file holds images in memory: name it alone, without others.")
+        check_exists(arguments[0], "file")
         X = datasets.load_npz(arguments[0]).data
         return name_images(X, arguments[0]), X
     paths = []
     for argument in arguments:
         path = os.path.expanduser(argument)
         is_pattern = glob.has_magic(path) and not os.path.exists(path)  # it may be in a name, too
-        if not is_pattern:
-            check_exists(path, "image file or folder")
+        # A missing image is reported when it is read, together with others.
+        if not is_pattern and not path.lower().endswith(datasets.IMAGE_EXTENSIONS):
+            check_exists(path, "folder or image file")
         matches = sorted(glob.glob(path, recursive=True)) if is_pattern else [path]
         found = [datasets.find_images(each) if os.path.isdir(each) else [each] for each in matches]
         if not any(found):

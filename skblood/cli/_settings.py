@@ -5,6 +5,8 @@ from enum import StrEnum
 
 import typer
 
+from skblood.cli import _data
+
 
 class Estimator(StrEnum):
     """Class of a classifier -> value of --estimator."""
@@ -74,6 +76,14 @@ def set_parameters(model, **parameters):
     from skblood.inference import resolve_device
     from skblood.networks import backbone_config
 
+    # The command itself sets two of them.
+    known = [name for name in model.get_params(deep=False) if name not in ("callbacks", "verbose")]
+    for name in parameters:
+        if name not in known:
+            raise typer.BadParameter(
+                f"{type(model).__name__} has no parameter {name!r}."
+                f"{_data.did_you_mean(name, known)} It has {', '.join(known)}."
+            )
     try:
         parameters = model.set_params(**parameters).get_params(deep=False)
         model._validate_params()  # scikit-learn's
@@ -81,6 +91,6 @@ def set_parameters(model, **parameters):
             if name is not None:
                 backbone_config(name)
         resolve_device(model.device)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise typer.BadParameter(str(error)) from error
     return model
