@@ -10,19 +10,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.utils import column_or_1d
 
+from skblood._writing import printable as printable
 from skblood.images import to_numpy
-
-
-def printable(text):
-    """Return text in which control characters are escaped, for a terminal or a page.
-
-    Names in a file may hold sequences that a terminal obeys, or characters that reorder text.
-    Newlines and tabs are kept.
-    """
-    return "".join(
-        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode()
-        for c in str(text)
-    )
 
 
 def is_missing(value):

@@ -30,18 +30,25 @@ CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udf
 _FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 
-def escape_controls(text):
-    r"""Return a text in one line that a terminal shows as it is.
+def printable(text, keep="\n\t"):
+    r"""Return a text with control characters escaped as in Python, for a terminal or a page.
 
-    Control characters, ends of lines, characters that change the direction of text, and bytes of
-    file names that are not UTF-8 become Python's escapes.
+    Names in a file may hold sequences that a terminal obeys, characters that reorder text, and
+    bytes that are not UTF-8.
+
+    Parameters
+    ----------
+    text : object
+        Its str is taken.
+    keep : str, default="\n\t"
+        Control characters of the text that are meant; none for a name, which is one line.
 
     Examples
     --------
-    >>> print(escape_controls("mono\x1b[31mcyte\nnone"))
-    mono\x1b[31mcyte\nnone
+    >>> print(printable("mono\x1b[31mcyte\n", keep=""))
+    mono\x1b[31mcyte\n
     """
-    return CONTROLS.sub(lambda found: ascii(found[0])[1:-1], str(text))
+    return CONTROLS.sub(lambda c: c[0] if c[0] in keep else ascii(c[0])[1:-1], str(text))
 
 
 def escape_formula(text):

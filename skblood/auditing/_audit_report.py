@@ -6,6 +6,7 @@ from collections import Counter
 import pandas as pd
 
 from skblood._plotting import import_pyplot, read_some, show_cell
+from skblood._writing import printable
 
 from ._finding import COPIES, KINDS
 
@@ -195,12 +196,14 @@ class AuditReport:
         """Return a finding in one line: names, labels and parts of the split, or the detail."""
         names = [os.path.basename(self._name(i)) for i in finding.positions[:2]]
         if finding.kind not in COPIES:
-            return f"{names[0]}: {finding.detail}" if len(names) == 1 else finding.detail
+            detail = f"{names[0]}: {finding.detail}" if len(names) == 1 else finding.detail
+            return printable(detail, keep="")
         sign = "~" if finding.kind == "near_identical" else "="
         labels = " / ".join(map(str, dict.fromkeys(_values(self.y, finding))))
         parts = ", ".join(map(str, _values(self.split, finding)))
         facts = "; ".join(filter(None, [labels, parts]))
-        return f"{names[0]} {sign} {names[1]}" + (f" ({facts})" if facts else "")
+        line = f"{names[0]} {sign} {names[1]}" + (f" ({facts})" if facts else "")
+        return printable(line, keep="")
 
 
 def _values(column, finding):

@@ -3,14 +3,12 @@
 import glob
 import os
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 _COLUMNS = ("path_column", "label_column", "split_column", "group_column")
-_NAMED = ("synthetic", "bloodmnist", "pbc")
 _SPLIT_NAMES = {"valid": "val", "validation": "val", "dev": "val"}
 
 
@@ -74,9 +72,7 @@ def read_cells(source, *columns):
     from skblood import datasets
 
     path = Path(source).expanduser()
-    named = source in _NAMED and not path.exists()
-    if not named:
-        check_exists(path, "folder, file or dataset", _NAMED)
+    named = source in ("synthetic", "bloodmnist", "pbc") and not path.exists()
     if named and any(columns[3:]):
         raise ValueError(f"--group-column names a column of a table, and {source} is none.")
     if named and source == "synthetic":
@@ -97,30 +93,14 @@ def read_cells(source, *columns):
     return Cells(source, bunch.data, bunch.target, split, bunch.get("groups"))
 
 
-def check_exists(path, kind, names=()):
-    """Raise FileNotFoundError, which tells names that are close, unless a path exists.
+def check_exists(path, kind):
+    """Raise FileNotFoundError, which names a similar file or folder, unless a path exists."""
+    from skblood.datasets import suggest
 
-    Parameters
-    ----------
-    path : str or Path
-    kind : str
-        What it should be, for the message.
-    names : sequence of str, default=()
-        Names that are allowed besides those of files.
-    """
     path = Path(path).expanduser()
-    if path.exists():
-        return
-    missing = next(each for each in [*reversed(path.parents), path] if not each.exists())
-    there = os.listdir(missing.parent) if missing.parent.is_dir() else []
-    hint = did_you_mean(missing.name, [*there, *names])
-    raise FileNotFoundError(f"There is no {kind} {str(path)!r} (in {os.getcwd()!r}).{hint}")
-
-
-def did_you_mean(name, names):
-    """Return a question that offers the names that are close, or an empty text."""
-    near = ", ".join(map(repr, get_close_matches(name, names)))
-    return f" Did you mean {near}?" if near else ""
+    if not path.exists():
+        where = f"(in {os.getcwd()!r}){suggest(path)}"
+        raise FileNotFoundError(f"There is no {kind} {str(path)!r} {where}.")
 
 
 def find_images(arguments):
@@ -146,7 +126,6 @@ def find_images(arguments):
     if any(name.lower().endswith(".npz") for name in arguments):
         if len(arguments) > 1:
             raise ValueError("An npz file holds images in memory: name it alone, without others.")
-        check_exists(arguments[0], "file")
         X = datasets.load_npz(arguments[0]).data
         return name_images(X, arguments[0]), X
     paths = []

@@ -1,11 +1,12 @@
 """`skblood datasets`."""
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 import typer
 
-from skblood._writing import escape_controls
+from skblood._writing import printable
 from skblood.cli import _data, _output
 from skblood.cli._options import add_command
 
@@ -73,7 +74,7 @@ def describe(
         _output.show_json({"n_images": len(cells.y), "counts": counts.T.to_dict("index")})
         return
     counts.loc["total"] = counts.sum()
-    counts = counts.rename(escape_controls).rename_axis(index=None, columns="class")
+    counts = counts.rename(partial(printable, keep="")).rename_axis(index=None, columns="class")
     _output.show(counts.map("{:,}".format).to_string())
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import typer
 
-from skblood._writing import escape_controls
+from skblood._writing import printable
 from skblood.cli import _data, _output
 
 
@@ -72,7 +72,7 @@ def _describe(path, about):
     if "training_data_" in attributes:
         data = attributes["training_data_"]
         counts = ", ".join(
-            f"{escape_controls(label)} {n:,}" for label, n in data["class_counts"].items()
+            f"{printable(label, '')} {n:,}" for label, n in data["class_counts"].items()
         )
         yield f"trained on  {data['n_images']:,} images: {counts}"
         yield f"validated   on {data['n_validation_images']:,} images"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import typer
 
-from skblood._writing import CONTROLS, escape_controls, escape_formula, lock, replace_file
+from skblood._writing import CONTROLS, escape_formula, lock, printable, replace_file
 
 # Of the files that the command is going to write.
 locks = ExitStack()
@@ -19,13 +19,13 @@ locks = ExitStack()
 
 def say(message):
     """Print a message, which is not a result, to the standard error."""
-    print(_escape_lines(message), file=sys.stderr, flush=True)
+    print(printable(message), file=sys.stderr, flush=True)
 
 
 def show(result):
     """Print a result to the standard output, and fail if it does not get there."""
     try:
-        print(_escape_lines(result), flush=True)
+        print(printable(result), flush=True)
     except BrokenPipeError:  # `skblood predict ... | head`: typer ends the process
         raise
     except OSError as error:
@@ -37,10 +37,6 @@ def as_utf8(values):
     return [
         x.encode("utf-8", "backslashreplace").decode() if isinstance(x, str) else x for x in values
     ]
-
-
-def _escape_lines(text):
-    return "\n".join(map(escape_controls, str(text).split("\n")))
 
 
 def show_json(document):
@@ -128,7 +124,7 @@ def write_table(path, frame, overwrite=False):
     def as_text(cell):
         if not isinstance(cell, str) or not is_csv:
             return cell
-        return escape_formula(escape_controls(cell) if path is None else cell)
+        return escape_formula(printable(cell, keep="") if path is None else cell)
 
     if is_csv and "path" in frame:
         names = [os.path.join(".", x) if escape_formula(x) != x else x for x in frame["path"]]

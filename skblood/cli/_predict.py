@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from skblood._writing import escape_controls
+from skblood._writing import printable
 from skblood.cli import _data, _output
 
 # Images that are read and predicted at a time.
@@ -169,7 +169,7 @@ def predict_all(model, X, *, skip=False):
                 probabilities[rows] = model.predict_proba(images)
             bar.update(len(chunk))
     if unreadable and not skip:
-        named = "\n".join(f"  {escape_controls(X[i])}: {why}" for i, why in unreadable.items())
+        named = "\n".join(f"  {printable(X[i], '')}: {why}" for i, why in unreadable.items())
         raise ValueError(
             f"{len(unreadable)} of {len(X)} image files cannot be read:\n{named}\nRepair them, "
             "leave them out, or leave their rows empty by `skblood predict --on-error skip`."

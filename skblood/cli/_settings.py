@@ -1,11 +1,10 @@
 """The estimator that options describe, all names and values checked."""
 
 import ast
+from difflib import get_close_matches
 from enum import StrEnum
 
 import typer
-
-from skblood.cli import _data
 
 
 class Estimator(StrEnum):
@@ -80,10 +79,10 @@ def set_parameters(model, **parameters):
     known = [name for name in model.get_params(deep=False) if name not in ("callbacks", "verbose")]
     for name in parameters:
         if name not in known:
-            raise typer.BadParameter(
-                f"{type(model).__name__} has no parameter {name!r}."
-                f"{_data.did_you_mean(name, known)} It has {', '.join(known)}."
-            )
+            near = get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            message = f"{type(model).__name__} has no parameter {name!r}.{hint}"
+            raise typer.BadParameter(f"{message} It has {', '.join(known)}.")
     try:
         parameters = model.set_params(**parameters).get_params(deep=False)
         model._validate_params()  # scikit-learn's

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from skblood._labels import list_few
+from skblood._writing import read_formula
 from skblood.datasets._bunch import as_dataset
 from skblood.datasets._folders import check_file, suggest
 
@@ -33,7 +34,8 @@ def load_csv(
         Text file in UTF-8 or UTF-16 with a header line. The delimiter (comma, semicolon, tab or |)
         is detected.
     path_column, label_column : str, default="path" and "label"
-        Names of the columns with the image files and their labels.
+        Names of the columns with the image files and their labels. Cells that begin with ' and a
+        sign of a formula (=, +, -, @), as the command line writes them, are read without the '.
     group_column : str, default=None
         Name of the column with the groups of the images, such as slides or patients.
     root : str or path-like, default=None
@@ -170,7 +172,8 @@ def _read_table(path, columns):
     if frame.empty:
         raise ValueError(f"{str(path)!r} has a header and no rows.")
     for column in columns:
-        frame[column] = frame[column].str.strip()
+        texts = [read_formula(text.strip()) for text in frame[column]]
+        frame[column] = pd.Series(texts, dtype=object)
         if (frame[column] == "").any():
             rows = [str(row + 1) for row in np.flatnonzero(frame[column] == "")]
             raise ValueError(

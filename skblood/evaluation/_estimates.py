@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from skblood._writing import printable
 from skblood.evaluation._intervals import (
     bootstrap_mean,
     f1_interval,
@@ -63,7 +64,7 @@ def tabulate_estimates(classes, estimates, **columns):
 def format_table(classes, columns):
     """Return text with one line for each class; columns are estimates or str by name."""
     texts = {name: list(map(str, each)) for name, each in columns.items()}
-    return pd.DataFrame(texts, index=list(map(str, classes))).to_string()
+    return pd.DataFrame(texts, index=[printable(each, keep="") for each in classes]).to_string()
 
 
 def estimate_scores(tables, confidence_level, *, grouped):

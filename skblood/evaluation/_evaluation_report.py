@@ -16,6 +16,7 @@ from skblood._labels import (
     resolve_classes,
 )
 from skblood._plotting import import_pyplot
+from skblood._writing import printable
 from skblood.evaluation._estimates import (
     estimate_losses,
     estimate_scores,
@@ -269,7 +270,7 @@ class EvaluationReport:
             lines += ["", "most frequent confusions"]
         for each in self.confusions[:_MAX_CONFUSIONS]:
             n = self.support[self.classes.index(each.true)]
-            pair = f"{each.true} predicted as {each.predicted}"
+            pair = printable(f"{each.true} predicted as {each.predicted}", keep="")
             lines.append(f"  {each.count:,} of {n:,} {pair} ({each.share:.1%})")
         return "\n".join(lines)
 

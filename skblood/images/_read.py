@@ -3,6 +3,8 @@
 from PIL import Image
 from tqdm.auto import tqdm
 
+from skblood._writing import printable
+
 from ._arrays import array_to_image, stack_to_images
 from ._channels import check_channels
 from ._crop import check_crop, crop_image
@@ -155,7 +157,7 @@ def _fill(stacks, items, read, unreadable, progress):
         unreadable.update(found)
     if found and (unreadable is None or len(found) == len(items)):
         noun = "PIL images" if isinstance(items[0], Image.Image) else "image files"
-        named = "\n".join(f"  position {i}: {why}" for i, why in found.items())
+        named = "\n".join(f"  position {i}: {printable(why, keep='')}" for i, why in found.items())
         raise ValueError(
             f"{len(found)} of {len(items)} {noun} cannot be read:\n{named}\n"
             "Repair them, or leave them and their labels out."

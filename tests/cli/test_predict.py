@@ -141,7 +141,35 @@ class TestModel:
         (tmp_path / "a.csv").write_text("path,label")
         result = shell("predict", tmp_path / "a.csv", cell_folder, code=1)
         assert "not a file that skblood.save wrote" in result.stderr
-        assert "If it is a model, name images" in shell("predict", "a.skblood", code=2).stderr
+        model = tmp_path / "a.csv"
+        assert "If it is a model, name images" in shell("predict", model, code=2).stderr
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ("predict", "cels.skblood"),
+            ("predict", "cels.skblood", "a.png"),
+            ("evaluate", "cels.skblood", "new"),
+            ("embed", "cels.skblood", "new", "--out", "e.npz"),
+            ("export", "cels.skblood", "a.onnx"),
+            ("info", "cels.skblood"),
+        ],
+    )
+    def test_misspelled_model(self, shell, tmp_path, monkeypatch, words):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "cells.skblood").touch()
+        message = shell(*words, code=1).stderr
+        assert "model file 'cels.skblood'" in message and "there is" in message
+        assert str(tmp_path / "cells.skblood") in message and "Errno" not in message
+        assert [path.name for path in tmp_path.iterdir()] == ["cells.skblood"]
+
+    @pytest.mark.parametrize("command", ["predict", "evaluate", "audit"])
+    def test_misspelled_folder(self, shell, model_file, tmp_path, monkeypatch, command):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "cells").mkdir()
+        model = [model_file] * (command != "audit")
+        message = shell(command, *model, "cels/", code=1).stderr
+        assert f"but there is {str(tmp_path / 'cells')!r}" in message
 
     def test_embedder(self, shell, cell_folder, test_cells, tmp_path):
         embedder = skblood.CellEmbedder("cellnet_t", random_state=0).fit(test_cells.data)

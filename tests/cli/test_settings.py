@@ -18,6 +18,8 @@ from skblood.cli._settings import Estimator, make_estimator, parse_value
         ("{'ig': 2}", {"ig": 2}),
         ("torchvision/resnet18", "torchvision/resnet18"),
         ("", ""),
+        ("[" * 300, "[" * 300),
+        ("{[]: 1}", "{[]: 1}"),
     ],
 )
 def test_parse_value(text, value):
@@ -41,12 +43,17 @@ def test_settings_take_precedence():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--set", "droput=0.1"], "dropout"),
+        (["--set", "droput=0.1"], "Did you mean 'dropout'?"),
         (["--set", "dropout"], "'dropout' must be name=value"),
         (["--set", "dropout=2"], "'dropout' parameter of TransferCellClassifier must be"),
         (["--backbone", "celnet_t"], "Did you mean 'cellnet_t'"),
         (["--backbone", "cellnet_t", "--backbone", "cellnet_s"], "only --estimator hybrid"),
-        (["--estimator", "mlp", "--backbone", "cellnet_t"], "'backbone' for estimator MLP"),
+        (["--estimator", "mlp", "--backbone", "cellnet_t"], "has no parameter 'backbone'"),
+        (["--set", "a.b.c=1"], "TransferCellClassifier has no parameter 'a.b.c'"),
+        (["--set", "device__x=1"], "no parameter 'device__x'. Did you mean 'device'? It has"),
+        (["--set", "callbacks=3"], "no parameter 'callbacks'"),
+        (["--set", "backbone=3"], "'backbone' parameter"),
+        (["--set", f"lr={'-' * 5000}1"], "'lr' parameter"),
         (["--device", "tpu"], "tpu"),
         (["--epochs", "0"], "'max_epochs' parameter"),
         (["--epoch", "3"], "--epochs"),

@@ -146,6 +146,15 @@ class TestNothingIsLost:
         train(shell, cell_folder, tmp_path / "a.skblood", "--overwrite")
         assert [path.name for path in tmp_path.iterdir()] == ["a.skblood"]
 
+    def test_fit_that_was_refused(self, shell, cell_folder, tmp_path):
+        """It leaves nothing that blocks the corrected command."""
+        out, wrong = tmp_path / "a.skblood", ("--set", "lr=1e30", "--set", "optimizer=sgd")
+        assert "lr" in train(shell, cell_folder, out, *wrong, code=1).stderr
+        assert not list(tmp_path.iterdir())
+        (tmp_path / "a.skblood.checkpoint").mkdir()  # as if killed in the first epoch
+        train(shell, cell_folder, out, "--epochs", 1)
+        assert [path.name for path in tmp_path.iterdir()] == ["a.skblood"]
+
     def test_full_disk(self, shell, cell_folder, tmp_path, monkeypatch):
         """The trained model goes to a temporary folder, which the message names."""
         out, save = tmp_path / "a.skblood", skblood.io.save

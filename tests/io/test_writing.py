@@ -12,7 +12,7 @@ import pytest
 
 import skblood
 from skblood import _writing
-from skblood._writing import lock, replace_file
+from skblood._writing import escape_formula, lock, printable, read_formula, replace_file
 
 OLD, NEW = b"old" * 1000, b"new" * 2000
 posix = pytest.mark.skipif(os.name != "posix", reason="as POSIX has it")
@@ -174,7 +174,26 @@ class TestLock:
                 raise KeyError
 
 
-def test_escape_controls():
-    text = "lympho\x1b]0;x\x07\x9b1m\u202e\u2066\n\udc81 \u00fc\u597d\u4e2d\u7403"
-    escaped = _writing.escape_controls(text)
-    assert escaped == r"lympho\x1b]0;x\x07\x9b1m\u202e\u2066\n\udc81" + " \u00fc\u597d\u4e2d\u7403"
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("lympho\x1b]0;x\x07\x9b1m\x7f", r"lympho\x1b]0;x\x07\x9b1m\x7f"),
+        ("\u202e\u2066\u2028\udc81", r"\u202e\u2066\u2028\udc81"),
+        ("Größe\xa0白血球\u200c \\n", "Größe\xa0白血球\u200c \\n"),
+    ],
+)
+def test_printable(text, shown):
+    assert printable(text) == shown
+    assert printable(f"{text}\n\t") == f"{shown}\n\t"
+    assert printable(f"{text}\n\t", keep="") == shown + r"\n\t"
+
+
+@pytest.mark.parametrize("text", ["=1+1.png", "+", "-a", "@x", "\tq", "'=", "''-", "\r", "\uff1dx"])
+def test_formulas(text):
+    assert escape_formula(text) == f"'{text}"
+    assert read_formula(escape_formula(text)) == text
+
+
+@pytest.mark.parametrize("text", ["", "'", "a=1", "'a", "./-a", " =1"])
+def test_no_formulas(text):
+    assert escape_formula(text) == read_formula(text) == text
