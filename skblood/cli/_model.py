@@ -54,10 +54,11 @@ def info(model: Path, *, card: bool = False, as_json: bool = False):
         raise typer.BadParameter("--card prints Markdown, --json JSON: leave one of the two out.")
     _data.check_exists(model, "model file")
     about = load_info(model)
+    lines = (printable(line, keep="") for line in _describe(model, about))
     if as_json:
         _output.show_json(about)
     else:
-        _output.show(about["card"] if card else "\n".join(_describe(model, about)))
+        _output.show(about["card"] if card else "\n".join(lines))
 
 
 def _describe(path, about):
@@ -71,9 +72,7 @@ def _describe(path, about):
         yield "images      {} x {} px, {} channels".format(*attributes["image_shape_"])
     if "training_data_" in attributes:
         data = attributes["training_data_"]
-        counts = ", ".join(
-            f"{printable(label, '')} {n:,}" for label, n in data["class_counts"].items()
-        )
+        counts = ", ".join(f"{label} {n:,}" for label, n in data["class_counts"].items())
         yield f"trained on  {data['n_images']:,} images: {counts}"
         yield f"validated   on {data['n_validation_images']:,} images"
         yield f"epoch       {attributes['best_epoch_']} of {attributes['n_iter_']}"

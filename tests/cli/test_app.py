@@ -93,10 +93,11 @@ class TestErrors:
     def test_warnings(self, predict):
         def warn(arguments):
             warnings.simplefilter("default")
-            warnings.warn("beware", UserWarning, stacklevel=1)
+            warnings.warn("beware:\n  of \x1b", UserWarning, stacklevel=1)
             raise ValueError("enough")
 
-        assert predict(warn, 1).stderr == "skblood: warning: beware\nskblood: enough\n"
+        expected = "skblood: warning: beware: of \\x1b\nskblood: enough\n"
+        assert predict(warn, 1).stderr == expected
 
     def test_bug_keeps_its_traceback(self, predict):
         def fail(arguments):
