@@ -1,6 +1,8 @@
 """Adaptation of a fitted classifier to the cells of another laboratory."""
 
+import sys
 from dataclasses import replace
+from functools import partial
 
 import torch
 from sklearn.utils.validation import check_is_fitted
@@ -12,7 +14,7 @@ from skblood.images import CellImages, torch_defaults
 from skblood.inference import draw_seed, replace_spec, seeded, to_tensor
 
 from ._account import Adaptation
-from ._candidates import LabelledChoice, adapt_without_labels
+from ._candidates import LabelledChoice, adapt_without_labels, print_nothing
 from ._crop_search import candidate_crops, choose_crop
 from ._target_cells import TargetCells, encode_partial_labels
 
@@ -29,7 +31,8 @@ def adapt(model, X, y=None, *, random_state=None):
     ----------
     model : estimator
         A fitted `TransferCellClassifier`, `HybridFeatureClassifier`, `ContrastiveCellClassifier`
-        or `MLPCellClassifier`.
+        or `MLPCellClassifier`. If its parameter `verbose` is not 0, a line for each stage is
+        printed on the standard error.
     X : array-like or sequence
         Cells of the target laboratory, in any form that `model.predict` takes. Files are decoded
         once.
@@ -124,11 +127,13 @@ def adapt(model, X, y=None, *, random_state=None):
             "Pipeline, give its last step, and the images as that step gets them."
         )
     check_is_fitted(model)
+    log = partial(print, "adapt:", file=sys.stderr, flush=True) if model.verbose else print_nothing
     codes = None if y is None else encode_partial_labels(y, model.classes_)
     spec, device = model.spec_, model.predictor_.device
     has_geometry = spec.is_pixels and min(spec.image_shape[:2]) > 1
     # A smear has no orientation: flips, which are always on, and this rotation give any angle.
     augment = CellAugment(rotation=45, scale=0.1, color=0.1) if has_geometry else None
+    log("read the cells and search for the crop")
     if has_geometry and not isinstance(X, CellImages):
         own, best, spec, note = _read_at_best_crop(model, X, codes)
     else:
@@ -143,10 +148,12 @@ def adapt(model, X, y=None, *, random_state=None):
     shares = counts / counts.sum()
     with seeded(draw_seed(random_state), device):
         if len(cells.labelled):
-            choice = LabelledChoice(network, cells, shares, uncropped=own if note else None)
+            choice = LabelledChoice(
+                network, cells, shares, uncropped=own if note else None, log=log
+            )
             network, steps, reason, scores = choice.choose()
         else:
-            network, steps, reason, scores = adapt_without_labels(network, cells, shares)
+            network, steps, reason, scores = adapt_without_labels(network, cells, shares, log)
             steps = ("crop", *steps) if note else steps
     adapted = replace_network(model, spec, network)
     n_labelled = torch.bincount(codes[cells.labelled], minlength=len(model.classes_)).tolist()

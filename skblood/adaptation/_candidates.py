@@ -28,6 +28,10 @@ _MAX_CLASS_LOSS = 0.1
 _FAR = 0.1
 
 
+def print_nothing(line):
+    """Do not show which stage it is."""
+
+
 def is_clearly_better(new, old, weights, margin=_MARGIN):
     """Return whether the weighted mean of new scores exceeds that of old ones.
 
@@ -59,10 +63,12 @@ class LabelledChoice:
     uncropped : TargetCells, default=None
         The cells at the crop of the model as it was given, if `cells` have another one; then "crop"
         is the first step of all candidates.
+    log : callable, default=print_nothing
+        Takes a line of text for each stage.
     """
 
-    def __init__(self, network, cells, shares, uncropped=None):
-        self.cells, self.uncropped = cells, uncropped
+    def __init__(self, network, cells, shares, uncropped=None, log=print_nothing):
+        self.cells, self.uncropped, self.log = cells, uncropped, log
         self.start = () if uncropped is None else ("crop",)
         self.rows = cells.labelled
         self.codes = cells.codes[self.rows]
@@ -99,6 +105,7 @@ class LabelledChoice:
             # not beat them, only not lose clearly.
             if beats(hits[deeper], hits[self.start]) and not beats(hits[best], hits[deeper]):
                 best = deeper
+        self.log(f"fit to all labelled cells: {join_steps(best)}")
         network = self._fit(best, all_rows)
         if self.uncropped is not None:
             original = self.bases[False][0]
@@ -144,6 +151,7 @@ class LabelledChoice:
         The statistics are those of all cells, including those held out: they need no labels, and
         a few cells change them little.
         """
+        self.log(f"cross-validation of: {join_steps(steps)}")
         hits = torch.zeros(len(self.rows))
         for fold in self.folds[self.tested].unique():
             test = torch.nonzero(self.folds == fold).flatten()
@@ -210,7 +218,7 @@ def describe_predictions(network, features, distance=0.0):
     return state
 
 
-def adapt_without_labels(network, cells, shares):
+def adapt_without_labels(network, cells, shares, log=print_nothing):
     """Return the adapted network, its steps, the reason and no scores.
 
     Parameters
@@ -220,6 +228,8 @@ def adapt_without_labels(network, cells, shares):
     cells : TargetCells
     shares : torch.Tensor of shape (n_classes,)
         Share of each class in the training set.
+    log : callable, default=print_nothing
+        Takes a line of text for each stage.
     """
     rows = cells.unlabelled
     if len(rows) < _MIN_UNLABELLED:
@@ -227,6 +237,7 @@ def adapt_without_labels(network, cells, shares):
         return network, (), reason, {}
     state, steps, notes = describe_predictions(network, cells.features(network, rows)), (), []
     for step, move in {"statistics": _mix_statistics, "self-training": _self_train}.items():
+        log(f"without labels: {step}")
         moved, refusal = move(state, cells, shares)
         refusal = refusal or refuse_step(step, state, moved)
         if refusal:

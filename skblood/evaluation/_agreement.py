@@ -2,10 +2,15 @@
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
-from scipy.stats import beta
+from scipy.stats import beta, kendalltau
 from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
 from skblood.evaluation._estimates import Estimate
+
+# One-sided level at which x and y must rise together.
+_MAX_PVALUE = 0.05
+# Pairs of points in memory at a time.
+_CHUNK = 2**18
 
 
 def bland_altman(differences, confidence_level):
@@ -104,35 +109,68 @@ def passing_bablok(x, y, confidence_level):
     Returns
     -------
     slope, intercept : Estimate
-        NaN if no pair of points has a slope; ends are infinite if there are too few points.
+        NaN unless x and y rise together, as the method requires: by Kendall's tau, one-sided at
+        5 %. Ends are infinite if there are too few points.
     """
-    n = len(x)
-    first, second = np.triu_indices(n, 1)
-    dx, dy = x[second] - x[first], y[second] - y[first]
-    # By rounding, slopes of -1 differ from -1; as slopes below -1 they would shift the median.
-    used = ~np.isclose(dx, -dy, rtol=1e-9, atol=0)
-    dx, dy = dx[used], dy[used]
-    # An infinite slope may have either sign: -inf comes first in the order, but also shifts by 1.
-    slopes = np.divide(dy, dx, out=np.full(len(dx), np.inf), where=dx != 0)
-    slopes = np.sort(slopes) + 0.0  # + 0.0 turns -0 into 0
-    n_slopes, shift = len(slopes), np.count_nonzero(slopes < -1)
-    if n_slopes == 0:
+    # It is NaN if x or y is constant.
+    if not kendalltau(x, y, alternative="greater").pvalue <= _MAX_PVALUE:
         return Estimate(np.nan), Estimate(np.nan)
-    ranked = np.concatenate([[-np.inf], slopes, [np.inf]])
-
-    def at(rank):
-        return float(ranked[np.clip(rank + shift, 0, n_slopes + 1)])
-
+    n, n_slopes, shift = len(x), 0, 0
+    for slopes in _pair_slopes(x, y):
+        n_slopes += len(slopes)
+        shift += np.count_nonzero(slopes < -1)
     z = ndtri((1 + confidence_level) / 2)
     below = round((n_slopes - z * np.sqrt(n * (n - 1) * (2 * n + 5) / 18)) / 2)
-    middle = (at((n_slopes + 1) // 2) + at(n_slopes // 2 + 1)) / 2
-    slope = Estimate(middle, at(below), at(n_slopes - below + 1))
+    ranks = np.array([(n_slopes + 1) // 2, n_slopes // 2 + 1, below, n_slopes - below + 1]) + shift
+    *middle, low, high = _select_slopes(x, y, np.clip(ranks, 1, n_slopes))
+    slope = Estimate(
+        float(np.mean(middle)),
+        float(low) if ranks[2] >= 1 else -np.inf,
+        float(high) if ranks[3] <= n_slopes else np.inf,
+    )
     # A steeper line has a lower intercept.
     return slope, Estimate(
         _median_intercept(x, y, slope.value, np.nan),
         _median_intercept(x, y, slope.high, -np.inf),
         _median_intercept(x, y, slope.low, np.inf),
     )
+
+
+def _pair_slopes(x, y):
+    """Yield the slopes between all pairs of points, in parts that fit into memory."""
+    n = len(x)
+    step = max(1, _CHUNK // n)
+    for start in range(0, n, step):
+        first, second = np.triu_indices(min(step, n - start), start + 1, n)
+        dx, dy = x[second] - x[start + first], y[second] - y[start + first]
+        # By rounding, slopes of -1 differ from -1; as slopes below -1 they would shift the median.
+        used = ~np.isclose(dx, -dy, rtol=1e-9, atol=0)
+        dx, dy = dx[used], dy[used]
+        # An infinite slope may have either sign. Adding 0.0 turns -0 into 0.
+        yield np.divide(dy, dx, out=np.full(len(dx), np.inf), where=dx != 0) + 0.0
+
+
+def _select_slopes(x, y, ranks):
+    """Return the slopes of given ranks, from 1, without holding all slopes in memory.
+
+    A radix selection: each pass over the slopes determines 16 more bits of those that are sought.
+    """
+    sign = np.uint64(1 << 63)
+    found, left = np.zeros(len(ranks), np.uint64), ranks - 1
+    for shift in (48, 32, 16, 0):
+        counts = np.zeros((len(ranks), 2**16), int)
+        for slopes in _pair_slopes(x, y):
+            bits = slopes.view(np.uint64)
+            # As unsigned integers, these are in the order of the slopes.
+            keys = np.where(bits & sign, ~bits, bits | sign) >> np.uint64(shift)
+            for i, prefix in enumerate(found):
+                among = keys[keys >> np.uint64(16) == prefix]
+                counts[i] += np.bincount((among & np.uint64(0xFFFF)).astype(int), minlength=2**16)
+        sums = counts.cumsum(axis=1)
+        digits = (sums <= left[:, None]).sum(axis=1)
+        left = left - np.where(digits, sums[np.arange(len(ranks)), digits - 1], 0)
+        found = found << np.uint64(16) | digits.astype(np.uint64)
+    return np.where(found & sign, found ^ sign, ~found).view(np.float64)
 
 
 def _median_intercept(x, y, slope, undefined):

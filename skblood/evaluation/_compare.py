@@ -1,5 +1,6 @@
 """Comparison of two differential counts of the same slides."""
 
+import warnings
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -21,6 +22,7 @@ _PLOTS = {"regression": plot_regression, "bland-altman": plot_bland_altman}
 _ESTIMATES = ("slope", "intercept", "bias", "lower_limit", "upper_limit")
 # Intervals by the jackknife and of limits of agreement need three points.
 _MIN_SLIDES = 3
+_NO_LINE = (Estimate(np.nan), Estimate(np.nan))
 
 
 @dataclass(eq=False, repr=False)
@@ -38,7 +40,8 @@ class DifferentialComparison:
         Regression method.
     slope, intercept : list of Estimate of length n_classes
         Regression line from the shares of `a` to those of `b`. Each has `value`, `low` and `high`;
-        NaN if the shares of a class do not vary.
+        NaN if the shares of a class are constant in `a` or `b` or, for "passing-bablok", do not
+        rise together.
     bias : list of Estimate of length n_classes
         Mean of `b` minus `a`.
     lower_limit, upper_limit : list of Estimate of length n_classes
@@ -49,11 +52,8 @@ class DifferentialComparison:
         Cohen's kappa of the labels of the same cells, if these were given.
     confidence_level : float
         Confidence level of all intervals.
-
-    Attributes
-    ----------
-    bias, lower_limit, upper_limit : list of Estimate
-        Bias and limits of agreement of each class.
+    names : tuple of two str
+        Names of the methods `a` and `b` in the figures.
 
     See Also
     --------
@@ -83,6 +83,7 @@ class DifferentialComparison:
     within_limits: np.ndarray
     kappa: Estimate | None
     confidence_level: float
+    names: tuple = ("a", "b")
 
     def __repr__(self):
         return (
@@ -141,7 +142,9 @@ class DifferentialComparison:
         return _PLOTS[kind](self)
 
 
-def compare_differentials(a, b, *, method="passing-bablok", cells=None, confidence_level=0.95):
+def compare_differentials(
+    a, b, *, method="passing-bablok", cells=None, confidence_level=0.95, names=("a", "b")
+):
     """Compare two methods of counting, such as a reader and a model, over the same slides.
 
     Parameters
@@ -155,6 +158,8 @@ def compare_differentials(a, b, *, method="passing-bablok", cells=None, confiden
         Labels of the same cells by both methods, for Cohen's kappa.
     confidence_level : float in (0, 1), default=0.95
         Confidence level of all intervals.
+    names : tuple of two str, default=("a", "b")
+        Names of the methods in the figures, e.g. ("reader", "model").
 
     Returns
     -------
@@ -165,8 +170,14 @@ def compare_differentials(a, b, *, method="passing-bablok", cells=None, confiden
     TypeError
         If `a` or `b` is not a DifferentialCount.
     ValueError
-        If slides or classes differ, there are fewer than three slides, a slide has no cells, or the
-        lengths of `cells` differ.
+        If slides or classes differ, there are fewer than three slides, a slide has no cells, the
+        lengths of `cells` differ, or `names` are not two different ones.
+
+    Warns
+    -----
+    UserWarning
+        If Passing-Bablok regression does not apply to a class, whose shares by the two methods do
+        not rise together (Kendall's tau, one-sided at 5 %). Its slope and intercept are NaN.
 
     See Also
     --------
@@ -176,11 +187,12 @@ def compare_differentials(a, b, *, method="passing-bablok", cells=None, confiden
     Notes
     -----
     The regressions are those of [1]_, with intervals by ranks, and [2]_, with intervals by the
-    jackknife [3]_. Two methods agree if the interval of the slope contains 1 and that of the
+    jackknife [3]_. That of [1]_ requires that the two methods rise together: with fewer than four
+    slides this cannot be shown. Two methods agree if the interval of the slope contains 1 and that of the
     intercept contains 0. For a class that is rare on all slides a line is uninformative; use the
     bias and the limits of agreement [4]_. The interval of kappa is that of [5]_.
 
-    As in CLSI H20-A2 [6]_, the counts of the reference have limits that contain the true share on
+    As in CLSI H20-Ed3 [6]_, the counts of the reference have limits that contain the true share on
     95 % of slides: the exact binomial limits, tabulated in [7]_. They account for the error of `a`
     only. If `b` is a count of as many cells, expect about 83 % of the slides within them, and 95 %
     if `b` is a count of many more.
@@ -197,8 +209,8 @@ def compare_differentials(a, b, *, method="passing-bablok", cells=None, confiden
        in Medical Research 8:135.
     .. [5] Fleiss, Cohen, Everitt 1969: Large sample standard errors of kappa and weighted kappa,
        Psychological Bulletin 72:323.
-    .. [6] CLSI H20-A2 2007: Reference leukocyte (WBC) differential count (proportional) and
-       evaluation of instrumental methods.
+    .. [6] CLSI H20-Ed3, the third edition of the standard for the reference leukocyte differential
+       count and the evaluation of instruments.
     .. [7] Rümke 1985: The imprecision of the ratio of two percentages observed in differential
        white blood cell counts, Blood Cells 11:137.
 
@@ -218,20 +230,33 @@ def compare_differentials(a, b, *, method="passing-bablok", cells=None, confiden
     """
     check_level(confidence_level)
     b = _in_order_of(a, b)
+    if len(set(names)) != 2:
+        raise ValueError(f"`names` must be two different names, those of `a` and `b`, got {names}.")
     # The variance of a counted share is inverse to the number of cells.
     ratio = np.mean(1 / b.n_cells) / np.mean(1 / a.n_cells)
     methods = {"passing-bablok": passing_bablok, "deming": partial(deming, error_ratio=ratio)}
     if method not in methods:
         raise ValueError(f"`method` must be one of {list(methods)}, got {method!r}.")
     kappa = None if cells is None else estimate_kappa(*cells, confidence_level)
-    estimates = []
-    for x, y in zip(a.shares.T, b.shares.T, strict=True):
-        line = methods[method](x, y, confidence_level=confidence_level)
+    estimates, unrelated = [], []
+    for label, x, y in zip(a.classes, a.shares.T, b.shares.T, strict=True):
+        vary = np.ptp(x) > 0 and np.ptp(y) > 0
+        line = methods[method](x, y, confidence_level=confidence_level) if vary else _NO_LINE
+        unrelated += [label] * bool(vary and np.isnan(line[0].value))
         estimates.append((*line, *bland_altman(y - x, confidence_level)))
+    if unrelated and method == "passing-bablok":
+        warnings.warn(
+            f"Passing-Bablok regression does not apply to {unrelated}, whose shares by the two "
+            f"methods do not rise together on these {len(a.groups)} slides (Kendall's tau, "
+            "p > 0.05): slope and intercept are NaN. Use bias and limits of agreement, compare "
+            'more slides, or set method="deming".',
+            stacklevel=2,
+        )
     estimates = map(list, zip(*estimates, strict=True))
     low, high = count_limits(a.shares, a.n_cells[:, None])
     within = ((low <= b.shares) & (b.shares <= high)).mean(axis=0)
-    return DifferentialComparison(a, b, method, *estimates, within, kappa, confidence_level)
+    results = (*estimates, within, kappa, confidence_level, tuple(names))
+    return DifferentialComparison(a, b, method, *results)
 
 
 def _in_order_of(a, b):

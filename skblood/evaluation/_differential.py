@@ -83,8 +83,8 @@ class DifferentialCount:
        Journal of the American Statistical Association 22:209.
     .. [2] Rümke 1985: The imprecision of the ratio of two percentages observed in differential
        white blood cell counts, Blood Cells 11:137.
-    .. [3] CLSI H20-A2 2007: Reference leukocyte (WBC) differential count (proportional) and
-       evaluation of instrumental methods.
+    .. [3] CLSI H20-Ed3, the third edition of the standard for the reference leukocyte differential
+       count and the evaluation of instruments.
     .. [4] Rogan, Gladen 1978: Estimating prevalence from the results of a screening test, American
        Journal of Epidemiology 107:71.
     .. [5] Berger, Bernardo, Sun 2015: Overall objective priors, Bayesian Analysis 10:189.

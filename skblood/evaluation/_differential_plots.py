@@ -58,12 +58,13 @@ def plot_shares(count, ax=None):
 def plot_regression(comparison):
     """Draw the shares of b against those of a; see `DifferentialComparison.plot`."""
     figure, panels = _make_panels(comparison)
+    name_a, name_b = comparison.names
     n_cells = np.median(comparison.a.n_cells)
     for i, (ax, a, b) in enumerate(panels):
         end = max(1.08 * max(a.max(), b.max()), 1)
         x = np.linspace(0, end, 200)
         limits = 100 * np.stack(count_limits(np.minimum(x / 100, 1), n_cells))
-        ax.fill_between(x, *limits, color="0.88", label="95% limits of a's count")
+        ax.fill_between(x, *limits, color="0.88", label=f"95% limits of the count of {name_a}")
         ax.plot(x, x, label="identity", **_REFERENCE)
         slope, intercept = comparison.slope[i], comparison.intercept[i]
         if np.isfinite(slope.value):
@@ -77,13 +78,14 @@ def plot_regression(comparison):
             ax.fill_between(x, flat, steep, **band)
         ax.scatter(a, b, label="slides", **_POINTS)
         span = (-0.03 * end, end)
-        ax.set(xlim=span, ylim=span, xlabel="a, %", ylabel="b, %", aspect="equal")
+        ax.set(xlim=span, ylim=span, xlabel=f"{name_a}, %", ylabel=f"{name_b}, %", aspect="equal")
     return _add_legend(figure, panels)
 
 
 def plot_bland_altman(comparison):
     """Draw differences against means; see `DifferentialComparison.plot`."""
     figure, panels = _make_panels(comparison)
+    name_a, name_b = comparison.names
     for i, (ax, a, b) in enumerate(panels):
         ax.axhline(0, label="no difference", **_REFERENCE)
         for estimates, style, label in (
@@ -95,7 +97,7 @@ def plot_bland_altman(comparison):
             ax.axhspan(low, high, color=_LINE, alpha=0.15, linewidth=0)
             ax.axhline(value, color=_LINE, linestyle=style, label=label)
         ax.scatter((a + b) / 2, b - a, label="slides", **_POINTS)
-        ax.set(xlabel="mean of a and b, %", ylabel="b - a, % points")
+        ax.set(xlabel=f"mean of {name_a} and {name_b}, %", ylabel=f"{name_b} - {name_a}, % points")
     return _add_legend(figure, panels)
 
 

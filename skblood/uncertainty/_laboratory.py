@@ -1,8 +1,10 @@
 """Test of whether cells come from a known laboratory."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import binom
 from sklearn.base import is_classifier
 
 from skblood._sklearn import unwrap_model
@@ -10,6 +12,9 @@ from skblood.inference import draw_seed
 
 from ._features import extract_features, read_cells
 from ._known import ClassGaussian
+
+# p-value that a test must be able to reach.
+_LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,11 @@ def laboratory_test(estimator, X_known, X, *, n_permutations=999, random_state=N
     ValueError
         If no label occurs on both sides.
 
+    Warns
+    -----
+    UserWarning
+        If there are too few cells for a p-value of 0.05 or less, however different they are.
+
     See Also
     --------
     OutlierDetector : Detects single images that are not cells.
@@ -101,16 +111,23 @@ def laboratory_test(estimator, X_known, X, *, n_permutations=999, random_state=N
     rows = gaussian.whiten(features) - gaussian.centers[codes]
     rng = np.random.default_rng(draw_seed(random_state))
     total = np.zeros(1 + n_permutations)  # as found, then by chance
-    total_weight = 0.0
+    total_weight, smallest = 0.0, 1.0
     for code in range(len(gaussian.centers)):
         among, new = rows[codes == code], is_new[codes == code]
         permuted = new[rng.random((n_permutations, len(among))).argsort(axis=1)]
         weight = new.sum() * (~new).sum() / len(new)  # half the harmonic mean of the numbers
+        smallest /= binom(len(new), new.sum())  # as many permutations differ
         # The mean of all rows is 0, so the sum over the new ones determines both means: this is
         # the squared distance between the means, multiplied by the weight.
         sums = np.vstack([new, permuted]).astype(np.float64) @ among
         total += (sums**2).sum(axis=1) / weight
         total_weight += weight
+    if smallest > _LEVEL:
+        warnings.warn(
+            f"{(~is_new).sum()} known and {is_new.sum()} new cells are too few: the p-value cannot "
+            f"be below {smallest:.2g}, however different they are. Give 100 or more of each.",
+            stacklevel=2,
+        )
     found, chance = total[0], total[1:]
     return LaboratoryTest(
         distance=float(np.sqrt(max(found - chance.mean(), 0) / total_weight)),

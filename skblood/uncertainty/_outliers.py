@@ -61,7 +61,9 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
     Notes
     -----
     Fit on cells that the network was not trained on, if possible about 1,000: training cells lie
-    closer together than new ones. The threshold comes from a 5-fold cross-validation.
+    closer together than new ones. The threshold comes from a 5-fold cross-validation; with n cells,
+    about 1 / (n + 1) of new ones are called outliers whatever `contamination` is, so that 0.01
+    requires 99 cells.
 
     References
     ----------

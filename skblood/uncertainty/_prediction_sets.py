@@ -130,7 +130,8 @@ class PredictionSets(BaseEstimator):
         Parameters
         ----------
         X : array-like or sequence
-            Calibration cells, not used in training, in any form that the classifier takes.
+            Calibration cells, used neither in training nor in adaptation, in any form that the
+            classifier takes.
         y : array-like of shape (n,)
             Labels.
 
@@ -163,10 +164,13 @@ class PredictionSets(BaseEstimator):
         if few.any():
             needed = math.ceil(round(self.confidence_level / (1 - self.confidence_level), _DIGITS))
             counts = dict(zip(self.classes_.tolist(), self.n_calibration_.tolist(), strict=True))
+            least = min(map(len, parts))
+            reached = math.floor(1000 * least / (least + 1)) / 1000
             warnings.warn(
                 f"confidence_level={self.confidence_level:g} requires {needed} calibration cells"
                 f"{' of each class' if self.class_conditional else ''}, got {counts}. The labels "
-                f"{self.classes_[few].tolist()} will be in every set. Give more cells.",
+                f"{self.classes_[few].tolist()} will be in every set. Give more cells, or lower "
+                f"confidence_level: {least} cells reach {reached:g}.",
                 stacklevel=3,
             )
         return self

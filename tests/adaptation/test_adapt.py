@@ -229,3 +229,15 @@ class TestErrors:
     def test_images_unlike_those_of_the_fit(self, skilled, few):
         with pytest.raises(ValueError, match="fitted with"):
             adapt(skilled, few[0][..., :1], few[1])
+
+
+def test_verbose_prints_the_stages(model, few, capsys):
+    """On the standard error, as the progress of a fit."""
+    adapt(model, *few, random_state=0)
+    assert capsys.readouterr() == ("", "")
+    loud = copy.copy(model).set_params(verbose=2)
+    for cells, stage in ((few, "cross-validation of: output"), (few[:1], "without labels: ")):
+        adapt(loud, *cells, random_state=0)
+        out, err = capsys.readouterr()
+        assert not out and all(line.startswith("adapt: ") for line in err.splitlines())
+        assert "read the cells" in err and stage in err

@@ -1,12 +1,15 @@
 """Agreement and regression of two methods: as published, and by their definitions."""
 
+import tracemalloc
 from functools import partial
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 from scipy import stats
 from scipy.optimize import minimize
 
+from skblood.evaluation import _agreement
 from skblood.evaluation._agreement import (
     bland_altman,
     count_limits,
@@ -158,28 +161,45 @@ class TestPassingBablok:
         assert there.low == pytest.approx(1 / back.high, rel=0.05)
         assert there.high == pytest.approx(1 / back.low, rel=0.05)
 
-    def test_special_points(self):
-        for each in passing_bablok(np.array([0.0, 1, 2]), np.array([0, 1, 2.5]), 0.95):
-            assert (each.low, each.high) == (-np.inf, np.inf)  # too few
+    def test_too_few_points_for_an_interval(self):
+        for each in passing_bablok(np.arange(4.0), np.array([0, 1, 2, 3.5]), 0.95):
+            assert (each.low, each.high) == (-np.inf, np.inf)
             assert np.isfinite(each.value)
-        slope, intercept = passing_bablok(np.zeros(12), np.arange(12.0), 0.95)
-        assert slope.value == np.inf
-        assert np.isnan(intercept.value)
-        for fit in (passing_bablok, partial(deming, error_ratio=1)):
-            line = fit(np.zeros(10), np.zeros(10), confidence_level=0.95)
-            assert np.isnan([each.value for each in line]).all()
 
-    @pytest.mark.parametrize("seed", range(5))
-    def test_ties_in_any_order(self, seed):
-        """Many pairs have equal x, equal y or the slope -1, which is inexact for shares."""
+    @pytest.mark.parametrize("n", [8, 50])
+    def test_points_that_do_not_rise_have_no_line(self, n):
+        """On a falling line the shifted median of the slopes would be near 1."""
+        rng = np.random.default_rng(n)
+        x = rng.uniform(size=n)
+        falling = 1 - x + 0.02 * rng.standard_normal(n)
+        for y in (falling, rng.permutation(np.sort(x)) if n > 8 else -x, 1 - x):
+            line = passing_bablok(x, y, 0.95)
+            assert np.isnan(line).all()
+        assert np.isfinite(passing_bablok(x, 1 - falling, 0.95)).all()
+
+    @pytest.mark.parametrize("seed", range(2))
+    def test_parts_of_the_pairs_give_the_same_ranks(self, seed, monkeypatch):
+        """The selection against sorting all slopes, with many ties and slopes of any sign."""
         rng = np.random.default_rng(seed)
-        a, b = rng.binomial(20, 0.3, size=(2, 20))
-        line = passing_bablok(a / 20, b / 20, 0.95)
-        order = rng.permutation(20)
-        assert passing_bablok(a[order] / 20, b[order] / 20, 0.95) == line
-        slope, intercept = passing_bablok(a.astype(float), b.astype(float), 0.95)
-        assert line[0] == pytest.approx(slope)
-        assert line[1] == pytest.approx(np.array(intercept) / 20)
+        shares = rng.uniform(0.1, 0.6, size=40)
+        x, y = rng.binomial(20, shares) / 20, rng.binomial(200, shares) / 200
+        whole = passing_bablok(x, y, 0.95)
+        monkeypatch.setattr(_agreement, "_CHUNK", 400)
+        assert passing_bablok(x, y, 0.95) == whole
+        slopes = np.sort(np.concatenate([*_agreement._pair_slopes(x, y)]))
+        ranks = np.arange(1, len(slopes) + 1)
+        assert_array_equal(_agreement._select_slopes(x, y, ranks[::97]), slopes[::97])
+        assert_array_equal(_agreement._select_slopes(x, y, ranks[-1:]), slopes[-1:])
+
+    def test_memory_does_not_grow_with_the_pairs(self):
+        """All slopes of 2,000 points and their differences took 112 MB."""
+        rng = np.random.default_rng(0)
+        x = rng.uniform(size=2000)
+        tracemalloc.start()
+        passing_bablok(x, x + 0.1 * rng.standard_normal(2000), 0.95)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 40e6
 
 
 class TestDeming:

@@ -72,6 +72,31 @@ class TestNumbers:
         np.testing.assert_allclose(found, expected, atol=0.05)
 
 
+class TestLines:
+    @pytest.mark.parametrize("method", METHODS)
+    def test_constant_shares_have_none(self, method):
+        """Also where rounding makes the mean of equal shares differ from them."""
+        counts = np.array([[3, 3, 4], [3, 5, 2], [3, 1, 6], [3, 4, 3], [3, 6, 1]])
+        a, b = (DifferentialCount.from_counts(n * counts, classes=list("xyz")) for n in (1, 10))
+        comparison = compare_differentials(a, b, method=method)
+        for estimate in (comparison.slope, comparison.intercept):
+            assert [np.isnan(each.value) for each in estimate] == [True, False, False]
+
+    def test_passing_bablok_is_refused_for_counts_that_do_not_rise_together(self):
+        a, b = make_counts()
+        counts = b.counts.copy()
+        counts[:, 1] = b.n_cells - counts[:, 1]  # lymphocytes fall where those of a rise
+        counts[:, 3] = 0
+        b = DifferentialCount.from_counts(counts, classes=CLASSES)
+        with pytest.warns(UserWarning, match=r"not apply to \['lymphocyte'\].*method=\"deming\""):
+            comparison = compare_differentials(a, b)
+        assert np.isnan([*comparison.slope[1], *comparison.intercept[1]]).all()
+        assert np.isfinite(comparison.bias[1]).all()
+        for kind in ("regression", "bland-altman"):
+            comparison.plot(kind).draw_without_rendering()
+        assert compare_differentials(a, b, method="deming").slope[1].high < 0
+
+
 class TestMatching:
     def test_slides_and_classes_in_any_order(self):
         a, b = make_counts()
@@ -99,8 +124,8 @@ class TestMatching:
             compare_differentials(a, other)
 
     def test_arguments(self):
-        a, b = make_counts(5)
-        counts = b.counts * (np.arange(5) != 3)[:, None]
+        a, b = make_counts()
+        counts = b.counts * (np.arange(30) != 3)[:, None]
         with pytest.raises(ValueError, match=r"`b` has slides without cells: \[3\]"):
             compare_differentials(a, DifferentialCount.from_counts(counts, classes=CLASSES))
         with pytest.raises(ValueError, match="at least 3 slides, got 2"):
@@ -109,6 +134,9 @@ class TestMatching:
             compare_differentials(a, b.shares)
         with pytest.raises(ValueError, match=r"\['passing-bablok', 'deming'\], got 'ols'"):
             compare_differentials(a, b, method="ols")
+        for names in (["reader"], ("a", "a"), "ab c"):
+            with pytest.raises(ValueError, match="`names` must be two different names"):
+                compare_differentials(a, b, names=names)
         with pytest.raises(ValueError, match="between 0 and 1, not 95"):
             compare_differentials(a, b, confidence_level=95)
         with pytest.raises(ValueError, match=r"\['regression', 'bland-altman'\], not 'scatter'"):
@@ -120,12 +148,12 @@ def test_kappa():
     y_a = np.random.default_rng(0).choice(["x", "y"], size=60)
     y_b = np.where(np.arange(60) % 10 == 0, "x", y_a)
     counts = [differential_count(y, groups=slides) for y in (y_a, y_b)]
-    comparison = compare_differentials(*counts, cells=(y_a, y_b))
+    comparison = compare_differentials(*counts, method="deming", cells=(y_a, y_b))
     assert comparison.kappa.value == pytest.approx(cohen_kappa_score(y_a, y_b))
     assert comparison.kappa.low < comparison.kappa.value < comparison.kappa.high
     assert str(comparison).endswith(f"kappa of the same cells: {comparison.kappa}")
     with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[60, 59"):
-        compare_differentials(*counts, cells=(y_a, y_b[:-1]))
+        compare_differentials(*counts, method="deming", cells=(y_a, y_b[:-1]))
 
 
 class TestOutput:
@@ -149,11 +177,12 @@ class TestOutput:
 
     def test_regression(self):
         a, b = make_counts(n_a=100)
-        comparison = compare_differentials(a, b)
+        comparison = compare_differentials(a, b, names=["reader", "model"])
         figure = comparison.plot()
         assert len(figure.axes) == 4
         for i, ax in enumerate(figure.axes):
             assert ax.get_title().startswith(CLASSES[i])
+            assert (ax.get_xlabel(), ax.get_ylabel()) == ("reader, %", "model, %")
             points = ax.collections[-1].get_offsets()
             np.testing.assert_allclose(points, 100 * np.stack([a.shares, b.shares], axis=2)[:, i])
             identity, line = ax.get_lines()
@@ -172,8 +201,12 @@ class TestOutput:
 
     def test_bland_altman(self):
         a, b = make_counts()
-        comparison = compare_differentials(a, b)
+        figure = compare_differentials(a, b).plot("bland-altman")
+        assert figure.axes[0].get_ylabel() == "b - a, % points"
+        comparison = compare_differentials(a, b, names=["reader", "model"])
         figure = comparison.plot("bland-altman")
+        assert figure.axes[0].get_xlabel() == "mean of reader and model, %"
+        assert figure.axes[0].get_ylabel() == "model - reader, % points"
         (legend,) = figure.legends
         texts = [text.get_text() for text in legend.get_texts()]
         assert sorted(texts) == ["bias", "limits of agreement", "no difference", "slides"]

@@ -80,6 +80,15 @@ def test_seed_and_smallest_pvalue(classifier):
         np.testing.assert_array_equal(each, copy)
 
 
+@pytest.mark.parametrize(("n_known", "n_new"), [(5, 1), (2, 3)])
+def test_too_few_cells_for_any_pvalue(n_known, n_new):
+    known, far = draw(n_known, 1)[0], draw(n_new, 2, shift=99)[0]
+    with pytest.warns(UserWarning, match=f"{n_known} known and {n_new} new cells are too few.*0.1"):
+        result = laboratory_test(None, known, far, random_state=0)
+    assert result.pvalue > 0.05
+    assert laboratory_test(None, *[np.vstack([known, far])] * 2, random_state=0).pvalue > 0.05
+
+
 def test_other_colors_are_another_laboratory(network, some_cells):
     X, _ = some_cells
     same = laboratory_test(network, X[160:320], X[320:], random_state=0)

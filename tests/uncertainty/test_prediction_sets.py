@@ -38,6 +38,17 @@ class TestThreshold:
         assert record[0].filename == __file__
         assert few.predict_sets(p).all()
 
+    def test_highest_level_that_is_reached(self, given):
+        """Ten cells of each class are too few for 95 %; the level that the warning names is not."""
+        X, y = np.tile(np.eye(3) * 0.7 + 0.1, (10, 1)), np.tile(["a", "b", "c"], 10)
+        sets = PredictionSets(given, confidence_level=0.95, class_conditional=True)
+        with pytest.warns(
+            UserWarning, match=r"requires 19 .* of each class.* 10 cells reach 0.909"
+        ):
+            sets.fit(X, y)
+        sets.set_params(confidence_level=0.909).fit(X, y)
+        assert np.isfinite(sets.thresholds_).all()
+
     def test_each_class_has_its_own(self, given):
         easy, hard = np.full(20, 0.99), np.full(20, 0.4)
         X = np.vstack([rows_of(easy), np.roll(rows_of(hard), 1, axis=1), rows_of(easy)[:, ::-1]])

@@ -1,5 +1,7 @@
 """Reject option: the guarantee, and its limits."""
 
+import re
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -7,7 +9,7 @@ from scipy.stats import binomtest
 from sklearn.svm import LinearSVC
 
 from skblood.uncertainty import RejectOption
-from skblood.uncertainty._reject import _lower_bound
+from skblood.uncertainty._reject import _lower_bounds
 
 
 class TestCoverage:
@@ -54,15 +56,36 @@ class TestAccuracy:
         X, y = np.tile([[0.8, 0.1, 0.1]], (64, 1)), ["a"] * 64
         reject = RejectOption(given, target=0.9).fit(X, y)
         assert (reject.coverage_, reject.accuracy_) == (1, 1)
-        with pytest.raises(ValueError, match=r"surest 46 cells .* there are 45"):
+        with pytest.raises(ValueError, match=r"takes 46 accepted cells .* there are 45"):
             RejectOption(given, target=0.9).fit(X[:45], y[:45])
         with pytest.raises(ValueError, match="No threshold guarantees an accuracy"):
             RejectOption(given, target=0.999).fit(*draw(300))
 
+    @pytest.mark.parametrize(("target", "n"), [(0.9, 46), (0.95, 97), (0.99, 528)])
+    def test_as_many_cells_are_enough_as_the_error_names(self, given, target, n):
+        """As the Notes, the README and the guide say."""
+        X, y = np.tile([[0.8, 0.1, 0.1]], (n, 1)), ["a"] * n
+        assert RejectOption(given, target=target).fit(X, y).coverage_ == 1
+        with pytest.raises(ValueError, match=f"takes {n} accepted cells"):
+            RejectOption(given, target=target).fit(X[1:], y[1:])
+
+    @pytest.mark.parametrize("n", [1, 10, 80, 300])
+    def test_highest_target_that_is_reached(self, given, draw, n):
+        X, y = draw(n, seed=4, alpha=0.1)
+        message = r"reach a target of ([\d.]+)\."
+        with pytest.raises(ValueError, match=message) as raised:
+            RejectOption(given, target=0.9999).fit(X, y)
+        target = float(re.search(message, str(raised.value))[1])
+        assert (target > 0.9) == (n == 300)
+        if target:
+            assert RejectOption(given, target=target).fit(X, y).accuracy_ >= target
+            with pytest.raises(ValueError, match=f"reach a target of {target:g}"):
+                RejectOption(given, target=min(target + 2e-3, 0.999)).fit(X, y)
+
     @pytest.mark.parametrize("n_correct, n", [(0, 10), (3, 10), (100, 100)])
     def test_bound_of_clopper_and_pearson(self, n_correct, n):
         exact = binomtest(n_correct, n, alternative="greater").proportion_ci(0.95, "exact").low
-        assert _lower_bound(n_correct, n, 0.05) == pytest.approx(exact)
+        assert _lower_bounds(n_correct, n, 0.05) == pytest.approx(exact)
 
 
 def test_given_threshold(given, draw):
