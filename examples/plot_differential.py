@@ -101,7 +101,8 @@ save_figure(args, "differential_slides", three.plot().figure)
 # --------------------------
 # Gray: the limits of the reader's own count, which is uncertain with so few cells, too.
 for name, count in {"counted": counted, "corrected": corrected}.items():
-    comparison = compare_differentials(reader, count, cells=(y_slides[drawn], y_model[drawn]))
+    cells = (y_slides[drawn], y_model[drawn])
+    comparison = compare_differentials(reader, count, cells=cells, names=("reader", "model"))
     print(f"\n{name}: {comparison}")
     save_figure(args, f"differential_regression_{name}", comparison.plot())
     save_figure(args, f"differential_bland_altman_{name}", comparison.plot("bland-altman"))

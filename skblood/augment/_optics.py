@@ -89,7 +89,7 @@ def _blur(images, deviation):
     """Blur each image by a Gaussian of its own standard deviation, in pixels."""
     n, c, height, width = images.shape
     # Reflection continues an image by less than its side.
-    radius = max(0, min(math.ceil(3 * float(deviation.max())), height - 1, width - 1))
+    radius = min(math.ceil(3 * float(deviation.max())), height - 1, width - 1)
     steps = torch.arange(-radius, radius + 1, device=images.device)
     kernels = torch.exp(-((steps / deviation[:, None]) ** 2) / 2)
     kernels = (kernels / kernels.sum(1, keepdim=True)).repeat_interleave(c, 0)

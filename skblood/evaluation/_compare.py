@@ -188,9 +188,9 @@ def compare_differentials(
     -----
     The regressions are those of [1]_, with intervals by ranks, and [2]_, with intervals by the
     jackknife [3]_. That of [1]_ requires that the two methods rise together: with fewer than four
-    slides this cannot be shown. Two methods agree if the interval of the slope contains 1 and that of the
-    intercept contains 0. For a class that is rare on all slides a line is uninformative; use the
-    bias and the limits of agreement [4]_. The interval of kappa is that of [5]_.
+    slides this cannot be shown. Two methods agree if the interval of the slope contains 1 and that
+    of the intercept contains 0. For a class that is rare on all slides a line is uninformative; use
+    the bias and the limits of agreement [4]_. The interval of kappa is that of [5]_.
 
     As in CLSI H20-Ed3 [6]_, the counts of the reference have limits that contain the true share on
     95 % of slides: the exact binomial limits, tabulated in [7]_. They account for the error of `a`

@@ -28,13 +28,14 @@ def plot_shares(count, ax=None):
     row = n_slides * line + _GAP
     if ax is None:
         _, ax = plt.subplots(figsize=(7, n_classes * row + 1.1), layout="constrained")
-    positions = np.arange(n_classes)
+    positions, counted = np.arange(n_classes), count.as_counted
     margins = 100 * np.abs(np.stack([count.low, count.high], axis=1) - count.shares[:, None])
     for i, group in enumerate(count.groups):
         place = i if few else 0
+        heights = positions + (i - (n_slides - 1) / 2) * line / row
         ax.errorbar(
             100 * count.shares[i],
-            positions + (i - (n_slides - 1) / 2) * line / row,
+            heights,
             xerr=margins[i],
             fmt=_MARKERS[place],
             color=_COLORS[place],
@@ -42,12 +43,14 @@ def plot_shares(count, ax=None):
             linewidth=1,
             label=f"{group} ({count.n_cells[i]:,} cells, {count.n_rejected[i]:,} rejected)",
         )
+        if count.corrected:
+            ax.plot(100 * counted.shares[i], heights, "x", color=_COLORS[place], markersize=3)
     ax.set_yticks(positions, [textwrap.fill(str(label), _NAME_WIDTH) for label in count.classes])
     ax.tick_params(axis="y", length=0)
     ax.hlines(positions[1:] - 0.5, 0, 100, color="0.85", linewidth=0.8, zorder=0)
     end = min(100, 105 * np.nanmax(count.high, initial=0.01))
     ax.set(ylim=(n_classes - 0.5, -0.5), xlim=(-0.01 * end, end))  # first class and slide on top
-    corrected = ", corrected for known confusions" if count.corrected else ""
+    corrected = ", corrected for known confusions (x: as counted)" if count.corrected else ""
     ax.set_xlabel(f"% of the cells, {100 * count.confidence_level:.4g}% intervals{corrected}")
     ax.spines[["top", "right"]].set_visible(False)
     if few:

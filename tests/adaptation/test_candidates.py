@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from skblood.adaptation import Adaptation, _candidates
-from skblood.io._values import decode, encode
 from skblood.adaptation._candidates import (
     LabelledChoice,
     adapt_without_labels,
@@ -18,6 +17,7 @@ from skblood.adaptation._candidates import (
     refuse_step,
 )
 from skblood.augment import CellAugment
+from skblood.io._values import decode, encode
 
 from .conftest import n_per_class, same, target_cells
 

@@ -13,6 +13,7 @@ from skblood.augment import (
     OpticsAugment,
     StainAugment,
 )
+from skblood.augment._optics import _blur
 
 # Parameters with which an augmentation changes nothing.
 OFF = {
@@ -150,6 +151,14 @@ class TestOptics:
         assert (after > 1.2 * detail(batch)).any()
         blurred = only(OpticsAugment, blur=0.1, share=1.0)(batch)
         assert torch.allclose(blurred.mean((2, 3)), batch.mean((2, 3)), atol=0.02)
+
+    @pytest.mark.parametrize(("side", "reach"), [(41, 6), (4, 3), (1, 0)])
+    def test_blur_reaches_three_deviations_or_the_border(self, side, reach):
+        spot = torch.zeros(1, 1, 1, side)
+        spot[..., side // 2 if side > 9 else 0] = 1
+        for image in (spot.expand(1, 1, side, side), spot.expand(1, 1, side, side).mT):
+            blurred = _blur(image, torch.full((1,), 2.0)) > 0
+            assert blurred.sum() == side * ((1 + 2 * reach) if side > 9 else side)
 
     def test_blur_scales_with_the_image(self):
         spot = torch.zeros(1, 1, 32, 32)

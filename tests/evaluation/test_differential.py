@@ -148,7 +148,7 @@ class TestOutput:
             "corrected=False)"
         )
         text = str(self.make(confusion=CONFUSION))
-        assert text.startswith("2 slides, 3 classes; intervals of 95% confidence, corrected for")
+        assert text.startswith("2 slides, 3 classes; intervals of 95% confidence, as counted and")
         assert "slide 1: 200 cells, and 7 rejected" in text
         assert "corrected" not in str(self.make())
         assert "rejected" not in str(self.make(n_rejected=0))
@@ -175,6 +175,8 @@ class TestOutput:
         legend = [text.get_text() for text in ax.get_legend().get_texts()]
         assert legend == [f"slide {i} (200 cells, 7 rejected)" for i in range(3)]
         assert "corrected" in ax.get_xlabel()
+        crosses = [line.get_xdata() for line in ax.get_lines() if line.get_marker() == "x"]
+        np.testing.assert_allclose(crosses, 100 * count.counts / 200)
         for i, bars in enumerate(ax.containers):
             points, _, (lines,) = bars
             np.testing.assert_allclose(points.get_xdata(), 100 * count.shares[i])

@@ -1,10 +1,12 @@
 """Correction for confusions: shares are unbiased, and intervals cover the true shares."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from skblood.evaluation import DifferentialCount, EvaluationReport, differential_count
+from skblood.evaluation._estimates import Estimate
 
 SHARES = np.array([0.6, 0.3, 0.06, 0.025, 0.005, 0.01])
 CLASSES = ["neutrophil", "lymphocyte", "monocyte", "eosinophil", "basophil", "ig"]
@@ -36,12 +38,45 @@ class TestShares:
         np.testing.assert_allclose(count.high[0], SHARES, atol=2e-3)
         assert np.abs(counts / counts.sum() - SHARES).max() > 0.03
 
+    @pytest.mark.parametrize("n_validation", [1, 10, 40])
+    def test_without_confusions_they_are_those_counted(self, n_validation):
+        """Smoothed rates shrank 2.5 % to 1.28 %, and 0.5 % to 0."""
+        counts = np.array([[600, 300, 60, 25, 5, 10], [0, 7, 0, 0, 1, 0]])
+        count = correct(counts, n_validation * np.eye(6, dtype=int))
+        np.testing.assert_allclose(count.shares, counts / counts.sum(axis=1, keepdims=True))
+        assert count.preferred == "counted"
+
+    @pytest.mark.parametrize("n_validation", [3, 10, 40])
+    def test_they_have_the_highest_likelihood(self, n_validation):
+        """By the conditions of Karush, Kuhn and Tucker, also for classes that are alike."""
+        rng = np.random.default_rng(n_validation)
+        for error in (0.02, 0.2, 0.6, 0.8):
+            rates = make_rates(error, n_validation)
+            confusion = np.stack([rng.multinomial(n_validation, row) for row in rates])
+            counts = rng.multinomial(1000, SHARES @ rates) * confusion.any(axis=0)
+            shares = correct([counts], confusion).shares[0]
+            found = confusion / n_validation
+            expected = shares @ found
+            is_counted = counts > 0
+            slopes = found[:, is_counted] @ (counts / expected.clip(1e-300))[is_counted]
+            slopes /= counts.sum()
+            assert (slopes < 1 + 1e-8).all()
+            np.testing.assert_allclose(slopes[shares > 1e-4], 1, atol=1e-4)
+
+    def test_a_class_that_is_never_predicted_in_validation(self):
+        """Cells that are predicted as this class stay as counted."""
+        confusion = np.array([[40, 0, 0], [2, 38, 0], [3, 7, 0]])
+        count = correct([[54, 36, 10], [60, 40, 0], [0, 0, 3]], confusion)
+        assert np.isfinite([count.shares, count.low, count.high]).all()
+        expected = 0.9 * count.shares[1] + [0, 0, 0.1]
+        np.testing.assert_allclose(count.shares[[0, 2]], [expected, [0, 0, 1]], atol=1e-6)
+
     def test_no_share_is_negative(self):
         """Fewer cells are predicted as the second class than by confusion alone."""
         confusion = np.array([[80, 20], [10, 90]])
         count = correct([[98, 2]], confusion)
         assert count.shares[0].tolist() == pytest.approx([1, 0], abs=1e-3)
-        assert count.low[0, 1] == 0 < count.high[0, 1] < 0.1
+        assert count.low[0, 1] == 0 < 0.02 < count.high[0, 1] < 0.1
         assert count.low[0, 0] > 0.9 and count.high[0, 0] == 1
 
     def test_they_sum_to_1(self):
@@ -86,6 +121,45 @@ class TestIntervals:
         assert first == again != other
         assert other == pytest.approx(first, abs=0.02)
         assert any_seed == pytest.approx(first, abs=0.02)
+
+
+class TestPreferred:
+    def test_many_validation_cells(self):
+        rates = make_rates(0.2)
+        count = correct([np.round(1000 * SHARES @ rates).astype(int)], np.round(500 * rates))
+        assert count.preferred == "corrected"
+        text = str(count)
+        assert text.splitlines()[:2] == [
+            "1 slide, 6 classes; intervals of 95% confidence, as counted and corrected for known "
+            "confusions",
+            "prefer the shares as corrected",
+        ]
+        counted, corrected = (
+            Estimate(each.shares[0, 0], each.low[0, 0], each.high[0, 0])
+            for each in (count.as_counted, count)
+        )
+        assert f"neutrophil     {count.counts[0, 0]}  {counted}  {corrected}" in text
+
+    def test_few_validation_cells(self):
+        """Of ten monocytes one is predicted as a lymphocyte, which hardly says how many are."""
+        confusion = 10 * np.eye(6, dtype=int)
+        confusion[2, 1:3] = 1, 9
+        count = correct([[120, 60, 12, 5, 1, 2]], confusion)
+        assert count.shares[0, 2] > 0.06
+        assert count.preferred == "counted"
+        assert "prefer the shares as counted" in str(count)
+
+    def test_as_counted(self):
+        counts = [[60, 30, 6, 2, 1, 1], [0] * 6]
+        confusion = np.round(200 * make_rates(0.2)).astype(int)
+        options = {"groups": ["A", "B"], "n_rejected": [3, 4], "confidence_level": 0.9}
+        count = correct(counts, confusion, **options)
+        plain = DifferentialCount.from_counts(counts, classes=CLASSES, **options)
+        pd.testing.assert_frame_equal(count.as_counted.to_frame(), plain.to_frame())
+        frame = count.to_frame()
+        for name, expected in (("share", plain.shares), ("low", plain.low), ("high", plain.high)):
+            np.testing.assert_array_equal(frame[f"counted_{name}"], expected.ravel())
+        assert (count.preferred, plain.preferred) == ("corrected", "counted")
 
 
 class TestReport:

@@ -80,3 +80,26 @@ def test_a_stage_without_a_map_is_left_out():
     predictor = SimpleNamespace(network=network, run=lambda step, x: step(x).detach().numpy())
     levels = _network_levels(predictor, torch.randn(2, 3, 6, 6))
     assert [level.shape for level in levels] == [(2, 8), (2, 144)]
+
+
+class Returns(nn.Module):
+    """A stage that has a parameter and returns its input in another form."""
+
+    def __init__(self, form):
+        super().__init__()
+        self.weight, self.form = nn.Parameter(torch.ones(1)), form
+
+    def forward(self, x):
+        return self.form(x)
+
+
+def test_maps_and_tokens_are_levels_and_other_outputs_are_not():
+    forms = [lambda x: x, lambda x: x.flatten(2).mT, lambda x: (x,), lambda x: x[0].flatten(1)]
+    body = nn.Sequential(*map(Returns, forms))
+    backbone = SimpleNamespace(body=body, stages=[[f"{i}.weight"] for i in range(4)])
+    network = SimpleNamespace(backbones=[backbone], penultimate=body)
+    predictor = SimpleNamespace(network=network, run=lambda step, x: step(x).detach().numpy())
+    x = torch.randn(2, 3, 6, 6)
+    levels = _network_levels(predictor, x)
+    assert [level.shape for level in levels] == [(2, 6), (2, 6), (2, 108)]
+    assert_allclose(levels[0], levels[1], rtol=1e-5)
