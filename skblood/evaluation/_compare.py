@@ -63,11 +63,13 @@ class DifferentialComparison:
     --------
     >>> from skblood.evaluation import DifferentialCount, compare_differentials
     >>> classes = ["lymphocyte", "neutrophil"]
-    >>> reader = DifferentialCount.from_counts([[20, 80], [30, 70], [45, 55]], classes=classes)
-    >>> model = DifferentialCount.from_counts([[22, 78], [31, 69], [47, 53]], classes=classes)
-    >>> comparison = compare_differentials(reader, model)
+    >>> counts = [[20, 80], [30, 70], [45, 55], [60, 40]]
+    >>> reader = DifferentialCount.from_counts(counts, classes=classes)
+    >>> counts = [[22, 78], [31, 69], [47, 53], [63, 37]]
+    >>> model = DifferentialCount.from_counts(counts, classes=classes)
+    >>> comparison = compare_differentials(reader, model, names=("reader", "model"))
     >>> print(comparison.bias[0])
-    0.017 [0.002, 0.031]
+    0.020 [0.007, 0.033]
     >>> comparison.within_limits
     array([1., 1.])
     """
@@ -222,7 +224,8 @@ def compare_differentials(
     >>> y_model = list("lnnn" + "llnn" + "llnn")
     >>> reader = differential_count(y_reader, groups=slides)
     >>> model = differential_count(y_model, groups=slides)
-    >>> comparison = compare_differentials(reader, model, cells=(y_reader, y_model))
+    >>> cells = (y_reader, y_model)
+    >>> comparison = compare_differentials(reader, model, method="deming", cells=cells)
     >>> print(comparison.kappa)
     0.833 [0.525, 1.000]
     >>> print(comparison.bias[0])
