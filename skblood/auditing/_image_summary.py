@@ -1,17 +1,14 @@
 """Summary of images for the audit: gray thumbnail, content, size and contrast of each."""
 
-import os
-
 import numpy as np
-from PIL import Image
 
 from skblood.images import (
     CellImages,
     content_keys,
     convert_channels,
+    image_items,
     is_table,
     map_images,
-    read_images,
     read_table,
     resize_images,
     unflatten_rows,
@@ -35,10 +32,8 @@ def list_images(X, image_shape=None):
     if isinstance(X, CellImages):
         X = X.pixels
     if is_table(X):
-        return unflatten_rows(read_table(None, X, dtype=None, input_name="X"), image_shape)
-    if getattr(X, "ndim", 0) >= 3 or isinstance(X, (str, os.PathLike, Image.Image)):
-        return read_images(X)  # raises the error of a single image
-    return np.asarray(X, dtype=object).ravel().tolist() if hasattr(X, "__array__") else list(X)
+        return unflatten_rows(read_table(None, X, input_name="X"), image_shape)
+    return image_items(X)
 
 
 def summarize_images(images):

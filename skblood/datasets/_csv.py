@@ -13,6 +13,7 @@ from skblood._labels import list_few
 from skblood._writing import read_formula
 from skblood.datasets._bunch import as_dataset
 from skblood.datasets._folders import check_file, suggest
+from skblood.images import state_depth
 
 
 def load_csv(
@@ -22,6 +23,7 @@ def load_csv(
     label_column="label",
     group_column=None,
     root=None,
+    bit_depth=None,
     return_X_y=False,
 ):
     r"""Load paths, labels and optional groups from a table with one row per image.
@@ -40,6 +42,8 @@ def load_csv(
         Name of the column with the groups of the images, such as slides or patients.
     root : str or path-like, default=None
         Folder of relative paths. None means the folder of the table.
+    bit_depth : int in 8..16, default=None
+        Bits of the values in files of more than 8 bits; see `load_image_folder`.
     return_X_y : bool, default=False
         Return ``(data, target)`` only.
 
@@ -114,6 +118,7 @@ def load_csv(
     converted = {column: _convert_integers(frame[column].tolist()) for column in columns[1:]}
     y, groups = converted[label_column], converted.get(group_column)
     frame = frame.assign(**converted)
+    X = state_depth(X, bit_depth)
     return as_dataset(X, y, f"Table {str(path)!r}", return_X_y, frame=frame, groups=groups)
 
 

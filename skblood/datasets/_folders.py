@@ -10,6 +10,7 @@ import numpy as np
 
 from skblood._labels import list_few
 from skblood.datasets._bunch import as_dataset
+from skblood.images import state_depth
 
 IMAGE_EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 SPLIT_NAMES = ("train", "val", "valid", "validation", "test")
@@ -21,7 +22,9 @@ _NO_CLASSES = ("annotation", "gt", "ground_truth", "image", "img", "label", "mas
 _LAYOUT = "expected one sub-folder per class with images in it, e.g. neutrophil/cell_001.png"
 
 
-def load_image_folder(path, *, split=None, extensions=IMAGE_EXTENSIONS, return_X_y=False):
+def load_image_folder(
+    path, *, split=None, extensions=IMAGE_EXTENSIONS, bit_depth=None, return_X_y=False
+):
     """Load the paths and labels of a folder with one sub-folder per class.
 
     The images are not decoded. Estimators and scikit-learn's splitters accept the paths.
@@ -39,6 +42,9 @@ def load_image_folder(path, *, split=None, extensions=IMAGE_EXTENSIONS, return_X
     extensions : tuple of str, default=(".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", \
 ".tiff", ".webp")
         Extensions of image files, in upper or lower case.
+    bit_depth : int in 8..16, default=None
+        Bits of the values in files of more than 8 bits: 12 means 0..4095. None means 16, and an
+        error where they are read if the values do not reach a quarter of 0..65535.
     return_X_y : bool, default=False
         Return ``(data, target)`` only.
 
@@ -49,7 +55,8 @@ def load_image_folder(path, *, split=None, extensions=IMAGE_EXTENSIONS, return_X
 
         data, paths : ndarray of str of shape (n_images,)
             Paths, sorted by class and name; with ``split="all"``, by split first. They are
-            relative if `path` is.
+            relative if `path` is. With `bit_depth`, of dtype object: each path states it, and an
+            estimator that is fitted on them remembers it.
         target : ndarray of str of shape (n_images,)
             Names of the sub-folders.
         target_names : ndarray of str of shape (n_classes,)
@@ -111,7 +118,7 @@ def load_image_folder(path, *, split=None, extensions=IMAGE_EXTENSIONS, return_X
     found = [list_class_folders(folder, extensions) for folder in folders]
     X, y = (np.concatenate(each) for each in zip(*found, strict=True))
     _warn_of_folders(folders, np.unique(y).tolist())
-    columns = {"path": X, "label": y}
+    columns, X = {"path": X, "label": y}, state_depth(X, bit_depth)
     if split == ALL_SPLITS:
         columns["split"] = np.repeat([f.name for f in folders], [len(paths) for paths, _ in found])
     named = "" if split is None else f", split {split!r}"

@@ -20,6 +20,7 @@ def load_cells(
     label_column="label",
     split_column="split",
     group_column=None,
+    bit_depth=None,
     return_X_y=False,
 ):
     """Load cells from an image folder, a table of paths, or a file in the MedMNIST format.
@@ -38,6 +39,9 @@ def load_cells(
         Names of the columns of a table. The column of splits is optional.
     group_column : str, default=None
         Name of the column of a table with the groups of the images; see `load_csv`.
+    bit_depth : int in 8..16, default=None
+        Bits of the values in files of more than 8 bits; see `load_image_folder`. Not of an npz
+        file, which holds pixels.
     return_X_y : bool, default=False
         Return ``(data, target)`` only.
 
@@ -78,7 +82,7 @@ def load_cells(
     suffix = path.suffix.lower()
     if suffix in TABLES and not path.is_dir():
         names = {"path_column": path_column, "label_column": label_column}
-        cells = load_csv(path, **names, group_column=group_column)
+        cells = load_csv(path, **names, group_column=group_column, bit_depth=bit_depth)
         cells.frame = cells.frame.rename(columns={split_column: "split"})
         if split is not None:
             cells = _select_split(cells, split, path)
@@ -97,7 +101,7 @@ def load_cells(
         return load_npz(path, split, return_X_y=return_X_y)
     if split is None and path.is_dir() and list_splits(path):
         split = ALL_SPLITS
-    return load_image_folder(path, split=split, return_X_y=return_X_y)
+    return load_image_folder(path, split=split, bit_depth=bit_depth, return_X_y=return_X_y)
 
 
 def _select_split(cells, split, path):

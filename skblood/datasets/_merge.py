@@ -12,7 +12,14 @@ from skblood.datasets._bunch import as_dataset
 from skblood.datasets._class_map import map_labels
 from skblood.datasets._random import generators
 from skblood.datasets._split import PARTS, assign_parts, check_shares
-from skblood.images import content_keys, convert_channels, holds_arrays, read_images, resize_images
+from skblood.images import (
+    content_keys,
+    convert_channels,
+    holds_arrays,
+    read_images,
+    resize_images,
+    state_depth,
+)
 
 
 def merge_datasets(
@@ -196,7 +203,7 @@ def _as_paths(X):
         return None
     items = np.ravel(X) if hasattr(X, "__array__") else X
     is_path = all(isinstance(item, (str, os.PathLike)) for item in items)
-    return np.array([os.fspath(item) for item in items]) if is_path else None
+    return state_depth([os.fspath(item) for item in items]) if is_path else None
 
 
 def _describe(sources, frame):

@@ -1,9 +1,5 @@
 """Search for images that cannot be read."""
 
-import os
-
-import numpy as np
-
 from skblood.images import holds_arrays, map_images
 
 
@@ -41,7 +37,7 @@ def find_unreadable(X):
     ...     _ = Path(paths[1]).write_bytes(b"not an image")
     ...     unreadable = find_unreadable(paths)
     >>> unreadable
-    {1: 'not an image that Pillow can read'}
+    {1: 'not an image that Pillow can read as PNG, JPEG, TIFF, BMP, GIF, WEBP, JPEG2000, PPM, TGA'}
 
     Leave them out, with their labels:
 
@@ -50,9 +46,4 @@ def find_unreadable(X):
     >>> y.tolist()
     ['monocyte']
     """
-    if isinstance(X, (str, os.PathLike)):
-        raise ValueError(f"X is a single path, {os.fspath(X)!r}. Pass a list of paths.")
-    if holds_arrays(X):
-        return {}
-    items = np.ravel(X).tolist() if hasattr(X, "__array__") else X
-    return map_images(lambda image: None, items)[1]
+    return {} if holds_arrays(X) else map_images(lambda image: None, X)[1]

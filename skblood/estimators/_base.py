@@ -86,7 +86,8 @@ class CellModel(BaseEstimator):
         Returns
         -------
         images : CellImages, or with `crops` a list of CellImages
-            Every method and function that takes the X of this estimator takes them.
+            `X` itself, if it holds read images. Every method and function that takes the X of this
+            estimator takes them.
 
         Raises
         ------
@@ -95,8 +96,6 @@ class CellModel(BaseEstimator):
         """
         if not hasattr(self, "spec_"):
             check_is_fitted(self)
-        if crops is None and isinstance(X, CellImages):
-            return ImageReader(self.spec_).check(X)
         store = self.predictor_.store
         images = self._read(X, self.spec_, store, crops=crops, unreadable=unreadable)
         if crops is None:

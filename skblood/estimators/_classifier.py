@@ -20,7 +20,6 @@ from skblood._sklearn import (
     fit_context,
 )
 from skblood.augment import POLICIES
-from skblood.images import CellImages, ImageReader
 from skblood.networks import HeadSpec, check_layer_sizes
 from skblood.pretrained import (
     TrainingOverlapWarning,
@@ -272,10 +271,10 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         """
         check_is_fitted(self)
         spec = self.spec_
-        if isinstance(X, CellImages) or not (spec.is_pixels and starts_from_pretrained(spec)):
-            return self.read_images(X), None
-        images, whole = self._read(X, spec, self.predictor_.store, crops=[spec.crop, 1.0])
-        return images, score_overlap_message(whole.pixels)
+        overlaps = spec.is_pixels and starts_from_pretrained(spec)
+        crops = [spec.crop, 1.0] if overlaps else [spec.crop]
+        images, *whole = self._read(X, spec, self.predictor_.store, crops=crops)
+        return images, score_overlap_message(whole[0].pixels) if whole else None
 
     def decision_function(self, X):
         """Return the logits.
@@ -346,10 +345,7 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         try:
             labels = read_targets(self, y_val, "y_val")
             crops = [spec.crop, *([1.0] if overlaps else [])]
-            if isinstance(X_val, CellImages):
-                images = [ImageReader(spec).check(X_val)]
-            else:
-                images = columns._read(X_val, spec, self._store(), crops=crops)
+            images = columns._read(X_val, spec, self._store(), crops=crops)
             check_consistent_length(images[0], labels)
             _, codes = code_targets(labels, data.classes)
         except ValueError as error:

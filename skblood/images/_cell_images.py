@@ -17,6 +17,8 @@ class CellImages:
     pixels : ndarray of shape (n, h, w, c), dtype uint8 or float32
     preprocessing : tuple
         What the pixels depend on besides the images: input shape, size, crop, interpolation.
+    bit_depth : int or None
+        Depth of the files, if it was stated: a fit remembers it.
 
     Attributes
     ----------
@@ -24,9 +26,10 @@ class CellImages:
         Content key of each image, equal for identical images only.
     """
 
-    def __init__(self, pixels, preprocessing=()):
+    def __init__(self, pixels, preprocessing=(), bit_depth=None):
         self.pixels = pixels
         self.preprocessing = preprocessing
+        self.bit_depth = bit_depth
 
     @cached_property
     def keys(self):
@@ -49,7 +52,7 @@ class CellImages:
         """Select images by a slice, a mask or positions."""
         if isinstance(rows, int | np.integer):
             raise TypeError("Select images by a slice, a mask or a list of positions, not by one.")
-        some = CellImages(self.pixels[rows], self.preprocessing)
+        some = CellImages(self.pixels[rows], self.preprocessing, self.bit_depth)
         if "keys" in vars(self):
             some.keys = self.keys[rows]
         return some

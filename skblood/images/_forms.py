@@ -1,17 +1,21 @@
 """The form of X: a table of numbers, images in one array, or a sequence of images."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set, Sized
 
 import numpy as np
 import torch
 from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+
+from ._cell_images import CellImages
 
 # Forms of X as a whole, ...
-TABLE, STACK, SEQUENCE, SINGLE = "table", "stack", "sequence", "single"
+TABLE, STACK, SEQUENCE = "table", "stack", "sequence"
 
 # ... and of the items of a sequence, as messages name them.
 PATH, PIL, ARRAY = "a path", "a PIL image", "an array"
+_MISSING = "a missing value"
 
 
 def is_table(X):
@@ -27,9 +31,14 @@ def is_table(X):
     Returns
     -------
     bool
-        False for arrays of three or more axes; for sequences of paths, PIL images or arrays, also
-        as the only column of a DataFrame; and for a single path or PIL image, which is an error.
-        True for everything else, whether it holds numbers or not.
+        False for arrays of three or more axes, and for sequences of paths, PIL images or arrays,
+        also as the only column of a DataFrame, and for `CellImages`. True for everything else,
+        whether it holds numbers or not.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If X is empty, a single image, or something of which it is known how to make images.
 
     Examples
     --------
@@ -40,7 +49,7 @@ def is_table(X):
     >>> is_table(["a.png", "b.png"])
     False
     """
-    return classify(X)[0] == TABLE
+    return not isinstance(X, CellImages) and classify(X)[0] == TABLE
 
 
 def holds_arrays(X):
@@ -58,16 +67,54 @@ def holds_arrays(X):
 
 
 def classify(X):
-    """Return the form of X, and its images: one array, or a list of items."""
-    if _item_form(X) in (PATH, PIL):
-        return SINGLE, X
+    """Return the form of X, and its images: one array, or a list of items.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `is_table`.
+    """
+    _refuse(X)
     n_axes = getattr(X, "ndim", 0)  # anything, if X is a class or a module
     if isinstance(n_axes, int) and n_axes >= 3 and hasattr(X, "__array__"):
         return STACK, X
     items = _items(X)
-    if items and _item_form(items[0]) is not None:
+    if not items:
+        return TABLE, X
+    first = next((item for item in items if _item_form(item) != _MISSING), None)
+    if first is None or _item_form(first) is not None:
         return SEQUENCE, items
-    return (STACK, items) if items and _is_nested(items[0]) else (TABLE, X)
+    if code := _code_to_open(first, "x"):
+        raise TypeError(
+            f"X holds no images but items of type {type(first).__name__}. Pass [{code} for x in X]."
+        )
+    return (STACK, items) if _is_nested(first) else (TABLE, X)
+
+
+def _refuse(X):
+    """Raise an error if X as a whole is empty, or no collection of images."""
+    form, code = _item_form(X), None if isinstance(X, (list, tuple)) else _code_to_open(X, "X")
+    if form in (PATH, PIL):
+        raise ValueError(
+            f"X is a single {form.removeprefix('a ')}. Pass a list of paths or images, [X]; of a "
+            "folder, the data that skblood.datasets.load_image_folder returns."
+        )
+    advice = None
+    if code is not None:
+        advice = f"a list of images, [{code}]"
+    elif isinstance(X, DataLoader):
+        advice = "torch.cat(list(X)), or torch.cat([x for x, y in X]) if it gives labels"
+    elif isinstance(X, (Dataset, Iterator, Set)):
+        advice = "list(X)"
+    elif isinstance(X, Mapping):
+        advice = 'its images, e.g. X["data"] or X["image"]'
+    if advice is not None:
+        raise TypeError(f"X is a {type(X).__name__}. Pass {advice}.")
+    shape = getattr(X, "shape", None)
+    if not isinstance(shape, tuple):  # anything, if X is a class or a module
+        shape = (len(X),) if isinstance(X, Sized) else ()
+    if shape[:1] == (0,):
+        raise ValueError("X holds no images: it is empty. Pass at least one.")
 
 
 def _item_form(item):
@@ -78,17 +125,38 @@ def _item_form(item):
         return PIL
     if isinstance(item, (np.ndarray, torch.Tensor)) and item.ndim >= 2:
         return ARRAY
-    return None
+    is_nan = isinstance(item, float) and np.isnan(item)
+    is_missing = item is None or is_nan or type(item).__name__ in ("NAType", "NaTType")
+    return _MISSING if is_missing else None
+
+
+def _code_to_open(item, name):
+    """Return code that makes an image of a variable that holds a known form of one, or None."""
+    if isinstance(item, (bytes, bytearray)):
+        return f"PIL.Image.open(io.BytesIO({name}))"
+    if isinstance(item, Mapping):  # as Hugging Face's datasets hold images
+        key = next((key for key in ("bytes", "path", "image") if item.get(key) is not None), None)
+        found = f'{name}["{key}"]'
+        return key and (f"PIL.Image.open(io.BytesIO({found}))" if key == "bytes" else found)
+    if isinstance(item, (list, tuple)):  # an image and its label
+        return f"{name}[0]" if item and _item_form(item[0]) not in (None, _MISSING) else None
+    if hasattr(item, "read"):
+        return f"PIL.Image.open({name})"
+    if hasattr(item, "read_bytes"):  # a path in an archive
+        return f"PIL.Image.open(io.BytesIO({name}.read_bytes()))"
+    return f"PIL.Image.open({name}.open())" if hasattr(item, "open") else None
 
 
 def _items(X):
     """Return the items of a sequence, or of a column of objects or strings, as a list, or None."""
-    if isinstance(X, Sequence) and not isinstance(X, memoryview):
+    if isinstance(X, Sequence):
         return list(X)
-    shape = getattr(X, "shape", None)
-    if not isinstance(shape, tuple) or isinstance(X, torch.Tensor) or not hasattr(X, "__array__"):
+    if isinstance(X, (torch.Tensor, type)) or not hasattr(X, "__array__"):
         return None
     # Series and DataFrames of any library; a table of several columns is never converted.
+    shape = getattr(X, "shape", None)
+    if shape is None:
+        shape = (len(X),) if isinstance(X, Sized) else ()
     column = np.asarray(X) if len(shape) == 1 or shape[1:] == (1,) else None
     # Python objects, strings and NumPy's StringDType.
     is_column = column is not None and column.dtype.kind in "OUT"
@@ -106,6 +174,12 @@ def common_form(items):
     first = {}
     for i, item in enumerate(items):
         first.setdefault(_item_form(item) or f"a {type(item).__name__}", i)
+    if _MISSING in first and len(first) <= 2:
+        n = sum(_item_form(item) == _MISSING for item in items)
+        raise ValueError(
+            f"X has {n} missing values among {len(items)}, the first at position "
+            f"{first[_MISSING]}. Leave them and their labels out, e.g. by a mask of those present."
+        )
     if len(first) > 1:
         found = ", ".join(f"{form} at {i}" for form, i in first.items())
         raise ValueError(

@@ -97,5 +97,6 @@ def _describe(array):
         )
     return (
         f"{rule}, but these are {array.dtype} in {array.min():.6g}..{array.max():.6g}. Pass "
-        "X.astype(np.uint8) for 0..255, X / 65535 for 16-bit pixels, X * std + mean if normalized."
+        "X.astype(np.uint8) for 0..255, X / 65535 for 16-bit pixels (X / 4095 for 12 bits), "
+        "X * std + mean if normalized."
     )

@@ -8,8 +8,9 @@ from skblood._writing import printable
 from ._arrays import array_to_image, stack_to_images
 from ._channels import check_channels
 from ._crop import check_crop, crop_image
+from ._depth import check_bit_depth
 from ._files import read_files, read_pil_images, read_stored_files
-from ._forms import ARRAY, PATH, PIL, SEQUENCE, SINGLE, STACK, TABLE, classify, common_form
+from ._forms import ARRAY, PATH, PIL, STACK, TABLE, classify, common_form
 from ._resize import check_interpolation, check_size, resize_images
 from ._stack import ImageStack, chunk_size
 
@@ -22,6 +23,7 @@ def read_images(
     size=None,
     channels=None,
     interpolation="bilinear",
+    bit_depth=None,
     store=None,
     unreadable=None,
     progress=False,
@@ -50,6 +52,10 @@ def read_images(
         files and PIL images as RGB.
     interpolation : {"bilinear", "bicubic", "nearest"}, default="bilinear"
         As in :func:`resize_images`.
+    bit_depth : int in 8..16, default=None
+        Bits of the values in files, and in gray PIL images, of more than 8 bits: 12 means 0..4095.
+        Paths from a loader with `bit_depth` state their own. None means 16 (0..65535), and an
+        error if the values do not reach a quarter of that range or are signed.
     store : skblood.FeatureStore, default=None
         Keeps decoded files by their content, so that none is decoded twice. It must have a folder,
         which also takes the temporary file of a large result.
@@ -69,19 +75,27 @@ def read_images(
 
     Raises
     ------
+    TypeError
+        If X is of another known form, such as bytes, open files or a data loader; the message
+        names the conversion.
     ValueError
-        If X holds no images, or images that cannot be read (all are named), or, without ``size``,
-        images of different sizes.
+        If X is empty or holds no images, or images that cannot be read (all are named), or, without
+        ``size``, images of different sizes.
     OSError
         If the disk has no space for a large result, or the store cannot be used.
 
     Notes
     -----
     Beside the result, no more than 256 images, or 64 MiB of their crops, are in memory at a time.
+    An image takes 7 bytes a pixel while it is decoded. Images of more than 16.8 million pixels are
+    decoded one at a time, and a JPEG file of that size at a half to an eighth of its sides, if that
+    is at least eight times `size`, and `interpolation` is not "nearest".
 
-    Files and PIL images are rotated by their EXIF tag, and the first frame of an animation in a
-    file is read. 16-bit gray means 0..65535 and floating point gray 0..1; both become 0..255. A
-    file with more pixels than ``PIL.Image.MAX_IMAGE_PIXELS`` counts as unreadable.
+    Files are PNG, JPEG, TIFF, BMP, GIF, WEBP, JPEG 2000, PPM or TGA, whatever their names are.
+    Files and PIL images are rotated by their EXIF tag. Three gray pages of one size in a TIFF file
+    are read as the channels of a color image; reduced copies of the image are left out. Any other
+    file of several pages or frames, and one with more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``,
+    counts as unreadable. Floating point gray means 0..1.
 
     Examples
     --------
@@ -97,17 +111,10 @@ def read_images(
     size = None if size is None else check_size(size)
     check_channels(channels)
     check_interpolation(interpolation)
-    form, images = classify(X)
-    if form == TABLE:
-        raise ValueError("X is not a sequence of images. Use unflatten_rows for tables of numbers.")
-    if form == SINGLE:
-        kind = "PIL image" if isinstance(X, Image.Image) else "path"
-        raise ValueError(
-            f"X is a single {kind}. Pass a list of paths or images, [X]; of a folder, the data "
-            "that skblood.datasets.load_image_folder returns."
-        )
-    if form == STACK:
-        images = stack_to_images(images, channels)
+    decoding = {"channels": channels, "bit_depth": check_bit_depth(bit_depth)}
+    if size is not None and interpolation != "nearest":
+        decoding["wanted"] = [side / min(wanted) for side in size]
+    images = image_items(X, channels)
 
     def read(crops):
         def finish(image):
@@ -118,11 +125,11 @@ def read_images(
         settings = [settings if c == 1 else (*settings, c) for c in crops]
         folder = None if store is None else store.location
         stacks = [ImageStack(len(images), size, interpolation, folder) for _ in crops]
-        reader = _reader(common_form(images), finish, channels, store, settings)
+        reader = _reader(common_form(images), finish, decoding, store, settings)
         _fill(stacks, images, reader, unreadable, progress)
         return [stack.complete() for stack in stacks]
 
-    if form == SEQUENCE:
+    if isinstance(images, list):
         results = read(wanted)
     else:
         # Cropped image by image, so that no second copy of all of them is made.
@@ -131,6 +138,20 @@ def read_images(
             for each in wanted
         ]
     return results[0] if crops is None else results
+
+
+def image_items(X, channels=None):
+    """Return the images of X: an array (n, h, w, c), or a list of paths, PIL images or arrays.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If X is a table of numbers, or anything else.
+    """
+    form, images = classify(X)
+    if form == TABLE:
+        raise ValueError("X is not a sequence of images. Use unflatten_rows for tables of numbers.")
+    return stack_to_images(images, channels) if form == STACK else images
 
 
 def _fill(stacks, items, read, unreadable, progress):
@@ -164,17 +185,18 @@ def _fill(stacks, items, read, unreadable, progress):
         )
 
 
-def _reader(form, finish, channels, store=None, settings=()):
+def _reader(form, finish, decoding, store=None, settings=()):
     """Return a function of items and the position of the first: results of `finish`, reasons."""
     if form == ARRAY:
+        channels = decoding.get("channels")
         return lambda items, start: (
             [finish(array_to_image(x, start + i, channels)) for i, x in enumerate(items)],
             {},
         )
-    read, options = read_pil_images if form == PIL else read_files, ()
+    read, stored = read_pil_images if form == PIL else read_files, ()
     if form == PATH and store is not None:
-        read, options = read_stored_files, (store, settings)
-    return lambda items, _start: read(items, finish, channels or 3, *options)
+        read, stored = read_stored_files, (store, settings)
+    return lambda items, _start: read(items, finish, *stored, **decoding)
 
 
 def map_images(function, X):
@@ -184,7 +206,7 @@ def map_images(function, X):
     ----------
     function : callable
         Takes a uint8 image (h, w, c), in one of several threads if X holds paths.
-    X : sequence of paths, PIL images or arrays
+    X : array or sequence of paths, PIL images or arrays
         As in :func:`read_images`, of any sizes.
 
     Returns
@@ -206,7 +228,8 @@ def map_images(function, X):
     >>> map_images(np.shape, ["no/such/cell.png"])
     ([None], {0: 'no such file'})
     """
-    return _reader(common_form(X), function, channels=None)(X, 0)
+    items = list(image_items(X))
+    return _reader(common_form(items), function, {})(items, 0)
 
 
 def _shrink(images, size, interpolation):

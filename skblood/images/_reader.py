@@ -1,11 +1,19 @@
 """The reader of a model: X, in any form, as the images that its network takes."""
 
+import warnings
+
 import numpy as np
 
 from ._cell_images import CellImages
-from ._forms import holds_arrays
+from ._depth import common_depth
+from ._forms import classify, holds_arrays
 from ._read import read_images
 from ._unflatten import resolve_row_shape, unflatten_rows
+
+# What pixels of 12 bits become if they are taken for 16; more are in any image that is not black.
+_BLACK = 16
+# Images that are looked at for that.
+_SAMPLE = 256
 
 
 class ImageReader:
@@ -16,8 +24,8 @@ class ImageReader:
     Parameters
     ----------
     spec : object
-        Has `input_shape`, `image_shape`, `is_pixels`, `image_size`, `crop`, `interpolation` and
-        `accepted_shape`; see `skblood.networks.NetworkSpec`.
+        Has `input_shape`, `image_shape`, `is_pixels`, `image_size`, `crop`, `interpolation`,
+        `bit_depth` and `accepted_shape`; see `skblood.networks.NetworkSpec`.
     store : FeatureStore or None, default=None
         Keeps decoded files, if it has a folder.
     """
@@ -32,7 +40,7 @@ class ImageReader:
         Parameters
         ----------
         X : object
-            Images in any form.
+            Images in any form, or `CellImages`, which are returned.
         rows : ndarray of shape (n, n_features), default=None
             X as a validated table, if it is one.
         crops : sequence of float, default=None
@@ -45,13 +53,15 @@ class ImageReader:
         Returns
         -------
         images : list of CellImages
-            One for each crop.
+            One for each crop; of `CellImages`, only these.
 
         Raises
         ------
         ValueError
             If the images differ from those of the fit in shape or kind, or cannot be read.
         """
+        if isinstance(X, CellImages):
+            return [self._check_read(X)]
         spec = self.spec
         crops = [spec.crop] if crops is None else list(crops)
         # A file is decoded as gray or color, as in the fit; an array is one or the other.
@@ -59,8 +69,11 @@ class ImageReader:
         options = {"channels": channels, "unreadable": unreadable, "progress": progress}
         arrays = _read(spec, X, rows, crops, self.store, **options)
         self._check(arrays[0])
+        _warn_if_black(arrays[0])
         return [
-            CellImages(_crop_unresized(spec, array, crop), _preprocessing(spec, crop))
+            CellImages(
+                _crop_unresized(spec, array, crop), _preprocessing(spec, crop), spec.bit_depth
+            )
             for array, crop in zip(arrays, crops, strict=True)
         ]
 
@@ -68,7 +81,7 @@ class ImageReader:
         """Return what images read at a crop depend on besides X."""
         return _preprocessing(self.spec, crop)
 
-    def check(self, images):
+    def _check_read(self, images):
         """Raise ValueError unless `CellImages` were read for a model like this one."""
         expected = self.preprocessing(self.spec.crop)
         if images.preprocessing != expected:
@@ -79,13 +92,17 @@ class ImageReader:
         return images
 
     def _check(self, images):
+        """Raise ValueError unless the images are like those of the fit."""
         spec = self.spec
         given, accepted = images.shape[1:], spec.accepted_shape
         same_size = spec.image_size is not None or given[:2] == accepted[:2]
-        if not same_size or given[2] != accepted[2]:
+        same_channels = given[2] == accepted[2]
+        if not same_size or not same_channels:
+            code = "read_images(X)" if same_channels else f"read_images(X, channels={accepted[2]})"
+            code = code if same_size else f"resize_images({code}, {accepted[:2]})"
             raise ValueError(
                 f"X holds images of shape {given} (h, w, c), but the model was fitted with "
-                f"{accepted}. Bring them to that shape, or fit with image_size=, which resizes."
+                f"{accepted}. Pass {code}, of skblood.images, or fit with such images."
             )
         if (images.dtype == np.uint8) != spec.is_pixels:
             form = "uint8 pixels (0..255)" if spec.is_pixels else "rows of float features"
@@ -144,15 +161,19 @@ class Layout:
             if self.input_shape[0] == 1:
                 # Rows of numbers have no size and are not cropped.
                 self.image_size, self.crop = None, 1.0
+        from_files = rows is None and not holds_arrays(X)
+        self.bit_depth = common_depth(classify(X)[1]) if from_files else None
         crops = [self.crop, *([1.0] if whole else [])]
         arrays = _read(self, X, rows, crops, store, progress=progress)
         if rows is None:
             size = X.shape[1:3] if getattr(X, "ndim", 1) >= 3 else arrays[0].shape[1:3]
             self.input_shape = (*map(int, size), arrays[0].shape[3])
+        _warn_if_black(arrays[0])
         images = _crop_unresized(self, arrays[0], self.crop)
         self.is_pixels = images.dtype == np.uint8
         self.image_shape = (*(self.image_size or images.shape[1:3]), images.shape[3])
-        return CellImages(images, _preprocessing(self, self.crop)), arrays[1] if whole else None
+        read = CellImages(images, _preprocessing(self, self.crop), self.bit_depth)
+        return read, arrays[1] if whole else None
 
     @property
     def accepted_shape(self):
@@ -175,7 +196,7 @@ class Layout:
                 f"These images were read with image_size, crop and interpolation {settings}, not "
                 f"{[self.image_size, self.crop, self.interpolation]}. Give X as it was read."
             )
-        self.input_shape = shape
+        self.input_shape, self.bit_depth = shape, images.bit_depth
         self.image_shape = images.shape[1:] if self.image_size is None else shape
         return images
 
@@ -187,6 +208,17 @@ class Layout:
 def _preprocessing(spec, crop):
     """Return what images depend on besides X; equal for images that can be exchanged."""
     return spec.accepted_shape, spec.is_pixels, spec.image_size, crop, spec.interpolation
+
+
+def _warn_if_black(images):
+    """Warn if integers that are far below 255 are taken for pixels."""
+    some = images[:_SAMPLE]
+    if images.dtype == np.uint8 and images.shape[1] > 1 and (most := some.max()) <= _BLACK:
+        warnings.warn(
+            f"The pixels are in 0..{most}, where 255 is white: these images are black. If they "
+            "were converted to uint8 after a division, pass the floats in 0..1 instead, X / 255.",
+            stacklevel=2,
+        )
 
 
 def _read(spec, X, rows, crops, store, **options):
@@ -201,6 +233,7 @@ def _read(spec, X, rows, crops, store, **options):
     # A store in memory would hold a second copy of the images.
     store = None if store is None or store.location is None else store
     options |= {"size": spec.image_size, "interpolation": spec.interpolation, "store": store}
+    options["bit_depth"] = spec.bit_depth
     return read_images(X, crops=crops, **options)
 
 

@@ -23,8 +23,7 @@ def read_table(estimator, X, **options):
     Raises
     ------
     TypeError, ValueError
-        If X is not such a table. If it cannot become numbers at all, the message lists what X may
-        be, which NumPy's own message does not.
+        If X is not such a table. A message that would print data is replaced.
     """
     if isinstance(X, (torch.Tensor, np.ma.MaskedArray)):
         X = to_numpy(X)
@@ -33,18 +32,27 @@ def read_table(estimator, X, **options):
             return check_array(X, **options)
         return validate_data(estimator, X, **options)
     except (TypeError, ValueError) as error:
-        if scipy.sparse.issparse(X) or _is_numeric(X):
+        if scipy.sparse.issparse(X):
             raise
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(
-            f"{error}\nX is of type {type(X).__name__} and holds no table of numbers. Pass one, or "
-            "images: an array (n, h, w) or (n, h, w, c), or a list of paths, PIL images or arrays."
-        ) from error
+        kind, n_axes = type(X).__name__, _count_axes(X)
+        if n_axes == 1:
+            raise ValueError(
+                f"X is a {kind} of numbers with one axis. Reshape your data, e.g. by "
+                "X.reshape(1, -1) if they are one flattened image."
+            ) from None
+        if n_axes:
+            raise
+        # A TypeError names types, a ValueError the value that is no number.
+        told = f"{error}\n" if isinstance(error, TypeError) else ""
+        raise (TypeError if told else ValueError)(
+            f"{told}X is a {kind} that holds no table of numbers. Pass one, or images: an array "
+            "(n, h, w) or (n, h, w, c), or a list or a column of paths, PIL images or arrays."
+        ) from None
 
 
-def _is_numeric(X):
+def _count_axes(X):
+    """Return the number of axes of numbers, or None if X holds others."""
     try:
-        np.asarray(X, dtype=np.complex128)
+        return np.asarray(X, dtype=np.complex128).ndim
     except Exception:  # X may be any object, and its __array__ may raise anything
-        return False
-    return True
+        return None

@@ -255,6 +255,8 @@ def _preprocessing(model):
     n_channels = spec.image_shape[2]
     colors = {1: "gray", 3: "RGB"}.get(n_channels, f"{n_channels} channels")
     lines = [f"Pixels in 0..255 (uint8), or in 0..1 (float); {colors}."]
+    if spec.bit_depth is not None:
+        lines.append(f"Files of more than 8 bits: values of {spec.bit_depth} bits.")
     size = "{} x {} px (height x width)"
     if spec.image_size is None:
         lines.append(f"Size: {size.format(*spec.input_shape)}, as given.")

@@ -33,7 +33,8 @@ def decode_spec(stored, n_tensors):
     """
     backbones = [_decode(BackboneSpec, each) for each in stored["backbones"]]
     head = None if stored["head"] is None else _decode(HeadSpec, stored["head"])
-    spec = _decode(NetworkSpec, {**stored, "backbones": backbones, "head": head})
+    defaults = {"bit_depth": None}  # which files of earlier versions lack
+    spec = _decode(NetworkSpec, {**defaults, **stored, "backbones": backbones, "head": head})
     n_parts = max(len(backbones), len(head.hidden_layer_sizes) if head else 0)
     if not 1 <= n_parts <= n_tensors:
         raise ValueError(f"its network has more or fewer parts than its {n_tensors} tensors")
@@ -97,4 +98,5 @@ _IS_VALID = {
     "interpolation": lambda v: v in INTERPOLATIONS,
     "dihedral_views": lambda v: type(v) is int and v in (1, 2, 4, 8),
     "precision": lambda v: v in ("auto", "float32", "bfloat16"),
+    "bit_depth": lambda v: v is None or (type(v) is int and 8 <= v <= 16),
 }

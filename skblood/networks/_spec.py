@@ -77,6 +77,8 @@ class NetworkSpec:
         Flips and quarter turns of each image whose logits are averaged in prediction.
     precision : {"auto", "float32", "bfloat16"}
         Precision of prediction; "auto" depends on the device.
+    bit_depth : int in 8..16 or None
+        Bits of the values in files of more than 8 bits, unless their paths state it; None is 16.
     """
 
     backbones: tuple
@@ -90,6 +92,7 @@ class NetworkSpec:
     interpolation: str = "bilinear"
     dihedral_views: int = 1
     precision: str = "auto"
+    bit_depth: int | None = None
 
     @property
     def frozen(self):

@@ -52,8 +52,10 @@ def files(noise, save):
 @pytest.fixture
 def decoded(monkeypatch):
     """Paths of the files that were decoded, to be cleared at will."""
-    decoded, read_file = [], _files._read_file
+    decoded, read = [], _files.read_image
     monkeypatch.setattr(
-        _files, "_read_file", lambda path, *args: decoded.append(path) or read_file(path, *args)
+        _files,
+        "read_image",
+        lambda path, *args, **kw: decoded.append(path) or read(path, *args, **kw),
     )
     return decoded

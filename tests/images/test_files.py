@@ -96,16 +96,6 @@ def test_file_formats(save, smooth, suffix):
     np.testing.assert_array_equal(read_images([renamed])[0], expected)
 
 
-def test_animations(save, tmp_path):
-    frames = [Image.new("RGB", (6, 5), color) for color in ("black", "white")]
-    path = save(frames[0], "cell.gif", save_all=True, append_images=frames[1:])
-    assert (read_images([path]) == 0).all()
-    with Image.open(path) as image:
-        image.seek(1)
-        assert (read_images([image]) == 255).all()  # the current frame of a PIL image
-        assert image.tell() == 1
-
-
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation(save, smooth, orientation):
     upright = Image.fromarray(smooth(48, 32))
@@ -253,9 +243,9 @@ class TestReading:
         meeting = threading.Barrier(2, timeout=10)
         transpose = ImageOps.exif_transpose
 
-        def meet(image):
+        def meet(image, **options):
             meeting.wait()
-            return transpose(image)
+            return transpose(image, **options)
 
         monkeypatch.setattr("os.cpu_count", lambda: 2)
         monkeypatch.setattr("PIL.ImageOps.exif_transpose", meet)

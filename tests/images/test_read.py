@@ -66,15 +66,15 @@ class TestStore:
 
     def test_changed_while_it_is_read(self, files, store, monkeypatch, noise, save):
         """Pixels are never stored under the key of other bytes."""
-        paths, read_file = files[0], _files._read_file
+        paths, read = files[0], _files.read_image
 
-        def read_late(path, channels):
-            image = read_file(path, channels)
+        def read_late(path, *args, **options):
+            image = read(path, *args, **options)
             if path == paths[5]:
                 save(noise(20, 16, 3), "5.png")
             return image
 
-        monkeypatch.setattr(_files, "_read_file", read_late)
+        monkeypatch.setattr(_files, "read_image", read_late)
         with pytest.raises(ValueError, match=r"position 5: .*5.png: changed while it was read"):
             read_images(paths, store=store)
         assert len(store) == 39

@@ -62,7 +62,9 @@ class TestChunks:
     def test_size(self, files, noise, monkeypatch):
         given, read_files = [], _read.read_files
         monkeypatch.setattr(
-            _read, "read_files", lambda p, *args: given.append(len(p)) or read_files(p, *args)
+            _read,
+            "read_files",
+            lambda p, *args, **kw: given.append(len(p)) or read_files(p, *args, **kw),
         )
         monkeypatch.setattr(_stack, "_CHUNK", 10)
         monkeypatch.setattr(_stack, "_SMALLEST_CHUNK", 4)

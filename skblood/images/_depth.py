@@ -1,0 +1,151 @@
+"""Depth of image files: values of more than 8 bits, and what they are scaled from."""
+
+import operator
+import sys
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from ._pixels import as_uint8
+
+# Pillow's modes of deep gray; "I" holds 32 bits, but the files hold 16.
+DEEP_GRAY = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+_LEAST_BITS, _MOST_BITS = 8, 16
+# Values below a quarter of 16 bits are taken for those of a camera of 8 to 14 bits.
+_CLEARLY_16_BITS = 2**14
+# Tags of TIFF.
+_BITS_PER_SAMPLE, _PLANES, _SAMPLE_FORMAT = 258, 284, 339
+_SEPARATE, _SIGNED = 2, 2
+
+# Of 16-bit color, Pillow decodes the high byte of each value only: with the byte order exchanged,
+# that is the low byte.
+_NATIVE = "LB" if sys.byteorder == "little" else "BL"
+_EXCHANGED = {
+    f"{mode};16{order}": f"{mode};16{other}"
+    for mode in ("RGB", "RGBA", "RGBX")
+    for order, other in ("LB", "BL", ("N", _NATIVE[1]))
+}
+
+
+class DeepPath(str):
+    """Path of an image file, with the depth of its values as `bit_depth`."""
+
+
+def check_bit_depth(bit_depth):
+    """Return `bit_depth` as an int or None, or raise ValueError."""
+    if bit_depth is None:
+        return None
+    try:
+        bits = operator.index(bit_depth)
+    except TypeError:
+        bits = 0
+    if not _LEAST_BITS <= bits <= _MOST_BITS:
+        raise ValueError(
+            f"bit_depth must be None or an integer in {_LEAST_BITS}..{_MOST_BITS}, the bits of the "
+            f"values in files of more than 8 bits, not {bit_depth!r}."
+        )
+    return bits
+
+
+def state_depth(paths, bit_depth=None):
+    """Return paths as an array of str, each with the depth of its file if that is given.
+
+    Parameters
+    ----------
+    paths : sequence of str
+    bit_depth : int, default=None
+        Depth of the values in files of more than 8 bits. None keeps what the paths state.
+
+    Returns
+    -------
+    ndarray of shape (n,), dtype str; or object, holding str with the attribute `bit_depth`
+    """
+    if (bits := check_bit_depth(bit_depth)) is None:
+        is_stated = any(isinstance(path, DeepPath) for path in paths)
+        return np.array(paths, dtype=object if is_stated else str)
+    stated = [DeepPath(path) for path in paths]
+    for path in stated:
+        path.bit_depth = bits
+    return np.array(stated, dtype=object)
+
+
+def common_depth(paths):
+    """Return the depth that is stated with paths; None if there is none, or several."""
+    depths = {getattr(path, "bit_depth", None) for path in paths} - {None}
+    return depths.pop() if len(depths) == 1 else None
+
+
+def is_deep_color(image):
+    """Return whether an opened file, not yet decoded, holds color of more than 8 bits."""
+    if image.format == "TIFF":
+        return len(image.getbands()) > 1 and max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,))) > 8
+    return image.format == "PNG" and image.mode != "I;16" and ";16" in str(image.tile[:1])
+
+
+def read_deep_color(image, path):
+    """Return the values of an opened file of 16-bit color, uint16 of shape (h, w, c).
+
+    Raises
+    ------
+    ValueError
+        If it is stored in a way that Pillow cannot decode.
+    """
+    if image.format == "TIFF" and image.tag_v2.get(_PLANES) == _SEPARATE:
+        raise ValueError("16-bit color in separate planes. Save it with interleaved channels.")
+    with Image.open(path, formats=[image.format]) as low:
+        try:
+            low.tile = [tile._replace(args=_exchange_bytes(tile.args)) for tile in low.tile]
+        except KeyError:
+            raise ValueError("an unusual form of 16-bit color. Save it as RGB.") from None
+        for each in (image, low):
+            ImageOps.exif_transpose(each, in_place=True)
+        values = np.asarray(image).astype(np.uint16) * 256 + np.asarray(low)
+    is_opaque = values.shape[2] == 4 and values[..., 3].min() == values[..., 3].max() > 0
+    return values[..., :3] if is_opaque else values
+
+
+def _exchange_bytes(args):
+    return _EXCHANGED[args] if isinstance(args, str) else (_EXCHANGED[args[0]], *args[1:])
+
+
+def scale_values(values, image, bit_depth):
+    """Convert the values of a file or PIL image to uint8.
+
+    Parameters
+    ----------
+    values : ndarray of shape (h, w, c)
+        uint8 are returned as they are; floats are in 0..1.
+    image : PIL.Image.Image
+        It may tell the depth.
+    bit_depth : int or None
+        Stated depth of integers; None is 16.
+
+    Raises
+    ------
+    ValueError
+        If values are out of range, or if their depth is not stated and unclear.
+    """
+    if values.dtype.kind == "f":
+        return as_uint8(values[None])[0]
+    if values.dtype == np.uint8:
+        return values
+    tags = getattr(image, "tag_v2", {})
+    bits, least, most = _MOST_BITS, values.min(), values.max()
+    if (declared := max(tags.get(_BITS_PER_SAMPLE, (bits,)))) < bits:
+        bits = declared
+    elif bit_depth is not None:
+        bits = bit_depth
+    elif least >= 0 and (
+        values[..., :3].max() < _CLEARLY_16_BITS
+        or (_SIGNED in tags.get(_SAMPLE_FORMAT, ()) and declared == bits)
+    ):
+        likely = max(_LEAST_BITS, int(most).bit_length() + 1 & ~1)
+        raise ValueError(
+            f"values of {least}..{most} in a file of 16 bits: their depth is unclear. State it "
+            f"where the images are loaded, e.g. load_image_folder(..., bit_depth={likely}), or by "
+            f"skblood.images.read_images(X, bit_depth={likely})"
+        )
+    top = 2**bits - 1
+    if least < 0 or most > top:
+        raise ValueError(f"values of {least}..{most}, outside of 0..{top} ({bits} bits)")
+    return ((values.astype(np.uint32) * 255 + top // 2) // top).astype(np.uint8)
