@@ -100,9 +100,9 @@ class CellModel(BaseEstimator):
         images = self._read(X, self.spec_, store, crops=crops, unreadable=unreadable)
         if crops is None:
             return images[0]
-        reader = ImageReader(self.spec_.with_crop(self.spec_.crop))
+        spec = self.spec_.with_crop(self.spec_.crop)
         pairs = zip(images, crops, strict=True)
-        return [CellImages(each.pixels, reader.preprocessing(crop)) for each, crop in pairs]
+        return [spec.as_read(each.pixels, crop) for each, crop in pairs]
 
     def _read(self, X, spec, store, **options):
         """Read images for a specification; see `ImageReader.read`."""

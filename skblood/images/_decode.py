@@ -59,27 +59,29 @@ def read_image(item, finish, *, channels=None, bit_depth=None, wanted=None):
         The result of `finish`.
     """
     bit_depth = getattr(item, "bit_depth", bit_depth)
-
-    def to_array(values, image):
-        return convert_channels(scale_values(values, image, bit_depth), channels or 3)
-
-    if isinstance(item, Image.Image):
-        _check_opened(item)
-        return finish(to_array(_values(item), item))
-    check_file(item)
     with contextlib.ExitStack() as turn:
-        with Image.open(item, formats=FORMATS) as image:
-            n_pixels = image.width * image.height
-            # Pillow only warns, and warning filters are shared by all threads.
-            if n_pixels > (limit := Image.MAX_IMAGE_PIXELS or inf):
-                raise ValueError(f"more pixels than PIL.Image.MAX_IMAGE_PIXELS = {limit}")
-            if n_pixels > _MANY_PIXELS:
-                turn.enter_context(_one_at_a_time)
-                if wanted is not None:
-                    height, width = (int(np.ceil(side * _DRAFT_FACTOR)) for side in wanted)
-                    image.draft(None, (width, height))  # of JPEG only
-            pixels = to_array(_page_values(image, item), image)
-        return finish(pixels)
+        if isinstance(item, Image.Image):
+            _check_opened(item)
+            values = scale_values(_values(item), item, bit_depth)
+        else:
+            values = _read_file(item, bit_depth, wanted, turn)
+        return finish(convert_channels(values, channels or 3))
+
+
+def _read_file(path, bit_depth, wanted, turn):
+    """Return the pixels of a file; a large one waits for its turn, which lasts until it closes."""
+    check_file(path)
+    with Image.open(path, formats=FORMATS) as image:
+        n_pixels = image.width * image.height
+        # Pillow only warns, and warning filters are shared by all threads.
+        if n_pixels > (limit := Image.MAX_IMAGE_PIXELS or inf):
+            raise ValueError(f"more pixels than PIL.Image.MAX_IMAGE_PIXELS = {limit}")
+        if n_pixels > _MANY_PIXELS:
+            turn.enter_context(_one_at_a_time)
+            if wanted is not None:
+                height, width = (int(np.ceil(side * _DRAFT_FACTOR)) for side in wanted)
+                image.draft(None, (width, height))  # of JPEG only
+        return scale_values(_page_values(image, path), image, bit_depth)
 
 
 def _check_opened(image):
@@ -105,7 +107,7 @@ def _page_values(image, path):
     if len(pages) == 1 or (len(pages) == 3 and _are_channels(image, pages)):
         planes = []
         for page in pages:
-            _go_to(image, page)
+            image.seek(page)
             planes.append(_values(image, path))
         if len(pages) == 1:
             return planes[0]
@@ -117,18 +119,13 @@ def _page_values(image, path):
     )
 
 
-def _go_to(image, page):
-    if page != image.tell():
-        image.seek(page)
-
-
 def _is_reduced(image, page):
-    _go_to(image, page)
+    image.seek(page)
     return image.tag_v2.get(_SUBFILE_TYPE, 0) & _REDUCED_OR_MASK
 
 
 def _are_channels(image, pages):
-    _go_to(image, pages[0])
+    image.seek(pages[0])
     return image.format == "TIFF" and not _STACK.search(str(image.tag_v2.get(_DESCRIPTION)))
 
 

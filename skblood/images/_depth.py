@@ -1,10 +1,11 @@
 """Depth of image files: values of more than 8 bits, and what they are scaled from."""
 
-import operator
 import sys
+from numbers import Integral
 
 import numpy as np
 from PIL import Image, ImageOps
+from sklearn.utils import check_scalar
 
 from ._pixels import as_uint8
 
@@ -32,19 +33,9 @@ class DeepPath(str):
 
 
 def check_bit_depth(bit_depth):
-    """Return `bit_depth` as an int or None, or raise ValueError."""
-    if bit_depth is None:
-        return None
-    try:
-        bits = operator.index(bit_depth)
-    except TypeError:
-        bits = 0
-    if not _LEAST_BITS <= bits <= _MOST_BITS:
-        raise ValueError(
-            f"bit_depth must be None or an integer in {_LEAST_BITS}..{_MOST_BITS}, the bits of the "
-            f"values in files of more than 8 bits, not {bit_depth!r}."
-        )
-    return bits
+    """Raise TypeError or ValueError unless `bit_depth` is None or an integer in 8..16."""
+    if bit_depth is not None:
+        check_scalar(bit_depth, "bit_depth", Integral, min_val=_LEAST_BITS, max_val=_MOST_BITS)
 
 
 def state_depth(paths, bit_depth=None):
@@ -60,12 +51,13 @@ def state_depth(paths, bit_depth=None):
     -------
     ndarray of shape (n,), dtype str; or object, holding str with the attribute `bit_depth`
     """
-    if (bits := check_bit_depth(bit_depth)) is None:
+    check_bit_depth(bit_depth)
+    if bit_depth is None:
         is_stated = any(isinstance(path, DeepPath) for path in paths)
         return np.array(paths, dtype=object if is_stated else str)
     stated = [DeepPath(path) for path in paths]
     for path in stated:
-        path.bit_depth = bits
+        path.bit_depth = int(bit_depth)
     return np.array(stated, dtype=object)
 
 
@@ -148,4 +140,4 @@ def scale_values(values, image, bit_depth):
     top = 2**bits - 1
     if least < 0 or most > top:
         raise ValueError(f"values of {least}..{most}, outside of 0..{top} ({bits} bits)")
-    return ((values.astype(np.uint32) * 255 + top // 2) // top).astype(np.uint8)
+    return np.rint(np.linspace(0, 255, top + 1)).astype(np.uint8)[values]

@@ -7,7 +7,7 @@ from functools import partial
 
 import PIL
 import torch
-from PIL import UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from ._decode import FORMATS, check_file, read_image
 from ._quiet import quiet
@@ -19,12 +19,12 @@ _VERSION = 2
 _MAX_THREADS = 16
 
 
-def read_files(paths, finish, **options):
-    """Read image files with several threads, keeping their order.
+def read_files(items, finish, **options):
+    """Read image files with several threads, or convert PIL images, keeping their order.
 
     Parameters
     ----------
-    paths : sequence of str or PathLike
+    items : sequence of str or PathLike, or of PIL images, which are neither changed nor closed
     finish : callable
         Applied to each uint8 image (h, w, c) in its thread, so that a large image is reduced
         before the next one is read.
@@ -38,13 +38,7 @@ def read_files(paths, finish, **options):
     reasons : dict of int to str
         Position -> why the file cannot be read.
     """
-    return _try_each(lambda path: read_image(path, finish, **options), paths)
-
-
-def read_pil_images(images, finish, **options):
-    """Convert PIL images as :func:`read_files` reads files; none is changed or closed."""
-    # In one thread: an image may be listed twice, and Pillow loads it at its first use.
-    return _try_each(lambda image: read_image(image, finish, **options), images, n_threads=1)
+    return _try_each(lambda item: read_image(item, finish, **options), items)
 
 
 def read_stored_files(paths, finish, store, settings, **options):
@@ -99,7 +93,7 @@ def read_stored_files(paths, finish, store, settings, **options):
     return [results.get(i) for i in range(len(paths))], reasons
 
 
-def _try_each(convert, items, n_threads=None):
+def _try_each(convert, items):
     """Return the converted items (None if that failed), and position -> reason of failure."""
 
     def attempt(item):
@@ -109,7 +103,9 @@ def _try_each(convert, items, n_threads=None):
         except Exception as error:
             return None, _reason(error)
 
-    n_threads = n_threads or min(_MAX_THREADS, os.cpu_count() or 1)
+    # A PIL image may be listed twice, and Pillow loads it at its first use.
+    is_opened = len(items) > 0 and isinstance(items[0], Image.Image)
+    n_threads = 1 if is_opened else min(_MAX_THREADS, os.cpu_count() or 1)
     with quiet(), ThreadPoolExecutor(n_threads) as pool:
         results = list(pool.map(attempt, items))
     reasons = {i: reason for i, (_, reason) in enumerate(results) if reason is not None}

@@ -149,7 +149,7 @@ def _code_to_open(item, name):
 
 def _items(X):
     """Return the items of a sequence, or of a column of objects or strings, as a list, or None."""
-    if isinstance(X, Sequence):
+    if isinstance(X, Sequence) and not isinstance(X, memoryview):
         return list(X)
     if isinstance(X, (torch.Tensor, type)) or not hasattr(X, "__array__"):
         return None

@@ -9,8 +9,8 @@ from ._arrays import array_to_image, stack_to_images
 from ._channels import check_channels
 from ._crop import check_crop, crop_image
 from ._depth import check_bit_depth
-from ._files import read_files, read_pil_images, read_stored_files
-from ._forms import ARRAY, PATH, PIL, STACK, TABLE, classify, common_form
+from ._files import read_files, read_stored_files
+from ._forms import ARRAY, PATH, STACK, TABLE, classify, common_form
 from ._resize import check_interpolation, check_size, resize_images
 from ._stack import ImageStack, chunk_size
 
@@ -111,7 +111,8 @@ def read_images(
     size = None if size is None else check_size(size)
     check_channels(channels)
     check_interpolation(interpolation)
-    decoding = {"channels": channels, "bit_depth": check_bit_depth(bit_depth)}
+    check_bit_depth(bit_depth)
+    decoding = {"channels": channels, "bit_depth": bit_depth}
     if size is not None and interpolation != "nearest":
         decoding["wanted"] = [side / min(wanted) for side in size]
     images = image_items(X, channels)
@@ -193,10 +194,9 @@ def _reader(form, finish, decoding, store=None, settings=()):
             [finish(array_to_image(x, start + i, channels)) for i, x in enumerate(items)],
             {},
         )
-    read, stored = read_pil_images if form == PIL else read_files, ()
     if form == PATH and store is not None:
-        read, stored = read_stored_files, (store, settings)
-    return lambda items, _start: read(items, finish, *stored, **decoding)
+        return lambda paths, _: read_stored_files(paths, finish, store, settings, **decoding)
+    return lambda items, _: read_files(items, finish, **decoding)
 
 
 def map_images(function, X):

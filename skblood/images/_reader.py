@@ -16,6 +16,22 @@ _BLACK = 16
 _SAMPLE = 256
 
 
+class ImageLayout:
+    """What a layout of images tells, made or in the making."""
+
+    @property
+    def accepted_shape(self):
+        """Height, width and channels that X must have; with an `image_size`, those it becomes."""
+        if self.image_size is not None:
+            return self.image_shape
+        return (*self.input_shape[:2], self.image_shape[2])
+
+    def as_read(self, pixels, crop):
+        """Return pixels that were read at a crop as `CellImages`."""
+        preprocessing = (self.accepted_shape, self.is_pixels, self.image_size, crop)
+        return CellImages(pixels, (*preprocessing, self.interpolation), self.bit_depth)
+
+
 class ImageReader:
     """Read X as images of one layout, cropped and no larger than the network's image size.
 
@@ -23,9 +39,7 @@ class ImageReader:
 
     Parameters
     ----------
-    spec : object
-        Has `input_shape`, `image_shape`, `is_pixels`, `image_size`, `crop`, `interpolation`,
-        `bit_depth` and `accepted_shape`; see `skblood.networks.NetworkSpec`.
+    spec : skblood.networks.NetworkSpec
     store : FeatureStore or None, default=None
         Keeps decoded files, if it has a folder.
     """
@@ -71,19 +85,13 @@ class ImageReader:
         self._check(arrays[0])
         _warn_if_black(arrays[0])
         return [
-            CellImages(
-                _crop_unresized(spec, array, crop), _preprocessing(spec, crop), spec.bit_depth
-            )
+            spec.as_read(_crop_unresized(spec, array, crop), crop)
             for array, crop in zip(arrays, crops, strict=True)
         ]
 
-    def preprocessing(self, crop):
-        """Return what images read at a crop depend on besides X."""
-        return _preprocessing(self.spec, crop)
-
     def _check_read(self, images):
         """Raise ValueError unless `CellImages` were read for a model like this one."""
-        expected = self.preprocessing(self.spec.crop)
+        expected = self.spec.as_read(None, self.spec.crop).preprocessing
         if images.preprocessing != expected:
             raise ValueError(
                 f"The images were read with another preprocessing, {images.preprocessing}, not "
@@ -96,9 +104,8 @@ class ImageReader:
         spec = self.spec
         given, accepted = images.shape[1:], spec.accepted_shape
         same_size = spec.image_size is not None or given[:2] == accepted[:2]
-        same_channels = given[2] == accepted[2]
-        if not same_size or not same_channels:
-            code = "read_images(X)" if same_channels else f"read_images(X, channels={accepted[2]})"
+        if not same_size or given[2] != accepted[2]:
+            code = f"read_images(X, channels={accepted[2]})"
             code = code if same_size else f"resize_images({code}, {accepted[:2]})"
             raise ValueError(
                 f"X holds images of shape {given} (h, w, c), but the model was fitted with "
@@ -109,7 +116,7 @@ class ImageReader:
             raise ValueError(f"The model was fitted with {form}: give X in the form of the fit.")
 
 
-class Layout:
+class Layout(ImageLayout):
     """How X is read, until `fit` has made a specification of it.
 
     Parameters
@@ -172,15 +179,7 @@ class Layout:
         images = _crop_unresized(self, arrays[0], self.crop)
         self.is_pixels = images.dtype == np.uint8
         self.image_shape = (*(self.image_size or images.shape[1:3]), images.shape[3])
-        read = CellImages(images, _preprocessing(self, self.crop), self.bit_depth)
-        return read, arrays[1] if whole else None
-
-    @property
-    def accepted_shape(self):
-        """See `skblood.networks.NetworkSpec`."""
-        if self.image_size is not None:
-            return self.image_shape
-        return (*self.input_shape[:2], self.image_shape[2])
+        return self.as_read(images, self.crop), arrays[1] if whole else None
 
     def take(self, images):
         """Note the layout of images that a model with the same parameters has read.
@@ -203,11 +202,6 @@ class Layout:
     def as_fields(self):
         """Return the layout as fields of a specification."""
         return dict(vars(self))
-
-
-def _preprocessing(spec, crop):
-    """Return what images depend on besides X; equal for images that can be exchanged."""
-    return spec.accepted_shape, spec.is_pixels, spec.image_size, crop, spec.interpolation
 
 
 def _warn_if_black(images):

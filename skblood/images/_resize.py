@@ -109,8 +109,10 @@ def resize_images(images, size, interpolation="bilinear"):
         return images
     resized = np.empty((len(images), *size, images.shape[3]), np.uint8)
     for start in range(0, len(images), _CHUNK):
-        # torch needs a copy of arrays that are read-only or have negative strides.
-        chunk = torch.from_numpy(images[start : start + _CHUNK].copy()).permute(0, 3, 1, 2)
+        chunk = images[start : start + _CHUNK]
+        if not chunk.flags.writeable or min(chunk.strides) < 0:
+            chunk = chunk.copy()  # torch takes no others
+        chunk = torch.from_numpy(chunk).permute(0, 3, 1, 2)
         result = resize_batch(chunk, size, interpolation)
         resized[start : start + _CHUNK] = result.permute(0, 2, 3, 1).numpy()
     return resized

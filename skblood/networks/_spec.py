@@ -2,6 +2,8 @@
 
 from dataclasses import asdict, dataclass, replace
 
+from skblood.images import ImageLayout
+
 
 @dataclass(frozen=True)
 class BackboneSpec:
@@ -51,7 +53,7 @@ class HeadSpec:
 
 
 @dataclass(frozen=True)
-class NetworkSpec:
+class NetworkSpec(ImageLayout):
     """What a fitted network is and what it takes; written by `fit`, read by all that follows.
 
     Attributes
@@ -98,13 +100,6 @@ class NetworkSpec:
     def frozen(self):
         """Whether only the head was trained, so that features can be stored."""
         return all(backbone.trained == "head" for backbone in self.backbones)
-
-    @property
-    def accepted_shape(self):
-        """Height, width and channels that X must have; with an `image_size`, those it becomes."""
-        if self.image_size is not None:
-            return self.image_shape
-        return (*self.input_shape[:2], self.image_shape[2])
 
     def with_crop(self, crop):
         """Return the spec of the same network looking at another share of each image.

@@ -139,7 +139,7 @@ def test_packed_12_bits_are_known(tmp_path, noise):
 
 @pytest.mark.parametrize("bit_depth", [0, 7, 17, 12.0, "12"])
 def test_invalid_depths(noise, bit_depth):
-    with pytest.raises(ValueError, match=r"bit_depth must be None or an integer in 8\.\.16"):
+    with pytest.raises((TypeError, ValueError), match="bit_depth"):
         read_images(noise(2, 9, 8, 3), bit_depth=bit_depth)
 
 

@@ -79,10 +79,12 @@ def right_files(cell):
     for suffix in ("png", "tiff"):
         deep = Image.fromarray(gray.astype(np.uint16) * 257)
         yield f"16-bit {suffix}", suffix, encode(deep, suffix), as_rgb, EXACT
+    red, *others = rgb.split()
+    planes = encode(red, "tiff", save_all=True, append_images=others)
+    yield "planes as pages", "tiff", planes, cell, EXACT
     floats = Image.fromarray((gray / 255).astype(np.float32))
     yield "float", "tiff", encode(floats, "tiff"), as_rgb, EXACT
     yield from _with_transparency(cell, gray)
-    yield from _animated(rgb, cell)
     one_bit = np.where(gray[..., None] > 127, 255, 0).astype(np.uint8).repeat(3, axis=2)
     yield "1-bit", "png", encode(Image.fromarray(gray > 127), "png"), one_bit, EXACT
     yield "wrong suffix", "jpg", encode(rgb, "png"), cell, EXACT
@@ -113,12 +115,11 @@ def _with_transparency(cell, gray):
     yield "palette", "png", encode(palette, "png", transparency=3), laid, EXACT
 
 
-def _animated(rgb, cell):
+def _animated(rgb):
     others = [Image.new("RGB", rgb.size, (i, 0, 0)) for i in (50, 100)]
-    for suffix, tolerance in (("gif", FAR), ("png", EXACT), ("webp", EXACT)):
-        options = {"save_all": True, "append_images": others, "duration": 50}
-        options |= {"lossless": True} if suffix == "webp" else {}
-        yield f"animated {suffix}", suffix, encode(rgb, suffix, **options), cell, tolerance
+    for suffix in ("gif", "png", "webp", "tiff"):
+        content = encode(rgb, suffix, save_all=True, append_images=others)
+        yield f"animated {suffix}", suffix, content
 
 
 def no_images(cell):
@@ -126,6 +127,10 @@ def no_images(cell):
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("cell.txt", "no image")
+    yield from _animated(Image.fromarray(cell))
+    dark = Image.fromarray(cell[..., 0].astype(np.uint16))
+    yield "8 bits in 16", "png", encode(dark, "png")
+    yield "postscript", "png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\nshowpage\n"
     yield "empty", "png", b""
     yield "text", "jpg", b"a,b,c\n" * 50
     yield "html", "jpg", b"<!DOCTYPE html><html><body>404</body></html>"
