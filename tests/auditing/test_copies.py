@@ -93,7 +93,7 @@ def test_each_file_is_decoded_once(X, tmp_path, monkeypatch):
     for path, image in zip(paths, X[[0, 1, 2, 0, 1, 3]], strict=True):
         Image.fromarray(image).save(path)
     opened, decode = [], Image.open
-    monkeypatch.setattr(Image, "open", lambda path: opened.append(path) or decode(path))
+    monkeypatch.setattr(Image, "open", lambda path, **kw: opened.append(path) or decode(path, **kw))
     assert len(audit(paths).identical_files) == 2
     assert sorted(opened) == paths
 

@@ -112,7 +112,7 @@ class TestUnreadable:
         assert [Path(path).name for path in frame["path"]] == [f"{i}.png" for i in range(5)]
         assert (frame["label"] == "").tolist() == [False, True, False, True, False]
         assert frame["p_platelet"][1] == ""
-        assert frame["error"].tolist()[:2] == ["", "not an image that Pillow can read"]
+        assert frame["error"].str[:33].tolist()[:2] == ["", "not an image that Pillow can read"]
         assert frame["label"][[0, 4]].tolist() == good["label"].tolist()
         assert "2 of 5 images cannot be read" in shell(*words).stderr
 

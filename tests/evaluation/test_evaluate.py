@@ -84,7 +84,9 @@ class TestModels:
 def decoded(monkeypatch):
     """Names of the files that Pillow opens."""
     opened, open_image = [], Image.open
-    monkeypatch.setattr(Image, "open", lambda path: (opened.append(path), open_image(path))[1])
+    monkeypatch.setattr(
+        Image, "open", lambda path, **kw: (opened.append(path), open_image(path, **kw))[1]
+    )
     return opened
 
 

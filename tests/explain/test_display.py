@@ -49,7 +49,9 @@ class TestFromEstimator:
         clf = TransferCellClassifier("cellnet_t", **options).fit(paths[2:], y[2:])
         expected = clf.read_images(paths[:2]).pixels
         opened, decode = [], Image.open
-        monkeypatch.setattr(Image, "open", lambda path: opened.append(path) or decode(path))
+        monkeypatch.setattr(
+            Image, "open", lambda path, **kw: opened.append(path) or decode(path, **kw)
+        )
         display = ExplanationDisplay.from_estimator(clf, paths[:2], paths[2:], y[2:], n_neighbors=2)
         assert sorted(opened) == sorted(paths)
         np.testing.assert_array_equal(pixels(display.axes_[1, 0]), expected[1])

@@ -213,12 +213,12 @@ class TestModels:
 
     def test_a_path_states_its_own_depth(self, fitted, tmp_path):
         clf, X, _ = fitted
-        other = tmp_path / "other" / "x"
-        other.mkdir(parents=True)
-        values = np.rint(read_images(X[:1])[0] / 255 * (2**14 - 1)).astype(np.uint16)
-        write_png(other / "14.png", values)
+        for name, pixels in zip("ab", read_images(X[:2]), strict=True):
+            (tmp_path / "other" / name).mkdir(parents=True)
+            values = np.rint(pixels / 255 * (2**14 - 1)).astype(np.uint16)
+            write_png(tmp_path / "other" / name / "14.png", values)
         theirs = load_image_folder(tmp_path / "other", bit_depth=14).data
-        np.testing.assert_allclose(clf.predict_proba(theirs), clf.predict_proba(X[:1]), atol=1e-6)
+        np.testing.assert_allclose(clf.predict_proba(theirs), clf.predict_proba(X[:2]), atol=1e-6)
         with pytest.raises(ValueError, match=r"outside of 0\.\.4095 \(12 bits\)"):
             clf.predict(theirs.astype(str))
 
