@@ -86,10 +86,10 @@ def read_images(
 
     Notes
     -----
-    Beside the result, no more than 256 images, or 64 MiB of their crops, are in memory at a time.
-    A color image takes 8 bytes a pixel while it is decoded. Images of more than 16.8 million pixels are
-    decoded one at a time, and a JPEG file of that size at a half to an eighth of its sides, if that
-    is at least eight times `size`, and `interpolation` is not "nearest".
+    Beside the result, no more than 256 images, or 64 MiB of their crops, are in memory at a time. A
+    color image takes 8 bytes a pixel while it is decoded. Images of more than 16.8 million pixels
+    are decoded one at a time, and a JPEG file of that size at a half to an eighth of its sides, if
+    that is at least eight times `size`, and `interpolation` is not "nearest".
 
     Files are PNG, JPEG, TIFF, BMP, GIF, WEBP, JPEG 2000, PPM or TGA, whatever their names are.
     Files and PIL images are rotated by their EXIF tag. Three gray pages of one size in a TIFF file
