@@ -106,11 +106,13 @@ def load_cells(
 
 def _select_split(cells, split, path):
     """Return the rows of a split of a table."""
+    import pandas as pd
+
     frame = cells.frame
-    splits = frame["split"].to_numpy() if "split" in frame else np.array([])
-    rows = splits == split
+    splits = frame["split"].astype(str) if "split" in frame else pd.Series(dtype=str)
+    rows = (splits == str(split)).to_numpy()  # folds may be numbers
     if not rows.any():
-        found = np.unique(splits.astype(str)).tolist()
+        found = np.unique(splits).tolist()
         raise ValueError(f"{str(path)!r} has no row of the split {split!r}; it has {found}.")
     groups = cells.groups[rows] if "groups" in cells else None
     description = f"Table {str(path)!r}, split {split!r}"

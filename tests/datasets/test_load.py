@@ -82,6 +82,14 @@ def test_columns_of_a_table(table):
     assert cells.frame["split"].tolist() == ["test"]
 
 
+def test_splits_that_are_numbers(table):
+    pd.read_csv(table).assign(split=[0, 0, 1]).to_csv(table, index=False)
+    for split in (1, "1"):
+        assert load_cells(table, split=split).target.tolist() == ["x"]
+    with pytest.raises(ValueError, match=r"it has \['0', '1'\]"):
+        load_cells(table, split="2")
+
+
 def test_missing_split(table):
     with pytest.raises(ValueError, match=r"split 'val'; it has \['test', 'train'\]"):
         load_cells(table, split="val")
