@@ -5,8 +5,8 @@ import sys
 
 import numpy as np
 from sklearn.metrics import get_scorer
-from skorch.callbacks import Callback
-from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
+from skorch.callbacks import Callback, LRScheduler
+from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, OneCycleLR
 from tqdm.auto import tqdm
 
 from ._outputs import PredictedClassifier
@@ -55,56 +55,27 @@ class PhaseName(Callback):
         net.history.record("phase", self.name)
 
 
-class LearningRateSchedule(Callback):
-    """Change the learning rate batch by batch, over one phase of training.
+def make_schedule(lr_schedule, lr, n_steps):
+    """Return the callback that sets the learning rate of each batch of a phase.
 
     Parameters
     ----------
     lr_schedule : {"onecycle", "cosine"} or None
         One-cycle (Smith 2018), cosine annealing, or constant; constant below ten batches.
+    lr : float
+        The highest rate.
     n_steps : int
         Batches in this phase.
     """
-
-    def __init__(self, lr_schedule, n_steps):
-        self.lr_schedule = lr_schedule
-        self.n_steps = n_steps
-
-    def on_train_begin(self, net, **kwargs):
-        """Create the scheduler."""
-        self.scheduler_ = None
-        if self.n_steps < _SHORT:
-            return
-        if self.lr_schedule == "onecycle":
-            # The momentum is the user's; it is not cycled along with the rate.
-            self.scheduler_ = OneCycleLR(
-                net.optimizer_, max_lr=net.lr, total_steps=self.n_steps, cycle_momentum=False
-            )
-        elif self.lr_schedule == "cosine":
-            self.scheduler_ = CosineAnnealingLR(net.optimizer_, T_max=self.n_steps)
-
-    def on_batch_begin(self, net, training=None, **kwargs):
-        """Record the rate of this batch."""
-        if training:
-            net.history.record_batch("lr", net.optimizer_.param_groups[0]["lr"])
-
-    def on_batch_end(self, net, training=None, **kwargs):
-        """Advance by a training batch."""
-        if training and self.scheduler_ is not None:
-            self.scheduler_.step()
-
-    def on_train_end(self, net, **kwargs):
-        """Drop the scheduler, which holds the optimizer."""
-        self.scheduler_ = None
-
-    def state_dict(self):
-        """Return the state of the schedule."""
-        return self.scheduler_ and self.scheduler_.state_dict()
-
-    def load_state_dict(self, state):
-        """Restore it."""
-        if self.scheduler_ is not None:
-            self.scheduler_.load_state_dict(state)
+    if lr_schedule is None or n_steps < _SHORT:
+        policy, settings = ConstantLR, {"factor": 1.0}
+    elif lr_schedule == "onecycle":
+        # The momentum is the user's; it is not cycled along with the rate.
+        settings = {"max_lr": lr, "total_steps": n_steps, "cycle_momentum": False}
+        policy = OneCycleLR
+    else:
+        policy, settings = CosineAnnealingLR, {"T_max": n_steps}
+    return LRScheduler(policy, event_name=None, step_every="batch", **settings)
 
 
 class ValidationScore(Callback):

@@ -163,7 +163,9 @@ class TrainingCheckpoint(Callback):
 
 
 def _with_state(net):
-    return [(name, each) for name, each in net.callbacks_ if hasattr(each, "state_dict")]
+    """Return the callbacks that have a state; that of skorch's LRScheduler is its scheduler's."""
+    parts = [(name, getattr(each, "lr_scheduler_", each)) for name, each in net.callbacks_]
+    return [(name, part) for name, part in parts if hasattr(part, "state_dict")]
 
 
 def _write(file, state):

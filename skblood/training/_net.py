@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
 from skorch import NeuralNet
-from skorch.callbacks import EarlyStopping, EpochTimer, PassthroughScoring
+from skorch.callbacks import EarlyStopping, EpochTimer, LRScheduler, PassthroughScoring
 from skorch.history import History
 
 from skblood.inference import autocast
@@ -128,6 +128,9 @@ class TrainingNet(ClassifierMixin, NeuralNet):
             raise
         finally:
             self.notify("on_train_end", X=samples, y=None)
+            for _, callback in self.callbacks_:
+                if isinstance(callback, LRScheduler):
+                    callback.lr_scheduler_ = None  # a pickle would hold the weights twice
         return self
 
     def get_split_datasets(self, X, y=None, **kwargs):
@@ -152,6 +155,8 @@ class TrainingNet(ClassifierMixin, NeuralNet):
         for batch in iterator:
             images, (codes, _) = batch
             self.notify("on_batch_begin", batch=(images, codes), training=training)
+            if training:
+                self.history.record_batch("lr", self.optimizer_.param_groups[0]["lr"])
             step = step_fn(batch, **fit_params)
             losses.append(step["loss"].detach())
             sizes.append(len(images))

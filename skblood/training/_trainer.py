@@ -12,7 +12,7 @@ from skblood.images import torch_defaults
 from skblood.inference import seeded
 from skblood.networks import CellNetwork
 
-from ._callbacks import BestEpoch, InGivenOrder, LearningRateSchedule, Progress, ValidationScore
+from ._callbacks import BestEpoch, InGivenOrder, Progress, ValidationScore, make_schedule
 from ._checkpoint import TrainingCheckpoint
 from ._losses import WeightedLoss
 from ._memory import MemoryAdvice
@@ -222,7 +222,7 @@ class Trainer:
     def _callbacks(self, phase, n_done, score, best):
         """Return the callbacks of a phase in the order in which they are called."""
         n_steps = phase.n_epochs * len(phase.train.batches(self.batch_size, self.device))
-        callbacks = [LearningRateSchedule(self.lr_schedule, n_steps), *phase.callbacks]
+        callbacks = [make_schedule(self.lr_schedule, phase.lr, n_steps), *phase.callbacks]
         if phase.valid is not None:
             callbacks.append(score)
         callbacks += self._user_callbacks(phase, n_done)

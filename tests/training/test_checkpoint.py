@@ -11,7 +11,7 @@ from torch import nn
 
 from skblood import TrainingCheckpoint
 from skblood.networks import CellNetwork, make_head
-from skblood.training._callbacks import BestEpoch, LearningRateSchedule, ValidationScore
+from skblood.training._callbacks import BestEpoch, ValidationScore, make_schedule
 from skblood.training._checkpoint import _read
 
 N_EPOCHS, N_STEPS = 5, 5 * 3
@@ -52,7 +52,7 @@ def train(make_net, make_samples, opened):
     def train(stop=None, checkpoint=None, **options):
         torch.manual_seed(7)
         score = ValidationScore("accuracy", np.arange(2))
-        callbacks = [LearningRateSchedule("onecycle", N_STEPS), score, BestEpoch(score.name, 9)]
+        callbacks = [make_schedule("onecycle", 0.01, N_STEPS), score, BestEpoch(score.name, 9)]
         callbacks += [checkpoint] if checkpoint else []
         net = make_net(callbacks=[*callbacks, Stop(stop)], **options)
         n_done = checkpoint.enter(0, net.module_) if checkpoint else 0
