@@ -78,7 +78,8 @@ class _Shared:
         `skblood.TrainingCheckpoint`, with which an interrupted fit resumes.
     warm_start : bool, default=False
         Continue the training of the fitted network when `fit` is called again, with a fresh
-        optimizer. What is trained may change, but not the network or the classes.
+        optimizer. What is trained may change, but not the network or the classes. With
+        ``early_stopping``, the best of the new epochs is kept, which may be worse than the start.
     memory : None, str, path-like or `skblood.FeatureStore`, default=None
         Where decoded files and features are cached. A folder, which later runs and the processes
         of ``n_jobs=2`` share (16 GiB at most): image files are decoded once, and each image passes

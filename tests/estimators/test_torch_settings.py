@@ -1,5 +1,7 @@
 """Estimators, files and tools under PyTorch's global settings: the same results, settings kept."""
 
+import multiprocessing
+import os
 from contextlib import contextmanager
 
 import numpy as np
@@ -140,3 +142,20 @@ def test_export(fitted, tmp_path, setting):
     pytest.importorskip("onnxscript")
     with SETTINGS[setting]():
         assert skblood.export_onnx(fitted[0], tmp_path / "m.onnx") < 1e-4
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+def test_pool_of_forked_processes():
+    """After a fit with several threads, OpenMP would wait for ever in the child."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        clf = MLPCellClassifier((64,), **COMMON).fit(X, Y)
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            probabilities = pool.map_async(clf.predict_proba, [X, X]).get(timeout=60)
+            again = pool.apply_async(clf.fit, (X, Y)).get(timeout=60)
+    finally:
+        torch.set_num_threads(before)
+    for found in (*probabilities, again.predict_proba(X)):
+        assert np.allclose(found, clf.predict_proba(X), atol=1e-4)
