@@ -29,6 +29,7 @@ NAMES = (
     "load",
     "reliability",
     "differential",
+    "intervals",
     "robust",
     "uncertainty",
     "ready_model",
