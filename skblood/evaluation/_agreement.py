@@ -3,9 +3,10 @@
 import numpy as np
 from scipy.special import ndtri, stdtrit
 from scipy.stats import beta, kendalltau
-from sklearn.metrics import cohen_kappa_score, confusion_matrix
+from sklearn.metrics import confusion_matrix
 
 from skblood.evaluation._estimates import Estimate
+from skblood.evaluation._score_intervals import count_images, score_interval
 
 # One-sided level at which x and y must rise together.
 _MAX_PVALUE = 0.05
@@ -63,7 +64,7 @@ def count_limits(shares, n_cells):
 
 
 def estimate_kappa(labels_a, labels_b, confidence_level):
-    """Return Cohen's kappa with its interval (Fleiss, Cohen and Everitt 1969).
+    """Return Cohen's kappa with its interval, which has a width also if all labels agree.
 
     Parameters
     ----------
@@ -77,21 +78,17 @@ def estimate_kappa(labels_a, labels_b, confidence_level):
     """
     if len(np.union1d(labels_a, labels_b)) == 1:
         return Estimate(np.nan)
-    table = confusion_matrix(labels_a, labels_b)
-    kappa = cohen_kappa_score(labels_a, labels_b)
-    n, table = table.sum(), table / table.sum()
-    rows, columns = table.sum(axis=1), table.sum(axis=0)
-    chance, same = rows @ columns, table.diagonal()
-    mixed = table * (columns[:, None] + rows) ** 2
-    variance = (
-        same @ (1 - (rows + columns) * (1 - kappa)) ** 2
-        + (1 - kappa) ** 2 * (mixed.sum() - mixed.trace())
-        - (kappa - chance * (1 - kappa)) ** 2
-    ) / (n * (1 - chance) ** 2)
-    # With full agreement, rounding may make the variance negative.
-    margin = ndtri((1 + confidence_level) / 2) * np.sqrt(max(variance, 0))
-    value, low, high = Estimate.around(kappa, margin)
-    return Estimate(value, max(low, -1.0), min(high, 1.0))
+    table = confusion_matrix(labels_a, labels_b).astype(float)
+    low, high = score_interval(_kappa, table[None], confidence_level, grouped=False)
+    return Estimate(float(_kappa(count_images(table))), max(low, -1.0), min(high, 1.0))
+
+
+def _kappa(sums):
+    """Return Cohen's kappa from sums as of `count_images`."""
+    same, a, b = np.split(sums, 3, axis=-1)
+    n = a.sum(axis=-1)
+    chance = (a * b).sum(axis=-1) / n**2
+    return (same.sum(axis=-1) / n - chance) / (1 - chance)
 
 
 def passing_bablok(x, y, confidence_level):

@@ -192,7 +192,8 @@ def compare_differentials(
     jackknife [3]_. That of [1]_ requires that the two methods rise together: with fewer than four
     slides this cannot be shown. Two methods agree if the interval of the slope contains 1 and that
     of the intercept contains 0. For a class that is rare on all slides a line is uninformative; use
-    the bias and the limits of agreement [4]_. The interval of kappa is that of [5]_.
+    the bias and the limits of agreement [4]_. The interval of kappa is that of [5]_, after
+    pseudo-images are added as for the scores of an :class:`EvaluationReport`.
 
     As in CLSI H20-Ed3 [6]_, the counts of the reference have limits that contain the true share on
     95 % of slides: the exact binomial limits, tabulated in [7]_. They account for the error of `a`
@@ -227,7 +228,7 @@ def compare_differentials(
     >>> cells = (y_reader, y_model)
     >>> comparison = compare_differentials(reader, model, method="deming", cells=cells)
     >>> print(comparison.kappa)
-    0.833 [0.525, 1.000]
+    0.833 [0.252, 1.000]
     >>> print(comparison.bias[0])
     -0.083 [-0.442, 0.275]
     """
