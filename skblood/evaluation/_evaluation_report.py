@@ -141,10 +141,10 @@ class EvaluationReport:
     100 images, 2 classes; intervals of 95% confidence
     <BLANKLINE>
     accuracy           0.970 [0.915, 0.990]
-    balanced_accuracy  0.963 [0.900, 0.990]
-    f1_macro           0.968 [0.914, 0.990]
-    f1_weighted        0.970 [0.918, 0.990]
-    matthews_corrcoef  0.939 [0.842, 0.980]
+    balanced_accuracy  0.963 [0.898, 0.992]
+    f1_macro           0.968 [0.907, 0.993]
+    f1_weighted        0.970 [0.911, 0.994]
+    matthews_corrcoef  0.939 [0.817, 0.986]
     <BLANKLINE>
                          precision                recall                    f1 images
     monocyte  1.000 [0.906, 1.000]  0.925 [0.801, 0.974]  0.961 [0.890, 0.987]     40
