@@ -136,7 +136,8 @@ def _sync_folder(folder):
 def lock(path, *, wait=True):
     """Hold the lock of a file or folder, so that one process at a time writes it.
 
-    The lock is a hidden file in the same folder, which is made if needed.
+    The lock is a hidden file in the same folder, which is made if needed; with ``wait=False``, it
+    is removed again if nothing is written.
 
     Parameters
     ----------
@@ -156,6 +157,8 @@ def lock(path, *, wait=True):
     """
     from filelock import FileLock, Timeout
 
+    # While others wait, the folder stays.
+    made = [] if wait else [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     file = path.parent / f".{path.name}.lock"
     held = FileLock(file)
@@ -174,6 +177,9 @@ def lock(path, *, wait=True):
         with suppress(OSError):  # Windows does not remove a file that is open
             file.unlink()
         held.release()
+        with suppress(OSError):  # unless something was written
+            for folder in made:
+                folder.rmdir()
 
 
 def warn_of_lock(file):

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,7 +19,8 @@ locks = ExitStack()
 
 def say(message):
     """Print a message, which is not a result, to the standard error."""
-    print(printable(message), file=sys.stderr, flush=True)
+    with suppress(OSError):  # the result counts, not the message
+        print(printable(message), file=sys.stderr, flush=True)
 
 
 def show(result):

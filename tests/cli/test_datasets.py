@@ -30,6 +30,11 @@ def test_describe_without_parts(shell, cell_folder):
     assert document == {"n_images": 15, "counts": {"images": dict.fromkeys(CLASSES, 5)}}
 
 
+def test_describe_integer_labels(shell, npz_file):
+    counts = json.loads(shell("datasets", "describe", npz_file, "--json").stdout)["counts"]
+    assert counts["test"].keys() == {"0", "1", "2"} and sum(counts["train"].values()) == 48
+
+
 def test_fetch(shell, tmp_path, monkeypatch):
     def fetch_pbc(data_home):
         return Bunch(DESCR=f"PBC in {data_home}\n")

@@ -168,6 +168,14 @@ class TestLock:
         with pytest.warns(UserWarning, match=rf"{self.WHO.format(held.pid)} .*\.lock"):
             _writing.warn_of_lock(path.with_name(f".{path.name}.lock"))
 
+    def test_folders_that_stay_empty(self, tmp_path):
+        with lock(tmp_path / "a" / "b" / "c.csv", wait=False):
+            pass
+        assert not list(tmp_path.iterdir())
+        with lock(tmp_path / "a" / "b" / "c.csv", wait=False):
+            (tmp_path / "a" / "b.csv").touch()
+        assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.csv"]
+
     def test_released_after_an_error(self, path):
         for _ in range(2):
             with pytest.raises(KeyError), lock(path, wait=False):
