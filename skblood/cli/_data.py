@@ -93,14 +93,15 @@ def read_cells(source, *columns):
     return Cells(source, bunch.data, bunch.target, split, bunch.get("groups"))
 
 
-def check_exists(path, kind):
-    """Raise FileNotFoundError, which names a similar file or folder, unless a path exists."""
+def existing(path, kind="model file"):
+    """Return a path; if it does not exist, raise FileNotFoundError, which names a similar one."""
     from skblood.datasets import suggest
 
     path = Path(path).expanduser()
     if not path.exists():
         where = f"(in {os.getcwd()!r}){suggest(path)}"
         raise FileNotFoundError(f"There is no {kind} {str(path)!r} {where}.")
+    return path
 
 
 def find_images(arguments):
@@ -134,7 +135,7 @@ def find_images(arguments):
         is_pattern = glob.has_magic(path) and not os.path.exists(path)  # it may be in a name, too
         # A missing image is reported when it is read, together with others.
         if not is_pattern and not path.lower().endswith(datasets.IMAGE_EXTENSIONS):
-            check_exists(path, "folder or image file")
+            existing(path, "folder or image file")
         matches = sorted(glob.glob(path, recursive=True)) if is_pattern else [path]
         found = [datasets.find_images(each) if os.path.isdir(each) else [each] for each in matches]
         if not any(found):

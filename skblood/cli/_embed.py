@@ -67,8 +67,7 @@ def _embed(words, backbone, image_size, device):
     file, *images = words
     if not images:
         raise typer.BadParameter("name a model file and images, or images and --backbone.")
-    _data.check_exists(file, "model file")
-    model = load(file, device=device)
+    model = load(_data.existing(file), device=device)
     names, X = _data.find_images(images)
     if hasattr(model, "transform"):
         return names, model.transform(X)

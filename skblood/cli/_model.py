@@ -26,8 +26,7 @@ def export(model: Path, out: Path, *, as_json: bool = False, overwrite: bool = F
     from skblood.io import export_onnx, load
 
     _output.reserve([out], overwrite)
-    _data.check_exists(model, "model file")
-    fitted = load(model, device="cpu")
+    fitted = load(_data.existing(model), device="cpu")
     difference = _output.write(out, partial(export_onnx, fitted), overwrite)
     if as_json:
         _output.show_json({"path": str(out), "largest_difference": difference})
@@ -52,8 +51,7 @@ def info(model: Path, *, card: bool = False, as_json: bool = False):
 
     if card and as_json:
         raise typer.BadParameter("--card prints Markdown, --json JSON: leave one of the two out.")
-    _data.check_exists(model, "model file")
-    about = load_info(model)
+    about = load_info(_data.existing(model))
     lines = (printable(line, keep="") for line in _describe(model, about))
     if as_json:
         _output.show_json(about)

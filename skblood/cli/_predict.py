@@ -58,7 +58,7 @@ def predict(
     probabilities, errors = predict_all(classifier, X, skip=skip)
     frame = prediction_table(names, classifier.classes_, probabilities)
     if skip:
-        frame["error"] = [errors.get(i, "") for i in range(len(names))]
+        frame["error"] = _output.as_utf8(errors.get(i, "") for i in range(len(names)))
     if errors:
         _output.say(f"skblood: {len(errors)} of {len(names)} images cannot be read: see `error`.")
     if out is not None or not as_json:
@@ -79,7 +79,7 @@ def _split_words(words):
     if first.is_dir() or is_pattern or first.suffix.lower() in (*IMAGE_EXTENSIONS, ".npz"):
         return None, words
     if len(words) == 1:
-        _data.check_exists(words[0], "image, folder or model file")
+        _data.existing(words[0], "image, folder or model file")
         raise typer.BadParameter(
             f"{words[0]!r} is no image, folder or npz file. If it is a model, name images, too."
         )
@@ -103,8 +103,7 @@ def load_classifier(path, device, crop=None):
     if path is None:
         model = load_pretrained(device=device)
     else:
-        _data.check_exists(path, "model file")
-        model = load(path, device=device)
+        model = load(_data.existing(path), device=device)
     if not hasattr(model, "predict_proba"):
         raise TypeError(
             f"{path!r} holds a {type(model).__name__}, which predicts no classes; `skblood embed` "
