@@ -3,14 +3,15 @@
 import copy
 import math
 import os
-import re
-from numbers import Integral, Real
+from functools import partial
+from numbers import Integral, Number, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skblood._sklearn import Interval, StrOptions
+from skblood.augment import is_own
 from skblood.images import (
     CROP_RANGE,
     INTERPOLATIONS,
@@ -21,7 +22,13 @@ from skblood.images import (
     read_table,
 )
 from skblood.inference import FeatureStore
-from skblood.networks import PIXELS, BackboneSpec, backbone_config, resolve_weights
+from skblood.networks import (
+    PIXELS,
+    BackboneSpec,
+    backbone_config,
+    describe_weights,
+    resolve_weights,
+)
 
 # Constraints of a backbone's parameters; HybridFeatureClassifier takes several of each.
 BACKBONE_CONSTRAINTS = {
@@ -40,8 +47,8 @@ PREPROCESSING_CONSTRAINTS = {
 
 # What scikit-learn knows of the columns of X.
 _OF_COLUMNS = ("n_features_in_", "feature_names_in_")
-# Memory address in a repr.
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+# Types of parameters whose repr says it all.
+_PLAIN = (str, Number, np.generic, np.ndarray, type, type(None))
 
 
 class CellModel(BaseEstimator):
@@ -178,7 +185,7 @@ class CellModel(BaseEstimator):
         """Replace all attributes of an earlier fit by these, and those that all estimators have."""
         attributes["image_shape_"] = attributes["spec_"].image_shape
         attributes["fit_settings_"] = {  # for the model card
-            name: _ADDRESS.sub("", repr(value))
+            name: _as_text(value)
             for name, value in self.get_params(deep=False).items()
             if name not in ("memory", "verbose", "weights")
         }
@@ -188,6 +195,24 @@ class CellModel(BaseEstimator):
             delattr(self, name)
         vars(self).update(attributes)
         return self
+
+
+def _as_text(value):
+    """Return a parameter as text; of an object, what it is.
+
+    The repr of an object may hold its address in memory or a folder of the user.
+    """
+    parts = value if isinstance(value, list | tuple) else [value]
+    if isinstance(value, dict) or all(isinstance(v, _PLAIN) or is_own(v) for v in parts):
+        return repr(value)
+    if parts is value:
+        return f"[{', '.join(map(_as_text, value))}]"
+    if isinstance(value, partial):
+        options = [f"{name}={_as_text(option)}" for name, option in value.keywords.items()]
+        return f"partial({', '.join([_as_text(value.func), *map(_as_text, value.args), *options])})"
+    if hasattr(value, "__qualname__"):
+        return f"<function {value.__qualname__}>"
+    return f"<{type(value).__module__}.{type(value).__qualname__} object>"
 
 
 def resolve_image_size(image_size, names):
@@ -216,7 +241,7 @@ def backbone_spec(name, weights, trainable, standardize):
     """Return the specification of a backbone that is to be fitted."""
     source = resolve_weights(name, weights)
     if source is not None and source not in ("default", "pbc"):
-        source = f"file:{os.path.basename(os.fspath(source))}"
+        source = f"file:{describe_weights(source)}"
     if isinstance(trainable, bool | np.bool_):
         raise ValueError(f"trainable={trainable} must be 'all', 'head' or a number of stages.")
     trained = trainable if isinstance(trainable, str) else int(trainable)

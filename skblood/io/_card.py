@@ -10,18 +10,23 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 import numpy as np
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skblood.estimators import CellModel
+from skblood._labels import printable
 from skblood.evaluation import EvaluationReport
+from skblood.pretrained import ATTRIBUTION, starts_from_pretrained
+
+from ._pipelines import find_estimators
 
 _PACKAGES = ("skblood", "torch", "timm", "torchvision", "scikit-learn", "numpy", "pillow")
 _PBC = "basophil eosinophil erythroblast ig lymphocyte monocyte neutrophil platelet".split()
 # A class with fewer training images is named among the limits.
 _FEW = 50
-# Characters that Markdown would interpret; an underscore inside a word is not one.
-_MARKS = re.compile(r"[\\|<>*`\[\]]|(?<![^\W_])_|_(?![^\W_])")
+# Characters that Markdown or HTML would interpret, and those by which text becomes a link; an
+# underscore inside a word is not one.
+_MARKS = re.compile(r"[\\|<>*`\[\]&~$@]|:(?=//)|(?<=www)\.|(?<![^\W_])_|_(?![^\W_])", re.I)
 
 _HEAD = """---
 library_name: skblood
@@ -100,15 +105,15 @@ def model_card(model, *, evaluation=None):
             "evaluation must be an EvaluationReport, as skblood.evaluation.evaluate returns it, or "
             f"a dict of them by name; got {type(evaluation).__name__}."
         )
-    if not isinstance(model, (CellModel, Pipeline)):
+    found = find_estimators(model)
+    if isinstance(model, BaseSearchCV) or not (found or isinstance(model, Pipeline)):
         raise TypeError(
-            f"A card describes an estimator of skblood or a Pipeline, not {type(model).__name__}. "
-            "Of a search, give its best_estimator_."
+            "A card describes an estimator of skblood, or one of scikit-learn that holds it, such "
+            f"as a Pipeline, not {type(model).__name__}. Of a search, give its best_estimator_."
         )
+    check_is_fitted(model)
+    estimators = [each for each in found if hasattr(each, "spec_")]
     steps = _flatten(model)
-    estimators = [step for step in steps if isinstance(step, CellModel)]
-    for each in (model, *estimators):
-        check_is_fitted(each)
     trained = [each for each in estimators if hasattr(each, "training_data_")]
     sections = {
         "Model": _steps(model, steps) + _of_each(_model, estimators),
@@ -117,12 +122,18 @@ def model_card(model, *, evaluation=None):
         "Evaluation": _evaluation(reports, steps[-1]) if hasattr(model, "classes_") else [],
         "Preprocessing": _of_each(_preprocessing, estimators),
         "Intended use and limits": [_limits(model, trained)],
+        "Attribution": attributions(estimators),
         "Versions": _versions(),
     }
     parts = [_head(model, estimators)]
     for title, paragraphs in sections.items():
         parts += [f"## {title}", *paragraphs] if paragraphs else []
-    return "\n\n".join(parts) + "\n"
+    return printable("\n\n".join(parts) + "\n")
+
+
+def attributions(estimators):
+    """Return the notices that the licences of the weights which estimators started from ask for."""
+    return [ATTRIBUTION] if any(starts_from_pretrained(each.spec_) for each in estimators) else []
 
 
 def _flatten(model):
@@ -208,14 +219,16 @@ def _training_data(model):
     counts = [(label, f"{n:,}") for label, n in data["class_counts"].items()]
     digest = "SHA-256 of the decoded training images with their classes, in any order: "
     counted = _table(("class", "training images"), counts)
-    return [numbers.format(**data), counted, f"{digest}`{data['fingerprint']}`"]
+    return [numbers.format(**data), counted, digest + _as_text(data["fingerprint"])]
 
 
 def _training(model):
     kept = "the last epoch"
     if model.best_epoch_ < model.n_iter_:
         kept = f"epoch {model.best_epoch_}, the best on the validation images"
-    text = f"Epochs: {model.n_iter_}, on {model.device_}; the weights are those of {kept}."
+    text = (
+        f"Epochs: {model.n_iter_}, on {_as_text(model.device_)}; the weights are those of {kept}."
+    )
     if (done := getattr(model, "adaptation_", None)) is None:
         return [text]
     counts = _join(f"{label} {n:,}" for label, n in done.n_labelled.items() if n) or "none"

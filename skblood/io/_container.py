@@ -81,7 +81,7 @@ class Contents(NamedTuple):
     format: int
 
 
-def pack(document, tensors, card, version):
+def pack(document, tensors, card, version, attribution=""):
     """Return the bytes of a file in the current format.
 
     Parameters
@@ -93,6 +93,8 @@ def pack(document, tensors, card, version):
         Markdown.
     version : str
         The version of skblood.
+    attribution : str
+        For other readers of safetensors files; the card has it, too.
 
     Returns
     -------
@@ -112,6 +114,7 @@ def pack(document, tensors, card, version):
         "model": json.dumps(document, allow_nan=False),
         "card": card.encode("utf-8", "replace").decode(),  # lone surrogates are not UTF-8
     }
+    metadata |= {"attribution": attribution} if attribution else {}
     header = {"__metadata__": metadata, **json.loads(packed[_SIZE:data])}
     header = json.dumps(header, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)  # tensors are aligned to 8 bytes
@@ -144,15 +147,16 @@ def unpack(path):
         If the file is damaged, of another kind, or of a later format.
     """
     path = os.fspath(path)
-    content = _read(path)
     try:
-        header = json.loads(content[_SIZE : _SIZE + int.from_bytes(content[:_SIZE], "little")])
-        metadata = header["__metadata__"]
+        metadata, content = _read(path)
         found, version = metadata["format"], metadata["skblood"]
         if found in _FORMATS:
             document, tensors = json.loads(metadata["model"]), safetensors.torch.load(content)
             return Contents(document, metadata["card"], tensors, version, int(found))
-    except (ValueError, TypeError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
+    except (ModelFileError, OSError, MemoryError):
+        raise
+    # Whatever it meets: the header may be any JSON.
+    except Exception as error:
         raise _damaged(path, f"its header or tensors cannot be read ({error})") from error
     raise ModelFileError(
         f"{path!r} has format {found!s:.40}; this version of skblood reads {', '.join(_FORMATS)}. "
@@ -161,7 +165,7 @@ def unpack(path):
 
 
 def _read(path):
-    """Return the bytes of a file whose checksum is right."""
+    """Return the metadata and the bytes of a file whose size and checksum are right."""
     size = os.stat(path).st_size  # FileNotFoundError names the path
     if not Path(path).is_file():  # a pipe or a device might never end
         raise ModelFileError(f"{path!r} is a folder, a pipe or a device. Name a model file.")
@@ -173,12 +177,20 @@ def _read(path):
                 f"{path!r} is empty, or not a file that skblood.save wrote.{''.join(known)} "
                 "Weights of a backbone (.pth, .safetensors) go into weights= of an estimator."
             )
-        if int.from_bytes(start[:_SIZE], "little") > min(_MAX_HEADER, size - _SIZE):
+        data = _SIZE + int.from_bytes(start[:_SIZE], "little")
+        if data > min(_SIZE + _MAX_HEADER, size):
             raise _damaged(path, "its header has no end")
-        content = start + file.read()
+        file.seek(_SIZE)
+        header = json.loads(file.read(data - _SIZE))
+        metadata = header.pop("__metadata__")
+        # Before the rest is read, of which there may be any amount.
+        if size != data + max([each["data_offsets"][1] for each in header.values()], default=0):
+            raise _damaged(path, "its checksum is wrong, since its size is not that in its header")
+        file.seek(0)
+        content = file.read()
     if _digest(content) != content[_DIGEST]:
         raise _damaged(path, "its checksum is wrong")
-    return content
+    return metadata, content
 
 
 def _damaged(path, reason):

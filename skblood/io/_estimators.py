@@ -1,20 +1,19 @@
 """One estimator of skblood as JSON and tensors, and back."""
 
 import json
+import os
 from contextlib import suppress
+from dataclasses import replace
+from pathlib import PureWindowsPath
 
-import numpy as np
 import torch
 from sklearn.base import is_classifier
-from sklearn.utils.validation import check_is_fitted
-from skorch.history import History
 
 from skblood import estimators, networks
-from skblood.adaptation import Adaptation
 from skblood.images import torch_defaults
 from skblood.inference import resolve_device, seeded
 
-from ._spec_decoder import decode_spec
+from ._schema import ATTRIBUTES, check_attributes, check_names, decode_spec
 from ._values import decode, encode, plain
 
 ESTIMATORS = {
@@ -22,29 +21,14 @@ ESTIMATORS = {
     for name, cls in vars(estimators).items()
     if isinstance(cls, type) and issubclass(cls, estimators.CellModel)
 }
-# Fitted attributes in a file, with their types. All others follow from the spec.
-FITTED = {
-    "device_": str,
-    "fit_settings_": dict,
-    "classes_": np.ndarray,
-    "history_": History,
-    "n_iter_": int,
-    "best_epoch_": int,
-    "training_data_": dict,
-    "n_features_in_": int,
-    "feature_names_in_": np.ndarray,
-    "adaptation_": Adaptation,
-    "_sklearn_output_config": dict,
-}
-_OF_CLASSIFIERS = {"classes_", "history_", "n_iter_", "best_epoch_", "training_data_"}
-_OPTIONAL = {"n_features_in_", "feature_names_in_", "adaptation_", "_sklearn_output_config"}
 _FROM_SPEC = {"image_shape_", "image_size_", "crop_"}
 _FROM_SPEC |= {"net_", "network_", "spec_", "predictor_"}
-_TRAINING_DATA = {"n_images", "n_validation_images", "class_counts", "fingerprint"}
 # A parameter that names a folder of this computer.
 _FOLDER = "memory"
 # Characters of a parameter as JSON, at most.
 _MAX_PARAMETER = 2**20
+# Bytes that a network may compute when it is built, beyond the size of its tensors.
+_MAX_BUFFERS = 2**26
 
 
 def is_ours(model):
@@ -53,33 +37,35 @@ def is_ours(model):
 
 
 def describe(model):
-    """Return a fitted estimator as JSON and tensors.
+    """Return an estimator as JSON and tensors.
 
     Parameters
     ----------
     model : CellModel
+        Fitted, or a part of an estimator that fits clones of it.
 
     Returns
     -------
     document : dict
-        Class, parameters, spec and fitted attributes.
+        Class and parameters; of a fitted one also spec and fitted attributes.
     tensors : dict of str to torch.Tensor
         Copies on the CPU.
     left_out : list of str
         Parameters that are saved as their default and attributes that are not saved.
     """
-    check_is_fitted(model)
     parameters, left_out = _encode_parameters(model)
-    known = {*model.get_params(deep=False), *_FROM_SPEC, *FITTED}
+    document, tensors = {"class": type(model).__name__, "parameters": parameters}, {}
+    known = {*model.get_params(deep=False), *_FROM_SPEC, *ATTRIBUTES}
     left_out += sorted(name for name in vars(model) if name not in known and name[0] != "_")
-    attributes = {name: encode(getattr(model, name)) for name in FITTED if hasattr(model, name)}
-    spec = plain(model.spec_.to_dict())
-    tensors = {
-        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, tensor in model.predictor_.network.state_dict().items()
-    }
-    document = {"class": type(model).__name__, "parameters": parameters, "spec": spec}
-    return {**document, "attributes": attributes}, tensors, left_out
+    if hasattr(model, "spec_"):
+        found = [name for name in ATTRIBUTES if hasattr(model, name)]
+        document["spec"] = plain(model.spec_.to_dict())
+        document["attributes"] = {name: encode(getattr(model, name)) for name in found}
+        tensors = {
+            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, tensor in model.predictor_.network.state_dict().items()
+        }
+    return document, tensors, left_out
 
 
 @torch_defaults()
@@ -103,18 +89,21 @@ def restore(document, tensors, device):
         If the document or the tensors are not as `describe` writes them.
     """
     cls, parameters, spec, attributes = _decode_document(document, tensors)
+    if device != "auto":
+        parameters["device"] = device
+    model = cls(**parameters)
+    if spec is None:
+        return model
     if device == "auto":
         with suppress(ValueError):
             device = str(resolve_device(attributes["device_"]))
-    else:
-        parameters["device"] = device
     with seeded(0, torch.device("cpu")):
+        # Without memory or pixels: a file may ask for a network larger than the computer.
         with torch.device("meta"):
-            # Shapes without memory: a file may ask for a network larger than the computer.
-            _check_tensors(tensors, networks.build_network(spec).state_dict())
-        network = networks.build_network(spec)
+            widths = _check_network(spec, tensors)
+        network = networks.build_network(spec, widths)
     network.load_state_dict(tensors)
-    return estimators.attach_network(cls(**parameters), spec, network, device=device, **attributes)
+    return estimators.attach_network(model, spec, network, device=device, **attributes)
 
 
 def readable(document, tensors):
@@ -126,6 +115,8 @@ def readable(document, tensors):
         If the document is not as `describe` writes it.
     """
     _, parameters, spec, attributes = _decode_document(document, tensors)
+    if spec is None:
+        return plain(document | {"parameters": parameters})
     preprocessing = {
         name: getattr(spec, name) for name in ("crop", "image_size", "interpolation")
     } | {"range": [0, 1], "backbones": []}
@@ -149,7 +140,7 @@ def _encode_parameters(model):
         if name == _FOLDER:
             continue
         try:
-            parameters[name] = encode(value)
+            parameters[name] = encode(_without_folder(value) if name == "weights" else value)
             text = json.dumps(parameters[name], allow_nan=False)
             decode(json.loads(text) if len(text) <= _MAX_PARAMETER else {})
         # Whatever it meets: a parameter may be any object, and only matters to the next fit.
@@ -159,39 +150,50 @@ def _encode_parameters(model):
     return parameters, left_out
 
 
+def _without_folder(weights):
+    """Return the names of weights files: folders may bear names of persons."""
+    if isinstance(weights, str | os.PathLike):
+        return PureWindowsPath(weights).name  # it takes either kind of separator
+    return [*map(_without_folder, weights)] if isinstance(weights, list | tuple) else weights
+
+
 def _decode_document(document, tensors):
-    """Return the class, parameters, spec and fitted attributes of an estimator, all checked."""
-    _check_names("document", document, {"class", "parameters", "spec", "attributes"})
+    """Return the class, parameters, spec and fitted attributes of an estimator, all checked.
+
+    The last two are None of one that is not fitted.
+    """
     if (cls := ESTIMATORS.get(str(document["class"]))) is None:
         raise ValueError(f"{document['class']!r:.80} is not an estimator of this version")
+    is_fitted = bool(tensors) or "spec" in document
+    needed = {"class", "parameters"} | ({"spec", "attributes"} if is_fitted else set())
+    check_names("document", document, needed)
     parameters = {name: decode(value) for name, value in document["parameters"].items()}
-    _check_names("parameters", parameters, set(), cls().get_params(deep=False).keys() - {_FOLDER})
+    check_names("parameters", parameters, set(), cls().get_params(deep=False).keys() - {_FOLDER})
+    if not is_fitted:
+        return cls, parameters, None, None
     spec = decode_spec(document["spec"], len(tensors))
     if is_classifier(cls()) != (spec.head is not None):
         raise ValueError(f"its spec is not that of a {cls.__name__}")
     attributes = {name: decode(value) for name, value in document["attributes"].items()}
-    needed = {"device_", "fit_settings_"} | (_OF_CLASSIFIERS if spec.head else set())
-    _check_names("attributes", attributes, needed, _OPTIONAL)
-    for name, value in attributes.items():
-        if type(value) is not FITTED[name]:
-            raise ValueError(f"its attribute {name} is {value!r:.80}")
-    if spec.head:
-        if attributes["classes_"].tolist() != list(spec.classes):
-            raise ValueError("its classes_ do not fit the network")
-        if (
-            not 1
-            <= attributes["best_epoch_"]
-            <= attributes["n_iter_"]
-            == len(attributes["history_"])
-        ):
-            raise ValueError("its history_, n_iter_ and best_epoch_ do not fit one another")
-        _check_names("training_data_", attributes["training_data_"], _TRAINING_DATA)
+    check_attributes(attributes, spec)
     return cls, parameters, spec, attributes
 
 
-def _check_names(what, found, needed, allowed=frozenset()):
-    if odd := (needed - found.keys()) | (found.keys() - needed - allowed):
-        raise ValueError(f"in its {what}, {sorted(odd)!r:.80} are missing or unknown")
+def _check_network(spec, tensors):
+    """Raise ValueError unless the tensors are those of the network; return backbones' widths."""
+    for i, backbone in enumerate(spec.backbones if len(spec.backbones) > 1 else ()):
+        # One by one: a small file may name many large backbones.
+        part = networks.build_network(replace(spec, backbones=(backbone,), head=None))
+        prefix = f"backbones.{i}."
+        found = {name: each for name, each in tensors.items() if name.startswith(prefix)}
+        wanted = part.backbones[0].state_dict(prefix=prefix)
+        _check_tensors(found, wanted)
+    network = networks.build_network(spec)
+    _check_tensors(tensors, network.state_dict())
+    n_bytes = sum(each.nbytes for each in tensors.values())
+    if sum(each.nbytes for each in network.buffers()) > n_bytes + _MAX_BUFFERS:
+        raise ValueError("its network, built for images of this size, is much larger than the file")
+    return [backbone.num_features for backbone in network.backbones]
 
 
 def _check_tensors(found, wanted):

@@ -9,7 +9,8 @@ import os
 
 from skblood.networks import BackboneSpec, HeadSpec, NetworkSpec, resolve_weights
 
-from ._estimators import ESTIMATORS, FITTED
+from ._estimators import ESTIMATORS
+from ._schema import ATTRIBUTES
 from ._values import decode, encode, plain
 
 
@@ -35,16 +36,20 @@ def upgrade(document):
     old = {key: decode(value) for key, value in encoded.items()}
     fitted = {key: decode(value) for key, value in document["attributes"].items()}
     settings = {key: repr(value) for key, value in old.items() if key not in ("verbose", "weights")}
-    attributes = {key: value for key, value in document["attributes"].items() if key in FITTED}
+    attributes = {key: value for key, value in document["attributes"].items() if key in ATTRIBUTES}
     attributes["n_features_in_"] = math.prod(fitted["_fold_shape"])
     known = ESTIMATORS[name]().get_params()
     parameters = {key: value for key, value in encoded.items() if key in known}
     if old.get("early_stopping") and old.get("n_iter_no_change", 10) != 10:
         parameters["early_stopping"] = old["n_iter_no_change"]
+    spec = plain(_make_spec(name, old, fitted).to_dict())
+    described = document.get("preprocessing", {})
+    if odd := [key for key in ("crop", "image_size") if described.get(key, spec[key]) != spec[key]]:
+        raise ValueError(f"{odd} of its preprocessing are not those of its attributes")
     return {
         "class": name,
         "parameters": parameters,
-        "spec": plain(_make_spec(name, old, fitted).to_dict()),
+        "spec": spec,
         "attributes": {**attributes, "fit_settings_": encode(settings)},
     }
 

@@ -14,6 +14,7 @@ from skblood._writing import replace_file
 from skblood.estimators import CellModel
 from skblood.images import resize_images, torch_defaults
 
+from ._card import attributions
 from ._onnx_graph import Graph
 from ._onnx_proto import make_proto, open_proto
 
@@ -74,7 +75,8 @@ def export_onnx(model, path):
 
     The metadata hold, as text: ``classes`` (a JSON list; classifiers only), ``input`` (a JSON
     object: name, dtype, axes, shape with null for any length, and the range), ``estimator``,
-    ``skblood_version``, ``largest_difference`` and ``intended_use``.
+    ``skblood_version``, ``largest_difference``, ``intended_use`` and, of a model that started from
+    the weights "pbc", the ``attribution`` that their licence asks for.
 
     The file computes in float32, and is compared with the model in float32 on the CPU. A model
     that was fitted with ``precision="auto"`` on a device that chooses bfloat16 differs from both by
@@ -133,6 +135,8 @@ def export_onnx(model, path):
     }
     if spec.classes is not None:
         facts["classes"] = json.dumps(spec.classes)
+    if notices := attributions([model]):
+        facts["attribution"] = "\n".join(notices)
     for key, value in facts.items():
         proto.metadata_props.add(key=key, value=value)
     replace_file(path, proto.SerializeToString())

@@ -1,69 +1,81 @@
-"""Pipelines as JSON and tensors: skblood's estimators as if alone, other steps by skops.
+"""Estimators that hold estimators of skblood, as JSON and tensors.
 
-skops writes scikit-learn's objects as JSON and arrays, and builds only types that it trusts. The
-samplers of imbalanced-learn, which are saved unfitted, are trusted in addition.
+The estimators of skblood are taken out, wherever they are, and written as if alone. What is left
+is written by skops; of Pipelines, the steps are written one by one.
 """
 
-import io
-import zipfile
+from collections import defaultdict
 from importlib import import_module
 
+import numpy as np
 import torch
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
+from skblood.estimators import CellModel
+
 from . import _estimators as estimators
+from . import _skops as skops
 from ._values import decode, encode, plain
 
-_SAMPLER_MODULES = ("imblearn.combine", "imblearn.over_sampling", "imblearn.under_sampling")
 # Parameters of a Pipeline besides its steps. Its memory is a folder of this computer.
 _PARAMETERS = ("verbose", "transform_input")
 _PIPELINES = {"sklearn.pipeline.Pipeline", "imblearn.pipeline.Pipeline"}
+_PLACE = "estimator of skblood"  # key of what stands for an estimator that was taken out
+_MAX_POSITION = 624  # in the state of a RandomState, which NumPy does not check
 
 
 def describe_model(model):
-    """Return a fitted estimator or Pipeline as JSON and tensors.
+    """Return a fitted model as JSON and tensors.
 
     Parameters
     ----------
-    model : CellModel or Pipeline
+    model : estimator
+        Of skblood, or one of scikit-learn or imbalanced-learn that holds some.
 
     Returns
     -------
     document, tensors, left_out
-        As from `_estimators.describe`; tensors and parameters of a step have its prefix.
+        As from `_estimators.describe`; tensors and parameters of a part have its prefix.
 
     Raises
     ------
     TypeError
         If it is, or holds, an object that cannot be saved. The message says what to do.
     ImportError
-        If a step needs skops, which is not installed.
+        If a part needs skops, which is not installed.
     sklearn.exceptions.NotFittedError
         If it is not fitted.
     """
-    if estimators.is_ours(model):
-        return estimators.describe(model)
-    if _full_name(model) not in _PIPELINES:
+    if isinstance(model, BaseSearchCV) and find_estimators(model):
         raise TypeError(
-            f"A {type(model).__name__} cannot be saved: save a fitted estimator of skblood, or a "
-            "Pipeline of scikit-learn or imbalanced-learn; of a search, its best_estimator_."
+            f"A {type(model).__name__} cannot be saved: save the model that it has chosen, its "
+            "best_estimator_."
+        )
+    if _full_name(model) not in _PIPELINES and not any(
+        map(estimators.is_ours, find_estimators(model))
+    ):
+        raise TypeError(
+            f"A {type(model).__name__} cannot be saved: save a fitted estimator of skblood, or one "
+            "of scikit-learn or imbalanced-learn that holds it, such as a Pipeline."
         )
     check_is_fitted(model)
-    steps, tensors, left_out = [], {}, []
-    for i, (name, step) in enumerate(model.steps):
-        if step is None or step == "passthrough":
-            document, own, lost = {"class": "passthrough"}, {}, []
-        elif estimators.is_ours(step) or _full_name(step) in _PIPELINES:
-            document, own, lost = describe_model(step)
-        else:
-            document, own, lost = {"class": "skops", "type": _full_name(step)}, _dump(step), []
-        steps.append([name, document])
-        tensors |= {f"{i}.{key}": tensor for key, tensor in own.items()}
-        left_out += [f"{name}__{each}" for each in lost]
-    parameters = {name: encode(getattr(model, name)) for name in _PARAMETERS}
-    document = {"class": _full_name(model), "parameters": parameters, "steps": steps}
-    return document, tensors, left_out
+    return _describe(model)
+
+
+def find_estimators(model):
+    """Return the estimators of skblood that a model holds, itself included."""
+    found = []
+
+    def note(part):
+        found.extend([part] if isinstance(part, CellModel) else [])
+        return part
+
+    _substitute(model, note, {})
+    return found
 
 
 def restore_model(document, tensors, device):
@@ -71,90 +83,152 @@ def restore_model(document, tensors, device):
     kind = document["class"]
     if kind == "passthrough":
         return kind
-    if kind == "skops":
-        return _load(tensors["skops"].numpy().tobytes(), document["type"])
-    if str(kind) not in _PIPELINES:
+    if kind != "skops" and str(kind) not in _PIPELINES:
         return estimators.restore(document, tensors, device)
-    parameters, parts = _read_pipeline(document, tensors)
-    steps = [(name, restore_model(step, own, device)) for name, step, own in parts]
+    parts, content = _read_parts(document, tensors)
+    parts = [restore_model(part, own, device) for part, own in parts]
+    if kind == "skops":
+        try:
+            return _put_back(skops.load(content.numpy().tobytes()), parts)
+        except ValueError as error:
+            raise ValueError(f"its {document['type']!s:.80} cannot be read: {error}") from error
+    steps = [(name, part) for (name, _), part in zip(document["steps"], parts, strict=True)]
     module, _, name = kind.rpartition(".")  # one of two, see _PIPELINES
-    return getattr(import_module(module), name)(steps, **parameters)
+    return getattr(import_module(module), name)(steps, **_parameters(document))
 
 
 def readable_model(document, tensors):
     """Return what `skblood.load_info` says about a model; see `_estimators.readable`."""
     kind = document["class"]
-    if kind in ("passthrough", "skops"):
-        return {"class": document.get("type", kind)}
-    if str(kind) not in _PIPELINES:
+    if kind == "passthrough":
+        return {"class": kind}
+    if kind != "skops" and str(kind) not in _PIPELINES:
         return estimators.readable(document, tensors)
-    parameters, parts = _read_pipeline(document, tensors)
-    steps = [{"name": name, **readable_model(step, own)} for name, step, own in parts]
-    return {"class": kind, "parameters": plain(parameters), "steps": steps}
+    parts = [readable_model(part, own) for part, own in _read_parts(document, tensors)[0]]
+    if kind == "skops":
+        return {"class": f"{document['type']!s:.200}", "estimators": parts}
+    steps = [
+        {"name": name, **part} for (name, _), part in zip(document["steps"], parts, strict=True)
+    ]
+    return {"class": kind, "parameters": plain(_parameters(document)), "steps": steps}
 
 
-def _read_pipeline(document, tensors):
-    """Return the parameters of a Pipeline, and the name, document and tensors of each step."""
-    parts, n_tensors = [], 0
-    for i, (name, step) in enumerate(document["steps"]):
-        prefix = f"{i}."
-        own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-        parts.append((name, step, own))
-        n_tensors += len(own)
-    if n_tensors != len(tensors):
-        raise ValueError("it holds tensors that belong to no step of its Pipeline")
-    return {name: decode(document["parameters"][name]) for name in _PARAMETERS}, parts
+def _describe(model):
+    if model is None or (isinstance(model, str) and model == "passthrough"):
+        return {"class": "passthrough"}, {}, []
+    if estimators.is_ours(model):
+        return estimators.describe(model)
+    if _full_name(model) not in _PIPELINES:
+        return _describe_by_skops(model)
+    steps = [(name, *_describe(step)) for name, step in model.steps]
+    tensors, left_out = _join((own, lost, f"{name}__") for name, _, own, lost in steps)
+    document = {
+        "class": _full_name(model),
+        "parameters": {name: encode(getattr(model, name)) for name in _PARAMETERS},
+        "steps": [[name, document] for name, document, _, _ in steps],
+    }
+    return document, tensors, left_out
 
 
-def _dump(step):
-    """Return the tensor that holds a step of another package, written by skops."""
-    skops = _import_skops()
-    if hasattr(step, "fit_resample"):
-        step = clone(step)  # a fitted one may hold training images
+def _describe_by_skops(model):
+    parts = []
+
+    def take_out(part):
+        if estimators.is_ours(part):
+            parts.append(part)
+            return Bunch(**{_PLACE: len(parts) - 1})
+        is_sampler = hasattr(type(part), "fit_resample") and not isinstance(part, Pipeline)
+        return clone(part) if is_sampler else part  # a fitted one may hold training images
+
     try:
-        content = skops.dumps(step)
-        untrusted = set(skops.get_untrusted_types(data=content)) - _trusted()
-    # Whatever it meets: skops raises errors of many types for what it does not know.
-    except Exception as error:
-        raise TypeError(f"The step {step!r} cannot be saved by skops: {error}") from error
-    if untrusted:
+        content = skops.dump(_substitute(model, take_out, {}))
+    except ValueError as error:
         raise TypeError(
-            f"The step {step!r} cannot be saved: skblood.load does not trust {sorted(untrusted)}, "
-            "which may run code. Use another step, or save the estimator of skblood by itself."
-        )
-    return {"skops": torch.frombuffer(bytearray(content), dtype=torch.uint8)}
-
-
-def _load(content, type_name):
-    skops = _import_skops()
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = archive.infolist()
-        packed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
-        if packed or sum(member.file_size for member in members) > len(content):
-            raise ValueError("it is compressed, which skblood.save does not do")
-        return skops.loads(content, trusted=sorted(_trusted()))
-    # Whatever it meets: the file may come from anybody.
-    except Exception as error:
-        raise ValueError(f"its step {type_name!r:.80} cannot be read: {error}") from error
-
-
-def _import_skops():
-    try:
-        import skops.io
-    except ImportError as error:
-        raise ImportError(
-            "A Pipeline with steps of scikit-learn is saved and loaded by skops, which is not "
-            "installed: pip install skops."
+            f"The {type(model).__name__} cannot be saved: {error}. Use another estimator, or save "
+            "that of skblood by itself. joblib.dump saves all of it as a pickle: whoever opens it "
+            "runs any code that is in it, and needs the same versions of all packages."
         ) from error
-    return skops.io
+    described = [estimators.describe(part) for part in parts]
+    tensors, left_out = _join((own, lost, "") for _, own, lost in described)
+    tensors["skops"] = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+    documents = [document for document, _, _ in described]
+    return {"class": "skops", "type": _full_name(model), "parts": documents}, tensors, left_out
 
 
-def _trusted():
-    """Return the names of the public samplers, which are trusted besides what skops trusts."""
-    modules = map(import_module, _SAMPLER_MODULES)
-    classes = (getattr(module, name) for module in modules for name in module.__all__)
-    return {f"{cls.__module__}.{cls.__name__}" for cls in classes}
+def _join(parts):
+    """Return the tensors of all parts, prefixed by their numbers, and what they left out."""
+    tensors, left_out = {}, []
+    for i, (own, lost, prefix) in enumerate(parts):
+        tensors |= {f"{i}.{key}": tensor for key, tensor in own.items()}
+        left_out += [f"{prefix}{each}" for each in lost]
+    return tensors, left_out
+
+
+def _read_parts(document, tensors):
+    """Return the documents and tensors of all parts, and the bytes that skops wrote, if any."""
+    documents = [step for _, step in document["steps"]] if "steps" in document else []
+    documents += document.get("parts", [])
+    own = defaultdict(dict)
+    for key, tensor in tensors.items():
+        number, _, name = key.partition(".")
+        own[number][name] = tensor
+    parts = [(part, own.pop(str(i), {})) for i, part in enumerate(documents)]
+    content = own.pop("skops", {}).get("")
+    if own:
+        raise ValueError("it holds tensors that belong to no part of it")
+    return parts, content
+
+
+def _put_back(model, parts):
+    """Return an object that skops has loaded with the estimators that were taken out."""
+
+    def put_back(part):
+        if isinstance(part, np.random.RandomState):
+            position = part.get_state(legacy=False)["state"]["pos"]
+            if not 0 <= position <= _MAX_POSITION:
+                raise ValueError("it holds a random generator of a wrong state")
+        return parts[part[_PLACE]] if isinstance(part, Bunch) and _PLACE in part else part
+
+    model = _substitute(model, put_back, {})
+    if not isinstance(model, BaseEstimator):
+        raise ValueError("it is not an estimator")
+    return model
+
+
+def _substitute(thing, replace, memo):
+    """Return a copy of nested objects of scikit-learn in which `replace` was applied to each."""
+    if id(thing) not in memo:
+        new = replace(thing)
+        if new is thing:
+            new = _copy(thing, lambda part: _substitute(part, replace, memo))
+        memo[id(thing)] = new, thing  # which keeps its id
+    return memo[id(thing)][0]
+
+
+def _copy(thing, copy_part):
+    """Return a copy of a container or an object of scikit-learn; other things as they are."""
+    if isinstance(thing, dict):
+        new = type(thing)()
+        new.update({key: copy_part(value) for key, value in thing.items()})
+        return new
+    if type(thing) in (list, tuple):
+        return type(thing)(map(copy_part, thing))
+    if isinstance(thing, np.ndarray) and thing.dtype == object:
+        new = thing.copy()
+        for place, part in np.ndenumerate(thing):
+            new[place] = copy_part(part)
+        return new
+    if type(thing).__module__.startswith(("sklearn.", "imblearn.")) and hasattr(thing, "__dict__"):
+        new = object.__new__(type(thing))  # calls no method that a file may have replaced
+        for name, value in vars(thing).items():
+            # The folder of a Pipeline belongs to this computer.
+            vars(new)[name] = None if name == "memory" else copy_part(value)
+        return new
+    return thing
+
+
+def _parameters(document):
+    return {name: decode(document["parameters"][name]) for name in _PARAMETERS}
 
 
 def _full_name(thing):

@@ -8,10 +8,11 @@ from importlib import metadata
 from skblood._writing import replace_file
 from skblood.inference import resolve_device
 
-from ._card import model_card
+from ._card import attributions, model_card
 from ._container import ModelFileError, pack, unpack
 from ._format_1 import upgrade
-from ._pipelines import describe_model, readable_model, restore_model
+from ._pipelines import describe_model, find_estimators, readable_model, restore_model
+from ._schema import is_evaluation
 
 _PACKAGES = ("torch", "torchvision", "timm", "scikit-learn", "numpy")
 _DOCUMENT = {"model", "left_out", "versions", "evaluation"}
@@ -100,7 +101,9 @@ def save(model, path, *, evaluation=None):
         "versions": _versions(),
         "evaluation": _as_dict(evaluation),
     }
-    return replace_file(path, pack(document, tensors, card, metadata.version("skblood")))
+    started = [each for each in find_estimators(model) if hasattr(each, "spec_")]
+    notice = "\n".join(attributions(started))
+    return replace_file(path, pack(document, tensors, card, metadata.version("skblood"), notice))
 
 
 def load(path, *, device="auto"):
@@ -214,6 +217,8 @@ def read_file(path):
             f"{os.fspath(path)!r} is not a model of this version: its JSON must hold "
             f"{sorted(_DOCUMENT)}, and holds {keys!s:.200}."
         )
+    if not (is_evaluation(document["evaluation"]) and isinstance(document["left_out"], list)):
+        raise ModelFileError(f"{os.fspath(path)!r} has no valid evaluation or left_out.")
     if contents.format == 1:
         with _as_file_error(path, document):
             document["model"] = upgrade(document["model"])

@@ -17,6 +17,7 @@ from skblood.augment import AUGMENTS, is_own
 
 # Those of arrays that are written: a few bytes an item, whatever the file says.
 _DTYPES = re.compile(r"\|O|[<>|][biufU]\d{1,4}")
+_MAX_ARRAY = 2**24  # bytes
 
 
 def encode(value):
@@ -88,7 +89,7 @@ def plain(value):
 
 def _encode_epoch(epoch):
     # skorch also keeps the figures of each batch, which can outweigh a small network.
-    kinds = bool | int | float | str | np.generic
+    kinds = bool | int | float | np.number | np.bool_
     return {name: encode(value) for name, value in epoch.items() if isinstance(value, kinds)}
 
 
@@ -100,10 +101,19 @@ def _decode_array(stored):
     dtype, values = stored["dtype"].replace("object", "|O"), decode(stored["values"])
     if not _DTYPES.fullmatch(dtype):
         raise ValueError(f"its dtype is {dtype!r:.80}")
+    if np.dtype(dtype).itemsize * len(values) > _MAX_ARRAY:
+        raise ValueError(f"its {len(values):,} values of dtype {dtype} are too large")
     array = np.array(values, dtype=dtype)
     if array.ndim != 1 or array.tolist() != values:
         raise ValueError(f"its values are not of dtype {dtype}")
     return array
+
+
+def _decode_dict(stored):
+    decoded = {decode(key): decode(value) for key, value in stored}
+    if not all(key is None or isinstance(key, bool | int | float | str) for key in decoded):
+        raise ValueError("its keys must be names or numbers")
+    return decoded
 
 
 def _decode_augment(kind, stored):
@@ -114,7 +124,7 @@ _DECODERS = {
     "float": float,
     "history": lambda stored: History({"batches": [], **_decode_items(each)} for each in stored),
     "tuple": lambda stored: tuple(decode(stored)),
-    "dict": lambda stored: {decode(key): decode(value) for key, value in stored},
+    "dict": _decode_dict,
     "augments": lambda stored: nn.Sequential(*map(decode, stored)),
     **{kind.__name__: partial(_decode_augment, kind) for kind in AUGMENTS},
     "Adaptation": lambda stored: Adaptation(**_decode_items(stored)),

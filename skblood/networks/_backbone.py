@@ -141,6 +141,7 @@ def create_backbone(
     statistics=None,
     standardize="auto",
     load=True,
+    n_features=None,
 ):
     """Build a backbone.
 
@@ -162,6 +163,8 @@ def create_backbone(
         By these means and deviations, or each image by its own darkest and brightest spot.
     load : bool, default=True
         False builds the network that takes these weights, but reads nothing.
+    n_features : int, default=None
+        The number of features, where it is known; None finds it by a pass of one blank image.
 
     Returns
     -------
@@ -190,7 +193,7 @@ def create_backbone(
         default = [0.5] * n_channels, [0.25] * n_channels
         scale = Standardize(*(published or statistics or default))
     backbone = Backbone(body.module, scale, body.in_channels, body.stages, trainable)
-    backbone.num_features = _feature_width(backbone, name, image_shape)
+    backbone.num_features = n_features or _feature_width(backbone, name, image_shape)
     return backbone
 
 

@@ -12,12 +12,14 @@ from ._module import CellNetwork, make_head
 PIXELS = "pixels"
 
 
-def build_network(spec):
+def build_network(spec, widths=None):
     """Build the network of a specification with random weights; no file is read.
 
     Parameters
     ----------
     spec : NetworkSpec
+    widths : list of int, default=None
+        The number of features of each backbone; None finds it by a pass of one blank image.
 
     Returns
     -------
@@ -27,14 +29,14 @@ def build_network(spec):
     n_channels = spec.image_shape[2]
     blank = torch.zeros(n_channels), torch.ones(n_channels)
     weights = [each.weights for each in spec.backbones]
-    network = create_network(spec, weights, blank, load=False)
+    network = create_network(spec, weights, blank, load=False, widths=widths)
     if spec.head is not None and spec.head.standardize_features:
         n_features = sum(backbone.num_features for backbone in network.backbones)
         network.scale = Standardize(torch.zeros(n_features), torch.ones(n_features))
     return network.to(memory_format=torch.channels_last)
 
 
-def create_network(spec, weights, statistics, load=True):
+def create_network(spec, weights, statistics, load=True, widths=None):
     """Create the network of a specification and load pretrained weights.
 
     Parameters
@@ -47,6 +49,8 @@ def create_network(spec, weights, statistics, load=True):
         none.
     load : bool, default=True
         False reads no weights.
+    widths : list of int, default=None
+        See `build_network`.
 
     Returns
     -------
@@ -54,14 +58,14 @@ def create_network(spec, weights, statistics, load=True):
     """
     options = {"image_shape": spec.image_shape, "statistics": statistics, "load": load}
     backbones, head = [], nn.Identity()
-    for each, source in zip(spec.backbones, weights, strict=True):
+    widths = widths or [None] * len(weights)
+    for each, source, width in zip(spec.backbones, weights, widths, strict=True):
         if each.name == PIXELS:
             backbone = Backbone(nn.Flatten(), Standardize(*statistics), spec.image_shape[2])
             backbone.num_features = math.prod(spec.image_shape)
         else:
-            backbone = create_backbone(
-                each.name, weights=source, standardize=each.standardize, **options
-            )
+            own = {"weights": source, "standardize": each.standardize, "n_features": width}
+            backbone = create_backbone(each.name, **own, **options)
         backbones.append(backbone)
     if spec.head is not None:
         options = asdict(spec.head)

@@ -16,7 +16,7 @@ class BackboneSpec:
         pixels themselves.
     weights : str or None
         What training started from: "default" (published weights), "pbc" (those of the pretrained
-        model), ``"file:<name>"``, or None (random).
+        model), ``"file:<name> (SHA-256 <digest>)"``, or None (random).
     trained : "all", "head" or int
         What the fit trained: everything, nothing of the backbone, or its last stages.
     standardize : {"channel", "image"}

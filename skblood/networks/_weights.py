@@ -1,9 +1,10 @@
 """Pretrained weights: from a file of the user's, or of the pretrained model."""
 
+import hashlib
 import os
 import re
 import warnings
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import torch
 from safetensors.torch import load_file
@@ -78,6 +79,15 @@ def load_weights(body, path, name, head_prefixes):
             stacklevel=2,
         )
     body.load_state_dict({k: given.get(k, wanted[k]) for k in wanted})
+
+
+def describe_weights(path):
+    """Return the name of a weights file, without its folder, and its SHA-256 if it is there."""
+    name, path = PureWindowsPath(path).name, Path(path).expanduser()  # either kind of separator
+    if not path.is_file():
+        return name
+    with open(path, "rb") as file:
+        return f"{name} (SHA-256 {hashlib.file_digest(file, 'sha256').hexdigest()})"
 
 
 def load_pretrained_body(body):

@@ -1,6 +1,7 @@
 """Training images of the pretrained model, recognized in fits, scores and audits."""
 
 from ._training_overlap import (
+    ATTRIBUTION,
     TrainingOverlapWarning,
     find_training_overlap,
     fit_overlap_message,

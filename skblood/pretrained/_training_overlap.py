@@ -10,6 +10,15 @@ from skblood.networks import PRETRAINED_WEIGHTS
 
 from ._fingerprints import compute_fingerprints, match_fingerprints
 
+# What the licence of its training images asks of everybody who shares weights made from them.
+ATTRIBUTION = (
+    "The training started from the weights of skblood's pretrained model pbc8, which are derived "
+    "from images of A. Acevedo, A. Merino, S. Alférez, Á. Molina, L. Boldú, J. Rodellar (2020): A "
+    "dataset of microscopic peripheral blood cell images for development of automatic recognition "
+    "systems, Data in Brief 30:105474, Mendeley Data, doi:10.17632/snkd93bnjr.1. The images were "
+    "cropped and resized. They and these weights are licensed under CC BY 4.0 "
+    "(https://creativecommons.org/licenses/by/4.0/): keep this notice with models made from them."
+)
 FINGERPRINTS_FILE = Path(__file__).with_name("pbc8_fingerprints.npy")
 
 

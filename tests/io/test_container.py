@@ -49,6 +49,15 @@ class TestDamage:
         refused(path, whole + b"\0", "checksum is wrong")
         refused(path, whole + whole, "checksum is wrong")
 
+    def test_a_file_of_another_size_than_its_header_says_is_not_read(
+        self, whole, path, monkeypatch
+    ):
+        monkeypatch.setattr(container, "_digest", None)
+        path.write_bytes(whole)
+        os.truncate(path, 2**31)  # sparse
+        with bounded_memory():
+            refused(path, match="its size is not that in its header")
+
     @pytest.mark.parametrize("size", [2**24 + 1, 2**64 - 1])
     def test_a_header_without_end(self, size, whole, path):
         refused(path, size.to_bytes(8, "little") + whole[8:], "header has no end")

@@ -9,6 +9,9 @@ import torch
 import skblood
 from skblood import ModelFileError
 from skblood.adaptation import Adaptation
+from skblood.io import _estimators
+from skblood.io._values import encode
+from skblood.networks import Backbone, _backbone
 
 from .conftest import assert_same_predictions, bounded_memory
 
@@ -31,8 +34,39 @@ attributes, spec = updating("model", "attributes"), updating("model", "spec")
 head, backbone = updating("model", "spec", "head"), updating("model", "spec", "backbones", 0)
 
 
+def array(dtype, values):
+    return {"array": {"dtype": dtype, "values": values}}
+
+
 def classes(dtype, values):
-    return attributes(classes_={"array": {"dtype": dtype, "values": values}})
+    return attributes(classes_=array(dtype, values))
+
+
+def feature_names(values):
+    return attributes(feature_names_in_=array("object", values), n_features_in_=3)
+
+
+def history(**changes):
+    return updating("model", "attributes", "history_", "history", 0)(**changes)
+
+
+def training_data(**changes):
+    def change(document):
+        stored = document["model"]["attributes"]["training_data_"]
+        encoded = {name: encode(value) for name, value in changes.items()}
+        stored["dict"] = [[name, encoded.get(name, value)] for name, value in stored["dict"]]
+
+    return change
+
+
+def account(**changes):
+    counts = {"dict": [["platelet", 3]]}
+    valid = {"steps": {"tuple": []}, "reason": "", "scores": {"dict": []}, "n_labelled": counts}
+    return attributes(adaptation_={"Adaptation": {**valid, "n_unlabelled": 7, **changes}})
+
+
+def scores(value):
+    return {"n_images": 6, "scores": {"accuracy": {"value": value, "low": None, "high": None}}}
 
 
 # What is changed in the file of a perceptron of 8 units, for 16 x 16 pixels and three classes.
@@ -49,22 +83,44 @@ CHANGES = {
     "an unknown type": (parameters(augment={"eval": "1"}), "not a value of a known type"),
     "an attribute missing": (lambda d: d["model"]["attributes"].pop("n_iter_"), "missing or un"),
     "an unknown attribute": (attributes(__class__="x"), "missing or unknown"),
-    "a type of attribute": (attributes(n_iter_="x"), "attribute n_iter_"),
+    "a type of attribute": (attributes(n_iter_="x"), "n_iter_ of its attributes"),
     "other classes": (classes("<U12", ["a", "b", "c"]), "do not fit the network"),
     "classes of a huge dtype": (classes(f"<U{HUGE}", ["a", "b", "c"]), "its dtype"),
+    "classes of a wide dtype": (classes("<U9999", ["a", "b", "c"] * 200), "are too large"),
     "classes of a structure": (classes("i4,i4", [1, 2, 3]), "its dtype"),
     "a longer history": (attributes(n_iter_=12), "do not fit one another"),
     "a later best epoch": (attributes(best_epoch_=2), "do not fit one another"),
     "other training data": (attributes(training_data_={"dict": []}), "in its training_data_"),
+    "text among the counts": (training_data(class_counts={"a": "x"}), "class_counts of its"),
+    "counts of other classes": (training_data(class_counts={"a": 48}), "do not fit its classes"),
+    "a number of images": (training_data(n_images=10**400), "n_images of its"),
+    "Markdown as a fingerprint": (training_data(fingerprint="<b>"), "fingerprint of its"),
+    "a best epoch of another type": (attributes(best_epoch_=True), "best_epoch_ of its"),
+    "an epoch of text": (history(train_loss="x"), "history_ of its"),
+    "an epoch of huge numbers": (history(train_loss=10**400), "history_ of its"),
+    "a device": (attributes(device_="cpu\x1b[2J"), "device_ of its"),
+    "settings": (attributes(fit_settings_={"dict": [["lr", 1]]}), "fit_settings_ of its"),
+    "names of features": (feature_names(["a"]), "feature_names_in_ and n_features_in_ do not"),
+    "numbers as names": (feature_names([1]), "feature_names_in_ of its"),
+    "an account of text": (account(scores={"dict": [["unchanged", "x"]]}), "adaptation_ of its"),
+    "an account of numbers": (account(reason=1), "adaptation_ of its"),
+    "an account without counts": (account(n_labelled=[]), "adaptation_ of its"),
+    "keys of a dict": (parameters(class_weight={"dict": [[{"tuple": []}, 1]]}), "its keys must be"),
+    "an evaluation": (lambda d: d.update(evaluation={"a": 1}), "no valid evaluation"),
+    "scores of text": (lambda d: d.update(evaluation=scores("x")), "no valid evaluation"),
     "no spec": (model(spec=[]), "cannot be loaded"),
-    "a spec with more": (spec(run=1), "NetworkSpec holds"),
+    "a spec with more": (spec(run=1), "in its NetworkSpec"),
     "no backbone": (spec(backbones=[]), "backbones of its NetworkSpec"),
     "no head": (spec(head=None), "both head and classes"),
     "fewer classes": (spec(classes=["a", "b"]), "do not fit the network"),
     "a class twice": (spec(classes=["a", "a"]), "classes of its"),
     "huge images": (spec(image_shape=[HUGE, HUGE, 3]), "image_shape of its"),
     "images of no size": (spec(image_shape=[0, 16, 3]), "image_shape of its"),
-    "gray images": (spec(image_shape=[16, 16, 1]), "is needed"),
+    "gray images": (spec(image_shape=[16, 16, 1], input_shape=[16, 16, 1]), "is needed"),
+    "a smaller image": (spec(image_shape=[12, 16, 3]), "not what crop and input_shape give"),
+    "a crop of the same size": (spec(crop=0.5), "not what crop and input_shape give"),
+    "rows that are resized": (spec(is_pixels=False, image_size=[16, 16]), "rows of numbers"),
+    "channels": (spec(input_shape=[16, 16, 1]), "differ in their channels"),
     "two sizes": (spec(image_size=[9, 9]), "not that of image_shape"),
     "a crop": (spec(crop=9.0), "crop of its"),
     "dihedral views": (spec(dihedral_views=3), "dihedral_views of its"),
@@ -90,6 +146,50 @@ def test_document(kind, mlp, forge):
 @pytest.mark.parametrize("name", ["no_such_net", "hf-hub:some/body", "../weights"])
 def test_an_unknown_backbone(name, fitted, forge):
     refused(forge(fitted["transfer"], backbone(name=name)), "backbone")
+
+
+class TestCost:
+    """What is built for a file is no larger than the file, and sees no pixels."""
+
+    def test_no_pixels(self, fitted, forge, monkeypatch):
+        devices = []
+
+        def forward(self, x):
+            devices.append(x.device.type)
+            return original(self, x)
+
+        original = Backbone.forward
+        monkeypatch.setattr(Backbone, "forward", forward)
+
+        def change(document):
+            spec(image_shape=[4096, 4096, 3], image_size=[4096, 4096])(document)
+
+        with bounded_memory():
+            model = skblood.load(forge(fitted["frozen"], change))
+        assert model.spec_.image_size == (4096, 4096)
+        assert set(devices) == {"meta"}
+
+    def test_what_a_network_computes_from_the_size(self, fitted, forge, monkeypatch):
+        monkeypatch.setattr(_estimators, "_MAX_BUFFERS", -HUGE)
+        refused(forge(fitted["transfer"]), "much larger than the file")
+
+    def test_many_backbones(self, fitted, forge, monkeypatch):
+        built = []
+
+        def build(name, *args):
+            built.append(name)
+            return original(name, *args)
+
+        original = _backbone.build_body
+        monkeypatch.setattr(_backbone, "build_body", build)
+
+        def change(document):
+            names = ["cellnet_t"] + ["cellnet_s"] * 40
+            each = document["model"]["spec"]["backbones"][0]
+            spec(backbones=[{**each, "name": name} for name in names])(document)
+
+        refused(forge(fitted["hybrid"], change), "are not those of the network")
+        assert built == ["cellnet_t", "cellnet_s"]
 
 
 def test_a_large_backbone_is_not_built(fitted, forge):

@@ -10,7 +10,7 @@ from torch import nn
 import skblood
 from skblood.augment import CellAugment
 from skblood.io._format_1 import _rename_color, upgrade
-from skblood.io._spec_decoder import decode_spec
+from skblood.io._schema import decode_spec
 from skblood.io._values import encode
 from skblood.networks import BackboneSpec
 

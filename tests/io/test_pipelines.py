@@ -9,11 +9,12 @@ import torch
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import make_pipeline as make_sampling_pipeline
 from sklearn.decomposition import PCA
-from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import SVC
 
 import skblood
 from skblood import ModelFileError
@@ -101,8 +102,11 @@ class TestRefusedAtSave:
         ("step", "match"),
         [
             (FunctionTransformer(lambda X: X), "cannot be saved"),
-            (VotingClassifier([("net", MAKERS["mlp"]())]), "save the estimator of skblood by its"),
             (RandomForestClassifier(2), r"does not trust .*sklearn\.tree\._tree\.Tree"),
+            (
+                SVC(),
+                r"The SVC cannot be .*does not trust .*_classes\.SVC.*joblib\.dump .* any code",
+            ),
         ],
     )
     def test_steps(self, step, match, cells, path):
@@ -115,14 +119,25 @@ class TestRefusedAtSave:
         class MLPCellClassifier(skblood.MLPCellClassifier):
             pass
 
-        for model in (GridSearchCV(mlp, {}), MLPCellClassifier(), "model.skblood"):
+        with pytest.raises(TypeError, match=r"GridSearchCV cannot be saved: .* best_estimator_"):
+            skblood.save(GridSearchCV(mlp, {}), path)
+        for model in (MLPCellClassifier(), logistic(), "model.skblood"):
             with pytest.raises(
-                TypeError, match=r"cannot be saved.*of a search, its best_estimator_"
-            ):
+                TypeError, match="cannot be saved: save a fitted estimator"
+            ) as error:
                 skblood.save(model, path)
+            assert "best_estimator_" not in str(error.value)
         with pytest.raises(ValueError, match="not fitted"):  # scikit-learn's NotFittedError
             skblood.save(PIPELINES["ours last"](), path)
         assert not path.exists()
+
+
+def wrong_generator():
+    generator = np.random.RandomState(0)
+    state = generator.get_state(legacy=False)
+    state["state"]["pos"] = 10**6  # NumPy does not check it
+    generator.set_state(state)
+    return generator
 
 
 class TestRefusedAtLoad:
@@ -132,6 +147,9 @@ class TestRefusedAtLoad:
             (skops_io.dumps(FunctionTransformer(rows)), "cannot be read"),
             (skops_io.dumps(StandardScaler(), compression=zipfile.ZIP_DEFLATED), "is compressed"),
             (b"x" * 1000, "cannot be read"),
+            (skops_io.dumps([1]), "is not an estimator"),
+            (skops_io.dumps(SVC().fit([[0], [1]], [0, 1])), "does not trust .*SVC"),
+            (skops_io.dumps(PCA(random_state=wrong_generator())), "generator of a wrong state"),
         ],
     )
     def test_steps(self, content, match, simple, forge):
