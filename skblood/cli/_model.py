@@ -64,7 +64,7 @@ def _describe(path, about):
     size = path.expanduser().stat().st_size
     yield f"{path}: {about['class']}, {size / 1e6:.1f} MB, written by skblood {about['skblood']}"
     # Of a Pipeline, that of the step with attributes.
-    steps = [about, *about.get("steps", ())]
+    steps = [about, *about.get("steps", ()), *about.get("estimators", ())]
     attributes = next((step["attributes"] for step in steps if "attributes" in step), {})
     if "image_shape_" in attributes:
         yield "images      {} x {} px, {} channels".format(*attributes["image_shape_"])

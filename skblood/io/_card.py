@@ -57,7 +57,7 @@ def model_card(model, *, evaluation=None):
     Parameters
     ----------
     model : fitted estimator
-        A classifier or embedder of skblood, or a Pipeline.
+        Of skblood, or one of scikit-learn that holds such estimators, such as a Pipeline.
     evaluation : EvaluationReport or dict of str to EvaluationReport, default=None
         Results of :func:`skblood.evaluation.evaluate`; several by names of the test sets. None:
         the card says that the model was not evaluated, and gives the scores on the validation
@@ -66,8 +66,8 @@ def model_card(model, *, evaluation=None):
     Returns
     -------
     card : str
-        Model, training data, training, evaluation, preprocessing, intended use and limits,
-        versions. It begins with the metadata that the Hugging Face Hub reads. The date is today's
+        Model, training data, training, evaluation, preprocessing, intended use and limits, the
+        attribution that the licence of its first weights asks for, versions. It begins with the metadata that the Hugging Face Hub reads. The date is today's
         or that of the environment variable SOURCE_DATE_EPOCH.
 
     Raises
@@ -108,8 +108,8 @@ def model_card(model, *, evaluation=None):
     found = find_estimators(model)
     if isinstance(model, BaseSearchCV) or not (found or isinstance(model, Pipeline)):
         raise TypeError(
-            "A card describes an estimator of skblood, or one of scikit-learn that holds it, such "
-            f"as a Pipeline, not {type(model).__name__}. Of a search, give its best_estimator_."
+            "A card describes an estimator of skblood, one of scikit-learn that holds it, or a "
+            f"Pipeline, not {type(model).__name__}. Of a search, give its best_estimator_."
         )
     check_is_fitted(model)
     estimators = [each for each in found if hasattr(each, "spec_")]

@@ -28,9 +28,11 @@ def save(model, path, *, evaluation=None):
 
     Parameters
     ----------
-    model : fitted estimator of skblood, or Pipeline of scikit-learn or imbalanced-learn
-        Other steps of a Pipeline are saved by skops (``pip install skops``): scikit-learn's own,
-        and samplers of imbalanced-learn, of which the parameters are saved.
+    model : fitted estimator
+        Of skblood, or one of scikit-learn or imbalanced-learn that holds such estimators: a
+        Pipeline, FeatureUnion, ColumnTransformer, CalibratedClassifierCV, VotingClassifier and
+        others. What is not skblood's is saved by skops (``pip install skops``); of a sampler, its
+        parameters.
     path : str or path-like
         The file, by convention with the suffix ``.skblood``. Its folder must exist.
     evaluation : EvaluationReport, dict of str to EvaluationReport, or None, default=None
@@ -44,7 +46,8 @@ def save(model, path, *, evaluation=None):
     Raises
     ------
     TypeError
-        If the model or a step of a Pipeline cannot be saved.
+        If the model, or a part of it, cannot be saved: code, and classes such as SVC, trees and
+        nearest neighbors, with which a file that somebody made could crash Python.
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
     OSError
@@ -68,7 +71,8 @@ def save(model, path, *, evaluation=None):
     The file holds what was fitted: parameters that were set after `fit` are saved for the next fit
     and change no prediction.
 
-    Not saved are `memory` (a folder of this computer), the figures of single batches in
+    Not saved are `memory` (a folder of this computer), the folders of `weights` (of which the name
+    and the SHA-256 of the file are kept), the figures of single batches in
     `history_`, what `set_fit_request` routes, and the state of the optimizer: after loading,
     `partial_fit` starts with a fresh one.
 
@@ -122,7 +126,7 @@ def load(path, *, device="auto"):
 
     Returns
     -------
-    model : fitted estimator or Pipeline
+    model : fitted estimator
         On the same device, its predictions equal those of the saved model.
 
     Raises
@@ -134,7 +138,7 @@ def load(path, *, device="auto"):
     ValueError
         If the device is unknown or not available.
     ImportError
-        If a step of a Pipeline needs skops, which is not installed.
+        If a part of the model needs skops, which is not installed.
 
     See Also
     --------
@@ -168,7 +172,8 @@ def load_info(path):
         JSON types only. `class`, `parameters`, `spec` (see `skblood.networks.NetworkSpec`),
         `attributes` (those of the fitted estimator, such as `classes_`, `history_` and
         `training_data_`) and `preprocessing`; of a Pipeline `class`, `parameters` and `steps`, a
-        list of such dicts with a `name`. Then `format`, `skblood` (the version that wrote the
+        list of such dicts with a `name`; of other estimators `class` and `estimators`, a list of
+        such dicts, one for each estimator of skblood in it. Then `format`, `skblood` (the version that wrote the
         file), `versions` of other packages, `left_out` (what could not be saved), `evaluation`,
         and `card` (Markdown).
 

@@ -160,7 +160,9 @@ def _is_text(value):
 
 def _is_history(value):
     return type(value) is History and all(
-        _is_map(epoch, lambda item: _is_bool(item) or _is_number(item) or item == [])
+        _is_map(
+            epoch, lambda item: _is_bool(item) or _is_number(item) or _is_name(item) or item == []
+        )
         for epoch in value
     )
 

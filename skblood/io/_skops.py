@@ -16,33 +16,26 @@ from importlib import import_module
 import numpy as np
 
 # Modules of scikit-learn, or beginnings of names in them, whose fitted classes are safe.
-_SAFE = tuple(
-    f"sklearn.{name}"
-    for name in (
-        *("calibration.", "compose.", "covariance.", "cross_decomposition.", "decomposition."),
-        *("discriminant_analysis.", "dummy.", "ensemble._bagging.", "ensemble._stacking."),
-        *("ensemble._voting.", "ensemble._weight_boosting.", "feature_selection.", "frozen."),
-        *("impute._base.", "isotonic.", "kernel_approximation.", "kernel_ridge."),
-        *("linear_model.", "metrics._scorer.", "mixture.", "model_selection._classification"),
-        *("multiclass.", "multioutput.", "naive_bayes.", "neighbors._nca.", "pipeline."),
-        *("neighbors._nearest_centroid.", "neural_network.", "preprocessing._data."),
-        *("preprocessing._discretization.", "preprocessing._encoders.OrdinalEncoder"),
-        *("preprocessing._function_transformer.", "preprocessing._label.Label"),
-        *("preprocessing._polynomial.", "preprocessing._target_encoder."),
-        *("random_projection.", "svm._classes.Linear", "utils._bunch.", "utils._metadata"),
-    )
-)
+_SAFE = """
+calibration. compose. covariance. cross_decomposition. decomposition. discriminant_analysis. dummy.
+ensemble._bagging. ensemble._stacking. ensemble._voting. ensemble._weight_boosting.
+feature_selection. frozen. impute._base. isotonic. kernel_approximation. kernel_ridge. linear_model.
+metrics._scorer. mixture. model_selection._classification multiclass. multioutput. naive_bayes.
+neighbors._nca. neighbors._nearest_centroid. neural_network. pipeline. preprocessing._data.
+preprocessing._discretization. preprocessing._encoders.OrdinalEncoder preprocessing._polynomial.
+preprocessing._function_transformer. preprocessing._label.Label preprocessing._target_encoder.
+random_projection. svm._classes.Linear utils._bunch. utils._metadata
+"""
+_SAFE = ("imblearn.", *(f"sklearn.{name}" for name in _SAFE.split()))
 # Private classes within these, which skops does not trust since they are no estimators.
-_PARTS = {
-    *("sklearn.calibration._CalibratedClassifier", "sklearn.calibration._SigmoidCalibration"),
-    *("sklearn.calibration._TemperatureScaling", "sklearn.utils._bunch.Bunch"),
-    *("sklearn.metrics._scorer._CurveScorer", "sklearn.metrics._scorer._Scorer"),
-    "sklearn.metrics._scorer._PassthroughScorer",
-    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
-    "sklearn.utils._metadata_requests.MetadataRequest",
-    "sklearn.utils._metadata_requests.MethodMetadataRequest",
-}
+_PARTS = """
+calibration._CalibratedClassifier calibration._SigmoidCalibration calibration._TemperatureScaling
+metrics._scorer._CurveScorer metrics._scorer._PassthroughScorer metrics._scorer._Scorer
+neural_network._stochastic_optimizers.AdamOptimizer utils._metadata_requests.MetadataRequest
+neural_network._stochastic_optimizers.SGDOptimizer utils._metadata_requests.MethodMetadataRequest
+utils._bunch.Bunch
+"""
+_PARTS = {f"sklearn.{name}" for name in _PARTS.split()}
 # Modules whose public names are trusted if they come from one of `_SOURCES`: samplers, which are
 # saved unfitted, and scores, which no prediction uses.
 _PUBLIC = ("imblearn.combine", "imblearn.over_sampling", "imblearn.under_sampling")
@@ -157,7 +150,7 @@ def _refused_types(schema):
             if "__loader__" not in node:
                 continue
             loader, name = node["__loader__"], f"{node['__module__']}.{node['__class__']}"
-            is_safe = loader != "ObjectNode" or name.startswith(("imblearn.", *_SAFE))
+            is_safe = loader != "ObjectNode" or name.startswith(_SAFE)
             refused |= set() if loader in _LOADERS and is_safe else {name}
             # skops builds an object once for each id, and reads a file for each of its objects.
             key = node.get("__id__") or id(node)

@@ -89,7 +89,7 @@ def plain(value):
 
 def _encode_epoch(epoch):
     # skorch also keeps the figures of each batch, which can outweigh a small network.
-    kinds = bool | int | float | np.number | np.bool_
+    kinds = bool | int | float | str | np.generic
     return {name: encode(value) for name, value in epoch.items() if isinstance(value, kinds)}
 
 

@@ -2,9 +2,14 @@
 
 import copy
 import re
+import tomllib
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors
+import torch
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -13,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import EpochTimer
 
 import skblood
-from skblood import MLPCellClassifier, model_card
+from skblood import MLPCellClassifier, TrainingCheckpoint, model_card
 from skblood._labels import printable
 from skblood.adaptation import Adaptation
 from skblood.datasets import make_blood_cells
@@ -21,6 +26,7 @@ from skblood.evaluation import evaluate
 
 from .conftest import MAKERS, QUICK
 
+ROOT = Path(__file__).resolve().parents[2]
 SECTIONS = [
     "## Model",
     "## Training data",
@@ -200,6 +206,51 @@ class TestPreprocessing:
         assert card.count("...") == 2
 
 
+class TestAttribution:
+    """Weights made from images under CC BY 4.0 name their authors wherever they go."""
+
+    @pytest.fixture(scope="class")
+    def started(self, cells):
+        """Estimators that start from the pretrained model."""
+        options = {"device": "cpu", "random_state": 0}
+        fine_tuned = skblood.TransferCellClassifier("cellnet_s", weights="pbc", **QUICK)
+        embedder = skblood.CellEmbedder("cellnet_s", weights="pbc", **options)
+        return {
+            "loaded": skblood.load_pretrained(),
+            "reconfigured": skblood.reconfigure(skblood.load_pretrained(), dihedral_views=2),
+            "fine-tuned": fine_tuned.fit(*cells),
+            "pipeline": make_pipeline(embedder, LogisticRegression(max_iter=5000)).fit(*cells),
+        }
+
+    @pytest.mark.parametrize("kind", ["loaded", "reconfigured", "fine-tuned", "pipeline"])
+    def test_in_card_and_file(self, kind, started, path):
+        again = skblood.load(skblood.save(started[kind], path))
+        for card in (model_card(again), skblood.load_info(path)["card"]):
+            (text,) = filter(None, section(card, "Attribution"))
+            assert "Acevedo" in text
+            assert "https://creativecommons.org/licenses/by/4.0/" in text
+        with safetensors.safe_open(path, "pt") as file:
+            assert file.metadata()["attribution"] == text
+
+    def test_in_onnx(self, started, tmp_path):
+        onnx = pytest.importorskip("onnx")
+        skblood.export_onnx(started["fine-tuned"], tmp_path / "cells.onnx")
+        stored = onnx.load(tmp_path / "cells.onnx").metadata_props
+        assert "Acevedo" in {each.key: each.value for each in stored}["attribution"]
+
+    def test_of_other_models_there_is_none(self, mlp, path):
+        assert "Attribution" not in model_card(mlp)
+        with safetensors.safe_open(skblood.save(mlp, path), "pt") as file:
+            assert "attribution" not in file.metadata()
+
+    def test_of_the_package(self):
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+        assert project["license"] == "BSD-3-Clause AND CC-BY-4.0"
+        texts = [(ROOT / name).read_text("utf-8") for name in project["license-files"]]
+        assert texts[0].startswith("BSD 3-Clause License")
+        assert texts[1].startswith("Attribution 4.0 International")
+
+
 class TestOtherModels:
     def test_embedder(self, fitted):
         card = model_card(fitted["embedder"])
@@ -247,8 +298,19 @@ class TestText:
         found = [row[0] for row in rows(section(card, "Training data"))[1:]]
         assert found == ["\\*c\\* \\<b\\>", "\\_d\\_ \\`e\\`", "a\\|b", "f g"]
 
+    def test_odd_text_of_a_file(self, mlp, path):
+        model = skblood.load(skblood.save(mlp, path))
+        html = "<img src=x> [a](b) &lt; https://a.b www.c.d ~x~ $y$ @z \x1b[2J\u202e"
+        shown = r"\<img src=x\> \[a\](b) \&lt; https\://a.b www\.c.d \~x\~ \$y\$ \@z \x1b\[2J\u202e"
+        model.device_ = model.training_data_["fingerprint"] = html
+        model.fit_settings_ = {"lr": html}
+        model.adaptation_ = Adaptation((html,), html, {}, {html: 1}, 7)
+        assert model_card(model).count(shown) == 6
+
     def test_no_folder_of_the_user_and_no_address_of_an_object(self, cells, tmp_path):
-        options = {"callbacks": [EpochTimer()], "augment": lambda batch: batch}
+        checkpoint = TrainingCheckpoint(tmp_path / "checkpoint")
+        options = {"callbacks": [EpochTimer(), checkpoint], "augment": lambda batch: batch}
+        options["optimizer"] = partial(torch.optim.SGD, momentum=0.5)
         model = MAKERS["frozen"](memory=tmp_path, **options).fit(*cells)
         model.set_params(augment=None, callbacks=None, weights=tmp_path / "w.pth")
         card = model_card(model)
@@ -256,4 +318,7 @@ class TestText:
         found = dict(rows(section(card, "Model"))[4:])
         assert "lambda" in found["augment"]
         assert "EpochTimer object" in found["callbacks"]
+        assert "TrainingCheckpoint object" in found["callbacks"]
+        assert "SGD" in found["optimizer"]
+        assert "momentum=0.5" in found["optimizer"]
         assert "0x" not in found["augment"] + found["callbacks"]

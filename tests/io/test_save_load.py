@@ -115,6 +115,40 @@ class TestParametersSetAfterFit:
         assert not hasattr(again, "notes")
 
 
+def test_no_folder_in_a_file(fitted, cells, path, tmp_path):
+    """Folders bear names of persons and patients."""
+    folder = tmp_path / "Anna Meier"
+    folder.mkdir()
+    weights = [folder / "a.pth", folder / "b.pth"]
+    body = fitted["transfer"].predictor_.network.backbones[0].body
+    torch.save(body.state_dict(), weights[0])
+    torch.save(body.state_dict(), weights[1])
+    checkpoint = skblood.TrainingCheckpoint(folder / "checkpoint")
+    options = {"callbacks": [checkpoint], "memory": folder / "memory"}
+    model = MAKERS["hybrid"](weights=weights, **options).fit(*cells)
+    with pytest.warns(UserWarning, match="^callbacks cannot be saved"):
+        skblood.save(model, path)
+    assert b"Anna" not in path.read_bytes()
+    again = skblood.load(path)
+    assert again.weights == ["a.pth", "b.pth"]
+    digest = hashlib.sha256(weights[1].read_bytes()).hexdigest()
+    assert f"b.pth (SHA-256 {digest})" in skblood.load_info(path)["card"]
+    model = MAKERS["embedder"](weights=str(weights[0]), memory=folder).fit(cells[0])
+    assert b"Anna" not in skblood.save(model, path).read_bytes()
+    pytest.importorskip("onnxscript")
+    skblood.export_onnx(model, path)
+    assert b"Anna" not in path.read_bytes()
+    assert _estimators._without_folder(r"C:\Anna\a.pth") == "a.pth"
+
+
+def test_a_parameter_that_json_cannot_hold(fitted, path):
+    augment = CellAugment()
+    augment.shift = float("nan")
+    with pytest.warns(UserWarning, match="^augment cannot be saved"):
+        skblood.save(copied(fitted["mlp"]).set_params(augment=augment), path)
+    assert skblood.load(path).augment == "cells"
+
+
 class TestEachEstimator:
     @pytest.fixture
     def again(self, model, path):
