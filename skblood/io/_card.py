@@ -67,8 +67,9 @@ def model_card(model, *, evaluation=None):
     -------
     card : str
         Model, training data, training, evaluation, preprocessing, intended use and limits, the
-        attribution that the licence of its first weights asks for, versions. It begins with the metadata that the Hugging Face Hub reads. The date is today's
-        or that of the environment variable SOURCE_DATE_EPOCH.
+        attribution that the licence of its first weights asks for, versions. It begins with the
+        metadata that the Hugging Face Hub reads. The date is today's or that of the environment
+        variable SOURCE_DATE_EPOCH.
 
     Raises
     ------

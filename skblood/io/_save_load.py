@@ -173,9 +173,9 @@ def load_info(path):
         `attributes` (those of the fitted estimator, such as `classes_`, `history_` and
         `training_data_`) and `preprocessing`; of a Pipeline `class`, `parameters` and `steps`, a
         list of such dicts with a `name`; of other estimators `class` and `estimators`, a list of
-        such dicts, one for each estimator of skblood in it. Then `format`, `skblood` (the version that wrote the
-        file), `versions` of other packages, `left_out` (what could not be saved), `evaluation`,
-        and `card` (Markdown).
+        such dicts, one for each estimator of skblood in it. Then `format`, `skblood` (the version
+        that wrote the file), `versions` of other packages, `left_out` (what could not be saved),
+        `evaluation`, and `card` (Markdown).
 
     Raises
     ------

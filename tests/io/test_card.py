@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import EpochTimer
 
 import skblood
-from skblood import MLPCellClassifier, TrainingCheckpoint, model_card
+from skblood import MLPCellClassifier, model_card
 from skblood._labels import printable
 from skblood.adaptation import Adaptation
 from skblood.datasets import make_blood_cells
@@ -49,6 +49,20 @@ def stopped():
 @pytest.fixture(scope="module")
 def report(fitted, cells):
     return evaluate(fitted["mlp"], *cells, n_resamples=50)
+
+
+@pytest.fixture(scope="module")
+def started(cells):
+    """Estimators that start from the pretrained model."""
+    options = {"device": "cpu", "random_state": 0}
+    fine_tuned = skblood.TransferCellClassifier("cellnet_s", weights="pbc", **QUICK)
+    embedder = skblood.CellEmbedder("cellnet_s", weights="pbc", **options)
+    return {
+        "loaded": skblood.load_pretrained(),
+        "reconfigured": skblood.reconfigure(skblood.load_pretrained(), dihedral_views=2),
+        "fine-tuned": fine_tuned.fit(*cells),
+        "pipeline": make_pipeline(embedder, LogisticRegression(max_iter=5000)).fit(*cells),
+    }
 
 
 def headings(card):
@@ -209,19 +223,6 @@ class TestPreprocessing:
 class TestAttribution:
     """Weights made from images under CC BY 4.0 name their authors wherever they go."""
 
-    @pytest.fixture(scope="class")
-    def started(self, cells):
-        """Estimators that start from the pretrained model."""
-        options = {"device": "cpu", "random_state": 0}
-        fine_tuned = skblood.TransferCellClassifier("cellnet_s", weights="pbc", **QUICK)
-        embedder = skblood.CellEmbedder("cellnet_s", weights="pbc", **options)
-        return {
-            "loaded": skblood.load_pretrained(),
-            "reconfigured": skblood.reconfigure(skblood.load_pretrained(), dihedral_views=2),
-            "fine-tuned": fine_tuned.fit(*cells),
-            "pipeline": make_pipeline(embedder, LogisticRegression(max_iter=5000)).fit(*cells),
-        }
-
     @pytest.mark.parametrize("kind", ["loaded", "reconfigured", "fine-tuned", "pipeline"])
     def test_in_card_and_file(self, kind, started, path):
         again = skblood.load(skblood.save(started[kind], path))
@@ -308,8 +309,7 @@ class TestText:
         assert model_card(model).count(shown) == 6
 
     def test_no_folder_of_the_user_and_no_address_of_an_object(self, cells, tmp_path):
-        checkpoint = TrainingCheckpoint(tmp_path / "checkpoint")
-        options = {"callbacks": [EpochTimer(), checkpoint], "augment": lambda batch: batch}
+        options = {"callbacks": [EpochTimer()], "augment": lambda batch: batch}
         options["optimizer"] = partial(torch.optim.SGD, momentum=0.5)
         model = MAKERS["frozen"](memory=tmp_path, **options).fit(*cells)
         model.set_params(augment=None, callbacks=None, weights=tmp_path / "w.pth")
@@ -318,7 +318,6 @@ class TestText:
         found = dict(rows(section(card, "Model"))[4:])
         assert "lambda" in found["augment"]
         assert "EpochTimer object" in found["callbacks"]
-        assert "TrainingCheckpoint object" in found["callbacks"]
         assert "SGD" in found["optimizer"]
         assert "momentum=0.5" in found["optimizer"]
         assert "0x" not in found["augment"] + found["callbacks"]
