@@ -123,7 +123,7 @@ def model_card(model, *, evaluation=None):
         "Evaluation": _evaluation(reports, steps[-1]) if hasattr(model, "classes_") else [],
         "Preprocessing": _of_each(_preprocessing, estimators),
         "Intended use and limits": [_limits(model, trained)],
-        "Attribution": attributions(estimators),
+        "Attribution": list(filter(None, [attribution(estimators)])),
         "Versions": _versions(),
     }
     parts = [_head(model, estimators)]
@@ -132,9 +132,10 @@ def model_card(model, *, evaluation=None):
     return printable("\n\n".join(parts) + "\n")
 
 
-def attributions(estimators):
-    """Return the notices that the licences of the weights which estimators started from ask for."""
-    return [ATTRIBUTION] if any(starts_from_pretrained(each.spec_) for each in estimators) else []
+def attribution(estimators):
+    """Return what the licence of the weights that estimators started from asks for, or ""."""
+    specs = [each.spec_ for each in estimators if hasattr(each, "spec_")]
+    return ATTRIBUTION if any(map(starts_from_pretrained, specs)) else ""
 
 
 def _flatten(model):

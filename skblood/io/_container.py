@@ -14,6 +14,8 @@ from typing import NamedTuple
 import safetensors
 import safetensors.torch
 
+from skblood._labels import printable
+
 _FORMATS = ("1", "2")
 # Bytes of the header, at most: the JSON of a model has some thousand.
 _MAX_HEADER = 2**24
@@ -112,7 +114,7 @@ def pack(document, tensors, card, version, attribution=""):
         "format": _FORMATS[-1],
         "skblood": version,
         "model": json.dumps(document, allow_nan=False),
-        "card": card.encode("utf-8", "replace").decode(),  # lone surrogates are not UTF-8
+        "card": card,
     }
     metadata |= {"attribution": attribution} if attribution else {}
     header = {"__metadata__": metadata, **json.loads(packed[_SIZE:data])}
@@ -160,7 +162,7 @@ def unpack(path):
         raise _damaged(path, f"its header or tensors cannot be read ({error})") from error
     raise ModelFileError(
         f"{path!r} has format {found!s:.40}; this version of skblood reads {', '.join(_FORMATS)}. "
-        f"It was written by skblood {version!s:.40}: install that version or a later one."
+        f"It was written by skblood {printable(version):.40}: install that version or a later one."
     )
 
 

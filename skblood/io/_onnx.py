@@ -14,7 +14,7 @@ from skblood._writing import replace_file
 from skblood.estimators import CellModel
 from skblood.images import resize_images, torch_defaults
 
-from ._card import attributions
+from ._card import attribution
 from ._onnx_graph import Graph
 from ._onnx_proto import make_proto, open_proto
 
@@ -135,8 +135,8 @@ def export_onnx(model, path):
     }
     if spec.classes is not None:
         facts["classes"] = json.dumps(spec.classes)
-    if notices := attributions([model]):
-        facts["attribution"] = "\n".join(notices)
+    if notice := attribution([model]):
+        facts["attribution"] = notice
     for key, value in facts.items():
         proto.metadata_props.add(key=key, value=value)
     replace_file(path, proto.SerializeToString())

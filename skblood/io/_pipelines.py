@@ -91,7 +91,7 @@ def restore_model(document, tensors, device):
         try:
             return _put_back(skops.load(content.numpy().tobytes()), parts)
         except ValueError as error:
-            raise ValueError(f"its {document['type']!s:.80} cannot be read: {error}") from error
+            raise ValueError(f"its {document['type']!r:.80} cannot be read: {error}") from error
     steps = [(name, part) for (name, _), part in zip(document["steps"], parts, strict=True)]
     module, _, name = kind.rpartition(".")  # one of two, see _PIPELINES
     return getattr(import_module(module), name)(steps, **_parameters(document))

@@ -8,7 +8,7 @@ from importlib import metadata
 from skblood._writing import replace_file
 from skblood.inference import resolve_device
 
-from ._card import attributions, model_card
+from ._card import attribution, model_card
 from ._container import ModelFileError, pack, unpack
 from ._format_1 import upgrade
 from ._pipelines import describe_model, find_estimators, readable_model, restore_model
@@ -105,8 +105,7 @@ def save(model, path, *, evaluation=None):
         "versions": _versions(),
         "evaluation": _as_dict(evaluation),
     }
-    started = [each for each in find_estimators(model) if hasattr(each, "spec_")]
-    notice = "\n".join(attributions(started))
+    notice = attribution(find_estimators(model))
     return replace_file(path, pack(document, tensors, card, metadata.version("skblood"), notice))
 
 
@@ -241,7 +240,7 @@ def _as_file_error(path, document):
     except Exception as error:
         what = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         raise ModelFileError(
-            f"{os.fspath(path)!r} cannot be loaded: {what}. It was saved with "
+            f"{os.fspath(path)!r} cannot be loaded: {what:.700}. It was saved with "
             f"{document['versions']!s:.200}; here is {_versions()}."
         ) from error
 

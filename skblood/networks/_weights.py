@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import warnings
+from contextlib import suppress
 from pathlib import Path, PureWindowsPath
 
 import torch
@@ -84,10 +85,10 @@ def load_weights(body, path, name, head_prefixes):
 def describe_weights(path):
     """Return the name of a weights file, without its folder, and its SHA-256 if it is there."""
     name, path = PureWindowsPath(path).name, Path(path).expanduser()  # either kind of separator
-    if not path.is_file():
-        return name
-    with open(path, "rb") as file:
-        return f"{name} (SHA-256 {hashlib.file_digest(file, 'sha256').hexdigest()})"
+    if path.is_file():
+        with suppress(OSError), open(path, "rb") as file:
+            return f"{name} (SHA-256 {hashlib.file_digest(file, 'sha256').hexdigest()})"
+    return name
 
 
 def load_pretrained_body(body):
