@@ -19,10 +19,6 @@ from skblood.inference import draw_seed
 
 # Slides shown by print.
 _MAX_PRINTED = 10
-_SENTENCES = {
-    "counted": "as counted: no confusion was found, or they are too uncertain to correct",
-    "corrected": "as corrected",
-}
 
 
 @dataclass(eq=False, repr=False)
@@ -224,7 +220,7 @@ class DifferentialCount:
         if self.corrected:
             counts = [self.as_counted, self]
             lines[0] += ", as counted and corrected for known confusions"
-            lines.append(f"prefer the shares {_SENTENCES[self.preferred]}")
+            lines.append(f"preferred shares: {self.preferred}")
         for i, group in enumerate(self.groups[:_MAX_PRINTED]):
             rejected = f", and {self.n_rejected[i]:,} rejected" if self.n_rejected[i] else ""
             lines += ["", f"{group}: {_number(self.n_cells[i], 'cell')}{rejected}"]
@@ -247,14 +243,11 @@ class DifferentialCount:
             With the columns group, class, count, share, low, high, and n_cells and n_rejected of
             the slide; of a corrected count also counted_share, counted_low and counted_high.
         """
-        values = {"count": self.counts, "share": self.shares, "low": self.low, "high": self.high}
-        if self.corrected:
-            counted = self.as_counted
-            values |= {
-                "counted_share": counted.shares,
-                "counted_low": counted.low,
-                "counted_high": counted.high,
-            }
+        values = {"count": self.counts}
+        counted = {"counted_": self.as_counted} if self.corrected else {}
+        for prefix, each in {"": self, **counted}.items():
+            for name, array in (("share", each.shares), ("low", each.low), ("high", each.high)):
+                values[prefix + name] = array
         rows = pd.MultiIndex.from_product([self.groups, self.classes], names=["group", "class"])
         table = pd.DataFrame({name: array.ravel() for name, array in values.items()}, rows)
         n_classes = len(self.classes)
@@ -355,7 +348,7 @@ def differential_count(
     >>> confusion = [[400, 0, 0], [30, 70, 0], [0, 0, 500]]
     >>> print(differential_count(y_pred, confusion=confusion))
     1 slide, 3 classes; intervals of 95% confidence, as counted and corrected for known confusions
-    prefer the shares as corrected
+    preferred shares: corrected
     <BLANKLINE>
     all: 100 cells
       lymphocyte      37  0.370 [0.282, 0.468]  0.357 [0.259, 0.455]

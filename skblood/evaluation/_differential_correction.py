@@ -95,10 +95,11 @@ def correct_counts(counts, confusion, confidence_level, rng):
         error += np.abs(shares - expected).sum()
         error_counted += np.abs(counts[slide] / counts[slide].sum() - expected).sum()
         draws = _draw_shares(counts[slide], inverses, rng)
-        low, high = np.clip(np.quantile(draws, levels, axis=0), 0, 1)
-        # Never narrower than those of no cell, and of all cells, as counted.
+        low, high = np.quantile(draws, levels, axis=0)
+        # If nearly all solutions are beyond 0 or 1, the end is that of no cell, or of all.
         least = wilson_interval(0, counts[slide].sum(), confidence_level)[1]
-        low, high = np.minimum(low, 1 - least), np.maximum(high, least)
+        low = np.where(low < 1, low.clip(0), 1 - least)
+        high = np.where(high > 0, high.clip(max=1), least)
         # If a share is held at zero, the others may leave their intervals.
         found[:, slide] = shares, np.minimum(low, shares), np.maximum(high, shares)
     return *found, bool(error_counted - error > _TIE)

@@ -132,7 +132,7 @@ class TestPreferred:
         assert text.splitlines()[:2] == [
             "1 slide, 6 classes; intervals of 95% confidence, as counted and corrected for known "
             "confusions",
-            "prefer the shares as corrected",
+            "preferred shares: corrected",
         ]
         counted, corrected = (
             Estimate(each.shares[0, 0], each.low[0, 0], each.high[0, 0])
@@ -147,7 +147,7 @@ class TestPreferred:
         count = correct([[120, 60, 12, 5, 1, 2]], confusion)
         assert count.shares[0, 2] > 0.06
         assert count.preferred == "counted"
-        assert "prefer the shares as counted" in str(count)
+        assert "preferred shares: counted" in str(count)
 
     def test_as_counted(self):
         counts = [[60, 30, 6, 2, 1, 1], [0] * 6]
