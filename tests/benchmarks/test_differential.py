@@ -1,5 +1,6 @@
 """The benchmark of differential counts: what it simulates, and that it can fail."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -34,8 +35,10 @@ def test_rates_have_the_errors_of_the_row(error):
 def test_bars_are_reached_with_the_correction_and_missed_without(monkeypatch):
     monkeypatch.setattr(differential, "N_LABS", 25)
     options = SimpleNamespace(quick=False)
-    corrected = differential.measure(0.2, 1539, True, options)
-    counted = differential.measure(0.2, 1539, False, options)
+    rates, cells = partial(differential.draw_rates, 0.2), differential.validate_images(1539)
+    corrected, counted = (
+        differential.measure(rates, cells, correct, options) for correct in (True, False)
+    )
     assert missed_bars(corrected, differential.QUICK_BARS) == []
     assert missed_bars(counted, differential.QUICK_BARS) == ["lowest"]
     assert corrected["error_counted"] == counted["error"] > 1.5 * corrected["error"]
@@ -43,9 +46,21 @@ def test_bars_are_reached_with_the_correction_and_missed_without(monkeypatch):
     assert columns == set(corrected)
 
 
-def test_quick_is_a_tenth(monkeypatch):
+def test_quick_is_a_tenth():
     drawn = []
-    draw = differential.draw_rates
-    monkeypatch.setattr(differential, "draw_rates", lambda *a: drawn.append(1) or draw(*a))
-    differential.measure(0.01, 300, False, SimpleNamespace(quick=True))
+
+    def make_rates(rng):
+        drawn.append(1)
+        return differential.draw_rates(0.01, rng)
+
+    cells = differential.validate_images(300)
+    differential.measure(make_rates, cells, False, SimpleNamespace(quick=True))
     assert len(drawn) == differential.N_LABS // 10
+
+
+def test_rates_of_one_pair():
+    (pair,) = differential.PAIRS["neutrophil as ig, 2 %"]
+    rates = differential.confuse_pairs([pair], None)
+    np.testing.assert_allclose(rates.sum(axis=1), 1)
+    assert np.count_nonzero(rates) == len(rates) + 1
+    assert rates[0, differential.CLASSES.index("ig")] == 0.02
