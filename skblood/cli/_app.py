@@ -44,7 +44,8 @@ class _Group(TyperGroup):
             say(f"skblood: {error}")
         try:
             sys.stdout.flush()
-        except OSError:  # was reported, and would be so again at exit
+        except OSError:  # would be reported again at exit
+            code = code or 1
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(code)
 
