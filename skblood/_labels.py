@@ -10,7 +10,6 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.utils import column_or_1d
 
-from skblood._writing import printable as printable
 from skblood.images import to_numpy
 
 

@@ -14,7 +14,7 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skblood._labels import printable
+from skblood._writing import printable
 from skblood.evaluation import EvaluationReport
 from skblood.pretrained import ATTRIBUTION, starts_from_pretrained
 

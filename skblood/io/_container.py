@@ -14,7 +14,7 @@ from typing import NamedTuple
 import safetensors
 import safetensors.torch
 
-from skblood._labels import printable
+from skblood._writing import printable
 
 _FORMATS = ("1", "2")
 # Bytes of the header, at most: the JSON of a model has some thousand.

@@ -168,14 +168,8 @@ def _is_history(value):
 
 
 def _is_account(value):
-    return (
-        type(value) is Adaptation
-        and type(value.steps) is tuple
-        and all(map(_is_text, (*value.steps, value.reason)))
-        and _is_map(value.scores, _is_number)
-        and _are_label_counts(value.n_labelled)
-        and _is_count(value.n_unlabelled, 0)
-    )
+    counts = {**value.n_labelled, "": value.n_unlabelled} if type(value) is Adaptation else None
+    return _are_label_counts(counts) and _is_map(value.scores, _is_number)
 
 
 def _is_report(value):

@@ -19,7 +19,7 @@ from skorch.callbacks import EpochTimer
 
 import skblood
 from skblood import MLPCellClassifier, model_card
-from skblood._labels import printable
+from skblood._writing import printable
 from skblood.adaptation import Adaptation
 from skblood.datasets import make_blood_cells
 from skblood.evaluation import evaluate

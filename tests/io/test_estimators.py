@@ -69,6 +69,7 @@ def scores(value):
     return {"n_images": 6, "scores": {"accuracy": {"value": value, "low": None, "high": None}}}
 
 
+huge_score = {"dict": [["unchanged", 10**400]]}
 # What is changed in the file of a perceptron of 8 units, for 16 x 16 pixels and three classes.
 CHANGES = {
     "another class": (model(**{"class": "os.system"}), "not an estimator"),
@@ -102,9 +103,12 @@ CHANGES = {
     "settings": (attributes(fit_settings_={"dict": [["lr", 1]]}), "fit_settings_ of its"),
     "names of features": (feature_names(["a"]), "feature_names_in_ and n_features_in_ do not"),
     "numbers as names": (feature_names([1]), "feature_names_in_ of its"),
-    "an account of text": (account(scores={"dict": [["unchanged", "x"]]}), "adaptation_ of its"),
-    "an account of numbers": (account(reason=1), "adaptation_ of its"),
-    "an account without counts": (account(n_labelled=[]), "adaptation_ of its"),
+    "an account of text": (
+        account(scores={"dict": [["unchanged", "x"]]}),
+        "not a valid Adaptation",
+    ),
+    "an account of huge scores": (account(scores=huge_score), "adaptation_ of its"),
+    "an account of fractions": (account(n_unlabelled=0.5), "adaptation_ of its"),
     "keys of a dict": (parameters(class_weight={"dict": [[{"tuple": []}, 1]]}), "its keys must be"),
     "an evaluation": (lambda d: d.update(evaluation={"a": 1}), "no valid evaluation"),
     "scores of text": (lambda d: d.update(evaluation=scores("x")), "no valid evaluation"),
