@@ -19,6 +19,7 @@ def audit(
     label_column: str = "label",
     split_column: str = "split",
     group_column: str | None = None,
+    bit_depth: int | None = None,
 ):
     """Find copies, leaks between parts, contradictory labels and bad images.
 
@@ -37,7 +38,8 @@ def audit(
     from skblood import auditing
 
     _output.reserve_table(out, overwrite)
-    cells = _data.read_cells(data, path_column, label_column, split_column, group_column)
+    options = (path_column, label_column, split_column, group_column, bit_depth)
+    cells = _data.read_cells(data, *options)
     if fail and cells.split is None:
         raise ValueError(f"{data} has no parts, so there is no split to check; leave --fail out.")
     report = auditing.audit(cells.X, cells.y, split=cells.split, groups=cells.groups)

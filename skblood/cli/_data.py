@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-_COLUMNS = ("path_column", "label_column", "split_column", "group_column")
+_OPTIONS = ("path_column", "label_column", "split_column", "group_column", "bit_depth")
 _SPLIT_NAMES = {"valid": "val", "validation": "val", "dev": "val"}
 
 
@@ -50,15 +50,15 @@ class Cells:
         return replace(self, X=self.X[rows], y=self.y[rows], split=None, groups=groups)
 
 
-def read_cells(source, *columns):
+def read_cells(source, *options):
     """Read images, or their paths, with labels, parts and groups.
 
     Parameters
     ----------
     source : str
         A folder, a csv or npz file, or a name of a dataset.
-    *columns : str
-        Columns of a csv file: path, label, split and, optionally, group.
+    *options : str or None
+        Columns of a csv file: path, label, split and, optionally, group; bits of deep files.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def read_cells(source, *columns):
 
     path = Path(source).expanduser()
     named = source in ("synthetic", "bloodmnist", "pbc") and not path.exists()
-    if named and any(columns[3:]):
+    if named and any(options[3:4]):
         raise ValueError(f"--group-column names a column of a table, and {source} is none.")
     if named and source == "synthetic":
         X, y = datasets.make_blood_cells(800, image_size=64, random_state=0)
@@ -81,7 +81,7 @@ def read_cells(source, *columns):
     if named:
         bunch = getattr(datasets, f"fetch_{source}")()
     else:
-        bunch = datasets.load_cells(path, **dict(zip(_COLUMNS, columns, strict=False)))
+        bunch = datasets.load_cells(path, **dict(zip(_OPTIONS, options, strict=False)))
     split = None if bunch.frame is None else bunch.frame.get("split")
     if split is not None:
         if (missing := split.isna()).any():
@@ -104,17 +104,19 @@ def existing(path, kind="model file"):
     return path
 
 
-def find_images(arguments):
+def find_images(arguments, bit_depth=None):
     """Find the images of files, folders, patterns, or one npz file.
 
     Parameters
     ----------
     arguments : list of str
+    bit_depth : int, default=None
+        Bits of the values in files of more than 8 bits; None leaves it to the model.
 
     Returns
     -------
     names : list of str
-    X : list of str, or ndarray of shape (n, h, w, c) or (n, h, w)
+    X : ndarray of paths, or ndarray of shape (n, h, w, c) or (n, h, w)
         Paths or images, in the order of the arguments, sorted within each.
 
     Raises
@@ -123,6 +125,7 @@ def find_images(arguments):
         If a folder or pattern has no image, or an npz file is not alone.
     """
     from skblood import datasets
+    from skblood.images import state_depth
 
     if any(name.lower().endswith(".npz") for name in arguments):
         if len(arguments) > 1:
@@ -142,7 +145,7 @@ def find_images(arguments):
             raise FileNotFoundError(f"There is no image file in {argument!r} (in {os.getcwd()!r}).")
         # `**` matches a folder and what is in it.
         paths += dict.fromkeys(chain.from_iterable(found))
-    return paths, paths
+    return paths, state_depth(paths, bit_depth)
 
 
 def name_images(X, source):

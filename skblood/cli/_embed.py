@@ -15,6 +15,7 @@ def embed(
     backbone: str | None = None,
     image_size: int | None = None,
     device: str = "auto",
+    bit_depth: int | None = None,
     overwrite: bool = False,
 ):
     """Write the features of images from a model or a backbone.
@@ -42,7 +43,7 @@ def embed(
     import pandas as pd
 
     _output.reserve_table(out, overwrite, suffixes=(".csv", ".parquet", ".npz"))
-    names, features = _embed(words, backbone, image_size, device)
+    names, features = _embed(words, backbone, image_size, device, bit_depth)
     if out.suffix.lower() == ".npz":
         buffer = io.BytesIO()
         np.savez(buffer, features=features, path=np.array(names))
@@ -54,7 +55,7 @@ def embed(
     _output.say(f"{out}: {features.shape[1]} features of {len(names)} images.")
 
 
-def _embed(words, backbone, image_size, device):
+def _embed(words, backbone, image_size, device, bit_depth):
     """Return the names of the images, and their features."""
     from skblood.estimators import CellEmbedder
     from skblood.io import load
@@ -62,13 +63,13 @@ def _embed(words, backbone, image_size, device):
     if backbone is not None:
         options = {"backbone": backbone, "image_size": image_size, "device": device}
         model = _settings.set_parameters(CellEmbedder(), random_state=0, **options)
-        names, X = _data.find_images(words)
+        names, X = _data.find_images(words, bit_depth)
         return names, model.fit_transform(X)
     file, *images = words
     if not images:
         raise typer.BadParameter("name a model file and images, or images and --backbone.")
     model = load(_data.existing(file), device=device)
-    names, X = _data.find_images(images)
+    names, X = _data.find_images(images, bit_depth)
     if hasattr(model, "transform"):
         return names, model.transform(X)
     _, reader = _predict.find_reader(model)

@@ -24,6 +24,7 @@ def evaluate(
     label_column: str = "label",
     split_column: str = "split",
     group_column: str | None = None,
+    bit_depth: int | None = None,
 ):
     """Score a model on images that it was not trained on, with confidence intervals.
 
@@ -59,7 +60,8 @@ def evaluate(
         _output.reserve([out / name for name in _TABLES + _PICTURES], overwrite)
         import_pyplot("--out")
     classifier = _predict.load_classifier(*(model or [None]), device, crop)
-    cells = _data.read_cells(data, path_column, label_column, split_column, group_column)
+    options = (path_column, label_column, split_column, group_column, bit_depth)
+    cells = _data.read_cells(data, *options)
     if split not in (None, "all") and not cells.parts:
         raise ValueError(f"{cells.source} has no parts; leave --split out.")
     if split != "all":

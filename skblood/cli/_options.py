@@ -14,6 +14,9 @@ crop : SHARE
     Share of each side to keep, around the center, instead of that of the model (above 1: the image
     continues as its mirror image). Cells must fill the image as they did in training: 0.556 for
     the originals of PBC, if that was on BloodMNIST.
+bit_depth : BITS
+    Bits of the values in image files of more than 8 bits, e.g. 12 for 0..4095. A trained model
+    remembers it.
 device : NAME
     cpu, cuda, cuda:1 or mps; auto takes a GPU if there is one.
 as_json : bool

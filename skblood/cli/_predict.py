@@ -22,6 +22,7 @@ def predict(
     crop: float | None = None,
     on_error: ErrorMode = ErrorMode.RAISE,
     device: str = "auto",
+    bit_depth: int | None = None,
     as_json: bool = False,
     overwrite: bool = False,
 ):
@@ -53,7 +54,7 @@ def predict(
     _output.reserve_table(out, overwrite)
     model, images = _split_words(words)
     classifier = load_classifier(model, device, crop)
-    names, X = _data.find_images(images)
+    names, X = _data.find_images(images, bit_depth)
     skip = on_error == ErrorMode.SKIP
     probabilities, errors = predict_all(classifier, X, skip=skip)
     frame = prediction_table(names, classifier.classes_, probabilities)

@@ -35,6 +35,7 @@ def train(
     label_column: str = "label",
     split_column: str = "split",
     group_column: str | None = None,
+    bit_depth: int | None = None,
 ):
     """Train a classifier on images, and write it to a file.
 
@@ -96,7 +97,8 @@ def train(
     options = {"image_size": image_size, "max_epochs": epochs, "random_state": seed}
     options |= {"memory": memory, "device": device}
     model = _settings.make_estimator(estimator, backbone, settings, options)
-    parts = _read_parts(data, val, test, path_column, label_column, split_column, group_column)
+    columns = (path_column, label_column, split_column, group_column)
+    parts = _read_parts(data, val, test, *columns, bit_depth)
     if not resume:
         shutil.rmtree(checkpoint, ignore_errors=True)
     _fit(model, parts, checkpoint, best)
@@ -132,17 +134,17 @@ def _reserve_outputs(out, history, plots, overwrite):
         _output.reserve([plots / "history.png", plots / "confusion_matrix.png"], overwrite)
 
 
-def _read_parts(data, val, test, *columns):
+def _read_parts(data, val, test, *options):
     """Return the training and, if given, validation and test images by name of the part."""
     import numpy as np
 
     from skblood._labels import encode_labels
 
-    cells = _data.read_cells(data, *columns)
+    cells = _data.read_cells(data, *options)
     parts = {"train": cells.part("train")}
     for name, source in (("val", val), ("test", test)):
         if source is not None:
-            parts[name] = _data.read_cells(source, *columns).part(name)
+            parts[name] = _data.read_cells(source, *options).part(name)
         elif name in cells.parts:
             parts[name] = cells.part(name)
     _check_groups(parts)

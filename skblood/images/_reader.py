@@ -210,7 +210,8 @@ def _warn_if_black(images):
     if images.dtype == np.uint8 and images.shape[1] > 1 and (most := some.max()) <= _BLACK:
         warnings.warn(
             f"The pixels are in 0..{most}, where 255 is white: these images are black. If they "
-            "were converted to uint8 after a division, pass the floats in 0..1 instead, X / 255.",
+            "were converted to uint8 after a division, pass the floats in 0..1 instead, X / 255; "
+            "of files with more than 8 bits, state bit_depth.",
             stacklevel=2,
         )
 
