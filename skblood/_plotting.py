@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skblood._sklearn import safe_indexing
 from skblood.images import CellImages, is_table, read_images, unflatten_rows
 
 
@@ -27,7 +28,7 @@ def read_some(X, positions):
         return list(X.pixels[positions])
     # One by one, since images of different sizes do not make one array.
     read = (lambda x: unflatten_rows(np.asarray(x))) if is_table(X) else read_images
-    return [read(_take(X, [position]))[0] for position in positions]
+    return [read(safe_indexing(X, [position]))[0] for position in positions]
 
 
 def show_cell(ax, image, **options):
@@ -35,12 +36,3 @@ def show_cell(ax, image, **options):
     gray = image.shape[-1] == 1
     pixels = image[..., 0] if gray else image
     ax.imshow(pixels, cmap="gray" if gray else None, vmin=0, vmax=255, **options)
-
-
-def _take(X, positions):
-    """Return some rows of an array, a DataFrame or a list."""
-    if hasattr(X, "iloc"):
-        return X.iloc[positions]
-    if hasattr(X, "shape"):
-        return X[positions]
-    return [X[position] for position in positions]

@@ -85,6 +85,7 @@ def read_deep_color(image, path):
     if image.format == "TIFF" and image.tag_v2.get(_PLANES) == _SEPARATE:
         raise ValueError("16-bit color in separate planes. Save it with interleaved channels.")
     with Image.open(path, formats=[image.format]) as low:
+        low.seek(image.tell())
         try:
             low.tile = [tile._replace(args=_exchange_bytes(tile.args)) for tile in low.tile]
         except KeyError:

@@ -112,6 +112,14 @@ def test_transparency_of_deep_color(tmp_path, noise):
     assert (read[0, 0] == 0).all() and (read[1:] == 255).all()
 
 
+def test_deep_color_behind_a_thumbnail(tmp_path, noise):
+    path, (pixels, values) = tmp_path / "cell.tif", values_of(noise, 12)
+    with tifffile.TiffWriter(path) as file:
+        file.write(values[::2, ::2], subfiletype=1, photometric="rgb")
+        file.write(values, photometric="rgb")
+    np.testing.assert_array_equal(read_images([path], bit_depth=12)[0], pixels)
+
+
 def test_unusual_deep_color_is_named(tmp_path, noise):
     planes = write_tiff(tmp_path / "planes.tif", noise(3, 9, 8).astype(np.uint16) * 257)
     tifffile.imwrite(planes, noise(3, 9, 8).astype(np.uint16), photometric="rgb", planarconfig=2)
