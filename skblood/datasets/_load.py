@@ -55,6 +55,11 @@ def load_cells(
     (data, target) : tuple
         If `return_X_y` is True.
 
+    Warns
+    -----
+    UserWarning
+        If the sub-folders of a folder may be no classes; see `load_image_folder`.
+
     Raises
     ------
     FileNotFoundError
