@@ -8,6 +8,8 @@ import typer
 from skblood._writing import printable
 from skblood.cli import _data, _output
 
+_SCORES = ("accuracy", "balanced_accuracy", "f1_macro")
+
 
 def export(model: Path, out: Path, *, as_json: bool = False, overwrite: bool = False):
     """Write a model as ONNX: uint8 pixels in, probabilities out, preprocessing included.
@@ -75,10 +77,15 @@ def _describe(path, about):
         yield f"validated   on {data['n_validation_images']:,} images"
         yield f"epoch       {attributes['best_epoch_']} of {attributes['n_iter_']}"
     reports = about["evaluation"] or {}
-    for name, report in ({"evaluated": reports} if "scores" in reports else reports).items():
-        scores = ", ".join(
-            "{} {value:.3f} [{low:.3f}, {high:.3f}]".format(each, **report["scores"][each])
-            for each in ("accuracy", "balanced_accuracy", "f1_macro")
-        )
+    is_single = isinstance(reports.get("n_images"), int)
+    for name, report in ({"evaluated": reports} if is_single else reports).items():
+        found = [each for each in _SCORES if each in report["scores"]]
+        scores = ", ".join(f"{each} {_as_text(report['scores'][each])}" for each in found)
         yield f"{name:11} {report['n_images']:,} images: {scores}"
     yield "For research use: not a medical device. --card prints the model card."
+
+
+def _as_text(estimate):
+    """Return a score with its interval; what is undefined is blank."""
+    ends = (estimate.get(end) for end in ("value", "low", "high"))
+    return "{} [{}, {}]".format(*("" if end is None else f"{end:.3f}" for end in ends))

@@ -3,10 +3,13 @@
 import json
 
 import numpy as np
+import pytest
+from sklearn.ensemble import VotingClassifier
 
 import skblood
 from skblood.cli._output import to_json
 from skblood.evaluation import evaluate
+from skblood.io._container import pack, unpack
 
 from .conftest import CLASSES, draw
 
@@ -32,6 +35,30 @@ class TestInfo:
     def test_card(self, shell, model_file):
         card = shell("info", model_file, "--card").stdout
         assert card.rstrip("\n") == skblood.load_info(model_file)["card"].rstrip("\n")
+
+    @pytest.mark.parametrize(
+        ("evaluation", "shown"),
+        [
+            (None, "--card prints"),
+            ({"n_images": 6, "scores": {}}, "evaluated   6 images: \n"),
+            ({"scores": {"n_images": 6, "scores": {}}}, "scores      6 images: \n"),
+            ({"n_images": 6, "scores": {"accuracy": {"value": None}}}, "accuracy  [, ]"),
+            ({"n_images": 6, "scores": {"f1_macro": {"value": 0.5}}}, "f1_macro 0.500 [, ]"),
+        ],
+    )
+    def test_whatever_a_file_holds(self, evaluation, shown, shell, model_file, tmp_path):
+        contents = unpack(model_file)
+        document = contents.document | {"evaluation": evaluation}
+        path = tmp_path / "cells.skblood"
+        path.write_bytes(pack(document, contents.tensors, contents.card, contents.version))
+        assert shown in shell("info", path).stdout
+
+    def test_composite(self, shell, tmp_path):
+        X, y = draw(8, 0)
+        net = skblood.MLPCellClassifier((8,), max_epochs=1, random_state=0)
+        path = skblood.save(VotingClassifier([("net", net)]).fit(X, y), tmp_path / "v.skblood")
+        assert "VotingClassifier" in (text := shell("info", path).stdout)
+        assert "28 x 28 px, 3 channels" in text and "epoch       1 of 1" in text
 
     def test_embedder(self, shell, tmp_path):
         embedder = skblood.CellEmbedder("cellnet_t", random_state=0).fit(draw(2, 0)[0])
