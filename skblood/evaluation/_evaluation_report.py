@@ -96,8 +96,8 @@ class EvaluationReport:
     `f1_weighted` weights classes by their images. `matthews_corrcoef` is NaN if all images are of
     one class, where scikit-learn returns 0. If classes have no images, the text says so.
 
-    Intervals of accuracy, precision and recall are Wilson intervals, and those of the F1 of a class
-    are derived from them [1]_. Those of other scores of labels come from the delta method, after
+    Intervals of accuracy, precision and recall are Wilson intervals, modified for one or two errors
+    as by Brown, Cai and DasGupta 2001, and those of the F1 of a class are derived from them [1]_. Those of other scores of labels come from the delta method, after
     pseudo-images, half of them errors, are added to the confusion matrix, as in [2]_ and [3]_. All
     of them have a width even without any error.
 
@@ -105,7 +105,7 @@ class EvaluationReport:
     of Student's t, as in [5]_ and [6]_. Few errors tell little about the correlation in a group,
     and the intervals would be too narrow [7]_; the design effect of an intraclass correlation of
     0.1 is therefore included with the weight of one error. In simulations with 5 to 60 groups,
-    95 % intervals contain the true score in 91 to 100 % of the cases (``benchmarks.intervals``).
+    95 % intervals contain the true score in 90 to 100 % of the cases (``benchmarks.intervals``).
 
     Intervals of losses are bootstrap intervals (BCa [8]_); with `groups`, Student's, on the log
     scale. The calibration error [9]_ has no interval, since resampling raises it.

@@ -1,13 +1,15 @@
 """Confidence intervals of proportions (Wilson) and of means (bootstrap)."""
 
 import numpy as np
-from scipy.special import ndtr, ndtri, stdtrit
+from scipy.special import gammaincinv, ndtr, ndtri, stdtrit
 
 # Without errors, groups do not tell how alike their images are. This intraclass correlation is
 # assumed then: it has the weight of one error, and its design effect few degrees of freedom.
 _CORRELATION, _CORRELATION_DF = 0.1, 5
 # Added to the number of groups that have errors: with few, their variance is known poorly.
 _GROUPS_DF = 3
+# Successes or failures for which Wilson's interval is modified.
+_FEW = 2
 # Added to, or compared with, what may be zero.
 _TINY = 1e-30
 
@@ -21,7 +23,9 @@ def check_level(confidence_level):
 def wilson_interval(successes, trials, confidence_level, df=np.inf):
     """Return the interval of a proportion (Wilson 1927), NaN where there is no trial.
 
-    It stays in 0..1, and has a width also where all trials succeed.
+    It stays in 0..1, and has a width also where all trials succeed. Next to one or two successes or
+    failures, where it covers too rarely, the end is that of a Poisson distribution (Brown, Cai and
+    DasGupta 2001).
 
     Parameters
     ----------
@@ -29,7 +33,7 @@ def wilson_interval(successes, trials, confidence_level, df=np.inf):
         Numbers, or effective numbers.
     confidence_level : float
     df : array-like of shape (...), default=inf
-        Degrees of freedom of the effective numbers, for quantiles of Student's t.
+        Degrees of freedom of effective numbers, for quantiles of Student's t, which cover enough.
 
     Returns
     -------
@@ -38,11 +42,18 @@ def wilson_interval(successes, trials, confidence_level, df=np.inf):
     successes, trials = np.asarray(successes, float), np.asarray(trials, float)
     trials = np.where(trials > 0, trials, np.nan)
     z = t_quantile(confidence_level, df)
+    few = _FEW * np.isinf(df)
+    low = _lower_limit(successes, trials, z, few, 1 - confidence_level)
+    return low, 1 - _lower_limit(trials - successes, trials, z, few, 1 - confidence_level)
+
+
+def _lower_limit(successes, trials, z, few, tail):
     share, center = successes / trials, successes + z**2 / 2
     spread = z * np.sqrt(np.maximum(successes * (1 - share), 0) + z**2 / 4)
-    # Rounding must not part the interval from the share.
-    low, high = (center - spread) / (trials + z**2), (center + spread) / (trials + z**2)
-    return np.maximum(np.minimum(low, share), 0), np.minimum(np.maximum(high, share), 1)
+    low = (center - spread) / (trials + z**2)
+    poisson = gammaincinv(np.maximum(successes, 1), tail) / trials
+    low = np.where((successes > 0) & (successes <= few), np.minimum(low, poisson), low)
+    return np.clip(low, 0, share)
 
 
 def proportion_interval(successes, trials, confidence_level, *, grouped):

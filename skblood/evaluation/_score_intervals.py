@@ -45,9 +45,16 @@ def score_interval(score, tables, confidence_level, *, grouped):
         effect, df = _effect_of_groups(score, tables, pseudo, influence, confidence_level)
     t = t_quantile(confidence_level, df)
     smooth = counts + effect * t**2 * pseudo
-    slopes = _slopes(score, smooth)
-    center, half = score(count_images(smooth)), t * np.sqrt(effect * (smooth * slopes**2).sum())
-    return float(min(center - half, value)), float(max(center + half, value))
+    center, margin = score(count_images(smooth)), t * _standard_error(score, smooth, effect)
+    low, high = center - margin, center + margin
+    if not low <= value <= high:  # pseudo-images move a score with very few images of a class
+        margin = t * _standard_error(score, counts, effect)
+        low, high = min(low, value - margin), max(high, value + margin)
+    return float(low), float(high)
+
+
+def _standard_error(score, counts, effect):
+    return np.sqrt(effect * (counts * _slopes(score, counts) ** 2).sum())
 
 
 def count_images(tables):

@@ -31,6 +31,22 @@ class TestWilson:
         expected = stats.binomtest(k, n).proportion_ci(level, method="wilson")
         assert wilson_interval(k, n, level) == pytest.approx((expected.low, expected.high))
 
+    @pytest.mark.parametrize("n", [3, 10, 30])
+    def test_coverage_of_few_trials(self, n):
+        """Without the modification, it is 0.86 for 3 or 30 trials."""
+        hits = np.arange(n + 1)
+        low, high = wilson_interval(hits, n, 0.95)
+        for share in np.linspace(0.6, 0.999, 200):
+            held = stats.binom.pmf(hits, n, share)[(low <= share) & (share <= high)].sum()
+            assert held > 0.9
+
+    def test_symmetry(self):
+        low, high = wilson_interval(np.arange(21), 20, 0.9)
+        np.testing.assert_allclose(low, 1 - high[::-1], atol=1e-12)
+        assert (np.diff(low) > 0).all() and low[0] == 0 and high[-1] == 1
+        # One success: the Poisson distribution with this mean has it with a probability of 0.1.
+        assert 1 - np.exp(-20 * low[1]) == pytest.approx(0.1)
+
     def test_accuracy_precision_and_recall(self):
         y_true, y_pred = ["a"] * 20 + ["b"] * 30, ["a"] * 18 + ["b"] * 32
         report = make_report(y_true, y_pred, confidence_level=0.9)
@@ -74,6 +90,15 @@ class TestOverall:
         table = np.diag(hits) + np.roll(np.diag(50 - np.array(hits)), 1, axis=1)
         found = estimate_scores(table[None], 0.95, grouped=False)[0]["balanced_accuracy"]
         assert ends(found) == pytest.approx(tuple(np.minimum(expected, 1)), abs=1e-6)
+
+    @pytest.mark.parametrize("grouped", [False, True])
+    def test_a_class_of_one_image(self, grouped):
+        """Though pseudo-images move the score, both ends leave it."""
+        tables = np.zeros((3 if grouped else 1, 4, 4), int)
+        tables[:, [0, 1, 1, 2, 2], [0, 1, 2, 2, 3]] = [30, 60, 20, 40, 10]
+        tables[0, 3, 0] = 1
+        for name, each in estimate_scores(tables, 0.95, grouped=grouped)[0].items():
+            assert each.low < each.value - 0.01 < each.value + 0.01 < each.high, name
 
     def test_bootstrap_of_losses_against_scipy(self):
         rng = np.random.default_rng(0)
