@@ -97,9 +97,10 @@ class EvaluationReport:
     one class, where scikit-learn returns 0. If classes have no images, the text says so.
 
     Intervals of accuracy, precision and recall are Wilson intervals, modified for one or two errors
-    as by Brown, Cai and DasGupta 2001, and those of the F1 of a class are derived from them [1]_. Those of other scores of labels come from the delta method, after
-    pseudo-images, half of them errors, are added to the confusion matrix, as in [2]_ and [3]_. All
-    of them have a width even without any error.
+    as by Brown, Cai and DasGupta 2001, and those of the F1 of a class are derived from them [1]_.
+    Those of other scores of labels come from the delta method, after pseudo-images, half of them
+    errors, are added to the confusion matrix, as in [2]_ and [3]_. All of them have a width even
+    without any error.
 
     With `groups`, numbers of images are divided by the design effect [4]_, and quantiles are those
     of Student's t, as in [5]_ and [6]_. Few errors tell little about the correlation in a group,
