@@ -37,7 +37,7 @@ from skblood.training import (
 
 from ._base import CellModel, backbone_spec
 from ._fit_tasks import FitTasks
-from ._fitting import Fitting, make_spec
+from ._fitting import Fitting, make_spec, warn_if_not_finite
 from ._targets import code_targets, read_targets
 from ._warm_start import continue_network
 
@@ -376,12 +376,7 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
 
     def _replace_fitted(self, continued, columns, fitting, result, summary):
         """Set the fitted attributes; a network that was adapted stays one when it is continued."""
-        if not all(each.isfinite().all() for each in result.net.module_.state_dict().values()):
-            warnings.warn(
-                "The fitted network has weights that are not finite, with which it cannot predict: "
-                f"its training diverged. Set a lower lr (now {self.lr}).",
-                stacklevel=4,
-            )
+        warn_if_not_finite(result.net.module_, self.lr)
         attributes = fitting.attributes(result, summary)
         if continued and hasattr(self, "adaptation_"):
             attributes["adaptation_"] = self.adaptation_

@@ -1,5 +1,6 @@
 """One fit of a classifier: from its parameters to a trainer, phases and a trained network."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -27,6 +28,16 @@ def make_spec(estimator, layout, classes, backbones):
         precision=estimator.precision,
         **layout.as_fields(),
     )
+
+
+def warn_if_not_finite(network, lr):
+    """Warn, on behalf of `fit`, if the last step left weights that are infinite or NaN."""
+    if not all(each.isfinite().all() for each in network.state_dict().values()):
+        warnings.warn(
+            "The fitted network has weights that are not finite, with which it cannot predict: its "
+            f"training diverged. Set a lower lr (now {lr}).",
+            stacklevel=5,
+        )
 
 
 class Fitting:
