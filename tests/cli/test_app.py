@@ -85,13 +85,13 @@ class TestErrors:
         ],
     )
     def test_one_line(self, predict, error, code, message):
-        def fail(arguments):
+        def fail(*arguments):
             raise error
 
         assert predict(fail, code).stderr == f"skblood: {message}\n"
 
     def test_warnings(self, predict):
-        def warn(arguments):
+        def warn(*arguments):
             warnings.simplefilter("default")
             warnings.warn("beware:\n  of \x1b", UserWarning, stacklevel=1)
             raise ValueError("enough")
@@ -100,7 +100,7 @@ class TestErrors:
         assert predict(warn, 1).stderr == expected
 
     def test_bug_keeps_its_traceback(self, predict):
-        def fail(arguments):
+        def fail(*arguments):
             raise AttributeError("a bug")
 
         with pytest.raises(AttributeError, match="a bug"):
