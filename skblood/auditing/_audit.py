@@ -58,16 +58,18 @@ def audit(X, y=None, *, split=None, groups=None, n_splits=5, image_shape=None):
 
     Notes
     -----
-    Two images are nearly identical if one is the other after right-angle rotation, reflection,
-    compression, resizing, a shift by a few pixels, brightening, or several of these. Crops of a
-    small part are not found. Images are compared in gray.
+    Two images are nearly identical if one is the other after rotation by any angle, reflection,
+    cropping by up to 15 % of each side, a shift by a few pixels, blur, compression, resizing,
+    a change of brightness, or several of these. They are compared in gray, and in the disc around
+    the middle that no rotation removes.
 
     A training overlap is an image on which the pretrained model (:func:`skblood.load_pretrained`)
     was trained: scores on it of that model, and of models that start from its weights, are too
     high.
 
-    Each image is compared with the eight nearest ones in a tree of Fourier magnitudes, so that the
-    time grows roughly linearly with the number of images.
+    A search by descriptors gives the most similar images of each image, which are then registered
+    and correlated. The time of the search grows with the square of the number of images, but is a
+    small part of the whole up to about 20,000. Memory grows with their number.
 
     Examples
     --------
@@ -116,7 +118,7 @@ def _find_single_images(summary, unreadable):
         detail = f"standard deviation {contrast[k]:.1f} of 255"
         found.append(Finding("blank", (position[k],), detail))
     for k in np.flatnonzero(find_training_overlap(summary["picture"][..., None])):
-        found.append(Finding("training_overlap", (position[k],), "in the train part of PBC"))
+        found.append(Finding("training_overlap", (position[k],)))
     return found
 
 

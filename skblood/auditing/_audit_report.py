@@ -45,13 +45,14 @@ class AuditReport:
         All findings, copies as pairs.
     identical_files, identical_pixels, near_identical : list of Finding
         Pairs of copies: files of identical bytes; other images of identical pixels; images rotated,
-        mirrored, compressed, resized, shifted or brightened.
+        mirrored, cropped, blurred, compressed, resized, shifted or brightened.
     crossing_split, contradictory_labels : list of Finding
         Pairs of copies in two parts of the split, or with two labels.
     crossing_groups : list of Finding
         Groups in several parts of the split.
     training_overlap : list of Finding
-        Training images of the pretrained model, :func:`skblood.load_pretrained`.
+        Training images of the pretrained model, :func:`skblood.load_pretrained`; ``print`` gives
+        their number only, :meth:`to_frame` all of them.
     unreadable, blank, odd_size : list of Finding
         Images that cannot be read, are almost uniform, or differ in size from most.
     rare_classes, similar_labels : list of Finding
@@ -97,6 +98,8 @@ class AuditReport:
         n_shown = (_HEIGHT - 1 - len(found)) // len(found)
         for kind, findings in found.items():
             lines.append(f"{len(findings):,} {KINDS[kind][len(findings) > 1]}")
+            if kind == "training_overlap":  # often all images
+                continue
             lines += [_truncate(f"  {self._format_finding(each)}") for each in findings[:n_shown]]
             if len(findings) > n_shown:
                 more = f", and {len(findings) - n_shown:,} more"

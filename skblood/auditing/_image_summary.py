@@ -14,7 +14,7 @@ from skblood.images import (
     unflatten_rows,
 )
 
-from ._near import SIDE
+from ._descriptors import SIDE
 
 # Gray thumbnail, content (equal for identical pixels only), height and width, and the standard
 # deviation of the pixels in the channel where it is largest.
