@@ -16,15 +16,15 @@ SIDE = 64
 # Radius of the disc that is compared: rotation about the middle leaves it, whatever fills the
 # corners.
 DISC = 0.52
-ZOOMS = torch.tensor(1.075 ** np.arange(6), dtype=torch.float32)
+ZOOMS = torch.from_numpy(np.float32(1.075 ** np.arange(6)))
 
 # Centers of a picture: their number, the two Gaussians, the largest distance from the middle, and
 # the side of the pictures in which they are searched.
 _N_CENTERS, _SIGMAS, _MAX_OFFSET, _SEARCH_SIDE = 4, (0.075, 0.1), 0.3, SIDE // 2
 # Radii of the rings around a center, samples and Fourier coefficients of each, and the blur before.
-RADII = torch.tensor(0.3 * 1.13 ** -np.arange(14), dtype=torch.float32)
+RADII = torch.from_numpy(np.float32(0.3 * 1.13 ** -np.arange(14.0)))
 N_ANGLES, _N_WAVES, BLUR = 32, 6, 0.02
-_ANGLES = torch.arange(N_ANGLES) * (2 * np.pi / N_ANGLES)
+_ANGLES = torch.from_numpy(np.float32(2 * np.pi / N_ANGLES * np.arange(N_ANGLES)))
 _RING_WEIGHTS = F.normalize(RADII * torch.exp(-0.5 * (RADII / RADII[0]) ** 2), p=1, dim=0)
 # Share of the contrast above which magnitudes are compressed.
 _LINEAR = 0.1

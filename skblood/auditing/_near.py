@@ -7,6 +7,8 @@ correlated.
 import numpy as np
 import torch
 
+from skblood.images import torch_defaults
+
 from ._descriptors import ZOOMS, describe, fill_corners
 from ._registration import align, correlate, refine
 
@@ -20,6 +22,7 @@ _FINAL, _SAME = (0.03, 40, 8), 0.975
 _ROWS, _COLUMNS, _PAIRS = 128, 2048, 256
 
 
+@torch_defaults()
 def find_near_pairs(pictures):
     """Find the pairs of nearly identical pictures.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageFilter
 
 from skblood import audit
@@ -150,6 +151,29 @@ def test_a_few_images():
     X, _ = make_blood_cells(2, image_size=64, random_state=0)
     assert set(audit([np.rot90(X[0], k) for k in range(4)]).groups_.tolist()) == {0}
     assert audit(X).findings == audit(X[:1]).findings == []
+
+
+def test_small_images(X):
+    """Of 28 px, among each other and beside larger ones; a blur of radius 1 is all they bear."""
+    small = [np.asarray(Image.fromarray(x).resize((28, 28), 3)) for x in X[:120]]
+    changes = [np.rot90, lambda x: x[2:26, 3:27], lambda x: rotate(x, 30, "black"), compress]
+    changes += [lambda x: blur(x, 1), lambda x: compress(rotate(x[:, ::-1], 110, "white"))]
+    copies = [f(x) for x, f in zip(small, np.repeat(np.array(changes), 4), strict=False)]
+    found = positions(audit([*small, *copies, *X[100:110]]).near_identical)
+    expected = [(i, 120 + i) for i in range(24)] + [(100 + i, 144 + i) for i in range(10)]
+    assert set(found) <= set(expected) and len(found) >= 0.95 * len(expected)
+
+
+def test_settings_of_torch_do_not_matter(X):
+    images = [*X[:8], rotate(X[0], 40, "black")]
+    expected = audit(images).findings
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.inference_mode(), torch.device("meta"):
+            assert audit(images).findings == expected
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert positions(expected) == [(0, 8)]
 
 
 @pytest.mark.slow
