@@ -26,7 +26,7 @@ from skblood.networks import (
     PIXELS,
     BackboneSpec,
     backbone_config,
-    describe_weights,
+    identify_weights,
     resolve_weights,
 )
 
@@ -239,11 +239,12 @@ def resolve_image_size(image_size, names):
 
 def backbone_spec(name, weights, trainable, standardize):
     """Return the specification of a backbone that is to be fitted."""
-    source = resolve_weights(name, weights)
+    source, digest = resolve_weights(name, weights), None
     if source is not None and source not in ("default", "pbc"):
-        source = f"file:{describe_weights(source)}"
+        file_name, digest = identify_weights(source)
+        source = f"file:{file_name}"
     if isinstance(trainable, bool | np.bool_):
         raise ValueError(f"trainable={trainable} must be 'all', 'head' or a number of stages.")
     trained = trainable if isinstance(trainable, str) else int(trainable)
     by_image = standardize == "image" or source == "pbc"  # as these weights were trained
-    return BackboneSpec(str(name), source, trained, "image" if by_image else "channel")
+    return BackboneSpec(str(name), source, trained, "image" if by_image else "channel", digest)

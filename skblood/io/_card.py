@@ -196,6 +196,7 @@ def _model(model):
     extents = {"all": "all of it", "head": "none of it"}
     for backbone in model.spec_.backbones:
         named = f"the weights of {str(backbone.weights).removeprefix('file:')}"
+        named += f" (SHA-256 {backbone.weights_sha256})" if backbone.weights_sha256 else ""
         extent = extents.get(backbone.trained, f"its last {backbone.trained} stages")
         text = f"{backbone.name}, from {sources.get(backbone.weights, named)}, {extent} trained"
         rows += [("backbone", text)] if backbone.name != "pixels" else []

@@ -154,7 +154,8 @@ def _without_folder(weights):
     """Return the names of weights files: folders may bear names of persons."""
     if isinstance(weights, str | os.PathLike):
         return PureWindowsPath(weights).name  # it takes either kind of separator
-    return [*map(_without_folder, weights)] if isinstance(weights, list | tuple) else weights
+    is_several = type(weights) in (list, tuple)
+    return type(weights)(map(_without_folder, weights)) if is_several else weights
 
 
 def _decode_document(document, tensors):

@@ -51,10 +51,13 @@ def decode_spec(stored, n_tensors):
     ValueError
         If a field is missing, unknown, or has a value that no `fit` writes.
     """
-    backbones = [_decode(BackboneSpec, each) for each in stored["backbones"]]
+    # What files of earlier versions lack comes first.
+    backbones = [
+        _decode(BackboneSpec, {"weights_sha256": None, **each}) for each in stored["backbones"]
+    ]
     head = None if stored["head"] is None else _decode(HeadSpec, stored["head"])
-    defaults = {"bit_depth": None}  # which files of earlier versions lack
-    spec = _decode(NetworkSpec, {**defaults, **stored, "backbones": backbones, "head": head})
+    spec = {"bit_depth": None, **stored, "backbones": backbones, "head": head}
+    spec = _decode(NetworkSpec, spec)
     n_parts = max(len(backbones), len(head.hidden_layer_sizes) if head else 0)
     if not 1 <= n_parts <= n_tensors:
         raise ValueError(f"its network has more or fewer parts than its {n_tensors} tensors")
@@ -158,6 +161,10 @@ def _is_text(value):
     return type(value) is str
 
 
+def _is_sha256(value):
+    return _is_text(value) and bool(re.fullmatch("[0-9a-f]{64}", value))
+
+
 def _is_history(value):
     return type(value) is History and all(
         _is_map(
@@ -188,6 +195,7 @@ def _is_estimate(value):
 _SPEC = {
     "name": _is_name,
     "weights": lambda v: v is None or _is_name(v),
+    "weights_sha256": lambda v: v is None or _is_sha256(v),
     "trained": lambda v: v in ("all", "head") or _are_counts([v]),
     "standardize": lambda v: v in ("channel", "image"),
     "hidden_layer_sizes": _are_counts,
@@ -227,6 +235,6 @@ _TRAINING_DATA = {
     "n_images": _is_count,
     "n_validation_images": lambda v: _is_count(v, 0),
     "class_counts": _are_label_counts,
-    "fingerprint": lambda v: _is_text(v) and re.fullmatch("[0-9a-f]{64}", v),
+    "fingerprint": _is_sha256,
 }
 _CONTAINERS = ("default", "pandas", "polars")  # of the output of transform

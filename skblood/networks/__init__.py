@@ -14,4 +14,4 @@ from ._module import (
 )
 from ._paper_nets import PlainCNN, UNet
 from ._spec import BackboneSpec, HeadSpec, NetworkSpec
-from ._weights import PRETRAINED_FILE, PRETRAINED_WEIGHTS, describe_weights
+from ._weights import PRETRAINED_FILE, PRETRAINED_WEIGHTS, identify_weights

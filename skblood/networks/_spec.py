@@ -16,18 +16,21 @@ class BackboneSpec:
         pixels themselves.
     weights : str or None
         What training started from: "default" (published weights), "pbc" (those of the pretrained
-        model), ``"file:<name> (SHA-256 <digest>)"``, or None (random).
+        model), ``"file:<name>"``, or None (random).
     trained : "all", "head" or int
         What the fit trained: everything, nothing of the backbone, or its last stages.
     standardize : {"channel", "image"}
         By the mean and standard deviation of each channel, or each image by its own darkest and
         brightest spot.
+    weights_sha256 : str or None
+        SHA-256 of the file of the weights, if they are those of a file.
     """
 
     name: str
     weights: str | None = None
     trained: str | int = "all"
     standardize: str = "channel"
+    weights_sha256: str | None = None
 
 
 @dataclass(frozen=True)

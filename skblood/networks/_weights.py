@@ -82,13 +82,13 @@ def load_weights(body, path, name, head_prefixes):
     body.load_state_dict({k: given.get(k, wanted[k]) for k in wanted})
 
 
-def describe_weights(path):
-    """Return the name of a weights file, without its folder, and its SHA-256 if it is there."""
+def identify_weights(path):
+    """Return the name of a weights file, without its folder, and its SHA-256, None if unread."""
     name, path = PureWindowsPath(path).name, Path(path).expanduser()  # either kind of separator
     if path.is_file():
         with suppress(OSError), open(path, "rb") as file:
-            return f"{name} (SHA-256 {hashlib.file_digest(file, 'sha256').hexdigest()})"
-    return name
+            return name, hashlib.file_digest(file, "sha256").hexdigest()
+    return name, None
 
 
 def load_pretrained_body(body):

@@ -273,7 +273,8 @@ class TestPretrainedBackbones:
         monkeypatch.setattr(socket.socket, "connect", None)
         again = skblood.load(path)
         assert again.weights == "weights.pth"
-        assert again.spec_.backbones[0].weights == f"file:weights.pth (SHA-256 {digest})"
+        assert again.spec_.backbones[0].weights == "file:weights.pth"
+        assert again.spec_.backbones[0].weights_sha256 == digest
         assert_same_predictions(model, again, cells[0])
         with pytest.raises(FileNotFoundError, match="weights"):
             again.fit(*cells)
