@@ -13,7 +13,7 @@ import torch
 from benchmarks._memory_of_fit import peak
 from skblood import TransferCellClassifier
 from skblood.datasets import load_image_folder
-from skblood.images import _files
+from skblood.images import _decode
 
 
 def main(cells, memory, threads):
@@ -22,7 +22,7 @@ def main(cells, memory, threads):
         torch.set_num_threads(int(threads))
     paths, y = load_image_folder(cells, return_X_y=True)
     clf = TransferCellClassifier(image_size=64, max_epochs=1, memory=memory, random_state=0)
-    decoded = count_calls(_files, "_read_file")
+    decoded = count_calls(_decode, "_read_file")
     start = time.perf_counter()
     clf.fit(paths, y)
     seconds, training = time.perf_counter() - start, sum(clf.history_[:, "dur"])

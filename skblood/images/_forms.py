@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set, Sized
 import numpy as np
 import torch
 from PIL import Image
+from scipy.sparse import issparse
 from torch.utils.data import DataLoader, Dataset
 
 from ._cell_images import CellImages
@@ -74,6 +75,8 @@ def classify(X):
     TypeError, ValueError
         As `is_table`.
     """
+    if issparse(X):  # scikit-learn says how to make it dense
+        return TABLE, X
     _refuse(X)
     n_axes = getattr(X, "ndim", 0)  # anything, if X is a class or a module
     if isinstance(n_axes, int) and n_axes >= 3 and hasattr(X, "__array__"):

@@ -55,9 +55,9 @@ def test_calls_are_counted():
 
 
 def test_two_fits(cells, tmp_path, capsys, monkeypatch):
-    from skblood.images import _files
+    from skblood.images import _decode
 
-    monkeypatch.setattr(_files, "_read_file", _files._read_file)  # to be put back
+    monkeypatch.setattr(_decode, "_read_file", _decode._read_file)  # to be put back
     figures = []
     for _ in range(2):
         main(str(cells), str(tmp_path / "memory"), "0")

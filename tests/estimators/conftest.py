@@ -17,7 +17,7 @@ from skblood import (
     TransferCellClassifier,
 )
 from skblood.datasets import make_blood_cells
-from skblood.images import _files
+from skblood.images import _decode
 from skblood.training import TrainingSet
 
 QUICK = {
@@ -135,13 +135,13 @@ def png_paths(small, tmp_path_factory):
 @pytest.fixture
 def decoded(monkeypatch):
     """Return a list of the paths of the files that were decoded in this process."""
-    paths, read_file = [], _files._read_file
+    paths, read_file = [], _decode._read_file
 
-    def read(path, channels):
+    def read(path, *options):
         paths.append(str(path))
-        return read_file(path, channels)
+        return read_file(path, *options)
 
-    monkeypatch.setattr(_files, "_read_file", read)
+    monkeypatch.setattr(_decode, "_read_file", read)
     return paths
 
 

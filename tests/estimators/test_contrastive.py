@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from skorch.callbacks import Callback
 
 from skblood import FeatureStore
+from skblood.training._samples import Batches
 
 
 def backbone_of(clf):
@@ -19,19 +19,6 @@ def same(one, other):
 def fitted(make_contrastive, small):
     """Return a fitted classifier. Shared: do not fit it again."""
     return make_contrastive(pretrain_epochs=2, max_epochs=3).fit(*small)
-
-
-class Weights(Callback):
-    """Keep the codes and weights of each training batch."""
-
-    def __init__(self):
-        self.seen = []
-
-    def on_batch_begin(self, net, batch=None, training=None, **kwargs):
-        self.seen.append([each.tolist() for each in batch[1]])
-
-    def __deepcopy__(self, memo):
-        return self  # callbacks are copied, and what is kept would be lost
 
 
 def test_phases(fitted):
@@ -69,11 +56,19 @@ def test_early_stopping_is_of_the_head(make_contrastive, small):
     assert clf.training_data_["n_validation_images"] == 15
 
 
-def test_class_weights_are_of_anchors_and_of_the_head(make_contrastive, small):
-    weights = Weights()
+def test_class_weights_are_of_anchors_and_of_the_head(make_contrastive, small, monkeypatch):
+    seen, batches = [], Batches.__iter__
+
+    def watch(self):
+        for images, (codes, weights) in batches(self):
+            seen.append((codes.tolist(), weights.tolist()))
+            yield images, (codes, weights)
+
+    monkeypatch.setattr(Batches, "__iter__", watch)
     class_weight = {"lymphocyte": 3.0, "neutrophil": 1.0, "platelet": 1.0}
-    make_contrastive(class_weight=class_weight, callbacks=[weights]).fit(*small)
-    for codes, values in weights.seen:
+    make_contrastive(class_weight=class_weight).fit(*small)
+    assert len(seen) > 2
+    for codes, values in seen:
         by_code = dict(zip(codes, values, strict=True))
         if {0, 1} <= by_code.keys():
             assert by_code[0] == pytest.approx(3 * by_code[1])

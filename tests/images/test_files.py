@@ -181,7 +181,8 @@ class TestDamage:
             read_images(X)
         lines = str(error.value).split("\n")
         for i, (path, reason) in enumerate(damaged.items(), 1):
-            assert lines[i].startswith(f"  position {i}: {path}: ") and reason in lines[i]
+            name = str(path).replace("\0", "\\x00")  # control characters are escaped
+            assert lines[i].startswith(f"  position {i}: {name}: ") and reason in lines[i]
         assert lines[-1].startswith("Repair them, or leave them and their labels out")
         unreadable = {}
         np.testing.assert_array_equal(read_images(X, unreadable=unreadable), images[:2])
