@@ -27,13 +27,7 @@ from skblood.pretrained import (
     score_overlap_message,
     starts_from_pretrained,
 )
-from skblood.training import (
-    OPTIMIZERS,
-    PhaseName,
-    TrainingInterrupted,
-    TrainingSet,
-    decision_values,
-)
+from skblood.training import OPTIMIZERS, TrainingInterrupted, TrainingSet, decision_values
 
 from ._base import CellModel, backbone_spec
 from ._fit_tasks import FitTasks
@@ -364,9 +358,9 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         """Yield the phases of training, each when the one before it is complete."""
         network, train, valid = fitting.prepare(data, network)
         n_epochs = self._n_epochs()
-        for name, n in zip(("training", "refinement"), n_epochs, strict=False):
-            callbacks = (PhaseName(name),) if len(n_epochs) > 1 else ()
-            yield fitting.phase(network, train, valid, n, callbacks=callbacks)
+        names = ("training", "refinement") if len(n_epochs) > 1 else (None,)
+        for name, n in zip(names, n_epochs, strict=True):
+            yield fitting.phase(network, train, valid, n, name)
 
     def _learning_rate(self, spec):
         if self.lr != "auto":

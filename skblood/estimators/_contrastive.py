@@ -202,7 +202,7 @@ class ContrastiveCellClassifier(CellClassifier):
         data = data.encoded(fitting.predictor(network).features)
         network.scale = Standardize(*data.channel_statistics()).to(fitting.device)
         samples = data.samples(self.class_weight, fitting.device)
-        yield fitting.phase(network, *samples, int(self.max_epochs), callbacks=(PhaseName("head"),))
+        yield fitting.phase(network, *samples, int(self.max_epochs), "head")
 
     def _contrastive_phase(self, fitting, data, backbones):
         spec, device = fitting.spec, fitting.device

@@ -10,7 +10,7 @@ from torch import nn
 from skblood.augment import make_augment
 from skblood.inference import Predictor, draw_seed, pass_dtype, resolve_device
 from skblood.networks import NetworkSpec, Standardize, configure_network, create_network
-from skblood.training import Phase, Trainer, WeightedLoss, fit_key
+from skblood.training import Phase, PhaseName, Trainer, WeightedLoss, fit_key
 
 # Epochs without improvement after which early stopping ends a training.
 _PATIENCE = 10
@@ -115,11 +115,12 @@ class Fitting:
         class_weight = self.estimator.class_weight
         return network, *data.samples(class_weight, self.device, relative=relative)
 
-    def phase(self, network, train, valid, n_epochs, **options):
-        """Return a phase in which the network learns to classify."""
+    def phase(self, network, train, valid, n_epochs, name=None):
+        """Return a phase in which the network learns to classify, and its name in the history."""
+        callbacks = () if name is None else (PhaseName(name),)
         criterion = WeightedLoss(self.estimator.loss, self.estimator.label_smoothing)
         lr, augment = self.estimator._learning_rate(self.spec), self.augmentation
-        return Phase(network, train, valid, n_epochs, criterion, lr, augment, **options)
+        return Phase(network, train, valid, n_epochs, criterion, lr, augment, callbacks)
 
     def predictor(self, network):
         """Return what applies the network to images."""
