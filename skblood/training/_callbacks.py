@@ -99,7 +99,7 @@ class ValidationScore(Callback):
         """Keep the predictions for the validation images."""
         if not training:
             self.logits_.append(y_pred.float().cpu().numpy())
-            self.codes_.append(batch[1].cpu().numpy())
+            self.codes_.append(batch[1][0].cpu().numpy())
 
     def on_epoch_end(self, net, **kwargs):
         """Score the predictions, and forget them."""

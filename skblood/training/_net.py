@@ -50,8 +50,8 @@ def make_optimizer(optimizer, parameters, lr, weight_decay, device):
 class TrainingNet(ClassifierMixin, NeuralNet):
     """A skorch net whose data are `Samples` and whose batches are made on the device.
 
-    To skorch's callbacks it is a classifier of class codes: they are given batches
-    ``(images, codes)``, and score the logits that training and validation have computed.
+    To skorch's callbacks it is a classifier of class codes; they score the logits that training and
+    validation have computed.
 
     Parameters
     ----------
@@ -153,14 +153,13 @@ class TrainingNet(ClassifierMixin, NeuralNet):
             self._set_training(True)  # here and not at each batch: it visits each layer
         losses, sizes = [], []
         for batch in iterator:
-            images, (codes, _) = batch
-            self.notify("on_batch_begin", batch=(images, codes), training=training)
+            self.notify("on_batch_begin", batch=batch, training=training)
             if training:
                 self.history.record_batch("lr", self.optimizer_.param_groups[0]["lr"])
             step = step_fn(batch, **fit_params)
             losses.append(step["loss"].detach())
-            sizes.append(len(images))
-            self.notify("on_batch_end", batch=(images, codes), training=training, **step)
+            sizes.append(len(batch[0]))
+            self.notify("on_batch_end", batch=batch, training=training, **step)
         losses = torch.stack(losses).tolist()
         rows = self.history[-1]["batches"][-len(losses) :]
         for row, loss, size in zip(rows, losses, sizes, strict=True):

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from skorch.callbacks import LRScheduler
@@ -112,6 +113,9 @@ class Trainer:
         self.callbacks = [
             c[1] if isinstance(c, tuple) else c for c in copy.deepcopy(self.callbacks or [])
         ]
+        for callback in self.callbacks:
+            if isinstance(callback, ScoringBase):
+                callback.target_extractor = partial(_extract_codes, callback.target_extractor)
         checkpoints = [c for c in self.callbacks if isinstance(c, TrainingCheckpoint)]
         self.checkpoint = checkpoints[0] if checkpoints else None
         stateless = (TrainingCheckpoint, InGivenOrder)
@@ -242,6 +246,11 @@ class Trainer:
         if self.verbose:
             callbacks.append(Progress(phase.n_epochs, n_done, lines=self.verbose > 1))
         return callbacks
+
+
+def _extract_codes(extractor, target):
+    """Return what a score takes of a target ``(codes, weights)``."""
+    return extractor(target[0])
 
 
 def _needs_predictions(callback):
