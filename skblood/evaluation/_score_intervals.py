@@ -110,8 +110,9 @@ def _effect_of_groups(score, tables, pseudo, influence, confidence_level):
 
 def _slopes(score, counts):
     """Return the derivatives of a score by the counts of a confusion matrix, with mean 0."""
-    n_cells, step = counts.size, _STEP * counts.sum()
-    moves = step * count_images(np.eye(n_cells).reshape(n_cells, *counts.shape))
+    true, predicted = (np.eye(len(counts))[each.ravel()] for each in np.indices(counts.shape))
+    step = _STEP * counts.sum()
+    moves = step * np.hstack([true * predicted, true, predicted])  # as of `count_images`
     sums = count_images(counts)
     slopes = (score(sums + moves) - score(sums - moves)).reshape(counts.shape) / (2 * step)
     return np.where(counts > 0, slopes - (counts * slopes).sum() / counts.sum(), 0)
