@@ -134,9 +134,8 @@ def scale_values(values, image, bit_depth):
     ):
         likely = max(_LEAST_BITS, int(most).bit_length() + 1 & ~1)
         raise ValueError(
-            f"values of {least}..{most} in a file of 16 bits: their depth is unclear. State it "
-            f"where the images are loaded, e.g. load_image_folder(..., bit_depth={likely}), or by "
-            f"skblood.images.read_images(X, bit_depth={likely})"
+            f"values of {least}..{most} in a file of 16 bits: their depth is unclear. State it in "
+            f"the loader or by skblood.images.read_images(X, bit_depth={likely})"
         )
     top = 2**bits - 1
     if least < 0 or most > top:
