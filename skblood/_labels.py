@@ -301,18 +301,17 @@ def resolve_classes(classes, **columns):
         if not classes or len(set(classes)) < len(classes):
             raise ValueError(f"`classes` must be different labels (one or more), got {classes}.")
         return classes
-    columns = {name: as_column(y, name) for name, y in columns.items()}
-    for name, column in columns.items():
+    names, found = "` and `".join(columns), []
+    for name, y in columns.items():
+        column = as_column(y, name)
         check_complete(column, name, "Give these images a label of their own, or leave them out.")
-        _check_no_bytes(column, name)
-    found = {label for column in columns.values() for label in plain_list(column)}
-    if not found:
-        names = " and ".join(f"`{name}`" for name in columns)
-        raise ValueError(f"{names} is empty. Give `classes`, or images that have a label.")
-    return sort_labels(np.array([*found, None], object)[:-1], "labels").tolist()
+        found.append(column.astype(object))
+    if not any(map(len, found)):
+        raise ValueError(f"`{names}` is empty. Give `classes`, or images that have a label.")
+    return plain_list(sort_labels(np.concatenate(found), names))
 
 
-def count_labels(y, name="y"):
+def count_labels(y):
     """Return the sorted classes, the code of each label and the number of labels of each class.
 
     Raises
@@ -322,12 +321,12 @@ def count_labels(y, name="y"):
     ValueError
         If there are no labels, or some are missing.
     """
-    classes = resolve_classes(None, **{name: y})
-    codes = encode_labels(y, classes, name)
+    classes = resolve_classes(None, y=y)
+    codes = encode_labels(y, classes)
     return np.array(classes), codes, np.bincount(codes)
 
 
-def check_probabilities(y_proba, n_images, classes, tolerance=1e-2):
+def check_probabilities(y_proba, n_images, classes):
     """Return class probabilities as a float array; a float dtype is kept.
 
     Parameters
@@ -336,8 +335,6 @@ def check_probabilities(y_proba, n_images, classes, tolerance=1e-2):
     n_images : int
     classes : list of length n_classes
         For messages.
-    tolerance : float, default=1e-2
-        Largest distance of the sum of a row from 1; wide enough for half precision.
 
     Raises
     ------
@@ -351,7 +348,8 @@ def check_probabilities(y_proba, n_images, classes, tolerance=1e-2):
             f"`y_proba` must have a row for each image and a column for each class {classes}, "
             f"shape ({n_images}, {len(classes)}); it has shape {y_proba.shape}."
         )
-    wrong = ~np.isclose(y_proba.sum(axis=1), 1, atol=tolerance) | (y_proba < 0).any(axis=1)
+    # Wide enough for half precision.
+    wrong = ~np.isclose(y_proba.sum(axis=1), 1, atol=1e-2) | (y_proba < 0).any(axis=1)
     if wrong.any():
         raise ValueError(
             f"`y_proba` must hold probabilities that sum to 1; {wrong.sum()} rows do not, the "

@@ -17,11 +17,6 @@ def import_pyplot(what):
     return plt
 
 
-def count_images(X):
-    """Return the number of images of X, in any form that the classifiers take."""
-    return X.shape[0] if hasattr(X, "shape") else len(X)
-
-
 def read_some(X, positions):
     """Return the images at some positions as a list of uint8 arrays; no others are read."""
     if isinstance(X, CellImages):

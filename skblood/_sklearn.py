@@ -1,5 +1,7 @@
 """Names of scikit-learn that are not public, in one place, and the unwrapping of its estimators."""
 
+# ruff: noqa: F401 (other modules import these names from here)
+
 from sklearn.base import _fit_context as fit_context
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
@@ -19,20 +21,6 @@ except ImportError:  # scikit-learn 1.8 has no callbacks
 
     class CallbackSupportMixin:
         """Nothing to support."""
-
-
-__all__ = [
-    "CallbackSupportMixin",
-    "Interval",
-    "Options",
-    "StrOptions",
-    "check_sample_weight",
-    "fit_context",
-    "num_samples",
-    "safe_indexing",
-    "unwrap_model",
-    "validate_parameter_constraints",
-]
 
 
 def unwrap_model(estimator, X):

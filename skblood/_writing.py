@@ -3,7 +3,6 @@
 Of a replaced file, the old one or the new one is there, whole.
 """
 
-import errno
 import os
 import re
 import secrets
@@ -14,17 +13,9 @@ from pathlib import Path
 # Seconds that a lock is waited for in silence.
 PATIENCE = 5
 
-_ADVICE = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the quota is used up",
-    errno.EFBIG: "the file is larger than is allowed here",
-    errno.EACCES: "the folder is write-protected",
-    errno.EPERM: "the folder is write-protected",
-    errno.EROFS: "the disk is read-only",
-}
 # Control characters (those of terminals among them), ends of lines, characters that reverse the
 # direction of text, and lone surrogates: what file names that are not UTF-8 become in Python.
-CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 # A cell that begins like this, marked or not, is a formula to spreadsheets (OWASP, CSV injection).
 _FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
@@ -48,7 +39,7 @@ def printable(text, keep="\n\t"):
     >>> print(printable("mono\x1b[31mcyte\n", keep=""))
     mono\x1b[31mcyte\n
     """
-    return CONTROLS.sub(lambda c: c[0] if c[0] in keep else ascii(c[0])[1:-1], str(text))
+    return _CONTROLS.sub(lambda c: c[0] if c[0] in keep else ascii(c[0])[1:-1], str(text))
 
 
 def escape_formula(text):
@@ -101,19 +92,15 @@ def replace_file(path, content):
         with suppress(OSError):
             os.unlink(temporary)
         if isinstance(error, OSError):
-            reason = _ADVICE.get(error.errno, error.strerror or str(error))
-            message = f"The file was not written, since {reason}. Make room, or name another folder"
+            message = f"The file was not written: {error.strerror}. Make room or use another folder"
             raise type(error)(error.errno, message, str(path)) from error
         raise
-    _sync_folder(path.parent)
     return given
 
 
 def _check_target(path):
     if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"There is no folder {str(path.parent)!r} to write {path.name!r} to."
-        )
+        raise FileNotFoundError(f"There is no folder {str(path.parent)!r}. Make it first.")
     if path.is_dir():
         raise IsADirectoryError(f"{str(path)!r} is a folder. Name a file in it.")
     if path.exists() and not path.is_file():
@@ -122,22 +109,11 @@ def _check_target(path):
         raise PermissionError(f"{str(path)!r} is write-protected. Name another file.")
 
 
-def _sync_folder(folder):
-    """Flush the new name to the disk, if the system can."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
 @contextmanager
 def lock(path, *, wait=True):
     """Hold the lock of a file or folder, so that one process at a time writes it.
 
-    The lock is a hidden file in the same folder, which is made if needed; with ``wait=False``, it
-    is removed again if nothing is written.
+    The lock is a hidden file in the same folder, which is made if needed.
 
     Parameters
     ----------
@@ -157,8 +133,6 @@ def lock(path, *, wait=True):
     """
     from filelock import FileLock, Timeout
 
-    # While others wait, the folder stays.
-    made = [] if wait else [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     file = path.parent / f".{path.name}.lock"
     held = FileLock(file)
@@ -166,9 +140,10 @@ def lock(path, *, wait=True):
         held.acquire(timeout=PATIENCE if wait else 0)
     except Timeout as error:
         if not wait:
-            raise BlockingIOError(
+            message = (
                 f"{_holder(file)} is writing {str(path)!r}. Wait for it, or name another file."
-            ) from error
+            )
+            raise BlockingIOError(message) from error
         warn_of_lock(file)
         held.acquire()
     try:
@@ -177,9 +152,6 @@ def lock(path, *, wait=True):
         with suppress(OSError):  # Windows does not remove a file that is open
             file.unlink()
         held.release()
-        with suppress(OSError):  # unless something was written
-            for folder in made:
-                folder.rmdir()
 
 
 def warn_of_lock(file):

@@ -49,9 +49,7 @@ def audit(
         joined = {name: _output.as_utf8(texts) for name, texts in lists.items()}
         _output.write_table(out, frame.assign(**joined), overwrite)
         _output.say(f"{out}: {len(frame)} findings.")
-    if as_json:
-        _output.show_json({"n_images": len(cells.y), "findings": frame.to_dict("records")})
-    else:
-        _output.show(report)
+    document = {"n_images": len(cells.y), "findings": frame.to_dict("records")}
+    _output.show(document if as_json else report)
     if fail:
         report.raise_if_leaky()

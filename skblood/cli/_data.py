@@ -2,52 +2,13 @@
 
 import glob
 import os
-from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
+from skblood.cli._output import as_utf8
 
 _OPTIONS = ("path_column", "label_column", "split_column", "group_column", "bit_depth")
 _SPLIT_NAMES = {"valid": "val", "validation": "val", "dev": "val"}
-
-
-@dataclass(frozen=True)
-class Cells:
-    """Labeled images.
-
-    Parameters
-    ----------
-    source : str
-        What the user named.
-    X : ndarray
-        Images or paths.
-    y : ndarray of shape (n,)
-        Labels.
-    split, groups : ndarray of shape (n,) or None
-        Part (train, val, test) and group (slide, patient) of each image.
-    """
-
-    source: str
-    X: np.ndarray
-    y: np.ndarray
-    split: np.ndarray | None = None
-    groups: np.ndarray | None = None
-
-    @property
-    def parts(self):
-        """Names of the parts, in order of appearance."""
-        return [] if self.split is None else list(dict.fromkeys(self.split.tolist()))
-
-    def part(self, name):
-        """Return the images of a part; all images if there are no parts."""
-        if self.split is None:
-            return self
-        rows = self.split == name
-        if not rows.any():
-            raise ValueError(f"{self.source} has the parts {', '.join(self.parts)}, not {name!r}.")
-        groups = None if self.groups is None else self.groups[rows]
-        return replace(self, X=self.X[rows], y=self.y[rows], split=None, groups=groups)
 
 
 def read_cells(source, *options):
@@ -62,13 +23,18 @@ def read_cells(source, *options):
 
     Returns
     -------
-    Cells
+    cells : Bunch
+        source (as given), X (ndarray of images or paths), y (labels), split and groups (ndarray of
+        shape (n,), or None): part (train, val, test) and slide or patient of each image.
 
     Raises
     ------
     FileNotFoundError, ValueError
         If `source` is none of these, or holds no images with labels.
     """
+    import numpy as np
+    from sklearn.utils import Bunch
+
     from skblood import datasets
 
     path = Path(source).expanduser()
@@ -77,7 +43,8 @@ def read_cells(source, *options):
         raise ValueError(f"--group-column names a column of a table, and {source} is none.")
     if named and source == "synthetic":
         X, y = datasets.make_blood_cells(800, image_size=64, random_state=0)
-        return Cells(source, X, y, np.resize(["train"] * 14 + ["val"] * 3 + ["test"] * 3, len(y)))
+        split = np.resize(["train"] * 14 + ["val"] * 3 + ["test"] * 3, len(y))
+        return Bunch(source=source, X=X, y=y, split=split, groups=None)
     if named:
         bunch = getattr(datasets, f"fetch_{source}")()
     else:
@@ -90,7 +57,21 @@ def read_cells(source, *options):
                 f"{missing.argmax()}. Give one for each image, or for none."
             )
         split = split.astype(str).str.strip().str.lower().replace(_SPLIT_NAMES).to_numpy(str)
-    return Cells(source, bunch.data, bunch.target, split, bunch.get("groups"))
+    groups = bunch.get("groups")
+    return Bunch(source=source, X=bunch.data, y=bunch.target, split=split, groups=groups)
+
+
+def select_part(cells, name):
+    """Return the images of a part; all images if there are no parts."""
+    if cells.split is None:
+        return cells
+    rows = cells.split == name
+    if not rows.any():
+        parts = ", ".join(dict.fromkeys(cells.split.tolist()))
+        raise ValueError(f"{cells.source} has the parts {parts}, not {name!r}.")
+    groups = None if cells.groups is None else cells.groups[rows]
+    selected = {"X": cells.X[rows], "y": cells.y[rows], "split": None, "groups": groups}
+    return type(cells)(**cells | selected)
 
 
 def existing(path, kind="model file"):
@@ -145,9 +126,9 @@ def find_images(arguments, bit_depth=None):
             raise FileNotFoundError(f"There is no image file in {argument!r} (in {os.getcwd()!r}).")
         # `**` matches a folder and what is in it.
         paths += dict.fromkeys(chain.from_iterable(found))
-    return paths, state_depth(paths, bit_depth)
+    return as_utf8(paths), state_depth(paths, bit_depth)
 
 
 def name_images(X, source):
     """Return the paths, or of images in memory their positions in the file."""
-    return list(map(str, X)) if X.ndim == 1 else [f"{source}[{i}]" for i in range(len(X))]
+    return as_utf8(map(str, X)) if X.ndim == 1 else [f"{source}[{i}]" for i in range(len(X))]

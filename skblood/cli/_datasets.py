@@ -1,12 +1,10 @@
 """`skblood datasets`."""
 
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 
 import typer
 
-from skblood._writing import printable
 from skblood.cli import _data, _output
 from skblood.cli._options import add_command
 
@@ -25,7 +23,7 @@ def list_datasets(*, as_json: bool = False):
     Other commands take the name of one as DATA, and download it.
     """
     if as_json:
-        _output.show_json([dict(zip(_HEADS, row, strict=True)) for row in _DATASETS])
+        _output.show([dict(zip(_HEADS, row, strict=True)) for row in _DATASETS])
         return
     for row in (_HEADS, *_DATASETS):
         _output.show("{:12}{:>6}{:>9}{:>10}  {:11}{}".format(*row))
@@ -71,10 +69,10 @@ def describe(
     split = pd.Series("images" if cells.split is None else cells.split, range(len(cells.y)))
     counts = pd.crosstab(np.array(_output.as_utf8(cells.y.tolist())), split)[split.unique()]
     if as_json:
-        _output.show_json({"n_images": len(cells.y), "counts": counts.T.to_dict("index")})
+        _output.show({"n_images": len(cells.y), "counts": counts.T.to_dict("index")})
         return
     counts.loc["total"] = counts.sum()
-    counts = counts.rename(partial(printable, keep="")).rename_axis(index=None, columns="class")
+    counts = counts.rename_axis(index=None, columns="class")
     _output.show(counts.map("{:,}".format).to_string())
 
 

@@ -50,7 +50,7 @@ def embed(
         _output.write_content(out, buffer.getvalue(), overwrite)
     else:
         frame = pd.DataFrame(features).add_prefix("feature_")
-        frame.insert(0, "path", _output.as_utf8(names))
+        frame.insert(0, "path", names)
         _output.write_table(out, frame, overwrite)
     _output.say(f"{out}: {features.shape[1]} features of {len(names)} images.")
 

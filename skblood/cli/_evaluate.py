@@ -1,6 +1,5 @@
 """`skblood evaluate`."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -57,18 +56,18 @@ def evaluate(
     if len(model) > 1:
         raise typer.BadParameter(f"name a model file, if any, and DATA, not {len(words)} things.")
     if out is not None:
-        _output.reserve([out / name for name in _TABLES + _PICTURES], overwrite)
+        _output.reserve(out, overwrite, _TABLES + _PICTURES)
         import_pyplot("--out")
     classifier = _predict.load_classifier(*(model or [None]), device, crop)
     options = (path_column, label_column, split_column, group_column, bit_depth)
     cells = _data.read_cells(data, *options)
-    if split not in (None, "all") and not cells.parts:
+    if split not in (None, "all") and cells.split is None:
         raise ValueError(f"{cells.source} has no parts; leave --split out.")
     if split != "all":
-        cells = cells.part(split or "test")
+        cells = _data.select_part(cells, split or "test")
     classes = classifier.classes_
     # Raises now, not after the prediction; a table may write 2 where a class is "2".
-    cells = replace(cells, y=classes[encode_labels(cells.y, classes, cells.source)])
+    cells.y = classes[encode_labels(cells.y, classes, cells.source)]
     _, reader = _predict.find_reader(classifier)
     if hasattr(reader, "read_to_score"):  # not a CellEmbedder
         X, warning = reader.read_to_score(cells.X)
@@ -84,7 +83,7 @@ def evaluate(
     if out is not None:
         _write_evaluation(out, cells, X, report, classes, probabilities, overwrite)
         _output.say(f"{out}: tables and pictures are written.")
-    _output.show_json(report.to_dict()) if as_json else _output.show(report)
+    _output.show(report.to_dict() if as_json else report)
 
 
 def _write_evaluation(folder, cells, X, report, classes, probabilities, overwrite):

@@ -27,13 +27,12 @@ def export(model: Path, out: Path, *, as_json: bool = False, overwrite: bool = F
     """
     from skblood.io import export_onnx, load
 
-    _output.reserve([out], overwrite)
+    _output.reserve(out, overwrite)
     fitted = load(_data.existing(model), device="cpu")
     difference = _output.write(out, partial(export_onnx, fitted), overwrite)
-    if as_json:
-        _output.show_json({"path": str(out), "largest_difference": difference})
-    else:
-        _output.show(f"{out}: differs from the model by {difference:.1e} at most.")
+    document = {"path": str(out), "largest_difference": difference}
+    message = f"{out}: differs from the model by {difference:.1e} at most."
+    _output.show(document if as_json else message)
 
 
 def info(model: Path, *, card: bool = False, as_json: bool = False):
@@ -54,11 +53,12 @@ def info(model: Path, *, card: bool = False, as_json: bool = False):
     if card and as_json:
         raise typer.BadParameter("--card prints Markdown, --json JSON: leave one of the two out.")
     about = load_info(_data.existing(model))
-    lines = (printable(line, keep="") for line in _describe(model, about))
     if as_json:
-        _output.show_json(about)
+        _output.show(about)
+    elif card:
+        _output.show(about["card"])
     else:
-        _output.show(about["card"] if card else "\n".join(lines))
+        _output.show("\n".join(printable(line, keep="") for line in _describe(model, about)))
 
 
 def _describe(path, about):

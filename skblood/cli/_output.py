@@ -11,7 +11,7 @@ from pathlib import Path
 
 import typer
 
-from skblood._writing import CONTROLS, escape_formula, lock, printable, replace_file
+from skblood._writing import escape_formula, lock, printable, replace_file
 
 # Of the files that the command is going to write.
 locks = ExitStack()
@@ -24,9 +24,10 @@ def say(message):
 
 
 def show(result):
-    """Print a result to the standard output, and fail if it does not get there."""
+    """Print a result, a dict or list as JSON; fail if it does not reach the standard output."""
+    text = to_json(result) if isinstance(result, dict | list) else printable(result)
     try:
-        print(printable(result), flush=True)
+        print(text, flush=True)
     except BrokenPipeError:  # `skblood predict ... | head`: typer ends the process
         raise
     except OSError as error:
@@ -40,32 +41,24 @@ def as_utf8(values):
     ]
 
 
-def show_json(document):
-    """Print the JSON document of a command."""
-    show(to_json(document))
-
-
 def to_json(document):
-    """Return a document as JSON; arrays become lists, NaN and infinity null."""
+    """Return a document as JSON in ASCII; arrays become lists, NaN and infinity null."""
     text = json.dumps(document, default=lambda x: x.tolist() if hasattr(x, "tolist") else str(x))
-    finite = json.loads(text, parse_constant=lambda name: None)
-    lines = json.dumps(finite, indent=2, ensure_ascii=False).split("\n")
-    return "\n".join(CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", line) for line in lines)
+    return json.dumps(json.loads(text, parse_constant=lambda name: None), indent=2)
 
 
-def reserve(paths, overwrite):
-    """Lock the files that a command is going to write, until it ends.
+def reserve(out, overwrite, names=("",)):
+    """Lock a file, or a folder of files, that a command is going to write, until it ends.
 
     Raises
     ------
     BlockingIOError
-        If another process is writing one of them.
+        If another process is writing it.
     FileExistsError
-        If one exists and must not be replaced.
+        If a file exists and must not be replaced.
     """
-    for path in paths:
-        locks.enter_context(lock(path.expanduser().resolve(), wait=False))
-    _check_new(paths, overwrite)
+    locks.enter_context(lock(out.expanduser().resolve(), wait=False))
+    _check_new([out / name for name in names], overwrite)
 
 
 def reserve_table(path, overwrite, option="--out", suffixes=(".csv", ".parquet")):
@@ -78,7 +71,7 @@ def reserve_table(path, overwrite, option="--out", suffixes=(".csv", ".parquet")
         raise typer.BadParameter(message, param_hint=option)
     if suffix == ".parquet" and find_spec("pyarrow") is None:
         raise ImportError('Parquet needs pyarrow: pip install "skblood[parquet]", or write .csv.')
-    reserve([path], overwrite)
+    reserve(path, overwrite)
 
 
 def _check_new(paths, overwrite):
@@ -120,22 +113,20 @@ def write_table(path, frame, overwrite=False):
     A csv cell that a spreadsheet would take for a formula is marked; a path then starts with "./".
     On the standard output, control characters are escaped.
     """
-    is_csv = path is None or path.suffix.lower() == ".csv"
+    if path is not None and path.suffix.lower() == ".parquet":
+        write_content(path, frame.to_parquet(index=False), overwrite)
+        return
 
     def as_text(cell):
-        if not isinstance(cell, str) or not is_csv:
+        if not isinstance(cell, str):
             return cell
         return escape_formula(printable(cell, keep="") if path is None else cell)
 
-    if is_csv and "path" in frame:
+    if "path" in frame:
         names = [os.path.join(".", x) if escape_formula(x) != x else x for x in frame["path"]]
         frame = frame.assign(path=names)
-    frame = frame.rename(columns=as_text).map(as_text)
-    if is_csv:
-        content = frame.to_csv(index=False, lineterminator="\n")
-    else:
-        content = frame.to_parquet(index=False)
-    show(content.removesuffix("\n")) if path is None else write_content(path, content, overwrite)
+    csv = frame.rename(columns=as_text).map(as_text).to_csv(index=False, lineterminator="\n")
+    show(csv.removesuffix("\n")) if path is None else write_content(path, csv, overwrite)
 
 
 def write_picture(path, figure, overwrite):

@@ -68,7 +68,7 @@ def predict(
         _output.say(f"{out}: {len(names) - len(errors)} images predicted.")
     if as_json:
         counts = {"n_images": len(names), "n_unreadable": len(errors)}
-        _output.show_json({**counts, "predictions": frame.to_dict("records")})
+        _output.show({**counts, "predictions": frame.to_dict("records")})
 
 
 def _split_words(words):
@@ -182,7 +182,7 @@ def prediction_table(names, classes, probabilities):
     import numpy as np
     import pandas as pd
 
-    names, classes = _output.as_utf8(names), np.array(_output.as_utf8(classes.tolist()), object)
+    classes = np.array(_output.as_utf8(classes.tolist()), object)
     labels = classes[probabilities.argmax(axis=1)]
     labels[np.isnan(probabilities[:, 0])] = ""
     frame = pd.DataFrame({"path": names, "label": labels, "probability": probabilities.max(axis=1)})

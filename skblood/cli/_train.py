@@ -87,8 +87,8 @@ def train(
     out = out.expanduser()
     checkpoint, best = (out.with_name(f"{out.name}.{end}") for end in ("checkpoint", "partial"))
     _reserve_outputs(out, history, plots, overwrite)
-    _remove_empty(checkpoint)
-    left = [str(path) for path in (best, checkpoint) if path.exists()]
+    # A folder without a complete epoch is nothing to resume from.
+    left = [str(path) for path in (best, checkpoint) if path.is_file() or any(path.glob("*"))]
     if left and not (resume or overwrite):
         raise FileExistsError(
             f"An interrupted training left {', '.join(left)}. Continue it by --resume, or start "
@@ -117,21 +117,15 @@ def train(
         _output.show(f"\nOn the test part, {report}")
 
 
-def _remove_empty(checkpoint):
-    """Remove the folder of a training without a complete epoch: there is nothing to resume."""
-    with suppress(OSError):
-        checkpoint.rmdir()
-
-
 def _reserve_outputs(out, history, plots, overwrite):
     """Raise an error now, and not after training, if a result cannot be written."""
     _output.reserve_table(history, overwrite, "--history")
-    _output.reserve([out], overwrite)
+    _output.reserve(out, overwrite)
     if plots is not None:
         from skblood._plotting import import_pyplot
 
         import_pyplot("--plots")
-        _output.reserve([plots / "history.png", plots / "confusion_matrix.png"], overwrite)
+        _output.reserve(plots, overwrite, ("history.png", "confusion_matrix.png"))
 
 
 def _read_parts(data, val, test, *options):
@@ -141,12 +135,12 @@ def _read_parts(data, val, test, *options):
     from skblood._labels import encode_labels
 
     cells = _data.read_cells(data, *options)
-    parts = {"train": cells.part("train")}
+    parts = {"train": _data.select_part(cells, "train")}
     for name, source in (("val", val), ("test", test)):
         if source is not None:
-            parts[name] = _data.read_cells(source, *options).part(name)
-        elif name in cells.parts:
-            parts[name] = cells.part(name)
+            parts[name] = _data.select_part(_data.read_cells(source, *options), name)
+        elif cells.split is not None and name in cells.split:
+            parts[name] = _data.select_part(cells, name)
     _check_groups(parts)
     for name, part in parts.items():
         # Raises now, not after training.
@@ -192,7 +186,8 @@ def _fit(model, parts, checkpoint, best):
         )
         raise typer.Exit(130) from interrupted
     finally:
-        _remove_empty(checkpoint)
+        with suppress(OSError):  # unless an epoch is complete
+            checkpoint.rmdir()
     model.set_params(callbacks=None)
 
 

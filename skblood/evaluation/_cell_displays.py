@@ -7,7 +7,8 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from skblood._labels import as_column, check_lengths, count_labels, match_labels
-from skblood._plotting import count_images, import_pyplot, read_some, show_cell
+from skblood._plotting import import_pyplot, read_some, show_cell
+from skblood._sklearn import num_samples
 
 # Borders of the grid.
 _CORRECT = {"color": "#0072b2"}
@@ -96,7 +97,7 @@ class CellGridDisplay:
         """
         y_pred = as_column(y_pred, "y_pred")
         y_true = np.array(match_labels(y_true, set(y_pred), "y_true"), dtype=object)
-        check_lengths(X=count_images(X), y_true=len(y_true), y_pred=len(y_pred))
+        check_lengths(X=num_samples(X), y_true=len(y_true), y_pred=len(y_pred))
         if n_cells < 1:
             raise ValueError(f"`n_cells` must be at least 1, got {n_cells}.")
         candidates = np.flatnonzero((y_true != y_pred) | (not only_errors))
@@ -219,7 +220,7 @@ class CellSampleDisplay:
         if n_per_class < 1:
             raise ValueError(f"`n_per_class` must be at least 1, got {n_per_class}.")
         classes, codes, counts = count_labels(y)
-        check_lengths(X=count_images(X), y=len(codes))
+        check_lengths(X=num_samples(X), y=len(codes))
         rng = check_random_state(random_state)
         chosen = [
             np.sort(rng.permutation(np.flatnonzero(codes == code))[:n_per_class])

@@ -3,7 +3,8 @@
 import numpy as np
 
 from skblood._labels import as_column, check_lengths
-from skblood._plotting import count_images, import_pyplot, show_cell
+from skblood._plotting import import_pyplot, show_cell
+from skblood._sklearn import num_samples
 
 from ._grad_cam import check_has_feature_maps, grad_cam
 from ._neighbors import NearestCells
@@ -106,7 +107,7 @@ class ExplanationDisplay:
         """
         check_has_feature_maps(estimator)
         y_train = as_column(y_train, "y_train")
-        check_lengths(X_train=count_images(X_train), y_train=len(y_train))
+        check_lengths(X_train=num_samples(X_train), y_train=len(y_train))
         images, known = estimator.read_images(X), estimator.read_images(X_train)
         probabilities = estimator.predict_proba(images)
         y_pred = estimator.classes_[probabilities.argmax(axis=1)]

@@ -30,13 +30,13 @@ BEFORE = {
 
 @pytest.fixture
 def command(model_file, cell_folder, tmp_path):
-    """Return the words and the output of a command."""
+    """Return the words of a command, its output, and the file that is looked at."""
 
     def get(name):
         names = {"model": model_file, "cells": cell_folder, "out": tmp_path / "result"}
         words = [word.format(**names) for word in COMMANDS[name]]
         (out,) = (Path(word) for word in words if word.startswith(str(names["out"])))
-        return words, out / "metrics.json" if name == "evaluate" else out
+        return words, out, out / "metrics.json" if name == "evaluate" else out
 
     return get
 
@@ -44,7 +44,7 @@ def command(model_file, cell_folder, tmp_path):
 @pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_another_process_writes_it(shell, command, name, overwrite):
-    words, out = command(name)
+    words, out, _ = command(name)
     with lock(out):
         result = shell(*words, *overwrite, code=1)
     assert re.search(rf"(Process \d+|Another process) is writing {str(out)!r}", result.stderr)
@@ -54,7 +54,7 @@ def test_another_process_writes_it(shell, command, name, overwrite):
 @pytest.mark.parametrize("name", BEFORE)
 def test_it_appeared_meanwhile(shell, command, monkeypatch, name):
     """What was there is kept, and so is the result."""
-    words, out = command(name)
+    words, _, out = command(name)
     owner, function = BEFORE[name]
     original = getattr(owner, function)
 

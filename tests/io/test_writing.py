@@ -81,9 +81,8 @@ class TestFailures:
     @pytest.mark.parametrize(
         ("number", "kind", "advice"),
         [
-            (errno.ENOSPC, OSError, "disk is full"),
-            (errno.EACCES, PermissionError, "folder is write-protected"),
-            (errno.EIO, OSError, "was not written"),
+            (errno.ENOSPC, OSError, "was not written: No space left on device. Make room"),
+            (errno.EACCES, PermissionError, "Permission denied.*use another folder"),
         ],
     )
     def test_the_error_says_what_to_do(self, number, kind, advice, old, monkeypatch):
@@ -167,14 +166,6 @@ class TestLock:
     def test_warning(self, held, path):
         with pytest.warns(UserWarning, match=rf"{self.WHO.format(held.pid)} .*\.lock"):
             _writing.warn_of_lock(path.with_name(f".{path.name}.lock"))
-
-    def test_folders_that_stay_empty(self, tmp_path):
-        with lock(tmp_path / "a" / "b" / "c.csv", wait=False):
-            pass
-        assert not list(tmp_path.iterdir())
-        with lock(tmp_path / "a" / "b" / "c.csv", wait=False):
-            (tmp_path / "a" / "b.csv").touch()
-        assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.csv"]
 
     def test_released_after_an_error(self, path):
         for _ in range(2):
