@@ -14,7 +14,7 @@ from skblood.images import CellImages, torch_defaults
 from skblood.inference import draw_seed, replace_spec, seeded, to_tensor
 
 from ._account import Adaptation
-from ._candidates import LabelledChoice, adapt_without_labels, print_nothing
+from ._candidates import LabelledChoice, adapt_without_labels
 from ._crop_search import candidate_crops, choose_crop
 from ._target_cells import TargetCells, encode_partial_labels
 
@@ -127,19 +127,26 @@ def adapt(model, X, y=None, *, random_state=None):
             "Pipeline, give its last step, and the images as that step gets them."
         )
     check_is_fitted(model)
-    log = partial(print, "adapt:", file=sys.stderr, flush=True) if model.verbose else print_nothing
+    log = partial(print, "adapt:", file=sys.stderr, flush=True) if model.verbose else _print_nothing
     codes = None if y is None else encode_partial_labels(y, model.classes_)
     spec, device = model.spec_, model.predictor_.device
     has_geometry = spec.is_pixels and min(spec.image_shape[:2]) > 1
     # A smear has no orientation: flips, which are always on, and this rotation give any angle.
     augment = CellAugment(rotation=45, scale=0.1, color=0.1) if has_geometry else None
     log("read the cells and search for the crop")
-    if has_geometry and not isinstance(X, CellImages):
-        own, best, spec, note = _read_at_best_crop(model, X, codes)
-    else:
-        own = best = model.read_images(X)
-        note = ""
-    codes = _check_codes(codes, len(own))
+    has_crops = has_geometry and not isinstance(X, CellImages)
+    crops = candidate_crops(spec.crop) if has_crops else None
+    images = model.read_images(X, crops=crops)
+    own = best = images[0] if has_crops else images
+    codes = torch.full((len(own),), -1) if codes is None else torch.as_tensor(codes)
+    check_lengths(X=len(own), y=len(codes))
+    note = ""
+    if has_crops:
+        images = dict(zip(crops, images, strict=True))
+        # Its network resizes: a model that works at the images' own size takes no other crops.
+        predictor = replace_spec(model.predictor_, spec.with_crop(spec.crop))
+        crop, note = choose_crop(predictor, images, codes)
+        best, spec = images[crop], spec.with_crop(crop) if note else spec
     own = TargetCells(to_tensor(own.pixels, device), codes, augment, device)
     cells = replace(own, images=to_tensor(best.pixels, device))
     # Statistics are mixed and measured, and weights trained, on single views.
@@ -148,9 +155,7 @@ def adapt(model, X, y=None, *, random_state=None):
     shares = counts / counts.sum()
     with seeded(draw_seed(random_state), device):
         if len(cells.labelled):
-            choice = LabelledChoice(
-                network, cells, shares, uncropped=own if note else None, log=log
-            )
+            choice = LabelledChoice(network, cells, shares, log, own if note else None)
             network, steps, reason, scores = choice.choose()
         else:
             network, steps, reason, scores = adapt_without_labels(network, cells, shares, log)
@@ -167,20 +172,5 @@ def adapt(model, X, y=None, *, random_state=None):
     return adapted
 
 
-def _read_at_best_crop(model, X, codes):
-    """Return the images at the model's crop and at the best one, its spec, and a note."""
-    spec = model.spec_
-    crops = candidate_crops(spec.crop)
-    images = dict(zip(crops, model.read_images(X, crops=crops), strict=True))
-    codes = _check_codes(codes, len(images[spec.crop]))
-    # Its network resizes: a model that works at the images' own size could not take other crops.
-    predictor = replace_spec(model.predictor_, spec.with_crop(spec.crop))
-    crop, note = choose_crop(predictor, images, codes)
-    return images[spec.crop], images[crop], spec.with_crop(crop) if note else spec, note
-
-
-def _check_codes(codes, n_images):
-    """Return class codes as a tensor, all -1 if there are none."""
-    codes = torch.full((n_images,), -1) if codes is None else torch.as_tensor(codes)
-    check_lengths(X=n_images, y=len(codes))
-    return codes
+def _print_nothing(line):
+    """Do not show which stage it is."""

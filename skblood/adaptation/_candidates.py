@@ -28,10 +28,6 @@ _MAX_CLASS_LOSS = 0.1
 _FAR = 0.1
 
 
-def print_nothing(line):
-    """Do not show which stage it is."""
-
-
 def is_clearly_better(new, old, weights, margin=_MARGIN):
     """Return whether the weighted mean of new scores exceeds that of old ones.
 
@@ -60,14 +56,14 @@ class LabelledChoice:
     cells : TargetCells
     shares : torch.Tensor of shape (n_classes,)
         Share of each class in the training set.
+    log : callable
+        Takes a line of text for each stage.
     uncropped : TargetCells, default=None
         The cells at the crop of the model as it was given, if `cells` have another one; then "crop"
         is the first step of all candidates.
-    log : callable, default=print_nothing
-        Takes a line of text for each stage.
     """
 
-    def __init__(self, network, cells, shares, uncropped=None, log=print_nothing):
+    def __init__(self, network, cells, shares, log, uncropped=None):
         self.cells, self.uncropped, self.log = cells, uncropped, log
         self.start = () if uncropped is None else ("crop",)
         self.rows = cells.labelled
@@ -218,7 +214,7 @@ def describe_predictions(network, features, distance=0.0):
     return state
 
 
-def adapt_without_labels(network, cells, shares, log=print_nothing):
+def adapt_without_labels(network, cells, shares, log):
     """Return the adapted network, its steps, the reason and no scores.
 
     Parameters
@@ -228,7 +224,7 @@ def adapt_without_labels(network, cells, shares, log=print_nothing):
     cells : TargetCells
     shares : torch.Tensor of shape (n_classes,)
         Share of each class in the training set.
-    log : callable, default=print_nothing
+    log : callable
         Takes a line of text for each stage.
     """
     rows = cells.unlabelled

@@ -2,7 +2,9 @@
 
 import math
 
+import numpy as np
 import torch
+from scipy.fft import dct
 from torch.nn import functional as F
 
 from ._augment import Augment, change_share, draw_uniform
@@ -18,6 +20,9 @@ _QUANTA = [
     [49, 64, 78, 87, 103, 121, 120, 101],
     [72, 92, 95, 98, 112, 100, 103, 99],
 ]
+
+# Matrix of the orthonormal discrete cosine transform of eight values.
+_COSINES = dct(np.eye(8), axis=0, norm="ortho").astype(np.float32)
 
 # Standard deviation, in pixels, of a Gaussian that hardly changes an image.
 _SHARP = 0.3
@@ -76,7 +81,7 @@ class OpticsAugment(Augment):
         height, width = images.shape[2:]
         padded = F.pad(images, (0, -width % 8, 0, -height % 8), mode="replicate")
         blocks = padded.unfold(2, 8, 8).unfold(3, 8, 8)
-        cosines = _cosine_transform(images.device)
+        cosines = torch.tensor(_COSINES, device=images.device)
         strength = self.compression * (0.02 + draw_uniform(images)[..., None, None])
         quanta = torch.tensor(_QUANTA, device=images.device) / 255 * strength
         waves = cosines @ blocks @ cosines.T
@@ -96,11 +101,3 @@ def _blur(images, deviation):
     one = F.pad(images.reshape(1, n * c, height, width), (radius,) * 4, mode="reflect")
     one = F.conv2d(one, kernels[:, None, None, :], groups=n * c)
     return F.conv2d(one, kernels[:, None, :, None], groups=n * c).view_as(images)
-
-
-def _cosine_transform(device):
-    """Return the matrix of the orthonormal discrete cosine transform of eight values."""
-    i = torch.arange(8, device=device)
-    cosines = torch.cos((2 * i[None] + 1) * i[:, None] * math.pi / 16) / 2
-    cosines[0] /= math.sqrt(2)
-    return cosines

@@ -154,11 +154,10 @@ def augment_images(images, augment="cells", *, n_copies=1, random_state=None):
     check_scalar(n_copies, "n_copies", Integral, min_val=1)
     augment = augment if callable(augment) else make_augment(augment)
     # Not the global generator, from which check_random_state(None) would draw.
-    fresh = np.random.RandomState() if random_state is None else random_state
-    seed = int(check_random_state(fresh).randint(np.iinfo(np.int32).max))
+    rng = np.random.RandomState() if random_state is None else check_random_state(random_state)
     variants = np.empty((n_copies, *images.shape), np.uint8)
     with torch_defaults(), torch.random.fork_rng(devices=[]), torch.inference_mode():
-        torch.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(rng.randint(np.iinfo(np.int32).max))
         for copy in variants:
             for start in range(0, len(images), _BATCH):
                 rows = slice(start, start + _BATCH)

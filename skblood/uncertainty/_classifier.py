@@ -1,4 +1,4 @@
-"""Checks of the fitted classifier that the tools of this package take, and its probabilities."""
+"""Class probabilities of the fitted classifier that the tools of this package take."""
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -6,34 +6,33 @@ from sklearn.utils.validation import check_is_fitted
 from skblood._labels import check_lengths, check_probabilities, encode_labels
 
 
-def check_classifier(estimator):
-    """Raise an error unless `estimator` is a fitted classifier with probabilities.
+def predict_proba(estimator, X):
+    """Return the class probabilities of each cell, checked.
 
     Raises
     ------
     TypeError
-        If it has no predict_proba.
+        If the estimator has no predict_proba.
     sklearn.exceptions.NotFittedError
         If it is not fitted.
     """
-    if not hasattr(estimator, "predict_proba"):
-        name = type(estimator).__name__
-        raise TypeError(f"{name} has no predict_proba; CalibratedClassifierCV adds it.")
-    advice = "Fit it first; wrap it in a FrozenEstimator so that it stays fitted when cloned."
-    check_is_fitted(estimator, msg=f"%(name)s is not fitted. {advice}")
-
-
-def predict_proba(estimator, X):
-    """Return the class probabilities of each cell, checked like the estimator."""
-    check_classifier(estimator)
+    _check_classifier(estimator)
     probabilities = np.asarray(estimator.predict_proba(X))
     return check_probabilities(probabilities, len(probabilities), list(estimator.classes_))
 
 
 def predict_labelled(estimator, X, y):
     """Return the class codes of labels `y`, and the class probabilities of cells `X`."""
-    check_classifier(estimator)
+    _check_classifier(estimator)
     codes = encode_labels(y, estimator.classes_)  # raises before the prediction, which takes long
     probabilities = predict_proba(estimator, X)
     check_lengths(X=len(probabilities), y=len(codes))
     return codes, probabilities
+
+
+def _check_classifier(estimator):
+    if not hasattr(estimator, "predict_proba"):
+        name = type(estimator).__name__
+        raise TypeError(f"{name} has no predict_proba; CalibratedClassifierCV adds it.")
+    advice = "Fit it first; wrap it in a FrozenEstimator so that it stays fitted when cloned."
+    check_is_fitted(estimator, msg=f"%(name)s is not fitted. {advice}")

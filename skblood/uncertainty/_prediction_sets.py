@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from skblood._labels import check_lengths, encode_labels
 from skblood._sklearn import Interval, fit_context
 
 from ._classifier import predict_labelled, predict_proba
@@ -163,14 +162,13 @@ class PredictionSets(BaseEstimator):
         few = np.isinf(self.thresholds_)
         if few.any():
             needed = math.ceil(round(self.confidence_level / (1 - self.confidence_level), _DIGITS))
-            counts = dict(zip(self.classes_.tolist(), self.n_calibration_.tolist(), strict=True))
             least = min(map(len, parts))
             reached = math.floor(1000 * least / (least + 1)) / 1000
             warnings.warn(
                 f"confidence_level={self.confidence_level:g} requires {needed} calibration cells"
-                f"{' of each class' if self.class_conditional else ''}, got {counts}. The labels "
-                f"{self.classes_[few].tolist()} will be in every set. Give more cells, or lower "
-                f"confidence_level: {least} cells reach {reached:g}.",
+                f"{' of each class' if self.class_conditional else ''}. {least} cells reach "
+                f"{reached:g}: {self.classes_[few].tolist()} will be in every set. Give more cells "
+                "or a lower confidence_level.",
                 stacklevel=3,
             )
         return self
@@ -207,9 +205,8 @@ class PredictionSets(BaseEstimator):
         coverage : SetCoverage
         """
         check_is_fitted(self)
-        codes = encode_labels(y, self.classes_)  # raises before the prediction, which takes long
-        sets = self.predict_sets(X)
-        check_lengths(X=len(sets), y=len(codes))
+        codes, probabilities = predict_labelled(self.estimator, X, y)
+        sets = 1 - probabilities <= self.thresholds_
         covered, sizes = sets[np.arange(len(codes)), codes], sets.sum(axis=1)
         n_cells = np.bincount(codes, minlength=len(self.classes_))
         n_covered = np.bincount(codes[covered], minlength=len(self.classes_))

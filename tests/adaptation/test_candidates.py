@@ -61,7 +61,7 @@ class TestWithLabels:
     def choice(self, network, cells):
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            return LabelledChoice(network, cells, SHARES)
+            return LabelledChoice(network, cells, SHARES, print)
 
     @pytest.fixture
     def scored(self, monkeypatch):
@@ -126,7 +126,7 @@ class TestWithLabels:
 
     def test_after_a_new_crop(self, network, cells, scored):
         blank = target_cells(np.zeros_like(cells.images.numpy()), cells.codes)
-        choice = LabelledChoice(network, cells, SHARES, uncropped=blank)
+        choice = LabelledChoice(network, cells, SHARES, print, uncropped=blank)
         scored(crop=0.5, crop_output=0.9)
         _, steps, reason, scores = choice.choose()
         assert list(scores)[:3] == ["unchanged", "crop", "crop + output"]
@@ -140,7 +140,7 @@ class TestWithLabels:
     ):
         codes = np.searchsorted(skilled.classes_, abroad[1])
         codes[~np.isin(np.arange(len(codes)), n_per_class(abroad[1], 3))] = -1
-        choice = LabelledChoice(network, target_cells(abroad[0], codes), SHARES)
+        choice = LabelledChoice(network, target_cells(abroad[0], codes), SHARES, print)
         assert ("statistics", "output", "self-training") in choice._candidates()
         calls, chosen, found = [], torch.tensor([3, 0, 7]), torch.tensor([1, 1, 2])
         monkeypatch.setattr(_candidates, "fine_tune", lambda *given: calls.append(given))
@@ -172,14 +172,14 @@ class TestWithLabels:
 
     def test_the_unchanged_model_is_scored_by_its_predictions(self, network, cells, skilled):
         plain = target_cells(cells.images.numpy(), cells.codes)  # one view
-        hits = LabelledChoice(network, plain, SHARES)._validate(())
+        hits = LabelledChoice(network, plain, SHARES, print)._validate(())
         right = skilled.predict(cells.images.numpy()) == skilled.classes_[cells.codes]
         assert abs(float(hits.mean()) - right.mean()) <= 1 / 24  # it predicts in bfloat16
 
 
 class TestWithoutLabels:
     def test_few_cells_change_nothing(self, network, abroad):
-        found = adapt_without_labels(network, target_cells(abroad[0][:5]), SHARES)
+        found = adapt_without_labels(network, target_cells(abroad[0][:5]), SHARES, print)
         assert found[0] is network and found[1] == () and found[3] == {}
         assert "5 cells" in found[2]
 
@@ -194,7 +194,7 @@ class TestWithoutLabels:
         monkeypatch.setattr(_candidates, "refuse_step", refuse)
         cells = target_cells(abroad[0], augment=CellAugment())
         with torch.random.fork_rng():
-            new, steps, reason, _ = adapt_without_labels(network, cells, SHARES)
+            new, steps, reason, _ = adapt_without_labels(network, cells, SHARES, print)
         assert same(before, network.state_dict())
         assert same(before, new.state_dict()) == bool(why)
         assert bool(steps) == (not why)
@@ -206,7 +206,7 @@ class TestWithoutLabels:
         monkeypatch.setattr(
             _candidates, "refuse_step", lambda s, b, after: distances.append(after.distance) or s
         )
-        adapt_without_labels(network, target_cells(home[0]), SHARES)
+        adapt_without_labels(network, target_cells(home[0]), SHARES, print)
         assert 0 < distances[0] < _candidates._FAR
 
     @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ class TestCoverage:
 def test_a_class_without_calibration_cells(given, draw):
     X, y = draw(300)
     known = y != "c"
-    with pytest.warns(UserWarning, match=r"'c': 0\}.*\['c'\] will be in every set"):
+    with pytest.warns(UserWarning, match=r"\['c'\] will be in every set"):
         sets = PredictionSets(given, class_conditional=True).fit(X[known], y[known])
     found = sets.predict_sets(X)
     assert found[:, 2].all() and not found[:, 0].all()
