@@ -17,6 +17,12 @@ def import_pyplot(what):
     return plt
 
 
+def make_axes(what, ax, size):
+    """Return the axes to draw `what` on: those given, or new ones of a size in inches."""
+    plt = import_pyplot(what)
+    return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
+
+
 def read_some(X, positions):
     """Return the images at some positions as a list of uint8 arrays; no others are read."""
     if isinstance(X, CellImages):

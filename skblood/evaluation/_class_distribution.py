@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from skblood._labels import count_labels, encode_groups
-from skblood._plotting import import_pyplot
+from skblood._plotting import make_axes
 
 # Hatches distinguish the splits where colors do not.
 _COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7")
@@ -109,13 +109,11 @@ class ClassDistributionDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        plt = import_pyplot("ClassDistributionDisplay")
         n_classes, n_splits = self.counts.shape
         names = [textwrap.fill(str(name), _NAME_WIDTH) for name in self.classes]
-        if ax is None:
-            n_lines = 1 + max(name.count("\n") for name in names)
-            row = max(n_splits * _BAR, n_lines * _LINE) + _GAP
-            _, ax = plt.subplots(figsize=(7, n_classes * row + 0.8), layout="constrained")
+        n_lines = 1 + max(name.count("\n") for name in names)
+        row = max(n_splits * _BAR, n_lines * _LINE) + _GAP
+        ax = make_axes("ClassDistributionDisplay", ax, (7, n_classes * row + 0.8))
         self.ax_, self.figure_ = ax, ax.figure
 
         positions, height = np.arange(n_classes), 0.8 / n_splits

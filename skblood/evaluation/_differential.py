@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from skblood._labels import as_column, check_lengths, encode_groups, encode_labels, resolve_classes
+from skblood._writing import printable
 from skblood.evaluation._differential_correction import (
     check_confusion,
     check_counts,
@@ -215,7 +216,8 @@ class DifferentialCount:
             f"{_number(len(self.groups), 'slide')}, {len(self.classes)} classes; intervals of "
             f"{100 * self.confidence_level:.4g}% confidence"
         ]
-        width = max(len(str(label)) for label in self.classes)
+        names = [printable(label, keep="") for label in self.classes]
+        width = max(map(len, names))
         counts = [self]
         if self.corrected:
             counts = [self.as_counted, self]
@@ -223,11 +225,12 @@ class DifferentialCount:
             lines.append(f"preferred shares: {self.preferred}")
         for i, group in enumerate(self.groups[:_MAX_PRINTED]):
             rejected = f", and {self.n_rejected[i]:,} rejected" if self.n_rejected[i] else ""
-            lines += ["", f"{group}: {_number(self.n_cells[i], 'cell')}{rejected}"]
+            slide = printable(group, keep="")
+            lines += ["", f"{slide}: {_number(self.n_cells[i], 'cell')}{rejected}"]
             columns = [map(Estimate, each.shares[i], each.low[i], each.high[i]) for each in counts]
             lines += [
-                f"  {label!s:{width}}  {n:6,}  {'  '.join(map(str, shares))}"
-                for label, n, *shares in zip(self.classes, self.counts[i], *columns, strict=True)
+                f"  {name:{width}}  {n:6,}  {'  '.join(map(str, shares))}"
+                for name, n, *shares in zip(names, self.counts[i], *columns, strict=True)
             ]
         more = len(self.groups) - _MAX_PRINTED
         if more > 0:
@@ -243,18 +246,16 @@ class DifferentialCount:
             With the columns group, class, count, share, low, high, and n_cells and n_rejected of
             the slide; of a corrected count also counted_share, counted_low and counted_high.
         """
-        values = {"count": self.counts}
-        counted = {"counted_": self.as_counted} if self.corrected else {}
-        for prefix, each in {"": self, **counted}.items():
-            for name, array in (("share", each.shares), ("low", each.low), ("high", each.high)):
-                values[prefix + name] = array
+        values = {"count": self.counts, "share": self.shares, "low": self.low, "high": self.high}
+        if self.corrected:
+            counted = self.as_counted
+            values["counted_share"] = counted.shares
+            values |= {"counted_low": counted.low, "counted_high": counted.high}
+        for name in ("n_cells", "n_rejected"):
+            values[name] = np.repeat(getattr(self, name), len(self.classes))
         rows = pd.MultiIndex.from_product([self.groups, self.classes], names=["group", "class"])
-        table = pd.DataFrame({name: array.ravel() for name, array in values.items()}, rows)
-        n_classes = len(self.classes)
-        return table.reset_index().assign(
-            n_cells=np.repeat(self.n_cells, n_classes),
-            n_rejected=np.repeat(self.n_rejected, n_classes),
-        )
+        table = pd.DataFrame({name: np.ravel(array) for name, array in values.items()}, rows)
+        return table.reset_index()
 
     def plot(self, *, ax=None):
         """Draw the shares and their intervals by class and slide.

@@ -4,7 +4,7 @@ import textwrap
 
 import numpy as np
 
-from skblood._plotting import import_pyplot
+from skblood._plotting import import_pyplot, make_axes
 from skblood.evaluation._agreement import count_limits
 
 _NAME_WIDTH = 16  # characters in a line of a class name
@@ -21,13 +21,11 @@ _LINE = _COLORS[5]
 
 def plot_shares(count, ax=None):
     """Draw the shares and intervals of each slide; see `DifferentialCount.plot`."""
-    plt = import_pyplot("DifferentialCount.plot")
     n_slides, n_classes = count.shares.shape
     few = n_slides <= _MAX_IN_LEGEND
     line = 0.16 if few else 0.05  # inches of a slide
     row = n_slides * line + _GAP
-    if ax is None:
-        _, ax = plt.subplots(figsize=(7, n_classes * row + 1.1), layout="constrained")
+    ax = make_axes("DifferentialCount.plot", ax, (7, n_classes * row + 1.1))
     positions, counted = np.arange(n_classes), count.as_counted
     margins = 100 * np.abs(np.stack([count.low, count.high], axis=1) - count.shares[:, None])
     for i, group in enumerate(count.groups):

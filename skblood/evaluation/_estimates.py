@@ -85,23 +85,28 @@ def estimate_scores(tables, confidence_level, *, grouped):
     """
     tables = tables.astype(float)  # int64 overflows in the fourth power of many images
     sums = count_images(tables)
-    hits, n_true, n_predicted = np.split(sums, 3, axis=-1)
+    hits, true, predicted = np.split(sums, 3, axis=-1)
     interval = partial(proportion_interval, confidence_level=confidence_level, grouped=grouped)
-    shares = {
-        "accuracy": interval(hits.sum(axis=1), n_true.sum(axis=1)),
-        "precision": interval(hits, n_predicted),
-        "recall": interval(hits, n_true),
-        "f1": f1_interval(interval(hits, n_true + n_predicted - hits)),
+    overall = {}
+    for name, value in overall_scores(sums.sum(axis=0)).items():
+        if name == "accuracy":
+            low, high = interval(hits.sum(axis=1), true.sum(axis=1))
+        else:
+            score = partial(_overall_score, name=name)
+            low, high = score_interval(score, tables, confidence_level, grouped=grouped)
+            low, high = max(low, _LOWEST.get(name, 0)), min(high, 1)
+        overall[name] = Estimate(float(value), float(low), float(high))
+    n_hits, n_true, n_predicted = np.split(sums.sum(axis=0), 3)
+    rows = {
+        "precision": (divide(n_hits, n_predicted, np.nan), *interval(hits, predicted)),
+        "recall": (divide(n_hits, n_true, np.nan), *interval(hits, true)),
+        "f1": (
+            divide(2 * n_hits, n_true + n_predicted, np.nan),
+            *f1_interval(interval(hits, true + predicted - hits)),
+        ),
     }
-    overall, each = overall_scores(sums.sum(axis=0)), class_scores(sums.sum(axis=0))
-    for name in overall.keys() - shares.keys():
-        score = partial(_overall_score, name=name)
-        low, high = score_interval(score, tables, confidence_level, grouped=grouped)
-        shares[name] = max(low, _LOWEST.get(name, 0)), min(high, 1)
-    return (
-        {name: _add_intervals([value], shares[name])[0] for name, value in overall.items()},
-        {name: _add_intervals(values, shares[name]) for name, values in each.items()},
-    )
+    each = {name: list(map(Estimate, *np.stack(row).tolist())) for name, row in rows.items()}
+    return overall, each
 
 
 def estimate_losses(true, probabilities, groups, **bootstrap):
@@ -124,30 +129,6 @@ def estimate_losses(true, probabilities, groups, **bootstrap):
     # Resampling raises this error, so that an interval would not contain the value itself.
     error = expected_calibration_error(true, probabilities, labels=np.arange(n_classes))
     return {**scores, "expected_calibration_error": Estimate(error)}
-
-
-def _add_intervals(values, intervals):
-    return [Estimate(*row) for row in np.column_stack([values, *intervals]).tolist()]
-
-
-def class_scores(sums):
-    """Return precision, recall and F1 of each class, NaN where they are 0 / 0.
-
-    Parameters
-    ----------
-    sums : ndarray of shape (..., 3 * n_classes)
-        As of `count_images`.
-
-    Returns
-    -------
-    dict of str to ndarray of shape (..., n_classes)
-    """
-    hits, true, predicted = np.split(sums, 3, axis=-1)
-    return {
-        "precision": divide(hits, predicted, np.nan),
-        "recall": divide(hits, true, np.nan),
-        "f1": divide(2 * hits, true + predicted, np.nan),
-    }
 
 
 def overall_scores(sums):

@@ -15,7 +15,7 @@ from skblood._labels import (
     encode_labels,
     resolve_classes,
 )
-from skblood._plotting import import_pyplot
+from skblood._plotting import make_axes
 from skblood._writing import printable
 from skblood.evaluation._estimates import (
     estimate_losses,
@@ -267,7 +267,7 @@ class EvaluationReport:
             format_table(self.classes, columns | {"images": self.support}),
         ]
         if self.absent_classes:
-            lines += ["", *textwrap.wrap(self._describe_absent(), _LINE_WIDTH)]
+            lines += ["", *textwrap.wrap(printable(self._describe_absent()), _LINE_WIDTH)]
         if self.confusions:
             lines += ["", "most frequent confusions"]
         for each in self.confusions[:_MAX_CONFUSIONS]:
@@ -368,22 +368,16 @@ class EvaluationReport:
         ImportError
             If matplotlib is not installed.
         """
-        plt = import_pyplot("EvaluationReport.plot")
         counts = self.confusion_matrix
         shares = counts / np.maximum(self.support[:, None], 1)
         names = [textwrap.fill(str(label), _NAME_WIDTH) for label in self.classes]
-        if ax is None:
-            side = len(names) * _CELL
-            _, ax = plt.subplots(figsize=(side + 3, side + 2), layout="constrained")
+        side = len(names) * _CELL
+        ax = make_axes("EvaluationReport.plot", ax, (side + 3, side + 2))
         display = ConfusionMatrixDisplay(shares, display_labels=names).plot(
             ax=ax, cmap="Blues", xticks_rotation=90, im_kw={"vmin": 0, "vmax": 1}, colorbar=False
         )
         for text, count, share in zip(display.text_.flat, counts.flat, shares.flat, strict=True):
             text.set(text=f"{count:,}\n{share:.1%}" if count else "", fontsize=8)
-        ax.set_yticks(
-            ax.get_yticks(),
-            [f"{x}\n(no image)" if not n else x for x, n in zip(names, self.support, strict=True)],
-        )
         ax.set_title(f"accuracy {self.scores['accuracy']}, {self.n_images:,} images")
         ax.set(xlabel="predicted", ylabel="true")
         return display

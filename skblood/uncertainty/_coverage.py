@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils import assert_all_finite
 
 from skblood._labels import as_column, check_lengths, encode_labels, resolve_classes
-from skblood._plotting import import_pyplot
+from skblood._plotting import make_axes
 
 from ._classifier import predict_proba
 
@@ -189,9 +189,7 @@ class AccuracyCoverageDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        plt = import_pyplot("AccuracyCoverageDisplay")
-        if ax is None:
-            _, ax = plt.subplots(figsize=(5, 3.8), layout="constrained")
+        ax = make_axes("AccuracyCoverageDisplay", ax, (5, 3.8))
         self.ax_, self.figure_ = ax, ax.figure
         area = f"area {self.area:.4f}"
         label = area if self.name is None else f"{self.name} ({area})"

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from skblood._writing import printable
 from skblood.evaluation import DifferentialCount, EvaluationReport, differential_count
 from skblood.evaluation._intervals import wilson_interval
 
@@ -155,6 +156,11 @@ class TestOutput:
         text = str(self.make(25))
         assert "slide 9:" in text and "slide 10:" not in text
         assert text.endswith("and 15 slides more: to_frame() has them all")
+
+    def test_text_has_no_control_characters(self):
+        text = str(differential_count(["\x1b[31ma", "b"], groups=["\x1b]0;s", "t\nu"]))
+        assert r"\x1b[31ma" in text and r"\x1b]0;s: 1 cell" in text and r"t\nu: 1 cell" in text
+        assert printable(text) == text
 
     def test_frame(self):
         count = self.make()
