@@ -15,11 +15,7 @@ def audit(
     fail: bool = False,
     as_json: bool = False,
     overwrite: bool = False,
-    path_column: str = "path",
-    label_column: str = "label",
-    split_column: str = "split",
-    group_column: str | None = None,
-    bit_depth: int | None = None,
+    **table,
 ):
     """Find copies, leaks between parts, contradictory labels and bad images.
 
@@ -38,8 +34,7 @@ def audit(
     from skblood import auditing
 
     _output.reserve_table(out, overwrite)
-    options = (path_column, label_column, split_column, group_column, bit_depth)
-    cells = _data.read_cells(data, *options)
+    cells = _data.read_cells(data, **table)
     if fail and cells.split is None:
         raise ValueError(f"{data} has no parts, so there is no split to check; leave --fail out.")
     report = auditing.audit(cells.X, cells.y, split=cells.split, groups=cells.groups)

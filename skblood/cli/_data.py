@@ -7,19 +7,18 @@ from pathlib import Path
 
 from skblood.cli._output import as_utf8
 
-_OPTIONS = ("path_column", "label_column", "split_column", "group_column", "bit_depth")
 _SPLIT_NAMES = {"valid": "val", "validation": "val", "dev": "val"}
 
 
-def read_cells(source, *options):
+def read_cells(source, **table):
     """Read images, or their paths, with labels, parts and groups.
 
     Parameters
     ----------
     source : str
         A folder, a csv or npz file, or a name of a dataset.
-    *options : str or None
-        Columns of a csv file: path, label, split and, optionally, group; bits of deep files.
+    **table : str or int
+        Options of `datasets.load_cells`: the columns of a csv file, and the bits of deep files.
 
     Returns
     -------
@@ -39,7 +38,7 @@ def read_cells(source, *options):
 
     path = Path(source).expanduser()
     named = source in ("synthetic", "bloodmnist", "pbc") and not path.exists()
-    if named and any(options[3:4]):
+    if named and table.get("group_column"):
         raise ValueError(f"--group-column names a column of a table, and {source} is none.")
     if named and source == "synthetic":
         X, y = datasets.make_blood_cells(800, image_size=64, random_state=0)
@@ -48,7 +47,7 @@ def read_cells(source, *options):
     if named:
         bunch = getattr(datasets, f"fetch_{source}")()
     else:
-        bunch = datasets.load_cells(path, **dict(zip(_OPTIONS, options, strict=False)))
+        bunch = datasets.load_cells(path, **table)
     split = None if bunch.frame is None else bunch.frame.get("split")
     if split is not None:
         if (missing := split.isna()).any():

@@ -48,14 +48,7 @@ def fetch(name: Name, *, folder: Path | None = None):
     _output.show(getattr(datasets, f"fetch_{name.value}")(data_home=folder).DESCR.strip())
 
 
-def describe(
-    data: str,
-    *,
-    as_json: bool = False,
-    path_column: str = "path",
-    label_column: str = "label",
-    split_column: str = "split",
-):
+def describe(data: str, *, as_json: bool = False, **table):
     """Count the images of each class, in each part.
 
     Examples
@@ -65,7 +58,7 @@ def describe(
     import numpy as np
     import pandas as pd
 
-    cells = _data.read_cells(data, path_column, label_column, split_column)
+    cells = _data.read_cells(data, **table)
     split = pd.Series("images" if cells.split is None else cells.split, range(len(cells.y)))
     counts = pd.crosstab(np.array(_output.as_utf8(cells.y.tolist())), split)[split.unique()]
     if as_json:

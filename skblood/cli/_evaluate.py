@@ -19,11 +19,7 @@ def evaluate(
     device: str = "auto",
     as_json: bool = False,
     overwrite: bool = False,
-    path_column: str = "path",
-    label_column: str = "label",
-    split_column: str = "split",
-    group_column: str | None = None,
-    bit_depth: int | None = None,
+    **table,
 ):
     """Score a model on images that it was not trained on, with confidence intervals.
 
@@ -49,18 +45,14 @@ def evaluate(
     skblood evaluate cells.skblood other-lab.csv --group-column patient --out evaluation/
     """
     from skblood._labels import encode_labels
-    from skblood._plotting import import_pyplot
     from skblood.evaluation import EvaluationReport
 
     *model, data = words
     if len(model) > 1:
         raise typer.BadParameter(f"name a model file, if any, and DATA, not {len(words)} things.")
-    if out is not None:
-        _output.reserve(out, overwrite, _TABLES + _PICTURES)
-        import_pyplot("--out")
+    _output.reserve_folder(out, _TABLES + _PICTURES, overwrite)
     classifier = _predict.load_classifier(*(model or [None]), device, crop)
-    options = (path_column, label_column, split_column, group_column, bit_depth)
-    cells = _data.read_cells(data, *options)
+    cells = _data.read_cells(data, **table)
     if split not in (None, "all") and cells.split is None:
         raise ValueError(f"{cells.source} has no parts; leave --split out.")
     if split != "all":

@@ -44,12 +44,24 @@ from typer import Argument, Option
 _NAMES = {"as_json": "--json", "settings": "--set"}
 
 
+def _read_table(
+    *,
+    path_column: str = "path",
+    label_column: str = "label",
+    split_column: str = "split",
+    group_column: str | None = None,
+    bit_depth: int | None = None,
+):
+    """Stand for ``**table``, the options of all commands that read labeled images."""
+
+
 def add_command(app, function, name=None):
     """Add a function to an application as a command.
 
-    Positional parameters become arguments, keyword-only parameters become options. Help is taken
-    from the numpydoc docstring: the "Parameters" section gives metavar (unless in lower case) and
-    text of each parameter; what is missing there is in the docstring of this module.
+    Positional parameters become arguments, keyword-only parameters become options, and ``**table``
+    those of `_read_table`. Help is taken from the numpydoc docstring: the "Parameters" section
+    gives metavar (unless in lower case) and text of each parameter; what is missing there is in
+    the docstring of this module.
 
     Parameters
     ----------
@@ -61,7 +73,10 @@ def add_command(app, function, name=None):
     text, sections = _split_docstring(inspect.getdoc(function))
     described = _describe_parameters(__doc__)
     described |= _describe_parameters(inspect.getdoc(function))
-    for each in inspect.signature(function).parameters.values():
+    parameters = dict(inspect.signature(function).parameters)
+    if parameters.pop("table", None):
+        parameters |= inspect.signature(_read_table).parameters
+    for each in parameters.values():
         metavar, description = described[each.name]
         help_text = {"metavar": None if metavar.islower() else metavar, "help": description}
         if each.kind is each.KEYWORD_ONLY:
@@ -69,7 +84,8 @@ def add_command(app, function, name=None):
             info = Option(flag, **help_text)
         else:
             info = Argument(**help_text)
-        function.__annotations__[each.name] = Annotated[each.annotation, info]
+        parameters[each.name] = each.replace(annotation=Annotated[each.annotation, info])
+    function.__signature__ = inspect.Signature(list(parameters.values()))
     if "Examples" in sections:
         # click keeps the lines of a paragraph that begins with \b.
         text += "\n\n\b\nExamples:\n" + indent(sections["Examples"], "  ")

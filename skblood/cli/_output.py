@@ -61,6 +61,15 @@ def reserve(out, overwrite, names=("",)):
     _check_new([out / name for name in names], overwrite)
 
 
+def reserve_folder(folder, names, overwrite, option="--out"):
+    """Lock the folder of tables and pictures, if there is to be one."""
+    from skblood._plotting import import_pyplot
+
+    if folder is not None:
+        import_pyplot(option)
+        reserve(folder, overwrite, names)
+
+
 def reserve_table(path, overwrite, option="--out", suffixes=(".csv", ".parquet")):
     """Lock the file of a table, if there is to be one, whose name must end in a suffix."""
     if path is None:

@@ -11,6 +11,8 @@ import typer
 
 from skblood.cli import _data, _model, _output, _settings
 
+_PICTURES = ("history.png", "confusion_matrix.png")
+
 
 def train(
     data: str,
@@ -31,11 +33,7 @@ def train(
     plots: Path | None = None,
     as_json: bool = False,
     overwrite: bool = False,
-    path_column: str = "path",
-    label_column: str = "label",
-    split_column: str = "split",
-    group_column: str | None = None,
-    bit_depth: int | None = None,
+    **table,
 ):
     """Train a classifier on images, and write it to a file.
 
@@ -86,7 +84,9 @@ def train(
 
     out = out.expanduser()
     checkpoint, best = (out.with_name(f"{out.name}.{end}") for end in ("checkpoint", "partial"))
-    _reserve_outputs(out, history, plots, overwrite)
+    _output.reserve(out, overwrite)
+    _output.reserve_table(history, overwrite, "--history")
+    _output.reserve_folder(plots, _PICTURES, overwrite, "--plots")
     # A folder without a complete epoch is nothing to resume from.
     left = [str(path) for path in (best, checkpoint) if path.is_file() or any(path.glob("*"))]
     if left and not (resume or overwrite):
@@ -97,8 +97,7 @@ def train(
     options = {"image_size": image_size, "max_epochs": epochs, "random_state": seed}
     options |= {"memory": memory, "device": device}
     model = _settings.make_estimator(estimator, backbone, settings, options)
-    columns = (path_column, label_column, split_column, group_column)
-    parts = _read_parts(data, val, test, *columns, bit_depth)
+    parts = _read_parts(data, val, test, table)
     if not resume:
         shutil.rmtree(checkpoint, ignore_errors=True)
     _fit(model, parts, checkpoint, best)
@@ -117,28 +116,17 @@ def train(
         _output.show(f"\nOn the test part, {report}")
 
 
-def _reserve_outputs(out, history, plots, overwrite):
-    """Raise an error now, and not after training, if a result cannot be written."""
-    _output.reserve_table(history, overwrite, "--history")
-    _output.reserve(out, overwrite)
-    if plots is not None:
-        from skblood._plotting import import_pyplot
-
-        import_pyplot("--plots")
-        _output.reserve(plots, overwrite, ("history.png", "confusion_matrix.png"))
-
-
-def _read_parts(data, val, test, *options):
+def _read_parts(data, val, test, table):
     """Return the training and, if given, validation and test images by name of the part."""
     import numpy as np
 
     from skblood._labels import encode_labels
 
-    cells = _data.read_cells(data, *options)
+    cells = _data.read_cells(data, **table)
     parts = {"train": _data.select_part(cells, "train")}
     for name, source in (("val", val), ("test", test)):
         if source is not None:
-            parts[name] = _data.select_part(_data.read_cells(source, *options), name)
+            parts[name] = _data.select_part(_data.read_cells(source, **table), name)
         elif cells.split is not None and name in cells.split:
             parts[name] = _data.select_part(cells, name)
     _check_groups(parts)
@@ -199,8 +187,8 @@ def _write_further(model, report, history, plots, overwrite):
 
     if history is not None:
         internal = ("batches", "_best", "_batch_count")  # what skorch keeps for itself
-        names = [name for name in model.history_[-1] if not name.endswith(internal)]
-        _output.write_table(history, pd.DataFrame(list(model.history_))[names], overwrite)
+        frame = pd.DataFrame(list(model.history_))
+        _output.write_table(history, frame.loc[:, ~frame.columns.str.endswith(internal)], overwrite)
     if plots is not None:
         figure = HistoryDisplay.from_estimator(model).figure_
         _output.write_picture(plots / "history.png", figure, overwrite)
