@@ -17,6 +17,9 @@ _FULL, _EMPTY = 0.44, 0.5
 _BLURS, _COARSE = ((0.025, 0.025), (0.045, 0.025), (0.025, 0.045)), 0.08
 # Contrast, in gray levels, below which a picture correlates with none.
 _MIN_CONTRAST = 0.5
+# Share of the disc that two copies have in common at least, and limits of the area of the first,
+# which is the crop if one is, in the second.
+_MIN_OVERLAP, _AREAS = 0.7, (0.4, 1.3)
 # Angles that are tried.
 _N_TURNS = 4 * N_ANGLES
 
@@ -88,10 +91,12 @@ def refine(first, second, maps, sigma, side, n_steps):
 def correlate(first, second, maps, side):
     """Return the correlation (n,) of the parts of two pictures that a map takes to each other.
 
-    If one is blurred, the blur of the other that makes them most alike is taken.
+    If one is blurred, the blur of the other that makes them most alike is taken. Maps that no crop
+    explains have correlation -1: small parts of most cells are alike.
     """
     points = _make_points(side)
     disc = _inside(points[..., :2])
+    area = torch.linalg.det(maps[..., :2])
     best = torch.full((len(first),), -1.0)
     for sigmas in _BLURS:
         a = blur(first, sigmas[0], side)
@@ -103,7 +108,9 @@ def correlate(first, second, maps, side):
         )
         correlation = (a * b * weights).sum((1, 2)) / weights.sum((1, 2)).clamp_min(1)
         best = torch.maximum(best, correlation)
-    return best
+    overlap = weights.sum((1, 2)) / disc.sum()
+    usual = (overlap > _MIN_OVERLAP) & (area > _AREAS[0]) & (area < _AREAS[1])
+    return torch.where(usual, best, -1.0)
 
 
 def _make_points(side):
