@@ -17,9 +17,9 @@ _FULL, _EMPTY = 0.44, 0.5
 _BLURS, _COARSE = ((0.025, 0.025), (0.045, 0.025), (0.025, 0.045)), 0.08
 # Contrast, in gray levels, below which a picture correlates with none.
 _MIN_CONTRAST = 0.5
-# Share of the disc that two copies have in common at least, and limits of the area of the first,
-# which is the crop if one is, in the second.
-_MIN_OVERLAP, _AREAS = 0.7, (0.4, 1.3)
+# Share of the smaller of two copies that they have in common at least, and limits of the area of
+# the first in the second.
+_MIN_OVERLAP, _AREAS = 0.7, (0.4, 2.5)
 # Angles that are tried.
 _N_TURNS = 4 * N_ANGLES
 
@@ -96,7 +96,7 @@ def correlate(first, second, maps, side):
     """
     points = _make_points(side)
     disc = _inside(points[..., :2])
-    area = torch.linalg.det(maps[..., :2])
+    area = torch.linalg.det(maps[..., :2]).abs()  # negative if mirrored
     best = torch.full((len(first),), -1.0)
     for sigmas in _BLURS:
         a = blur(first, sigmas[0], side)
@@ -108,7 +108,7 @@ def correlate(first, second, maps, side):
         )
         correlation = (a * b * weights).sum((1, 2)) / weights.sum((1, 2)).clamp_min(1)
         best = torch.maximum(best, correlation)
-    overlap = weights.sum((1, 2)) / disc.sum()
+    overlap = weights.sum((1, 2)) * area.clamp_min(1) / disc.sum()
     usual = (overlap > _MIN_OVERLAP) & (area > _AREAS[0]) & (area < _AREAS[1])
     return torch.where(usual, best, -1.0)
 
