@@ -7,7 +7,7 @@ import torch
 
 from benchmarks._laboratories import SIMULATED
 from skblood.datasets import load_image_folder
-from skblood.datasets._class_map import map_labels
+from skblood.datasets._merge import map_labels
 from skblood.images import read_images
 
 # What other laboratories call the classes of PBC; see `_plain`.

@@ -38,8 +38,8 @@ def read_cells(source, **table):
 
     path = Path(source).expanduser()
     named = source in ("synthetic", "bloodmnist", "pbc") and not path.exists()
-    if named and table.get("group_column"):
-        raise ValueError(f"--group-column names a column of a table, and {source} is none.")
+    if named and (table.get("group_column") or table.get("bit_depth")):
+        raise ValueError(f"--group-column and --bit-depth are of a table or files, not {source}.")
     if named and source == "synthetic":
         X, y = datasets.make_blood_cells(800, image_size=64, random_state=0)
         split = np.resize(["train"] * 14 + ["val"] * 3 + ["test"] * 3, len(y))
@@ -48,7 +48,7 @@ def read_cells(source, **table):
         bunch = getattr(datasets, f"fetch_{source}")()
     else:
         bunch = datasets.load_cells(path, **table)
-    split = None if bunch.frame is None else bunch.frame.get("split")
+    split = bunch.frame.get("split")
     if split is not None:
         if (missing := split.isna()).any():
             raise ValueError(
@@ -110,7 +110,7 @@ def find_images(arguments, bit_depth=None):
     if any(name.lower().endswith(".npz") for name in arguments):
         if len(arguments) > 1:
             raise ValueError("An npz file holds images in memory: name it alone, without others.")
-        X = datasets.load_npz(arguments[0]).data
+        X = datasets.load_cells(arguments[0], bit_depth=bit_depth).data
         return name_images(X, arguments[0]), X
     paths = []
     for argument in arguments:

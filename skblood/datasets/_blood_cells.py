@@ -1,7 +1,5 @@
 """Synthetic blood cells, for examples and tests."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from numbers import Integral, Real
 

@@ -1,6 +1,7 @@
 """The Bunch that every loader returns."""
 
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -65,14 +66,12 @@ def warn_if_incomplete(folder, found, published):
     found, published : dict of str to int
         Number of images of each class or split.
     """
-    different = [
-        f"{key} {found.get(key, 0)} instead of {published.get(key, 0)}"
-        for key in sorted(found.keys() | published.keys())
-        if found.get(key, 0) != published.get(key, 0)
-    ]
+    found, published = Counter(found), Counter(published)
+    different = [key for key in sorted(found | published) if found[key] != published[key]]
     if different:
+        counts = ", ".join(f"{key} {found[key]} instead of {published[key]}" for key in different)
         warnings.warn(
             f"{str(folder)!r} differs from the published data set in the number of images: "
-            f"{', '.join(different)}. Check that the folder is complete.",
+            f"{counts}. Check that the folder is complete.",
             stacklevel=3,
         )

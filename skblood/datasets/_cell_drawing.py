@@ -9,8 +9,6 @@ vacuoles and irregular outlines are smooth noise on grids whose spacing is a fra
 so that a cell looks the same at every image size.
 """
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import numpy as np

@@ -5,8 +5,6 @@ ends of a mixture of colors. The ranges of neighboring classes overlap, so that 
 identifies a class. Lengths are fractions of half the image width unless stated otherwise.
 """
 
-from __future__ import annotations
-
 import csv
 from pathlib import Path
 

@@ -12,7 +12,7 @@ import numpy as np
 from skblood._labels import list_few
 from skblood._writing import read_formula
 from skblood.datasets._bunch import as_dataset
-from skblood.datasets._folders import check_file, suggest
+from skblood.datasets._folders import check_exists, suggest
 from skblood.images import state_depth
 
 
@@ -104,8 +104,7 @@ def load_csv(
     if missing := [name for name in dict.fromkeys(X.tolist()) if not os.path.isfile(name)]:
         raise FileNotFoundError(
             f"{len(missing)} of {len(X)} image files do not exist (relative paths start from "
-            f"{str(root)!r}; pass another folder as `root`){_find_instead(missing[0])}:\n  "
-            + list_few(missing, "\n  ")
+            f"`root`, {str(root)!r}){suggest(missing[0])}:\n  " + list_few(missing, "\n  ")
         )
     labels = {}
     for name, label in zip(X, frame[label_column], strict=True):
@@ -122,33 +121,21 @@ def load_csv(
     return as_dataset(X, y, f"Table {str(path)!r}", return_X_y, frame=frame, groups=groups)
 
 
-def _find_instead(missing):
-    """Name what is there instead of a missing image, as the end of a sentence, or ""."""
-    folder, name = os.path.split(missing.replace("\\", "/"))
-    if not os.path.isdir(folder or "."):
-        return suggest(folder)
-    stems = (name.lower(), os.path.splitext(name)[0].lower())  # without and with an extension
-    for found in sorted(os.listdir(folder or ".")):
-        if os.path.splitext(found)[0].lower() in stems:
-            found = os.path.join(folder, found)
-            return f", but there is {found!r}; write the paths in the table like this"
-    return ""
-
-
 def _read_table(path, columns):
     """Read the table; the given columns are complete and hold stripped text."""
     import pandas as pd
 
-    check_file(path)
+    check_exists(path)
     content = path.read_bytes()
     encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
+    options = {"skipinitialspace": True}
     try:
         # File names may be other bytes, which Python reads as surrogates.
         text = content.decode(encoding, errors="surrogateescape")
-        headers = {}
-        for delimiter in ",;\t|":
-            options = {"delimiter": delimiter, "skipinitialspace": True}
-            headers[delimiter] = next(csv.reader(io.StringIO(text), **options), [])
+        headers = {
+            delimiter: next(csv.reader(io.StringIO(text), delimiter=delimiter, **options), [])
+            for delimiter in ",;\t|"
+        }
         delimiter, header = max(headers.items(), key=lambda item: len(set(columns) & set(item[1])))
         if missing := [column for column in columns if column not in header]:
             named = list_few([repr(name[:40]) for name in header])
@@ -157,14 +144,16 @@ def _read_table(path, columns):
             frame = pd.read_csv(
                 io.StringIO(text),
                 sep=delimiter,
-                skipinitialspace=True,
                 index_col=False,  # a delimiter at the end of each row would shift the columns
                 encoding_errors="surrogateescape",
                 # The label "NA" does not become NaN, nor "01" 1.
                 dtype=dict.fromkeys(columns, object),
                 keep_default_na=False,
                 na_values={name: ["", "NA", "NaN"] for name in header if name not in columns},
+                **options,
             )
+        if frame.empty:
+            raise ValueError("it has a header and no rows.")
         for column in columns[1:]:
             "".join(frame[column]).encode()  # raises if it is no UTF-8
     except (ValueError, pd.errors.ParserWarning, csv.Error) as error:
@@ -174,13 +163,10 @@ def _read_table(path, columns):
             f"{str(reason).rstrip(' .')}. Check the encoding, the delimiter (comma, semicolon, tab "
             "or |), names of columns, rows longer than the header, quotation marks left open."
         ) from error
-    if frame.empty:
-        raise ValueError(f"{str(path)!r} has a header and no rows.")
     for column in columns:
         texts = [read_formula(text.strip()) for text in frame[column]]
         frame[column] = pd.Series(texts, dtype=object)
-        if (frame[column] == "").any():
-            rows = [str(row + 1) for row in np.flatnonzero(frame[column] == "")]
+        if rows := [str(row) for row, text in enumerate(texts, start=1) if not text]:
             raise ValueError(
                 f"{str(path)!r} has {len(rows)} rows without a {column!r}: {list_few(rows)} "
                 "(counted from 1, without the header). Fill or remove them."

@@ -45,28 +45,13 @@ def ensure_file(file, url, checksum, *, download=True):
         raise OSError(f"{str(file)!r} is missing or damaged. Pass download=True, or {by_hand}")
     known = {"registry": {file.name: checksum}, "urls": {file.name: url}}
     source = pooch.create(file.parent, base_url="", retry_if_failed=_N_RETRIES, **known)
+    downloader = pooch.HTTPDownloader(progressbar=True, chunk_size=2**16, timeout=_TIMEOUT)
     try:
         with lock(file):
-            source.fetch(file.name, downloader=_download)
+            source.fetch(file.name, downloader=downloader)
+            file.chmod(0o644)  # pooch's temporary file is readable by the user alone
     except (OSError, ValueError) as error:  # the errors of requests are OSErrors
         raise OSError(
             f"The download of {file.name} failed: {error}. Try again, name another folder by "
             f"data_home=... or the environment variable SKBLOOD_DATA_HOME, or {by_hand}"
         ) from error
-
-
-def _download(url, output_file, source):
-    """Download a file, as a downloader of pooch; the connection is closed whatever happens."""
-    import requests
-    from tqdm.auto import tqdm
-
-    os.unlink(output_file)  # the temporary file of pooch is readable by the user alone
-    with (
-        requests.get(url, stream=True, timeout=_TIMEOUT) as response,
-        open(output_file, "wb") as file,
-        tqdm(desc="Downloading", unit="B", unit_scale=True, delay=1) as bar,
-    ):
-        response.raise_for_status()
-        bar.total = int(response.headers.get("Content-Length", 0)) or None
-        for chunk in response.iter_content(2**16):
-            bar.update(file.write(chunk))

@@ -19,7 +19,7 @@ ALL_SPLITS = "all"
 _HIDDEN = (".", "__MACOSX", "@eaDir")
 # Usual names of folders that hold no class of cells.
 _NO_CLASSES = ("annotation", "gt", "ground_truth", "image", "img", "label", "mask", "segmentation")
-_LAYOUT = "expected one sub-folder per class with images in it, e.g. neutrophil/cell_001.png"
+_LAYOUT = "one sub-folder per class with images in it, e.g. neutrophil/cell_001.png"
 
 
 def load_image_folder(
@@ -110,8 +110,7 @@ def load_image_folder(
     path = Path(path).expanduser()
     if isinstance(extensions, str) or not all(each.startswith(".") for each in extensions):
         raise ValueError(
-            "`extensions` must be a sequence of str that start with a dot, e.g. ('.png', '.jpg'), "
-            f"got {extensions!r}."
+            f"extensions={extensions!r} must be a sequence of str that start with a dot: ('.png',)."
         )
     extensions = tuple(each.lower() for each in extensions)
     folders = _find_class_parents(path, split)
@@ -132,13 +131,13 @@ def list_class_folders(folder, extensions=IMAGE_EXTENSIONS):
         found = find_images(class_folder, extensions)
         if not found:
             raise ValueError(
-                f"The class folder {str(class_folder)!r} has no images (files that end in "
-                f"{', '.join(extensions)}). Fill it, move it elsewhere, or pass `extensions`."
+                f"The class folder {str(class_folder)!r} has no images ({', '.join(extensions)}). "
+                "Fill it, move it elsewhere, or pass `extensions`."
             )
         paths += found
         labels += [class_folder.name] * len(found)
     if not paths:
-        raise ValueError(f"{str(folder)!r} has no class folder; {_LAYOUT}")
+        raise ValueError(f"{str(folder)!r} has no class folder; expected {_LAYOUT}")
     return np.array(paths), np.array(labels)
 
 
@@ -168,67 +167,58 @@ def visible_folders(folder):
     return sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith(_HIDDEN))
 
 
-def check_folder(folder, layout):
-    """Raise an error unless the folder exists; `layout` describes what it should hold."""
-    if not folder.is_dir():
-        error = NotADirectoryError if folder.exists() else FileNotFoundError
-        where = f"{str(folder)!r} is not a folder (in {os.getcwd()!r})"
-        raise error(f"{where}{suggest(folder)}; {layout}")
-
-
-def check_file(path):
-    """Raise an error unless there is a file."""
-    if not path.exists() or path.is_dir():
-        error = IsADirectoryError if path.exists() else FileNotFoundError
-        raise error(f"{str(path)!r} is not a file (in {os.getcwd()!r}){suggest(path)}.")
+def check_exists(path, layout="a file"):
+    """Raise an error unless a file or folder exists; `layout` describes what is expected."""
+    if not path.exists():
+        where = f"{str(path)!r} does not exist (in {os.getcwd()!r}){suggest(path)}"
+        raise FileNotFoundError(f"{where}; expected {layout}")
 
 
 def suggest(path):
     """Name what is there instead of a missing file or folder, as the end of a sentence, or ""."""
-    path = Path(os.path.abspath(path))
-    if path.exists():
+    if Path(path).exists():
         return ""
-    parent = next(each for each in path.parents if each.is_dir())
-    close = get_close_matches(path.relative_to(parent).parts[0], os.listdir(parent), n=1)
-    return f", but there is {str(parent / close[0])!r}" if close else ""
+    path = Path(os.path.abspath(str(path).replace("\\", "/")))
+    if not path.exists():
+        parent = next(each for each in path.parents if each.is_dir())
+        name, found = path.relative_to(parent).parts[0], sorted(os.listdir(parent))
+        stem = os.path.splitext(name)[0].lower()
+        close = [each for each in found if os.path.splitext(each)[0].lower() == stem]
+        close = close or get_close_matches(name, found, n=1)
+        if not close:
+            return ""
+        path = parent / close[0]
+    return f", but there is {str(path)!r}"
 
 
 def _warn_of_folders(parents, classes):
     """Warn the caller of a loader if the folders that it takes for classes may be none."""
-    first, shared = str(visible_folders(parents[0])[0]), set()
+    odd = {name for name in classes if name.lower().removesuffix("s") in _NO_CLASSES}
+    if all(name.lower().startswith(("train", "val", "test", "fold")) for name in classes):
+        odd = set(classes)
     for parent in parents:
         inner = Counter(f.name for each in visible_folders(parent) for f in visible_folders(each))
-        shared |= {name for name, n in inner.items() if n > 1 or name.lower() in SPLIT_NAMES}
-    odd = [name for name in classes if name.lower().removesuffix("s") in _NO_CLASSES]
-    if all(name.lower().startswith(("train", "val", "test", "fold")) for name in classes):
-        odd = classes
-    if shared:
-        doubt = f"they hold folders of the same names or of splits, {list_few(sorted(shared))}"
-    elif len(classes) == 1:
-        doubt = "there is only one"
-    elif odd:
-        doubt = f"{list_few(odd)} is not the usual name of one"
-    else:
+        odd |= {name for name, n in inner.items() if n > 1 or name.lower() in SPLIT_NAMES}
+    if not odd and len(classes) > 1:
         return
+    doubt = f"among or in them is {list_few(sorted(odd))}" if odd else "there is only one"
     warnings.warn(
         f"The folders in {str(parents[0])!r} are read as classes ({list_few(classes)}), but "
-        f"{doubt}. If they are none: load the folder that holds the classes, e.g. {first!r}; name "
-        "the folders of a split train, val and test; move folders without cells elsewhere.",
+        f"{doubt}. If they are none: load the folder that holds the classes, e.g. "
+        f"{str(visible_folders(parents[0])[0])!r}; name folders of a split train, val and test; "
+        "move folders without cells elsewhere.",
         stacklevel=3,
     )
 
 
 def _find_class_parents(folder, split):
     """Return the folders that hold the class folders: `folder`, its split, or all its splits."""
-    check_folder(folder, _LAYOUT)
+    check_exists(folder, _LAYOUT)
     splits = list_splits(folder)
     names = [f.name for f in splits]
-    if split is None and splits:
-        raise ValueError(
-            f"{str(folder)!r} has the splits {names}, each with its class folders. Choose one, "
-            f"e.g. split={names[0]!r}, or split='all'."
-        )
     if split is None:
+        if splits:
+            raise ValueError(f"{str(folder)!r} has the splits {names}. Pass one, or split='all'.")
         return [folder]
     if split == ALL_SPLITS and splits:
         others = [f.name for f in visible_folders(folder) if f not in splits and visible_folders(f)]
@@ -239,9 +229,6 @@ def _find_class_parents(folder, split):
                 stacklevel=3,
             )
         return sorted(splits, key=lambda f: SPLIT_NAMES.index(f.name.lower()))
-    if split not in [f.name for f in visible_folders(folder)]:
-        raise FileNotFoundError(
-            f"{str(folder)!r} has no split {split!r}; it has {names}. Without `split`, the folder "
-            "itself is loaded."
-        )
+    if not (folder / split).is_dir():
+        raise FileNotFoundError(f"{str(folder)!r} has no split {split!r}; it has {names}.")
     return [folder / split]

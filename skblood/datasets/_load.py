@@ -65,8 +65,8 @@ def load_cells(
     FileNotFoundError
         If `path`, an image of a table, or a split of a folder does not exist.
     ValueError
-        If `path` is a file of another type or cannot be read, there is no such split, or
-        `group_column` is given and `path` is not a table.
+        If `path` is a file of another type or cannot be read, there is no such split,
+        `group_column` is given and `path` is not a table, or `bit_depth` and it is an npz file.
 
     Examples
     --------
@@ -88,19 +88,17 @@ def load_cells(
     if suffix in TABLES and not path.is_dir():
         names = {"path_column": path_column, "label_column": label_column}
         cells = load_csv(path, **names, group_column=group_column, bit_depth=bit_depth)
-        cells.frame = cells.frame.rename(columns={split_column: "split"})
-        if split is not None:
-            cells = _select_split(cells, split, path)
+        cells = _select_split(cells, split, split_column, path)
         return (cells.data, cells.target) if return_X_y else cells
     if path.is_file() and suffix != ".npz":
         raise ValueError(
             f"{str(path)!r} is neither a folder with one sub-folder per class, nor a table "
             f"({', '.join(TABLES)}), nor an .npz file in the MedMNIST format."
         )
-    if group_column is not None:
+    if group_column is not None or (suffix == ".npz" and bit_depth is not None):
         raise ValueError(
-            f"group_column={group_column!r} names a column of a table ({', '.join(TABLES)}), and "
-            f"{str(path)!r} is none. Make a table of the images, or omit it."
+            f"group_column={group_column!r} is for a table, and bit_depth={bit_depth!r} for image "
+            f"files. Omit what is not for {str(path)!r}."
         )
     if suffix == ".npz":
         return load_npz(path, split, return_X_y=return_X_y)
@@ -109,17 +107,17 @@ def load_cells(
     return load_image_folder(path, split=split, bit_depth=bit_depth, return_X_y=return_X_y)
 
 
-def _select_split(cells, split, path):
-    """Return the rows of a split of a table."""
-    import pandas as pd
-
-    frame = cells.frame
-    splits = frame["split"].astype(str) if "split" in frame else pd.Series(dtype=str)
-    rows = (splits == str(split)).to_numpy()  # folds may be numbers
+def _select_split(cells, split, column, path):
+    """Return the rows of a split of a table, or all, with the column of splits as ``split``."""
+    if column in cells.frame:
+        cells.frame["split"] = cells.frame[column]
+    if split is None:
+        return cells
+    splits = cells.frame[column].astype(str) if column in cells.frame else np.array([], str)
+    rows = np.asarray(splits == str(split))  # folds may be numbers
     if not rows.any():
         found = np.unique(splits).tolist()
         raise ValueError(f"{str(path)!r} has no row of the split {split!r}; it has {found}.")
     groups = cells.groups[rows] if "groups" in cells else None
-    description = f"Table {str(path)!r}, split {split!r}"
-    frame = frame[rows].reset_index(drop=True)
+    description, frame = f"Table {str(path)!r}, split {split!r}", cells.frame[rows]
     return as_dataset(cells.data[rows], cells.target[rows], description, frame=frame, groups=groups)

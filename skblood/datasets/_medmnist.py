@@ -6,7 +6,7 @@ import numpy as np
 
 from skblood.datasets._bunch import as_dataset, read_description
 from skblood.datasets._download import ensure_file, resolve_data_home
-from skblood.datasets._folders import check_file
+from skblood.datasets._folders import check_exists
 from skblood.datasets._pbc import SIZES
 
 SPLITS = ("train", "val", "test")
@@ -82,8 +82,7 @@ def load_npz(path, split=None, *, return_X_y=False):
     found = [name for name in SPLITS if f"{name}_images" in arrays]
     names = [split] if split else found or SPLITS
     X, y = zip(*(_check_arrays(arrays, name, path) for name in names), strict=True)
-    splits = np.repeat(names, [len(labels) for labels in y])
-    y = np.concatenate(y)
+    splits, y = np.repeat(names, list(map(len, y))), np.concatenate(y)
     X = X[0] if len(X) == 1 else np.concatenate(X)  # a single split is not copied
     description = f"File {str(path)!r}" + (f", split {split!r}" if split else "")
     return as_dataset(X, y, description, return_X_y, frame={"label": y, "split": splits})
@@ -185,19 +184,17 @@ def _check_split(split):
 
 def _read_arrays(path, split):
     """Return the arrays of the split, or of all; those that are not read are None."""
-    check_file(path)
+    check_exists(path)
     # Opened here, since numpy does not close the file of a damaged archive.
     with open(path, "rb") as file:
         try:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("a single array")
+            archive = np.lib.npyio.NpzFile(file)
             read = split or SPLITS
             return {k: archive[k] if k.startswith(read) else None for k in archive.files}
         except Exception as error:  # numpy and zipfile raise errors of many types
             raise ValueError(
                 f"{str(path)!r} is not a readable .npz file ({error!r}). Download it again, or "
-                "save plain arrays by numpy.savez."
+                "save arrays by numpy.savez."
             ) from error
 
 
@@ -206,8 +203,7 @@ def _check_arrays(arrays, name, path):
     keys = [f"{name}_images", f"{name}_labels"]
     if missing := [key for key in keys if key not in arrays]:
         raise ValueError(
-            f"{str(path)!r} is not in the MedMNIST format: it lacks {missing} and holds "
-            f"{list(arrays)}. Choose a `split` that it holds."
+            f"{str(path)!r} lacks {missing} and holds {list(arrays)}. Choose another `split`."
         )
     X, y = (arrays[key] for key in keys)
     if X.dtype != np.uint8 or not (X.ndim == 3 or (X.ndim == 4 and X.shape[3] == 3)):
@@ -218,8 +214,7 @@ def _check_arrays(arrays, name, path):
     is_integer = y.dtype.kind in "iu" and (y <= np.iinfo(np.int64).max).all()
     if y.shape not in [(len(X),), (len(X), 1)] or not is_integer:
         raise ValueError(
-            f"{keys[1]} must hold one integer for each of the {len(X)} images, got {y.dtype} of "
-            f"shape {y.shape}. Save codes below 2**63: np.unique(labels, return_inverse=True)[1], "
-            "or, of one-hot rows, labels.argmax(axis=1)."
+            f"{keys[1]} must hold one int64 for each of {len(X)} images, got {y.dtype} of shape "
+            f"{y.shape}. Save np.unique(y, return_inverse=True)[1], or of one-hot y, y.argmax(1)."
         )
     return X, y.reshape(-1).astype(np.int64)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from numbers import Integral
 
 import numpy as np
 from sklearn.utils import check_consistent_length
@@ -9,13 +10,12 @@ from sklearn.utils import check_consistent_length
 from skblood._labels import as_column, encode_groups, join_groups, plain_list
 from skblood._sklearn import safe_indexing
 from skblood.datasets._bunch import as_dataset
-from skblood.datasets._class_map import map_labels
 from skblood.datasets._random import generators
 from skblood.datasets._split import PARTS, assign_parts, check_shares
 from skblood.images import (
     content_keys,
     convert_channels,
-    holds_arrays,
+    image_items,
     read_images,
     resize_images,
     state_depth,
@@ -122,23 +122,22 @@ def merge_datasets(
 
     shares = np.ravel(split)
     if len(shares) != len(PARTS) or not np.isclose(sum(shares), 1):
-        raise ValueError(
-            f"split={split!r} must be three shares that sum to 1, of {', '.join(PARTS)}."
-        )
+        raise ValueError(f"split={split!r} must be three shares that sum to 1, of {PARTS}.")
     shares = check_shares(*shares[1:].tolist())
     if not isinstance(sources, Mapping) or not sources:
         raise TypeError(
-            f"sources is {type(sources).__name__}, or empty; pass a dict from names to results of "
-            "loaders, or to (X, y)."
+            "sources is empty or no dict; pass a dict from names to results of loaders, or (X, y)."
         )
     parts = {name: _unpack(name, source) for name, source in sources.items()}
     merged = map_labels({name: labels for name, (_, labels, _) in parts.items()}, class_map)
-    frames = []
-    for name, (_, labels, groups) in parts.items():
-        columns = {"source_label": labels, "label": merged[name], "group": groups}
-        frames.append(pd.DataFrame({"source": name, **columns}, dtype=object).reset_index())
-        frames[-1] = frames[-1][[label is not None for label in merged[name]]]
-    frame = pd.concat(frames, ignore_index=True)
+    tables = {
+        name: pd.DataFrame(
+            {"source_label": labels, "label": merged[name], "group": groups}, dtype=object
+        )
+        for name, (_, labels, groups) in parts.items()
+    }
+    frame = pd.concat(tables, names=["source", "index"]).reset_index()
+    frame = frame[[label is not None for label in frame["label"]]]
     if frame.empty:
         raise ValueError("class_map drops all images; map at least one label to a class.")
     kept = frame.groupby("source", sort=False)["index"]
@@ -164,8 +163,7 @@ def _unpack(name, source):
         X, y, groups = *source, None
     else:
         raise TypeError(
-            f"The source {name!r} is a {type(source).__name__}; pass the result of a loader (a "
-            "Bunch with data and target), or (X, y)."
+            f"Source {name!r} is a {type(source).__name__}; pass the result of a loader or (X, y)."
         )
     check_consistent_length(X, y, groups)
     labels = plain_list(as_column(y, f"y of {name}"))
@@ -174,14 +172,14 @@ def _unpack(name, source):
 
 def _join_images(images, image_size):
     """Return the images of all sources as one array, or all paths."""
-    paths = {name: _as_paths(X) for name, X in images.items()}
-    with_paths = [name for name, each in paths.items() if each is not None]
+    images = {name: image_items(X) for name, X in images.items()}
+    with_paths = [name for name, each in images.items() if isinstance(each[0], (str, os.PathLike))]
     if image_size is None and len(with_paths) == len(images):
-        return np.concatenate(list(paths.values()))
+        return state_depth([os.fspath(path) for each in images.values() for path in each])
     if image_size is None and with_paths:
         raise ValueError(
-            f"The sources {with_paths} hold paths, the others hold arrays. Set image_size=(height, "
-            "width) to read all of them as arrays of one size."
+            f"The sources {with_paths} hold paths, the others hold images. Set image_size=(height, "
+            "width) to read all of them."
         )
     size = None if image_size is None else tuple(np.broadcast_to(image_size, 2).tolist())
     arrays = {name: read_images(X, size=size) for name, X in images.items()}
@@ -190,20 +188,10 @@ def _join_images(images, image_size):
     shapes = {name: array.shape[1:3] for name, array in arrays.items()}
     if len(set(shapes.values())) > 1:
         raise ValueError(
-            f"The sources have images of different heights and widths: {shapes}. Set "
-            "image_size=(height, width) to resize them."
+            f"Images differ in height and width: {shapes}. Set image_size=(height, width)."
         )
     channels = max(array.shape[-1] for array in arrays.values())
     return np.concatenate([convert_channels(each, channels) for each in arrays.values()])
-
-
-def _as_paths(X):
-    """Return paths as an array of str, or None if X holds images."""
-    if holds_arrays(X):
-        return None
-    items = np.ravel(X) if hasattr(X, "__array__") else X
-    is_path = all(isinstance(item, (str, os.PathLike)) for item in items)
-    return state_depth([os.fspath(item) for item in items]) if is_path else None
 
 
 def _describe(sources, frame):
@@ -212,6 +200,67 @@ def _describe(sources, frame):
     for name, source in sources.items():
         own = source.get("DESCR", "") if isinstance(source, Mapping) else ""
         lines += [f"{name}: {(frame['source'] == name).sum()} images.\n{own}".rstrip(), ""]
-    counts = frame["split"].value_counts()
-    split = ", ".join(f"{part} {counts[part]}" for part in PARTS)
+    split = ", ".join(f"{part} {(frame['split'] == part).sum()}" for part in PARTS)
     return "\n".join([*lines, f"Split: {split}.", f"Merged from {', '.join(map(str, sources))}"])
+
+
+def map_labels(labels, class_map):
+    """Return the merged label of each image.
+
+    Parameters
+    ----------
+    labels : dict of str to list
+        Source name -> labels.
+    class_map : mapping or None
+        As in `merge_datasets`.
+
+    Returns
+    -------
+    merged : dict of str to list
+        Source name -> merged labels; None for an image that is dropped.
+
+    Raises
+    ------
+    TypeError
+        If the map is no mapping, or the merged labels are not all str or all int.
+    ValueError
+        If the map has unknown keys, or the merged labels differ only in spelling.
+    """
+    maps = _map_of_each_source(class_map or {}, labels)
+    merged = {name: [maps[name].get(x, x) for x in each] for name, each in labels.items()}
+    found = dict.fromkeys(label for each in merged.values() for label in each if label is not None)
+    examples = {type(label).__name__: label for label in found}
+    if not any(all(isinstance(label, kind) for label in found) for kind in (str, Integral)):
+        raise TypeError(
+            f"Labels must be all strings or all integers, but there are {examples}. Map them by "
+            "class_map."
+        )
+    _check_spellings(label for label in found if isinstance(label, str))
+    return merged
+
+
+def _map_of_each_source(class_map, labels):
+    if not isinstance(class_map, Mapping):
+        raise TypeError("class_map must be a dict from labels, or from sources to such dicts.")
+    is_nested = all(isinstance(value, Mapping) for value in class_map.values())
+    known, given = set().union(*labels.values()), set(class_map)
+    if is_nested:
+        known = {(name, label) for name, each in labels.items() for label in each}
+        given = {(name, label) for name, each in class_map.items() for label in each}
+    if unknown := sorted(given - known, key=str):
+        known = sorted(known, key=str)
+        raise ValueError(f"class_map names {unknown}, but the sources hold {known}.")
+    return {name: class_map.get(name, {}) if is_nested else class_map for name in labels}
+
+
+def _check_spellings(labels):
+    """Raise an error if labels differ only by case, punctuation, spaces or a plural s."""
+    spelled, same = {}, {}
+    for label in labels:
+        plain = "".join(filter(str.isalnum, label.casefold())).removesuffix("s")
+        if spelled.setdefault(plain, label) != label:
+            same[label] = spelled[plain]
+    if same:
+        raise ValueError(
+            f"Labels differ only by case or spelling: map them, class_map={same}, or rename them."
+        )

@@ -1,19 +1,20 @@
 """The Raabin-WBC data set: white blood cells of five classes, in three splits."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from skblood.datasets._bunch import as_dataset, read_description, warn_if_incomplete
-from skblood.datasets._folders import check_folder, list_class_folders, visible_folders
+from skblood.datasets._folders import check_exists, list_class_folders, visible_folders
 
 CLASSES = ("basophil", "eosinophil", "lymphocyte", "monocyte", "neutrophil")
 # Images of each split (Kouzehkanan et al. 2022).
 _PUBLISHED = {"train": 10_175, "test_a": 4_339, "test_b": 2_119}
 _URL = "https://raabindata.com/free-data/"
 _LAYOUT = (
-    f"download Train, TestA and TestB of the double-labeled cropped cells from {_URL}, and extract "
-    "them into one folder: Train/Basophil/..., TestA/Basophil/..., TestB/Lymphocyte/..."
+    f"Train/Basophil, TestA/Basophil, TestB/Lymphocyte, ...: download the double-labeled cropped "
+    f"cells from {_URL}, and extract them into one folder"
 )
 
 
@@ -85,25 +86,24 @@ def load_raabin_wbc(path, *, split=None, return_X_y=False):
     ((10175,), ['basophil', 'eosinophil', 'lymphocyte', 'monocyte', 'neutrophil'])
     """
     path = Path(path).expanduser()
-    check_folder(path, _LAYOUT)
+    check_exists(path, _LAYOUT)
     splits = list(_PUBLISHED) if split is None else [split]
     found = {_plain(folder.name): folder for folder in visible_folders(path)}
     if missing := [name for name in splits if name not in _PUBLISHED or _plain(name) not in found]:
         raise FileNotFoundError(
-            f"{str(path)!r} has no folder of {missing}; it has {list(found)}. Pass a split of "
-            f"{tuple(_PUBLISHED)} that is there, or {_LAYOUT}"
+            f"{str(path)!r} has no folder of {missing}; it has {list(found)}. Expected {_LAYOUT}"
         )
     parts = [list_class_folders(found[_plain(name)]) for name in splits]
     X, y = (np.concatenate(each) for each in zip(*parts, strict=True))
     y = np.char.lower(y)
     if unknown := set(y.tolist()) - set(CLASSES):
         raise ValueError(
-            f"{str(path)!r} has the classes {sorted(unknown)}, which are not among {CLASSES}. Read "
-            "other folders by load_image_folder."
+            f"{str(path)!r} has the classes {sorted(unknown)}, which are not among {CLASSES}. Use "
+            "load_image_folder."
         )
-    sizes = {name: len(labels) for name, (_, labels) in zip(splits, parts, strict=True)}
-    warn_if_incomplete(path, sizes, {name: _PUBLISHED[name] for name in splits})
-    frame = {"path": X, "label": y, "split": np.repeat(splits, list(sizes.values()))}
+    column = np.repeat(splits, [len(labels) for _, labels in parts])
+    warn_if_incomplete(path, Counter(column.tolist()), {name: _PUBLISHED[name] for name in splits})
+    frame = {"path": X, "label": y, "split": column}
     description = read_description("raabin_wbc")
     return as_dataset(X, y, description, return_X_y, target_names=CLASSES, frame=frame)
 

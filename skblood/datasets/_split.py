@@ -3,7 +3,7 @@
 from numbers import Real
 
 import numpy as np
-from sklearn.utils import check_consistent_length
+from sklearn.utils import check_consistent_length, check_scalar
 
 from skblood._labels import as_column, encode_groups, list_few
 from skblood._sklearn import safe_indexing
@@ -99,13 +99,9 @@ def _take(values, rows):
 def check_shares(val_size, test_size):
     """Return the shares of the three parts, or raise an error."""
     for name, size in (("val_size", val_size), ("test_size", test_size)):
-        if not isinstance(size, Real) or isinstance(size, bool):
-            raise TypeError(f"{name}={size!r} is a {type(size).__name__}; pass a share, e.g. 0.15.")
-    if not (val_size > 0 and test_size > 0 and val_size + test_size < 1):
-        raise ValueError(
-            f"val_size={val_size} and test_size={test_size} do not give three parts. Both must be "
-            "above 0, and their sum below 1."
-        )
+        check_scalar(size, name, Real, min_val=0, max_val=1, include_boundaries="neither")
+    if val_size + test_size >= 1:
+        raise ValueError(f"val_size={val_size} and test_size={test_size} must sum to less than 1.")
     return np.array([1 - val_size - test_size, val_size, test_size])
 
 
@@ -126,7 +122,7 @@ def assign_parts(y, groups, shares, rng):
     """
     labels = as_column(y, "y")
     if not len(labels):
-        raise ValueError("X and y are empty: there are no images to split. Check where they are.")
+        raise ValueError("X and y are empty: there are no images to split.")
     classes, codes = encode_groups(labels, len(labels), "y")
     group_codes = encode_groups(groups, len(labels))[1]
     of_class = np.zeros((group_codes.max() + 1, len(classes)), dtype=np.int64)

@@ -150,7 +150,7 @@ def test_unknown_delimiter(write):
 @pytest.mark.parametrize("given", [r"sub\c.png", "sub/c", r"sub\c", "sub/c.jpg", "sub/C.PNG"])
 def test_paths_written_otherwise_and_the_advice(write, tmp_path, given):
     expected = str(tmp_path / "sub" / "c.png")
-    with pytest.raises(FileNotFoundError, match=rf"there is '{expected}'; write the paths .* this"):
+    with pytest.raises(FileNotFoundError, match=rf"but there is '{expected}'"):
         load_csv(write(f"path,label\n{given},ig\n"))
     assert load_csv(write(f"path,label\n{expected},ig\n")).data.tolist() == [expected]
 
@@ -161,11 +161,11 @@ def test_mistyped_folders(write, tmp_path):
     with pytest.raises(FileNotFoundError, match=rf"there is '{tmp_path / 'sub'}'"):
         load_csv(write("path,label\nc.png,ig\n"), root=tmp_path / "subb")
     with pytest.raises(
-        FileNotFoundError, match=rf"not a file .*there is '{tmp_path / 'cells.csv'}'"
+        FileNotFoundError, match=rf"does not exist .*there is '{tmp_path / 'cells.csv'}'"
     ):
         load_csv(tmp_path / "cell.csv")
     for folder in (tmp_path / "sub", "/"):
-        with pytest.raises(IsADirectoryError, match="not a file"):
+        with pytest.raises(IsADirectoryError, match="Is a directory"):
             load_csv(folder)
 
 

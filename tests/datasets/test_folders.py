@@ -72,9 +72,9 @@ def test_extensions(folder):
 
 
 def test_no_classes(folder, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"nowhere' is not a folder.*expected one sub"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere' does not exist.*expected one sub"):
         load_image_folder(tmp_path / "nowhere")
-    with pytest.raises(NotADirectoryError, match="not a folder"):
+    with pytest.raises(NotADirectoryError, match="Not a directory"):
         load_image_folder(folder / "neutrophil" / "b.png")
     with pytest.raises(ValueError, match="no class folder; expected"):
         load_image_folder(folder / "neutrophil")
@@ -125,7 +125,7 @@ def test_folders_of_a_split_with_another_name(tmp_path, levels):
     for level in levels:
         for label in ("ig", "platelet"):
             write_image(tmp_path / level / label / "a.png")
-    cells = load_with_warning(tmp_path, "the same names or of splits, ig, platelet")
+    cells = load_with_warning(tmp_path, "among or in them is .*ig, platelet")
     assert set(cells.target) == set(levels)
     for first in sorted(levels):  # the advice taken: load the folder that holds the classes
         assert load_image_folder(tmp_path / first).target.tolist() == ["ig", "platelet"]
@@ -139,7 +139,7 @@ def test_folders_of_a_split_with_another_name(tmp_path, levels):
 def test_wrapper(tmp_path, inner):
     write_image(tmp_path / "PBC" / inner)
     write_image(tmp_path / "PBC" / inner.replace("ig", "platelet"))
-    message = "there is only one" if inner == "ig/a.png" else "names or of splits, train"
+    message = "there is only one" if inner == "ig/a.png" else "among or in them is train"
     load_with_warning(tmp_path, rf"\(PBC\), but .*{message}\..*{tmp_path / 'PBC'}'")
     split = "train" if "train" in inner else None
     assert set(load_image_folder(tmp_path / "PBC", split=split).target) == {"ig", "platelet"}
@@ -155,7 +155,7 @@ def test_wrapper_in_each_split(tmp_path):
 @pytest.mark.parametrize("odd", ["masks", "Labels", "Annotation", "ground_truth"])
 def test_folder_without_cells(folder, odd):
     write_image(folder / odd / "a.png")
-    load_with_warning(folder, rf"but {odd} is not the usual name of one\..*move")
+    load_with_warning(folder, rf"but among or in them is {odd}\..*move")
     (folder / odd).rename(folder.parent / odd)
     assert set(load_image_folder(folder).target) == {"basophil", "neutrophil"}
 
@@ -163,13 +163,13 @@ def test_folder_without_cells(folder, odd):
 def test_wrapper_of_splits_beside_other_folders(tmp_path):
     for name in ("128px/train/ig", "128px/test/ig", "originals/platelet"):
         write_image(tmp_path / name / "a.png")
-    load_with_warning(tmp_path, "of splits, test, train")
+    load_with_warning(tmp_path, "in them is test, train")
 
 
 def test_masks_in_each_class(folder):
     write_image(folder / "basophil" / "masks" / "a.png")
     write_image(folder / "neutrophil" / "masks" / "a.png")
-    load_with_warning(folder, "the same names or of splits, masks")
+    load_with_warning(folder, "in them is masks")
 
 
 def test_folders_beside_the_splits(split_folder):
@@ -184,7 +184,7 @@ def test_folders_beside_the_splits(split_folder):
 def test_parts_without_classes(tmp_path):
     for name in ("train", "test"):
         write_image(tmp_path / name / "a.png")
-    load_with_warning(tmp_path, "test, train is not the usual name of one")
+    load_with_warning(tmp_path, "in them is test, train")
 
 
 def test_no_warning_for_classes_with_folders_of_slides(folder):
@@ -201,7 +201,7 @@ def test_folders_of_the_system(folder):
 
 
 def test_mistyped_folder(folder, tmp_path):
-    with pytest.raises(FileNotFoundError, match=rf"celsl' is not a folder .*there is '{folder}';"):
+    with pytest.raises(FileNotFoundError, match=rf"celsl' does not exist .*there is '{folder}';"):
         load_image_folder(tmp_path / "celsl")
     with pytest.raises(FileNotFoundError, match=rf"there is '{folder}'"):
         load_image_folder(tmp_path / "cell" / "neutrophil")

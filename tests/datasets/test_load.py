@@ -98,6 +98,26 @@ def test_missing_split(table):
         load_cells(table, split="train")
 
 
+def test_two_columns_of_splits(table):
+    """The column that is named counts; the table stays whole."""
+    frame = pd.read_csv(table).assign(part=["test", "train", "train"])
+    frame.to_csv(table, index=False)
+    cells = load_cells(table, split="train", split_column="part")
+    assert [path[-5:] for path in cells.data] == ["b.png", "c.png"]
+    assert cells.frame["split"].tolist() == cells.frame["part"].tolist() == ["train"] * 2
+
+
+def test_options_that_do_not_fit(npz, tmp_path):
+    """An option that would have no effect is an error."""
+    write_images(tmp_path, ["a/1.png", "b/2.png"])
+    with pytest.raises(ValueError, match=r"bit_depth=12 for image files\. Omit .*cells\.npz"):
+        load_cells(npz, bit_depth=12)
+    for source in (npz, tmp_path):
+        with pytest.raises(ValueError, match="group_column='slide' is for a table"):
+            load_cells(source, group_column="slide")
+    assert load_cells(tmp_path, bit_depth=12).data[0].bit_depth == 12
+
+
 def test_wrong_path(tmp_path):
     (tmp_path / "cells.pkl").write_bytes(b"")
     with pytest.raises(ValueError, match="neither a folder"):

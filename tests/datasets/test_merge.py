@@ -115,7 +115,7 @@ class TestClassMap:
             ({"three": {"a": "b"}}, ValueError, r"\[\('three', 'a'\)\], but .*'one', 'a'"),
             ({"two": {"aa": "b"}}, ValueError, r"\[\('two', 'aa'\)\], but"),
             (["a"], TypeError, "class_map must be a dict"),
-            ({"one": {"a": "b"}, "b": "c"}, TypeError, "class_map must be a dict"),
+            ({"one": {"a": "b"}, "b": "c"}, ValueError, r"\['one'\], but the sources hold"),
         ],
     )
     def test_wrong_maps(self, class_map, error, message):
@@ -188,7 +188,7 @@ class TestSplit:
 
     @pytest.mark.parametrize("split", [(0.7, 0.3), (0.7, 0.2, 0.2), 0.7])
     def test_wrong_shares(self, split):
-        with pytest.raises(ValueError, match="three shares that sum to 1, of train, val, test"):
+        with pytest.raises(ValueError, match="three shares that sum to 1, of"):
             merge_datasets({"one": (fake_images(40), AB)}, split=split)
 
 
@@ -200,7 +200,7 @@ class TestErrors:
 
     @pytest.mark.parametrize("source", [fake_images(4), (1, 2, 3), Bunch(data=[])])
     def test_one_source(self, source):
-        with pytest.raises(TypeError, match=r"The source 'one' is a \w+; pass the result of a"):
+        with pytest.raises(TypeError, match=r"Source 'one' is a \w+; pass the result of a"):
             merge_datasets({"one": source})
 
     def test_labels(self):

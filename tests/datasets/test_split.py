@@ -215,11 +215,11 @@ def test_every_group_can_be_in_every_part():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"val_size": 0}, ValueError, "val_size=0 and test_size=0.15 do not give three parts"),
-        ({"test_size": -0.1}, ValueError, "Both must be above 0"),
-        ({"val_size": 0.5, "test_size": 0.5}, ValueError, "their sum below 1"),
-        ({"test_size": "0.2"}, TypeError, "test_size='0.2' is a str; pass a share"),
-        ({"val_size": True}, TypeError, "val_size=True is a bool"),
+        ({"val_size": 0}, ValueError, "val_size == 0, must be > 0"),
+        ({"test_size": -0.1}, ValueError, "test_size == -0.1, must be > 0"),
+        ({"val_size": 0.5, "test_size": 0.5}, ValueError, "must sum to less than 1"),
+        ({"test_size": "0.2"}, TypeError, "test_size must be an instance of"),
+        ({"val_size": True}, ValueError, "val_size == True, must be < 1"),
         ({"groups": ["s"] * 39}, ValueError, "inconsistent numbers of samples"),
         ({"groups": [*range(38), None, None]}, ValueError, "2 missing .* position 38"),
         ({"groups": [*map(str, range(38)), np.nan, "s"]}, ValueError, "1 missing .* position 38"),
