@@ -97,8 +97,8 @@ def load_cells(
         )
     if group_column is not None or (suffix == ".npz" and bit_depth is not None):
         raise ValueError(
-            f"group_column={group_column!r} is for a table, and bit_depth={bit_depth!r} for image "
-            f"files. Omit what is not for {str(path)!r}."
+            f"group_column={group_column!r} is of a table, and bit_depth={bit_depth!r} of image "
+            f"files. Omit what is not of {str(path)!r}."
         )
     if suffix == ".npz":
         return load_npz(path, split, return_X_y=return_X_y)

@@ -60,7 +60,7 @@ def test_pixels_have_no_depth(shell, model_file, tmp_path):
     np.savez(tmp_path / "a.npz", test_images=np.zeros((2, 16, 16), np.uint8), test_labels=[0, 1])
     for words in (["predict", model_file], ["evaluate", model_file], ["audit"]):
         refused = shell(*words, tmp_path / "a.npz", "--bit-depth", 12, code=1).stderr
-        assert "bit_depth=12 for image files" in refused
+        assert "bit_depth=12 of image files" in refused
     assert (
         "--bit-depth are for files" in shell("audit", "synthetic", "--bit-depth", 12, code=1).stderr
     )

@@ -110,10 +110,10 @@ def test_two_columns_of_splits(table):
 def test_options_that_do_not_fit(npz, tmp_path):
     """An option that would have no effect is an error."""
     write_images(tmp_path, ["a/1.png", "b/2.png"])
-    with pytest.raises(ValueError, match=r"bit_depth=12 for image files\. Omit .*cells\.npz"):
+    with pytest.raises(ValueError, match=r"bit_depth=12 of image files\. Omit .*cells\.npz"):
         load_cells(npz, bit_depth=12)
     for source in (npz, tmp_path):
-        with pytest.raises(ValueError, match="group_column='slide' is for a table"):
+        with pytest.raises(ValueError, match="group_column='slide' is of a table"):
             load_cells(source, group_column="slide")
     assert load_cells(tmp_path, bit_depth=12).data[0].bit_depth == 12
 
