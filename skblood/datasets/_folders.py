@@ -176,8 +176,6 @@ def check_exists(path, layout="a file"):
 
 def suggest(path):
     """Name what is there instead of a missing file or folder, as the end of a sentence, or ""."""
-    if Path(path).exists():
-        return ""
     path = Path(os.path.abspath(str(path).replace("\\", "/")))
     if not path.exists():
         parent = next(each for each in path.parents if each.is_dir())

@@ -23,8 +23,7 @@ from skblood.augment import POLICIES
 from skblood.networks import HeadSpec, check_layer_sizes
 from skblood.pretrained import (
     TrainingOverlapWarning,
-    fit_overlap_message,
-    score_overlap_message,
+    overlap_message,
     starts_from_pretrained,
 )
 from skblood.training import OPTIMIZERS, TrainingInterrupted, TrainingSet, decision_values
@@ -150,7 +149,7 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
                     "scores on them are too high. Leave them out of one of the two.",
                     stacklevel=3,
                 )
-        if overlaps and spec.is_pixels and (message := fit_overlap_message(whole, valid_whole)):
+        if overlaps and spec.is_pixels and (message := overlap_message(whole, valid_whole)):
             warnings.warn(message, TrainingOverlapWarning, stacklevel=3)
         fitting = Fitting(self, spec, weights, data.classes)
         if tasks is not None:
@@ -268,7 +267,7 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         overlaps = spec.is_pixels and starts_from_pretrained(spec)
         crops = [spec.crop, 1.0] if overlaps else [spec.crop]
         images, *whole = self._read(X, spec, self.predictor_.store, crops=crops)
-        return images, score_overlap_message(whole[0].pixels) if whole else None
+        return images, overlap_message(whole[0].pixels) if whole else None
 
     def decision_function(self, X):
         """Return the logits.

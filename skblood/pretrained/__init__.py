@@ -4,7 +4,6 @@ from ._training_overlap import (
     ATTRIBUTION,
     TrainingOverlapWarning,
     find_training_overlap,
-    fit_overlap_message,
-    score_overlap_message,
+    overlap_message,
     starts_from_pretrained,
 )

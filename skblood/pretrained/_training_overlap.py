@@ -78,8 +78,8 @@ def starts_from_pretrained(spec):
     return any(backbone.weights == PRETRAINED_WEIGHTS for backbone in spec.backbones)
 
 
-def fit_overlap_message(images, valid_images=None):
-    """Return the text of the warning of `fit`, or None if there is no overlap.
+def overlap_message(images, valid_images=None):
+    """Return the text of the warning of `fit` or `score`, or None if there is no overlap.
 
     Parameters
     ----------
@@ -95,21 +95,5 @@ def fit_overlap_message(images, valid_images=None):
         return None
     return (
         f"weights={PRETRAINED_WEIGHTS!r} were trained on {' and '.join(counts)}: scores on them "
-        "are too high. Evaluate on other images, or start from weights=None."
+        "are too high. Leave them out (skblood.audit lists them), or start from weights=None."
     )
-
-
-def score_overlap_message(images):
-    """Return the text of the warning of `score`, or None if there is no overlap.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n, h, w, c), dtype uint8
-        X, not cropped.
-    """
-    n = int(find_training_overlap(images).sum())
-    message = (
-        f"{n:,} of the {len(images):,} images to be scored are training images of the weights "
-        f"{PRETRAINED_WEIGHTS!r}: the score is too high. Leave them out; skblood.audit lists them."
-    )
-    return message if n else None

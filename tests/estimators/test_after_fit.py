@@ -134,8 +134,7 @@ class TestSpec:
 
 @pytest.fixture
 def pretrained_overlap_ignored(monkeypatch):
-    for name in ("fit_overlap_message", "score_overlap_message"):
-        monkeypatch.setattr(f"skblood.estimators._classifier.{name}", lambda *args: None)
+    monkeypatch.setattr("skblood.estimators._classifier.overlap_message", lambda *args: None)
 
 
 INTEGERS = {

@@ -33,4 +33,4 @@ def test_predict_and_evaluate(synthetic, pretrained, trained_on, tmp_path):
     assert report["n_images"] == 16
     right = pretrained.predict(X) == y
     assert report["scores"]["accuracy"]["value"] == pytest.approx(right.mean())
-    assert "warning: 5 of the 16 images to be scored" in result.stderr
+    assert "trained on 5 of the 16 images of X: scores" in result.stderr
