@@ -73,4 +73,6 @@ def _embed(words, backbone, image_size, device, bit_depth):
     if hasattr(model, "transform"):
         return names, model.transform(X)
     _, reader = _predict.find_reader(model)
+    if reader is None:
+        raise TypeError(f"A {type(model).__name__} has no features of its own.")
     return names, reader.predictor_.features(reader.read_images(X))

@@ -61,35 +61,36 @@ def evaluate(
     # Raises now, not after the prediction; a table may write 2 where a class is "2".
     cells.y = classes[encode_labels(cells.y, classes, cells.source)]
     _, reader = _predict.find_reader(classifier)
-    if hasattr(reader, "read_to_score"):  # not a CellEmbedder
-        X, warning = reader.read_to_score(cells.X)
+    X = cells.X
+    if hasattr(reader, "read_to_score"):
+        X, warning = reader.read_to_score(X)
         if warning:
             _output.say(f"skblood: warning: {warning}")
-    else:
-        X = reader.read_images(cells.X)
-    probabilities, _ = _predict.predict_all(classifier, X)
-    predicted = classes[probabilities.argmax(axis=1)]
+    elif reader is not None:  # a CellEmbedder
+        X = reader.read_images(X)
+    predicted, probabilities, _ = _predict.predict_all(classifier, X)
     report = EvaluationReport.from_predictions(
         cells.y, predicted, probabilities, classes=classes, groups=cells.groups
     )
     if out is not None:
-        _write_evaluation(out, cells, X, report, classes, probabilities, overwrite)
+        table = _predict.prediction_table(
+            _data.name_images(cells.X, cells.source), classes, predicted, probabilities
+        )
+        table.insert(1, "true", _output.as_utf8(cells.y.tolist()))
+        _write_evaluation(out, report, table, X, overwrite)
         _output.say(f"{out}: tables and pictures are written.")
     _output.show(report.to_dict() if as_json else report)
 
 
-def _write_evaluation(folder, cells, X, report, classes, probabilities, overwrite):
+def _write_evaluation(folder, report, predictions, X, overwrite):
     """Write the tables and pictures of an evaluation into a folder."""
     import pandas as pd
 
     from skblood.evaluation import CellGridDisplay
 
-    names = _output.as_utf8(map(str, classes))
+    names = _output.as_utf8(map(str, report.classes))
     confusions = pd.DataFrame(report.confusion_matrix, columns=names)
     confusions.insert(0, "true \\ predicted", names)
-    paths = _data.name_images(cells.X, cells.source)
-    predictions = _predict.prediction_table(paths, classes, probabilities)
-    predictions.insert(1, "true", _output.as_utf8(cells.y.tolist()))
     metrics = _output.to_json(report.to_dict()) + "\n"
     _output.write_content(folder / "metrics.json", metrics, overwrite)
     _output.write_table(folder / "classes.csv", report.to_frame().reset_index(), overwrite)
@@ -101,6 +102,6 @@ def _write_evaluation(folder, cells, X, report, classes, probabilities, overwrit
         wrong.unlink(missing_ok=True)  # of an evaluation that this one replaces
     if (predictions["label"] != predictions["true"]).any():
         display = CellGridDisplay.from_predictions(
-            X, cells.y, predictions["label"], only_errors=True, random_state=0
+            X, predictions["true"], predictions["label"], only_errors=True, random_state=0
         )
         _output.write_picture(wrong, display.figure_, overwrite)

@@ -56,8 +56,8 @@ def predict(
     classifier = load_classifier(model, device, crop)
     names, X = _data.find_images(images, bit_depth)
     skip = on_error == ErrorMode.SKIP
-    probabilities, errors = predict_all(classifier, X, skip=skip)
-    frame = prediction_table(names, classifier.classes_, probabilities)
+    labels, probabilities, errors = predict_all(classifier, X, skip=skip)
+    frame = prediction_table(names, classifier.classes_, labels, probabilities)
     if skip:
         frame["error"] = _output.as_utf8(errors.get(i, "") for i in range(len(names)))
     if errors:
@@ -113,17 +113,20 @@ def load_classifier(path, device, crop=None):
     if crop is None:
         return model
     name, reader = find_reader(model)
-    cropped = reconfigure(reader, crop=crop)
+    cropped = reconfigure(reader or model, crop=crop)
     return cropped if name is None else model.set_params(**{name: cropped})
 
 
 def find_reader(model):
-    """Return name and estimator of the step of a Pipeline that reads images, or None and model."""
-    if hasattr(model, "read_images"):
-        return None, model
-    steps = model.get_params().items()
-    if found := [step for step in steps if hasattr(step[1], "read_images")]:
-        return found[0]
+    """Return what reads the images: name and estimator of a step of a Pipeline; None and the model.
+
+    The members of an ensemble read their images themselves: None and None.
+    """
+    for name, step in [(None, model), *getattr(model, "steps", ())]:
+        if hasattr(step, "spec_"):
+            return name, step
+    if any(hasattr(each, "read_images") for each in model.get_params().values()):
+        return None, None
     raise TypeError(f"No step of the {type(model).__name__} reads images.")
 
 
@@ -139,6 +142,8 @@ def predict_all(model, X, *, skip=False):
 
     Returns
     -------
+    labels : ndarray of shape (n,), dtype object
+        "" for unreadable images.
     probabilities : ndarray of shape (n, n_classes)
     unreadable : dict of int to str
         Position -> reason.
@@ -151,22 +156,25 @@ def predict_all(model, X, *, skip=False):
     import numpy as np
     from tqdm.auto import tqdm
 
+    from skblood._sklearn import unwrap_model
+
     _, reader = find_reader(model)
-    probabilities, unreadable = np.full((len(X), len(model.classes_)), np.nan), {}
+    labels, unreadable = np.full(len(X), "", object), {}
+    probabilities = np.full((len(X), len(model.classes_)), np.nan)
     with tqdm(total=len(X), unit="image", disable=None, delay=1, leave=False) as bar:
         for start in range(0, len(X), _CHUNK):
-            chunk, reasons = X[start : start + _CHUNK], {}
-            try:
-                images = reader.read_images(chunk, unreadable=reasons)
-            except ValueError:
-                if len(reasons) < len(chunk):
-                    raise
-                images = []  # none of them can be read
+            chunk = X[start : start + _CHUNK]
+            images, reasons = _read_images(reader, chunk)
             for i, why in reasons.items():
                 unreadable[start + i] = why.removeprefix(f"{chunk[i]}: ")
             if len(images) and (skip or not unreadable):
                 rows = [start + i for i in range(len(chunk)) if i not in reasons]
-                probabilities[rows] = model.predict_proba(images)
+                last, features = unwrap_model(model, images)
+                probabilities[rows] = proba = last.predict_proba(features)
+                # Other models may have a threshold; a network needs no second pass of the images.
+                is_network = hasattr(last, "spec_")
+                most_probable = model.classes_[proba.argmax(axis=1)]
+                labels[rows] = most_probable if is_network else last.predict(features)
             bar.update(len(chunk))
     if unreadable and not skip:
         named = "\n".join(f"  {printable(X[i], '')}: {why}" for i, why in unreadable.items())
@@ -174,16 +182,31 @@ def predict_all(model, X, *, skip=False):
             f"{len(unreadable)} of {len(X)} image files cannot be read:\n{named}\nRepair them, "
             "leave them out, or leave their rows empty by `skblood predict --on-error skip`."
         )
-    return probabilities, unreadable
+    return labels, probabilities, unreadable
 
 
-def prediction_table(names, classes, probabilities):
-    """Return the table of predictions; unreadable images have the label ""."""
+def _read_images(reader, X):
+    """Return the readable images, and by position why the others are not."""
     import numpy as np
+
+    from skblood.datasets import find_unreadable
+
+    if reader is None:
+        reasons = find_unreadable(X)
+        return np.delete(X, list(reasons), axis=0), reasons
+    reasons = {}
+    try:
+        return reader.read_images(X, unreadable=reasons), reasons
+    except ValueError:
+        if len(reasons) < len(X):
+            raise
+        return [], reasons
+
+
+def prediction_table(names, classes, labels, probabilities):
+    """Return the table of predictions."""
     import pandas as pd
 
-    classes = np.array(_output.as_utf8(classes.tolist()), object)
-    labels = classes[probabilities.argmax(axis=1)]
-    labels[np.isnan(probabilities[:, 0])] = ""
+    labels, classes = _output.as_utf8(labels), _output.as_utf8(classes.tolist())
     frame = pd.DataFrame({"path": names, "label": labels, "probability": probabilities.max(axis=1)})
     return frame.join(pd.DataFrame(probabilities, columns=classes).add_prefix("p_"))

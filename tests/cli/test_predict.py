@@ -8,12 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import VotingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skblood
-from skblood.datasets import load_npz
+from skblood.datasets import load_image_folder, load_npz, make_blood_cells
 
 from .conftest import CLASSES
 
@@ -223,3 +227,45 @@ class TestCrop:
     def test_wrong_crop(self, shell, model_file, cell_folder, crop, code, message):
         words = ("predict", model_file, cell_folder / "test", "--crop", crop)
         assert message in shell(*words, code=code).stderr
+
+
+@pytest.fixture(scope="module")
+def two_classes(tmp_path_factory):
+    """Files of cells of two classes."""
+    weights = {"monocyte": 1, "platelet": 1}
+    X, y = make_blood_cells(40, image_size=16, class_weights=weights, random_state=0)
+    folder = tmp_path_factory.mktemp("two")
+    for i, (image, label) in enumerate(zip(X, y, strict=True)):
+        (folder / label).mkdir(exist_ok=True)
+        Image.fromarray(image).save(folder / label / f"{i:02}.png")
+    return load_image_folder(folder)
+
+
+NET = skblood.MLPCellClassifier((8,), max_epochs=2, random_state=0)
+EMBEDDER = skblood.CellEmbedder("cellnet_t", image_size=16, random_state=0)
+ENSEMBLES = {
+    "votes": VotingClassifier([("net", NET)], voting="soft"),
+    "calibrated": CalibratedClassifierCV(NET, cv=2),
+    "threshold": FixedThresholdClassifier(NET, threshold=0.99),
+    "pipeline with a threshold": make_pipeline(
+        EMBEDDER, FixedThresholdClassifier(LogisticRegression(), threshold=0.99)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ENSEMBLES)
+def test_ensembles_and_thresholds(shell, two_classes, tmp_path, name):
+    """The members of an ensemble read the images; labels may not be the most probable ones."""
+    X, y = two_classes.data, two_classes.target
+    model = clone(ENSEMBLES[name]).fit(X, y)
+    file, bad = skblood.save(model, tmp_path / "model.skblood"), tmp_path / "bad.png"
+    bad.write_bytes(b"no image")
+    words, folder = ("predict", file, *X, bad), Path(X[0]).parents[1]
+    assert "1 of 41 image files cannot be read" in shell(*words, code=1).stderr
+    frame = shell.table(*words, "--on-error", "skip")
+    assert frame["label"].tolist() == [*model.predict(X), ""]
+    document = json.loads(shell("evaluate", file, folder, "--json").stdout)
+    assert document["scores"]["accuracy"]["value"] == pytest.approx(model.score(X, y))
+    if name in ("calibrated", "threshold"):
+        result = shell("embed", file, folder, "--out", tmp_path / "e.npz", code=1)
+        assert "has no features of its own" in result.stderr
