@@ -12,6 +12,8 @@ from skblood.evaluation._score_intervals import count_images, score_interval
 _MAX_PVALUE = 0.05
 # Pairs of points in memory at a time.
 _CHUNK = 2**18
+# Covariance of constant points by rounding, relative to their squares.
+_ROUNDING = 1e-14
 
 
 def bland_altman(differences, confidence_level):
@@ -187,25 +189,22 @@ def deming(x, y, error_ratio, confidence_level):
     Returns
     -------
     slope, intercept : Estimate
-        NaN if x and y do not vary together.
+        NaN if x and y do not vary together. Without interval if they do because of a single point.
     """
     n = len(x)
+    line = _deming_line(x, y, error_ratio)
+    # The lines without each of the points.
+    rests = [_deming_line(np.delete(x, i), np.delete(y, i), error_ratio) for i in range(n)]
+    margins = stdtrit(n - 2, (1 + confidence_level) / 2) * np.sqrt((n - 1) * np.var(rests, axis=0))
+    return tuple(map(Estimate.around, line, margins))
+
+
+def _deming_line(x, y, error_ratio):
+    """Return slope and intercept."""
     dx, dy = x - x.mean(), y - y.mean()
-    # Sums and means without each of the points.
-    sums = np.array([dx @ dx, dx @ dy, dy @ dy])
-    rests = sums[:, None] - n / (n - 1) * np.array([dx * dx, dx * dy, dy * dy])
-    slope, slopes = _deming_slope(sums, error_ratio), _deming_slope(rests, error_ratio)
-    intercept = y.mean() - slope * x.mean()
-    intercepts = (y.mean() - dy / (n - 1)) - slopes * (x.mean() - dx / (n - 1))
-    t = stdtrit(n - 2, (1 + confidence_level) / 2)
-    return tuple(
-        Estimate.around(value, t * np.sqrt((n - 1) * each.var()))
-        for value, each in ((slope, slopes), (intercept, intercepts))
-    )
-
-
-def _deming_slope(sums, error_ratio):
-    xx, xy, yy = sums
+    xx, xy, yy = dx @ dx, dx @ dy, dy @ dy
+    if abs(xy) <= _ROUNDING * (x @ x + y @ y):
+        return np.nan, np.nan
     excess = yy - error_ratio * xx
-    root = np.sqrt(excess**2 + 4 * error_ratio * xy**2)
-    return np.divide(excess + root, 2 * xy, out=np.full_like(xy, np.nan), where=xy != 0)
+    slope = (excess + np.sqrt(excess**2 + 4 * error_ratio * xy**2)) / (2 * xy)
+    return slope, y.mean() - slope * x.mean()

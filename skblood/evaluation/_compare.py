@@ -22,7 +22,6 @@ _PLOTS = {"regression": plot_regression, "bland-altman": plot_bland_altman}
 _ESTIMATES = ("slope", "intercept", "bias", "lower_limit", "upper_limit")
 # Intervals by the jackknife and of limits of agreement need three points.
 _MIN_SLIDES = 3
-_NO_LINE = (Estimate(np.nan), Estimate(np.nan))
 
 
 @dataclass(eq=False, repr=False)
@@ -244,16 +243,15 @@ def compare_differentials(
     kappa = None if cells is None else estimate_kappa(*cells, confidence_level)
     estimates, unrelated = [], []
     for label, x, y in zip(a.classes, a.shares.T, b.shares.T, strict=True):
-        vary = np.ptp(x) > 0 and np.ptp(y) > 0
-        line = methods[method](x, y, confidence_level=confidence_level) if vary else _NO_LINE
-        unrelated += [label] * bool(vary and np.isnan(line[0].value))
+        line = methods[method](x, y, confidence_level=confidence_level)
+        if np.isnan(line[0].value) and np.ptp(x) > 0 and np.ptp(y) > 0:
+            unrelated.append(label)
         estimates.append((*line, *bland_altman(y - x, confidence_level)))
     if unrelated and method == "passing-bablok":
         warnings.warn(
-            f"Passing-Bablok regression does not apply to {unrelated}, whose shares by the two "
-            f"methods do not rise together on these {len(a.groups)} slides (Kendall's tau, "
-            "p > 0.05): slope and intercept are NaN. Use bias and limits of agreement, compare "
-            'more slides, or set method="deming".',
+            f"Passing-Bablok regression does not apply to {unrelated}, whose shares do not rise "
+            "together (Kendall's tau, p > 0.05): slope and intercept are NaN. Compare more slides, "
+            'or set method="deming".',
             stacklevel=2,
         )
     estimates = map(list, zip(*estimates, strict=True))

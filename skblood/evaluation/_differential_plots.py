@@ -31,16 +31,10 @@ def plot_shares(count, ax=None):
     for i, group in enumerate(count.groups):
         place = i if few else 0
         heights = positions + (i - (n_slides - 1) / 2) * line / row
-        ax.errorbar(
-            100 * count.shares[i],
-            heights,
-            xerr=margins[i],
-            fmt=_MARKERS[place],
-            color=_COLORS[place],
-            markersize=4 if few else 2.5,
-            linewidth=1,
-            label=f"{group} ({count.n_cells[i]:,} cells, {count.n_rejected[i]:,} rejected)",
-        )
+        label = f"{group} ({count.n_cells[i]:,} cells, {count.n_rejected[i]:,} rejected)"
+        style = {"fmt": _MARKERS[place], "color": _COLORS[place], "markersize": 4 if few else 2.5}
+        x = 100 * count.shares[i]
+        ax.errorbar(x, heights, xerr=margins[i], linewidth=1, label=label, **style)
         if count.corrected:
             ax.plot(100 * counted.shares[i], heights, "x", color=_COLORS[place], markersize=3)
     ax.set_yticks(positions, [textwrap.fill(str(label), _NAME_WIDTH) for label in count.classes])

@@ -188,15 +188,13 @@ class RejectOption(BaseEstimator):
 
         if (place := find_place(self.target)) is not None:
             return place
-        targets = (
-            target for target in np.arange(999, 0, -1) / 1000 if find_place(target) is not None
-        )
+        targets = np.arange(999, 0, -1) / 1000
+        reached = next((target for target in targets if find_place(target) is not None), 0)
+        needed = _count_required(self.target, self.confidence_level)
         raise ValueError(
-            f"No threshold guarantees an accuracy of {self.target:g}: that takes "
-            f"{_count_required(self.target, self.confidence_level)} accepted cells if all are "
-            f"correct, more if not, and there are {n} cells with {n - n_correct[-1]:.0f} errors, "
-            f"which reach a target of {next(targets, 0):g}. Give more cells, or lower target or "
-            "confidence_level."
+            f"No threshold guarantees an accuracy of {self.target:g}: that takes {needed} accepted "
+            f"cells without an error, and there are {n} cells with {n - n_correct[-1]:.0f} errors, "
+            f"which reach a target of {reached:g}. Give more, or lower target or confidence_level."
         )
 
 

@@ -241,6 +241,19 @@ class TestDeming:
             assert estimate.low == pytest.approx(estimate.value - spread)
             assert estimate.high == pytest.approx(estimate.value + spread)
 
+    @pytest.mark.parametrize("x", [[0, 0, 0.01], [0.1, 0.1, 0.1, 0.2], [0.3, 0.1, 0.3, 0.3, 0.3]])
+    def test_a_single_point_that_varies_gives_no_interval(self, x):
+        """By rounding, the points without it had a line of any slope."""
+        x = np.array(x)
+        for first, second in ((x, 2 * x), (x, x + np.linspace(0, 0.07, len(x)))):
+            for line in (deming(first, second, 1, 0.95), deming(second, first, 1, 0.95)):
+                assert np.isfinite([each.value for each in line]).all()
+                assert np.isnan([end for each in line for end in each[1:]]).all()
+
+    def test_constant_points_have_no_line(self):
+        for x in ([0.1, 0.2, 0.4], [0.1, 0.1, 0.1]):
+            assert np.isnan(deming(np.array(x), np.full(3, 0.7), 1, 0.95)).all()
+
     def test_a_falling_line(self):
         x = np.arange(10.0)
         slope, intercept = deming(x, 5 - 3 * x, 1, 0.95)
