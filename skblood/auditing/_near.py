@@ -13,11 +13,13 @@ from ._descriptors import ZOOMS, describe, fill_corners
 from ._registration import align, correlate, refine
 
 # Candidates of each picture.
-_N_CANDIDATES = 8
+_N_CANDIDATES = 6
 # Blur, side and number of steps of a first and of a final registration, and the correlations from
 # which pairs are registered finally, and are copies.
 _FIRST, _PROMISING = (0.05, 20, 3), 0.85
 _FINAL, _SAME = (0.03, 40, 8), 0.975
+# Blurs of two pictures before they are correlated: of neither, or one, if the other is blurred.
+_BLURS = ((0.025, 0.025), (0.045, 0.025), (0.025, 0.045))
 # Pictures that are compared in one step, which fit into a cache, and pairs in one step.
 _ROWS, _COLUMNS, _PAIRS = 128, 2048, 256
 
@@ -96,9 +98,8 @@ def _compare(pictures, points, centers, first, second):
     view, i, j = torch.unravel_index(best, difference.shape[:3])
     start = centers[0, i, first], centers[view, j, second], ZOOMS[view]
     maps = refine(a, b, align(a, b, *start), *_FIRST)
-    similarity = correlate(a, b, maps, 24)
+    similarity = correlate(a, b, maps, 24, _BLURS[:1])
     rows = similarity >= _PROMISING
-    similarity[rows] = correlate(
-        a[rows], b[rows], refine(a[rows], b[rows], maps[rows], *_FINAL), 48
-    )
+    a, b = a[rows], b[rows]
+    similarity[rows] = correlate(a, b, refine(a, b, maps[rows], *_FINAL), 48, _BLURS)
     return similarity

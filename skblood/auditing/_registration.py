@@ -12,9 +12,8 @@ from ._descriptors import BLUR, N_ANGLES, RADII, blur, sample_rings
 
 # Radii between which the weights of points fall from 1 to 0.
 _FULL, _EMPTY = 0.44, 0.5
-# Blurs of the first and the second picture before they are correlated, and the blur of what is
-# subtracted.
-_BLURS, _COARSE = ((0.025, 0.025), (0.045, 0.025), (0.025, 0.045)), 0.08
+# Blur of what is subtracted from pictures before they are correlated.
+_COARSE = 0.08
 # Contrast, in gray levels, below which a picture correlates with none.
 _MIN_CONTRAST = 0.5
 # Share of the smaller of two copies that they have in common at least, and limits of the area of
@@ -88,17 +87,17 @@ def refine(first, second, maps, sigma, side, n_steps):
     return maps
 
 
-def correlate(first, second, maps, side):
+def correlate(first, second, maps, side, blurs):
     """Return the correlation (n,) of the parts of two pictures that a map takes to each other.
 
-    If one is blurred, the blur of the other that makes them most alike is taken. Maps that no crop
+    That of the blurs, of the first and of the second, that make them most alike. Maps that no crop
     explains have correlation -1: small parts of most cells are alike.
     """
     points = _make_points(side)
     disc = _inside(points[..., :2])
     area = torch.linalg.det(maps[..., :2]).abs()  # negative if mirrored
     best = torch.full((len(first),), -1.0)
-    for sigmas in _BLURS:
+    for sigmas in blurs:
         a = blur(first, sigmas[0], side)
         b, weights = _sample(blur(second, sigmas[1]), points, maps, disc)
         near = blur(weights, _COARSE, side).clamp_min(1e-6)
