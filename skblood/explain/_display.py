@@ -143,11 +143,9 @@ class ExplanationDisplay:
         plt = import_pyplot("ExplanationDisplay")
         n_rows, n_neighbors = np.shape(self.distances)
         n_columns = 2 + n_neighbors
-        if figure is None:
-            size = (_COLUMN_WIDTH * n_columns, _ROW_HEIGHT * n_rows)
-            figure = plt.figure(figsize=size, layout="constrained")
-        self.figure_ = figure
-        self.axes_ = figure.subplots(n_rows, n_columns, squeeze=False)
+        size = (_COLUMN_WIDTH * n_columns, _ROW_HEIGHT * n_rows)
+        self.figure_ = figure or plt.figure(figsize=size, layout="constrained")
+        self.axes_ = self.figure_.subplots(n_rows, n_columns, squeeze=False)
         for ax in self.axes_.flat:
             ax.set(xticks=[], yticks=[])
         for i, (cell_ax, map_ax, *neighbor_axes) in enumerate(self.axes_):

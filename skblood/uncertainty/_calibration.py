@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skblood._labels import check_lengths, check_probabilities, encode_labels, resolve_classes
+from skblood._labels import check_probabilities, encode_labels, resolve_classes
 
 # As in Guo et al. 2017.
 _N_BINS = 15
@@ -56,7 +56,6 @@ def expected_calibration_error(y_true, y_proba, *, labels=None):
     """
     classes = resolve_classes(labels, y_true=y_true)
     codes = encode_labels(y_true, classes, "y_true")
-    check_lengths(y_true=len(codes), y_proba=len(y_proba))
     y_proba = check_probabilities(y_proba, len(codes), classes)
     confidences = y_proba.max(axis=1)
     gaps = confidences - (y_proba.argmax(axis=1) == codes)

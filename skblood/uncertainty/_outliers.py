@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted
 
-from skblood._labels import as_column, check_lengths
+from skblood._labels import encode_groups
 from skblood._sklearn import Interval, fit_context, unwrap_model
 from skblood.augment import CellAugment, augment_images
 from skblood.images import CellImages, read_table
@@ -124,10 +124,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         """
         cells, background = self._extract_versions(X)
         n = len(cells[0][0])
-        codes = np.zeros(n, int)
-        if y is not None:
-            codes = np.unique(as_column(y, "y"), return_inverse=True)[1]
-            check_lengths(X=n, y=len(codes))
+        codes = np.zeros(n, int) if y is None else encode_groups(y, n, "y")[1]
         folds = []
         for known, new in KFold(_N_FOLDS, shuffle=True, random_state=0).split(codes):
             fold = KnownCells(_rows(cells, known), _rows(background, known), codes[known])

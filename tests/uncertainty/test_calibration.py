@@ -47,7 +47,7 @@ class TestError:
             ((y[few], X[few]), {}, "a column for each class"),
             ((y, X), {"labels": ["a", "b", "d"]}, "not among the classes"),
             ((y, X * 2), {}, "must hold probabilities"),
-            ((y[:9], X), {"labels": labels}, "different lengths: `y_true` 9, `y_proba` 100"),
+            ((y[:9], X), {"labels": labels}, r"shape \(9, 3\); it has shape \(100, 3\)"),
         ]:
             with pytest.raises(ValueError, match=message):
                 expected_calibration_error(*args, **options)
