@@ -97,7 +97,7 @@ def audit(X, y=None, *, split=None, groups=None, n_splits=5, image_shape=None):
         findings += _find_crossing_groups(groups, split)
     if y is not None:
         findings += _find_rare_classes(y, joined, n_splits) + _find_similar_labels(y)
-    return AuditReport(images, findings, joined, y=y, split=split, groups=groups)
+    return AuditReport(images, findings, joined, y=y, split=split)
 
 
 def _check_column(values, name, n):

@@ -33,7 +33,7 @@ class AuditReport:
         All kinds but `crossing_split` and `contradictory_labels`, which are found among the copies.
     groups_ : ndarray of int of shape (n,)
         See below.
-    y, split, groups : list of length n, default=None
+    y, split : list of length n, default=None
         As for :func:`skblood.audit`.
 
     Attributes
@@ -72,9 +72,9 @@ class AuditReport:
       X[0] = X[39] (train, test)
     """
 
-    def __init__(self, images, findings, groups_, *, y=None, split=None, groups=None):
+    def __init__(self, images, findings, groups_, *, y=None, split=None):
         self.images, self.findings, self.groups_ = images, findings, groups_
-        self.y, self.split, self.groups = y, split, groups
+        self.y, self.split = y, split
         for kind in KINDS:
             setattr(self, kind, [each for each in findings if each.kind == kind])
         pairs = [each for each in findings if each.kind in COPIES]

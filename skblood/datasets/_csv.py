@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 import warnings
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
@@ -159,9 +160,8 @@ def _read_table(path, columns):
     except (ValueError, pd.errors.ParserWarning, csv.Error) as error:
         reason = "the text is in another encoding" if isinstance(error, UnicodeError) else error
         raise ValueError(
-            f"{str(path)!r} is not a table in UTF-8 with these columns: "
-            f"{str(reason).rstrip(' .')}. Check the encoding, the delimiter (comma, semicolon, tab "
-            "or |), names of columns, rows longer than the header, quotation marks left open."
+            f"{str(path)!r} is not a table in UTF-8: {str(reason).rstrip(' .')}. Check the "
+            "encoding, delimiter (, ; tab or |), quotation marks, and rows longer than the header."
         ) from error
     for column in columns:
         texts = [read_formula(text.strip()) for text in frame[column]]
@@ -176,8 +176,5 @@ def _read_table(path, columns):
 
 def _convert_integers(texts):
     """Return an array of int64 if all texts are written as integers, otherwise of str."""
-    try:
-        numbers = np.array([int(text) for text in texts], dtype=np.int64)
-    except (ValueError, OverflowError):
-        return np.array(texts)
-    return numbers if list(map(str, numbers)) == texts else np.array(texts)
+    is_integer = re.compile("0|-?[1-9][0-9]{0,17}").fullmatch
+    return np.array(texts, dtype=np.int64 if all(map(is_integer, texts)) else str)

@@ -167,11 +167,16 @@ def visible_folders(folder):
     return sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith(_HIDDEN))
 
 
-def check_exists(path, layout="a file"):
-    """Raise an error unless a file or folder exists; `layout` describes what is expected."""
+def check_exists(path, layout=None):
+    """Raise an error unless there is a file or, if `layout` describes its content, a folder."""
+    wrong, kind = (NotADirectoryError, "folder") if layout else (IsADirectoryError, "file")
     if not path.exists():
-        where = f"{str(path)!r} does not exist (in {os.getcwd()!r}){suggest(path)}"
-        raise FileNotFoundError(f"{where}; expected {layout}")
+        wrong = FileNotFoundError
+    elif path.is_dir() == bool(layout):
+        return
+    found = "" if path.exists() else suggest(path)
+    where = f"{str(path)!r} is not a {kind} (in {os.getcwd()!r}){found}"
+    raise wrong(f"{where}; expected {layout}" if layout else where)
 
 
 def suggest(path):

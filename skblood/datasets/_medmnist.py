@@ -194,7 +194,7 @@ def _read_arrays(path, split):
         except Exception as error:  # numpy and zipfile raise errors of many types
             raise ValueError(
                 f"{str(path)!r} is not a readable .npz file ({error!r}). Download it again, or "
-                "save arrays by numpy.savez."
+                "save plain arrays by numpy.savez."
             ) from error
 
 

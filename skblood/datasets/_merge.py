@@ -130,12 +130,10 @@ def merge_datasets(
         )
     parts = {name: _unpack(name, source) for name, source in sources.items()}
     merged = map_labels({name: labels for name, (_, labels, _) in parts.items()}, class_map)
-    tables = {
-        name: pd.DataFrame(
-            {"source_label": labels, "label": merged[name], "group": groups}, dtype=object
-        )
-        for name, (_, labels, groups) in parts.items()
-    }
+    tables = {}
+    for name, (_, labels, groups) in parts.items():
+        columns = {"source_label": labels, "label": merged[name], "group": groups}
+        tables[name] = pd.DataFrame(columns, dtype=object)
     frame = pd.concat(tables, names=["source", "index"]).reset_index()
     frame = frame[[label is not None for label in frame["label"]]]
     if frame.empty:
@@ -173,7 +171,11 @@ def _unpack(name, source):
 def _join_images(images, image_size):
     """Return the images of all sources as one array, or all paths."""
     images = {name: image_items(X) for name, X in images.items()}
-    with_paths = [name for name, each in images.items() if isinstance(each[0], (str, os.PathLike))]
+    with_paths = [
+        name
+        for name, each in images.items()
+        if all(isinstance(image, (str, os.PathLike)) for image in each)
+    ]
     if image_size is None and len(with_paths) == len(images):
         return state_depth([os.fspath(path) for each in images.values() for path in each])
     if image_size is None and with_paths:
@@ -229,12 +231,9 @@ def map_labels(labels, class_map):
     maps = _map_of_each_source(class_map or {}, labels)
     merged = {name: [maps[name].get(x, x) for x in each] for name, each in labels.items()}
     found = dict.fromkeys(label for each in merged.values() for label in each if label is not None)
-    examples = {type(label).__name__: label for label in found}
     if not any(all(isinstance(label, kind) for label in found) for kind in (str, Integral)):
-        raise TypeError(
-            f"Labels must be all strings or all integers, but there are {examples}. Map them by "
-            "class_map."
-        )
+        examples = {type(label).__name__: label for label in found}
+        raise TypeError(f"Labels must be all strings or all integers, not {examples}: map them.")
     _check_spellings(label for label in found if isinstance(label, str))
     return merged
 

@@ -114,7 +114,7 @@ class TestData:
     @pytest.mark.parametrize(
         ("data", "message"),
         [
-            ("nowhere", "does not exist"),
+            ("nowhere", "is not a folder"),
             ("train/platelet", "no class folder"),
             ("test_only", "has the parts test, not 'train'"),
         ],

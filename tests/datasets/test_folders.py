@@ -72,9 +72,9 @@ def test_extensions(folder):
 
 
 def test_no_classes(folder, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"nowhere' does not exist.*expected one sub"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere' is not a folder.*expected one sub"):
         load_image_folder(tmp_path / "nowhere")
-    with pytest.raises(NotADirectoryError, match="Not a directory"):
+    with pytest.raises(NotADirectoryError, match="is not a folder"):
         load_image_folder(folder / "neutrophil" / "b.png")
     with pytest.raises(ValueError, match="no class folder; expected"):
         load_image_folder(folder / "neutrophil")
@@ -201,7 +201,7 @@ def test_folders_of_the_system(folder):
 
 
 def test_mistyped_folder(folder, tmp_path):
-    with pytest.raises(FileNotFoundError, match=rf"celsl' does not exist .*there is '{folder}';"):
+    with pytest.raises(FileNotFoundError, match=rf"celsl' is not a folder .*there is '{folder}';"):
         load_image_folder(tmp_path / "celsl")
     with pytest.raises(FileNotFoundError, match=rf"there is '{folder}'"):
         load_image_folder(tmp_path / "cell" / "neutrophil")

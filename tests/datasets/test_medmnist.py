@@ -129,7 +129,7 @@ class TestNpz:
             assert load_npz(tmp_path / "cells.npz").target.tolist() == labels
 
     def test_mistyped_file(self, npz):
-        with pytest.raises(FileNotFoundError, match=rf"does not exist .*there is '{npz}'"):
+        with pytest.raises(FileNotFoundError, match=rf"not a file .*there is '{npz}'"):
             load_npz(npz.with_name("cell.npz"))
 
 

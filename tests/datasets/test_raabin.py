@@ -84,7 +84,7 @@ def test_wrong_folders(raabin, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"expected Train/Basophil.*download .*https"):
         load_raabin_wbc(tmp_path / "none")
     (tmp_path / "Train.rar").touch()
-    with pytest.raises(NotADirectoryError, match="Not a directory"):
+    with pytest.raises(NotADirectoryError, match="is not a folder"):
         load_raabin_wbc(tmp_path / "Train.rar")
     root = raabin({"train": "Train", "test_a": "TestA"})
     assert len(load_raabin_wbc(root, split="train").data) == 10
