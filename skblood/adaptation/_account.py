@@ -1,7 +1,6 @@
 """Account of an adaptation: steps, reason, scores and numbers of cells."""
 
 from dataclasses import dataclass
-from numbers import Real
 
 
 @dataclass(frozen=True, repr=False)
@@ -24,11 +23,6 @@ class Adaptation:
         Number of labelled cells of each class of the model.
     n_unlabelled : int
         Number of cells without a label.
-
-    Raises
-    ------
-    ValueError
-        If a value is not as described, e.g. in a file that was changed.
     """
 
     steps: tuple
@@ -36,16 +30,6 @@ class Adaptation:
     scores: dict
     n_labelled: dict
     n_unlabelled: int
-
-    def __post_init__(self):
-        texts = [*self.steps, self.reason, *self.scores]
-        numbers = [*self.scores.values(), *self.n_labelled.values(), self.n_unlabelled]
-        if not (
-            isinstance(self.steps, tuple)
-            and all(isinstance(text, str) for text in texts)
-            and all(isinstance(number, Real) for number in numbers)
-        ):
-            raise ValueError("steps and reason must be str, scores and numbers of cells numbers")
 
     def __repr__(self):
         labelled = ", ".join(f"{label} {n}" for label, n in self.n_labelled.items() if n)

@@ -10,15 +10,12 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 import numpy as np
-from sklearn.model_selection._search import BaseSearchCV
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
 
 from skblood._writing import printable
 from skblood.evaluation import EvaluationReport
 from skblood.pretrained import ATTRIBUTION, starts_from_pretrained
 
-from ._pipelines import find_estimators
+from ._pipelines import find_fitted
 
 _PACKAGES = ("skblood", "torch", "timm", "torchvision", "scikit-learn", "numpy", "pillow")
 _PBC = "basophil eosinophil erythroblast ig lymphocyte monocyte neutrophil platelet".split()
@@ -35,17 +32,13 @@ pipeline_tag: {task}
 
 # Model card: {name}
 
-It {does}. For research use; not a medical device."""
+{does}. For research use; not a medical device."""
 _LIMITS = """\
-- For research use. It is not a medical device, and nothing here shows that it is fit for
-  diagnosis.
 - It is for images like its training images. Another laboratory, stain, microscope, camera or crop
   can lower every score: evaluate it on images from there first."""
 _CLASSIFIER_LIMITS = """
-- It knows {} classes and assigns one of them to every image, even to a cell of another kind, two
-  cells, or none.
-- Trust its probabilities only as far as an evaluation supports them, on images like those of the
-  evaluation."""
+- It assigns one of its {} classes to every image, even to a cell of another kind, two cells, or
+  none. Trust its probabilities only as far as an evaluation on such images supports them."""
 _PBC_LIMITS = """
 - Its classes are those of PBC and BloodMNIST. BloodMNIST is made of the images of PBC: a model
   trained on one has seen test images of the other."""
@@ -60,8 +53,7 @@ def model_card(model, *, evaluation=None):
         Of skblood, or one of scikit-learn that holds such estimators, such as a Pipeline.
     evaluation : EvaluationReport or dict of str to EvaluationReport, default=None
         Results of :func:`skblood.evaluation.evaluate`; several by names of the test sets. None:
-        the card says that the model was not evaluated, and gives the scores on the validation
-        images, if there are any.
+        the card says that the model was not evaluated.
 
     Returns
     -------
@@ -106,21 +98,13 @@ def model_card(model, *, evaluation=None):
             "evaluation must be an EvaluationReport, as skblood.evaluation.evaluate returns it, or "
             f"a dict of them by name; got {type(evaluation).__name__}."
         )
-    found = find_estimators(model)
-    if isinstance(model, BaseSearchCV) or not (found or isinstance(model, Pipeline)):
-        raise TypeError(
-            "A card describes an estimator of skblood, one of scikit-learn that holds it, or a "
-            f"Pipeline, not {type(model).__name__}. Of a search, give its best_estimator_."
-        )
-    check_is_fitted(model)
-    estimators = [each for each in found if hasattr(each, "spec_")]
-    steps = _flatten(model)
+    estimators = find_fitted(model)
     trained = [each for each in estimators if hasattr(each, "training_data_")]
     sections = {
-        "Model": _steps(model, steps) + _of_each(_model, estimators),
+        "Model": _of_each(_model, estimators),
         "Training data": _of_each(_training_data, trained),
         "Training": _of_each(_training, trained),
-        "Evaluation": _evaluation(reports, steps[-1]) if hasattr(model, "classes_") else [],
+        "Evaluation": _evaluation(reports) if hasattr(model, "classes_") else [],
         "Preprocessing": _of_each(_preprocessing, estimators),
         "Intended use and limits": [_limits(model, trained)],
         "Attribution": list(filter(None, [attribution(estimators)])),
@@ -134,15 +118,8 @@ def model_card(model, *, evaluation=None):
 
 def attribution(estimators):
     """Return what the licence of the weights that estimators started from asks for, or ""."""
-    specs = [each.spec_ for each in estimators if hasattr(each, "spec_")]
-    return ATTRIBUTION if any(map(starts_from_pretrained, specs)) else ""
-
-
-def _flatten(model):
-    """Return the estimators of a model, including those of nested Pipelines."""
-    if isinstance(model, Pipeline):
-        return [part for _, step in model.steps for part in _flatten(step)]
-    return [model]
+    is_needed = any(starts_from_pretrained(each.spec_) for each in estimators)
+    return ATTRIBUTION if is_needed else ""
 
 
 def _of_each(describe, estimators):
@@ -169,25 +146,18 @@ def _table(head, rows):
 
 
 def _head(model, estimators):
+    what, kinds = "rows of numbers", ("tabular-classification", "feature-extraction")
     if estimators and estimators[0].spec_.is_pixels:
-        what, kinds = "images of single blood cells", ("image", "image-feature-extraction")
-    else:
-        what, kinds = "rows of numbers", ("tabular", "feature-extraction")
+        what = "images of single blood cells"
+        kinds = ("image-classification", "image-feature-extraction")
     task, does = kinds[1], f"turns {what} into features"
     if hasattr(model, "classes_"):
-        task = f"{kinds[0]}-classification"
-        does = f"classifies {what} into {len(model.classes_)} classes"
-    return _HEAD.format(task=task, name=type(model).__name__, does=does)
-
-
-def _steps(model, steps):
-    names = (step if isinstance(step, str) else type(step).__name__ for step in steps)
-    about = []
-    if isinstance(model, Pipeline):
-        about.append(f"A {type(model).__name__} of {_join(names)}.")
-    if hasattr(model, "classes_"):
-        about.append(f"Its classes are {_join(model.classes_)}.")
-    return about
+        n_classes, names = len(model.classes_), _join(model.classes_)
+        task, does = kinds[0], f"classifies {what} into {n_classes} classes: {names}"
+    name = type(model).__name__
+    steps = [type(step).__name__ for _, step in getattr(model, "steps", ())]
+    subject = f"A {name} of {_join(steps)} that" if steps else "It"
+    return _HEAD.format(task=task, name=name, does=f"{subject} {does}")
 
 
 def _model(model):
@@ -204,22 +174,19 @@ def _model(model):
     rows.append(("parameters of the network", f"{size:,}"))
     defaults = {name: repr(value) for name, value in type(model)().get_params(deep=False).items()}
     # Files of earlier versions list parameters that there no longer are.
-    settings = [
-        (name, value)
+    rows += [
+        (f"parameter {name}", value)
         for name, value in model.fit_settings_.items()
         if value != defaults.get(name, value)
     ]
-    text = "All parameters of the fit are the defaults of this version."
-    if settings:
-        text = "Parameters of the fit that are not the defaults of this version:\n\n"
-        text += _table(("parameter", "value"), settings)
-    return [_table(("what", "value"), rows), text]
+    unlisted = "Parameters of the fit that are not listed are the defaults of this version."
+    return [_table(("what", "value"), rows), unlisted]
 
 
 def _training_data(model):
     data = model.training_data_
     numbers = "{n_images:,} training images and {n_validation_images:,} validation images."
-    counts = [(label, f"{n:,}") for label, n in data["class_counts"].items()]
+    counts = ((label, f"{n:,}") for label, n in data["class_counts"].items())
     digest = "SHA-256 of the decoded training images with their classes, in any order: "
     counted = _table(("class", "training images"), counts)
     return [numbers.format(**data), counted, digest + _as_text(data["fingerprint"])]
@@ -229,60 +196,43 @@ def _training(model):
     kept = "the last epoch"
     if model.best_epoch_ < model.n_iter_:
         kept = f"epoch {model.best_epoch_}, the best on the validation images"
-    text = (
-        f"Epochs: {model.n_iter_}, on {_as_text(model.device_)}; the weights are those of {kept}."
-    )
-    if (done := getattr(model, "adaptation_", None)) is None:
-        return [text]
-    counts = _join(f"{label} {n:,}" for label, n in done.n_labelled.items() if n) or "none"
-    adapted = (
-        f"**Adapted** after the training to {sum(done.n_labelled.values()):,} labelled ({counts}) "
-        f"and {done.n_unlabelled:,} unlabelled cells: {_join(done.steps) or 'nothing was changed'}."
-    )
-    return [text, f"{adapted} Reason: {_as_text(done.reason)}."]
+    text = f"Epochs: {model.n_iter_}, on {model.device_}; the weights are those of {kept}."
+    scores = [
+        f"{name.removeprefix('valid_')} {value:.3f}"
+        for name, value in model.history_[model.best_epoch_ - 1].items()
+        if name.startswith("valid_") and isinstance(value, float)
+    ]
+    if scores:
+        text += f" On the validation images it had {', '.join(scores)}; expect less on others."
+    if not hasattr(model, "adaptation_"):
+        return [_as_text(text)]
+    lines = [f"- {_as_text(line)}" for line in str(model.adaptation_).splitlines()]
+    return [_as_text(text), "**Adapted** after the training:", "\n".join(lines)]
 
 
-def _evaluation(reports, model):
+def _evaluation(reports):
+    if not reports:
+        return ["**Not evaluated** on images that had no part in the training."]
     paragraphs = []
     for name, report in reports.items():
         paragraphs += [] if name is None else [f"### {_as_text(name)}"]
         # A block of code, whatever labels hold.
         paragraphs.append(textwrap.indent(str(report), "    "))
-    if reports:
-        return paragraphs
-    paragraphs.append("**Not evaluated** on images that had no part in the training.")
-    row = model.history_[model.best_epoch_ - 1] if hasattr(model, "training_data_") else {}
-    scores = [
-        f"{_as_text(key.removeprefix('valid_'))} {value:.3f}"
-        for key, value in row.items()
-        if key.startswith("valid_") and isinstance(value, float)
-    ]
-    if scores:
-        paragraphs.append(
-            f"On the {model.training_data_['n_validation_images']:,} validation images, in epoch "
-            f"{model.best_epoch_}: {', '.join(scores)}. Where early stopping chose the epoch by "
-            "these scores, expect lower ones on other images."
-        )
     return paragraphs
 
 
 def _preprocessing(model):
     spec = model.spec_
-    n_channels = spec.image_shape[2]
+    height, width, n_channels = spec.image_shape
     colors = {1: "gray", 3: "RGB"}.get(n_channels, f"{n_channels} channels")
     lines = [f"Pixels in 0..255 (uint8), or in 0..1 (float); {colors}."]
     if spec.bit_depth is not None:
         lines.append(f"Files of more than 8 bits: values of {spec.bit_depth} bits.")
-    size = "{} x {} px (height x width)"
-    if spec.image_size is None:
-        lines.append(f"Size: {size.format(*spec.input_shape)}, as given.")
     if spec.crop != 1:
         done = "Cropped" if spec.crop < 1 else "Extended by reflection"
         lines.append(f"{done} to {spec.crop:.4g} times each side, around the center.")
-    if spec.image_size is not None:
-        size = size.format(*spec.image_size)
-        lines.append(f"Resized to {size}, {spec.interpolation} with antialiasing.")
-    lines.append("Divided by 255.")
+    how = f"resized ({spec.interpolation})" if spec.image_size else "not resized"
+    lines += [f"Size: {height} x {width} px (height x width), {how}.", "Divided by 255."]
     if not spec.is_pixels:
         lines = [f"Rows of {math.prod(spec.image_shape)} numbers."]
     for backbone, module in zip(spec.backbones, model.predictor_.network.backbones, strict=True):
@@ -312,11 +262,12 @@ def _limits(model, trained):
     return text
 
 
+def read_versions():
+    """Return the versions of what computes, by name."""
+    return {"Python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+
+
 def _versions():
     seconds = int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
-    rows = [("Python", platform.python_version())]
-    rows += [(package, version(package)) for package in _PACKAGES]
-    return [
-        f"Written on {datetime.fromtimestamp(seconds, UTC).date()} (UTC) with",
-        _table(("package", "version"), rows),
-    ]
+    written = f"Written on {datetime.fromtimestamp(seconds, UTC).date()} (UTC) with"
+    return [written, _table(("package", "version"), read_versions().items())]

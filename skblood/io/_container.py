@@ -26,8 +26,6 @@ _DIGEST = slice(_SIZE + len(_MAGIC), _SIZE + len(_MAGIC) + 64)
 _OTHERS = {
     b"PK\x03\x04": "a zip archive, as torch.save writes it",
     b"\x80": "a pickle, which could run any code and is not opened",
-    b"\x89HDF": "an HDF5 file, as Keras writes it",
-    b"\x1f\x8b": "a gzip file; decompress it first",
 }
 
 
@@ -83,7 +81,7 @@ class Contents(NamedTuple):
     format: int
 
 
-def pack(document, tensors, card, version, attribution=""):
+def pack(document, tensors, card, version):
     """Return the bytes of a file in the current format.
 
     Parameters
@@ -95,8 +93,6 @@ def pack(document, tensors, card, version, attribution=""):
         Markdown.
     version : str
         The version of skblood.
-    attribution : str
-        For other readers of safetensors files; the card has it, too.
 
     Returns
     -------
@@ -116,15 +112,11 @@ def pack(document, tensors, card, version, attribution=""):
         "model": json.dumps(document, allow_nan=False),
         "card": card,
     }
-    metadata |= {"attribution": attribution} if attribution else {}
     header = {"__metadata__": metadata, **json.loads(packed[_SIZE:data])}
     header = json.dumps(header, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)  # tensors are aligned to 8 bytes
     if len(header) > _MAX_HEADER:
-        raise ValueError(
-            f"The description of the model has {len(header):,} bytes as JSON; at most "
-            f"{_MAX_HEADER:,} fit into a file."
-        )
+        raise ValueError(f"The model takes {len(header):,} bytes as JSON; {_MAX_HEADER:,} fit.")
     content = bytearray(len(header).to_bytes(_SIZE, "little") + header + packed[data:])
     content[_DIGEST] = _digest(content)
     return bytes(content)

@@ -21,8 +21,8 @@ ESTIMATORS = {
     for name, cls in vars(estimators).items()
     if isinstance(cls, type) and issubclass(cls, estimators.CellModel)
 }
-_FROM_SPEC = {"image_shape_", "image_size_", "crop_"}
-_FROM_SPEC |= {"net_", "network_", "spec_", "predictor_"}
+_OF_SPEC = ("image_shape_", "image_size_", "crop_")
+_BUILT = {*_OF_SPEC, "net_", "network_", "spec_", "predictor_"}
 # A parameter that names a folder of this computer.
 _FOLDER = "memory"
 # Characters of a parameter as JSON, at most.
@@ -55,7 +55,7 @@ def describe(model):
     """
     parameters, left_out = _encode_parameters(model)
     document, tensors = {"class": type(model).__name__, "parameters": parameters}, {}
-    known = {*model.get_params(deep=False), *_FROM_SPEC, *ATTRIBUTES}
+    known = {*model.get_params(deep=False), *_BUILT, *ATTRIBUTES}
     left_out += sorted(name for name in vars(model) if name not in known and name[0] != "_")
     if hasattr(model, "spec_"):
         found = [name for name in ATTRIBUTES if hasattr(model, name)]
@@ -117,18 +117,14 @@ def readable(document, tensors):
     _, parameters, spec, attributes = _decode_document(document, tensors)
     if spec is None:
         return plain(document | {"parameters": parameters})
-    preprocessing = {
-        name: getattr(spec, name) for name in ("crop", "image_size", "interpolation")
-    } | {"range": [0, 1], "backbones": []}
-    for i, backbone in enumerate(spec.backbones):
-        prefix = f"backbones.{i}.standardize."
-        if backbone.standardize == "image":
-            values = {"by": "the darkest and the brightest spot of each image"}
-        else:
-            values = {name: tensors[prefix + name].tolist() for name in ("mean", "std")}
-        preprocessing["backbones"].append(values)
-    attributes |= {"image_shape_": spec.image_shape, "image_size_": spec.image_size}
-    attributes["crop_"] = spec.crop
+    names = {"channel": ("mean", "std"), "image": ()}
+    backbones = [
+        {name: tensors[f"backbones.{i}.standardize.{name}"] for name in names[each.standardize]}
+        for i, each in enumerate(spec.backbones)
+    ]
+    preprocessing = {"range": [0, 1], "backbones": backbones}
+    preprocessing |= {key: getattr(spec, key) for key in ("crop", "image_size", "interpolation")}
+    attributes |= {name: getattr(spec, name[:-1]) for name in _OF_SPEC}
     decoded = {"parameters": parameters, "attributes": attributes, "preprocessing": preprocessing}
     return plain(document | decoded)
 

@@ -16,7 +16,7 @@ from skblood.images import resize_images, torch_defaults
 
 from ._card import attribution
 from ._onnx_graph import Graph
-from ._onnx_proto import make_proto, open_proto
+from ._onnx_proto import make_proto, run_proto
 
 # The largest difference allowed between a graph and its model.
 _TOLERANCE = 1e-4
@@ -100,13 +100,11 @@ def export_onnx(model, path):
     >>> session.run(["probabilities"], {"images": X[:2]})[0].shape
     (2, 8)
     """
-    for package in ("onnx", "onnxruntime", "onnxscript"):
-        try:
+    try:
+        for package in ("onnx", "onnxruntime", "onnxscript"):
             import_module(package)
-        except ImportError as error:
-            raise ImportError(
-                f'{package} cannot be imported. Install it by: pip install "skblood[onnx]"'
-            ) from error
+    except ImportError as error:
+        raise ImportError(f'{package} cannot be imported: pip install "skblood[onnx]"') from error
     if not isinstance(model, CellModel):
         raise TypeError(
             f"export_onnx takes a fitted estimator of skblood, not {type(model).__name__}. Of a "
@@ -119,7 +117,8 @@ def export_onnx(model, path):
     free = {i: contract["axes"][i] for i, n in enumerate(contract["shape"]) if n is None}
     names = contract["name"], "features" if spec.head is None else "probabilities"
     proto = make_proto(graph, _example(spec), free, names)
-    difference = _largest_difference(open_proto(proto, names), model)
+    batches = _draw_inputs(spec, graph.network)
+    difference = _largest_difference(model, batches, run_proto(proto, names, batches))
     if not difference <= _TOLERANCE:  # nor is NaN allowed
         raise ValueError(
             f"ONNX Runtime's results differ from those of {type(model).__name__} by "
@@ -172,20 +171,19 @@ def _example(spec):
     return torch.zeros(2, height, width, n_channels, dtype=torch.uint8)
 
 
-def _largest_difference(run, model):
-    """Return the largest difference between a graph and its model on synthetic images.
+def _largest_difference(model, batches, outputs):
+    """Return the largest difference of the outputs of a graph from those of its model.
 
-    `run` maps images, or rows, to the output of the graph; the model computes in float32 on the
-    CPU. The difference is NaN if the graph gives NaN.
+    The model computes in float32 on the CPU. The difference is NaN if the graph gives NaN.
     """
     predictor = model.predictor_.to("cpu", precision="float32")
     differences = []
-    for X in _draw_inputs(model.spec_, predictor.network):
+    for X, output in zip(batches, outputs, strict=True):
         # Not by `predictor.features`, which would keep those of synthetic images.
         expected = predictor.run(predictor.network, model.read_images(X))
         expected = expected if model.spec_.head is None else softmax(expected, axis=1)
         scale = max(1.0, float(np.abs(expected).max()))
-        differences.append(np.abs(run(X) - expected).max() / scale)
+        differences.append(np.abs(output - expected).max() / scale)
     return float(np.max(differences))
 
 

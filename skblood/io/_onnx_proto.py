@@ -52,23 +52,17 @@ def make_proto(module, example, axes, names):
         return program.model_proto
 
 
-def open_proto(proto, names):
-    """Return a function that runs a model by ONNX Runtime on an array."""
+def run_proto(proto, names, batches):
+    """Return the outputs of a model for arrays, computed by ONNX Runtime."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors are raised; do not print them, too
     options.intra_op_num_threads = torch.get_num_threads()
+    providers = ["CPUExecutionProvider"]
     with _as_value_error("run by ONNX Runtime"):
-        session = onnxruntime.InferenceSession(
-            proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
-
-    def run(X):
-        with _as_value_error("run by ONNX Runtime"):
-            return session.run(names[1:], {names[0]: X})[0]
-
-    return run
+        session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers)
+        return [session.run(names[1:], {names[0]: X})[0] for X in batches]
 
 
 @contextmanager

@@ -50,24 +50,20 @@ def describe_model(model):
     sklearn.exceptions.NotFittedError
         If it is not fitted.
     """
-    if isinstance(model, BaseSearchCV) and find_estimators(model):
-        raise TypeError(
-            f"A {type(model).__name__} cannot be saved: save the model that it has chosen, its "
-            "best_estimator_."
-        )
-    if _full_name(model) not in _PIPELINES and not any(
-        map(estimators.is_ours, find_estimators(model))
-    ):
-        raise TypeError(
-            f"A {type(model).__name__} cannot be saved: save a fitted estimator of skblood, or one "
-            "of scikit-learn or imbalanced-learn that holds it, such as a Pipeline."
-        )
-    check_is_fitted(model)
+    find_fitted(model)
     return _describe(model)
 
 
-def find_estimators(model):
-    """Return the estimators of skblood that a model holds, itself included."""
+def find_fitted(model):
+    """Return the fitted estimators of skblood that a model holds, itself included.
+
+    Raises
+    ------
+    TypeError
+        If it is a search, or neither holds an estimator of skblood nor is a Pipeline.
+    sklearn.exceptions.NotFittedError
+        If it is not fitted.
+    """
     found = []
 
     def note(part):
@@ -75,7 +71,13 @@ def find_estimators(model):
         return part
 
     _substitute(model, note, {})
-    return found
+    if isinstance(model, BaseSearchCV) or not (found or isinstance(model, Pipeline)):
+        raise TypeError(
+            "Give a fitted estimator of skblood, one of scikit-learn that holds it, or a Pipeline, "
+            f"not {type(model).__name__}. Of a search, give its best_estimator_."
+        )
+    check_is_fitted(model)
+    return [each for each in found if hasattr(each, "spec_")]
 
 
 def restore_model(document, tensors, device):
@@ -88,10 +90,7 @@ def restore_model(document, tensors, device):
     parts, content = _read_parts(document, tensors)
     parts = [restore_model(part, own, device) for part, own in parts]
     if kind == "skops":
-        try:
-            return _put_back(skops.load(content.numpy().tobytes()), parts)
-        except ValueError as error:
-            raise ValueError(f"its {document['type']!r:.80} cannot be read: {error}") from error
+        return _put_back(skops.load(content.numpy().tobytes()), parts)
     steps = [(name, part) for (name, _), part in zip(document["steps"], parts, strict=True)]
     module, _, name = kind.rpartition(".")  # one of two, see _PIPELINES
     return getattr(import_module(module), name)(steps, **_parameters(document))
@@ -138,15 +137,18 @@ def _describe_by_skops(model):
             parts.append(part)
             return Bunch(**{_PLACE: len(parts) - 1})
         is_sampler = hasattr(type(part), "fit_resample") and not isinstance(part, Pipeline)
-        return clone(part) if is_sampler else part  # a fitted one may hold training images
+        # A fitted one may hold training images.
+        return clone(part) if is_sampler else skops.refit_encoder(part)
 
     try:
         content = skops.dump(_substitute(model, take_out, {}))
-    except ValueError as error:
+    except ImportError:
+        raise
+    # Whatever it meets: skops raises errors of many types for what it does not know.
+    except Exception as error:
         raise TypeError(
-            f"The {type(model).__name__} cannot be saved: {error}. Use another estimator, or save "
-            "that of skblood by itself. joblib.dump saves all of it as a pickle: whoever opens it "
-            "runs any code that is in it, and needs the same versions of all packages."
+            f"The {type(model).__name__} cannot be saved: {error}. Save its estimator of skblood, "
+            "or all by joblib.dump, as a pickle: whoever opens that runs any code that is in it."
         ) from error
     described = [estimators.describe(part) for part in parts]
     tensors, left_out = _join((own, lost, "") for _, own, lost in described)
@@ -187,7 +189,8 @@ def _put_back(model, parts):
             position = part.get_state(legacy=False)["state"]["pos"]
             if not 0 <= position <= _MAX_POSITION:
                 raise ValueError("it holds a random generator of a wrong state")
-        return parts[part[_PLACE]] if isinstance(part, Bunch) and _PLACE in part else part
+        is_place = isinstance(part, Bunch) and _PLACE in part
+        return parts[part[_PLACE]] if is_place else skops.refit_encoder(part)
 
     model = _substitute(model, put_back, {})
     if not isinstance(model, BaseEstimator):

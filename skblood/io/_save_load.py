@@ -8,14 +8,18 @@ from importlib import metadata
 from skblood._writing import replace_file
 from skblood.inference import resolve_device
 
-from ._card import attribution, model_card
+from ._card import model_card, read_versions
 from ._container import ModelFileError, pack, unpack
 from ._format_1 import upgrade
-from ._pipelines import describe_model, find_estimators, readable_model, restore_model
-from ._schema import is_evaluation
+from ._pipelines import describe_model, readable_model, restore_model
+from ._schema import has_fields, is_evaluation
 
-_PACKAGES = ("torch", "torchvision", "timm", "scikit-learn", "numpy")
-_DOCUMENT = {"model", "left_out", "versions", "evaluation"}
+_DOCUMENT = {
+    "model": lambda v: isinstance(v, dict),
+    "left_out": lambda v: isinstance(v, list),
+    "versions": lambda v: isinstance(v, dict),
+    "evaluation": is_evaluation,
+}
 
 
 def save(model, path, *, evaluation=None):
@@ -99,14 +103,13 @@ def save(model, path, *, evaluation=None):
             UserWarning,
             stacklevel=2,
         )
-    document = {
-        "model": document,
-        "left_out": left_out,
-        "versions": _versions(),
-        "evaluation": _as_dict(evaluation),
-    }
-    notice = attribution(find_estimators(model))
-    return replace_file(path, pack(document, tensors, card, metadata.version("skblood"), notice))
+    if isinstance(evaluation, dict):
+        reports = {name: report.to_dict() for name, report in evaluation.items()}
+    else:
+        reports = None if evaluation is None else evaluation.to_dict()
+    document = {"model": document, "left_out": left_out}
+    document |= {"versions": read_versions(), "evaluation": reports}
+    return replace_file(path, pack(document, tensors, card, metadata.version("skblood")))
 
 
 def load(path, *, device="auto"):
@@ -206,7 +209,7 @@ def load_info(path):
     document = contents.document
     with _as_file_error(path, document):
         model = readable_model(document["model"], contents.tensors)
-    rest = {key: document[key] for key in sorted(_DOCUMENT - {"model"})}
+    rest = {key: document[key] for key in sorted(_DOCUMENT.keys() - {"model"})}
     head = {"format": contents.format, "skblood": contents.version}
     return {**head, **model, **rest, "card": contents.card}
 
@@ -215,14 +218,11 @@ def read_file(path):
     """Return the `Contents` of a file of any format, with the document in the current one."""
     contents = unpack(path)
     document = contents.document
-    keys = sorted(document) if isinstance(document, dict) else type(document).__name__
-    if keys != sorted(_DOCUMENT) or not isinstance(document["model"], dict):
+    if not has_fields(document, _DOCUMENT):
         raise ModelFileError(
-            f"{os.fspath(path)!r} is not a model of this version: its JSON must hold "
-            f"{sorted(_DOCUMENT)}, and holds {keys!s:.200}."
+            f"{os.fspath(path)!r} is not a model of this version: in its JSON, one of "
+            f"{[*_DOCUMENT]} is missing or not valid, or there is more."
         )
-    if not (is_evaluation(document["evaluation"]) and isinstance(document["left_out"], list)):
-        raise ModelFileError(f"{os.fspath(path)!r} has no valid evaluation or left_out.")
     if contents.format == 1:
         with _as_file_error(path, document):
             document["model"] = upgrade(document["model"])
@@ -240,17 +240,6 @@ def _as_file_error(path, document):
     except Exception as error:
         what = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         raise ModelFileError(
-            f"{os.fspath(path)!r} cannot be loaded: {what:.700}. It was saved with "
-            f"{document['versions']!s:.200}; here is {_versions()}."
+            f"{os.fspath(path)!r} cannot be loaded: {what:.500}. It was saved with "
+            f"{document['versions']!s:.200}; here is {read_versions()}."
         ) from error
-
-
-def _versions():
-    return {package: metadata.version(package) for package in _PACKAGES}
-
-
-def _as_dict(evaluation):
-    """Return reports as JSON."""
-    if isinstance(evaluation, dict):
-        return {name: _as_dict(report) for name, report in evaluation.items()}
-    return None if evaluation is None else evaluation.to_dict()

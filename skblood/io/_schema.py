@@ -12,9 +12,7 @@ from skblood.adaptation import Adaptation
 from skblood.images import CROP_RANGE, INTERPOLATIONS
 from skblood.networks import ACTIVATIONS, BackboneSpec, HeadSpec, NetworkSpec
 
-# Bounds of what is computed before the tensors are compared: characters of a name, and numbers in
-# an image (height x width x channels).
-_MAX_NAME = 2**10
+# Numbers in an image (height x width x channels), at most: the network is built for it.
 _MAX_IMAGE = 2**26
 
 
@@ -73,9 +71,6 @@ def check_attributes(attributes, spec):
     unknown = set() if spec.head else _OF_CLASSIFIERS
     checks = {name: check for name, check in ATTRIBUTES.items() if name not in unknown}
     check_fields("attributes", attributes, checks, ATTRIBUTES.keys() - needed)
-    names = attributes.get("feature_names_in_", ())
-    if len(names) not in (0, attributes.get("n_features_in_", len(names))):
-        raise ValueError("its feature_names_in_ and n_features_in_ do not fit one another")
     if not spec.head:
         return
     n_epochs, data = attributes["n_iter_"], attributes["training_data_"]
@@ -83,7 +78,6 @@ def check_attributes(attributes, spec):
         raise ValueError("its history_, n_iter_ and best_epoch_ do not fit one another")
     if attributes["classes_"].tolist() != list(spec.classes):
         raise ValueError("its classes_ do not fit the network")
-    check_fields("training_data_", data, _TRAINING_DATA)
     counts = data["class_counts"]
     if [*counts] != [*spec.classes] or sum(counts.values()) != data["n_images"]:
         raise ValueError("class_counts of its training_data_ do not fit its classes and n_images")
@@ -91,23 +85,24 @@ def check_attributes(attributes, spec):
 
 def is_evaluation(value):
     """Return whether this is the JSON of a report, of several by name, or None."""
-    several = _is_map(value) and all(map(_is_report, value.values()))
-    return value is None or several or _is_report(value)
+    return value is None or _is_report(value) or _is_map(value, _is_report)
+
+
+def has_fields(value, checks):
+    """Return whether this is a dict that has these fields, and each a valid value."""
+    is_dict = isinstance(value, dict) and value.keys() == checks.keys()
+    return is_dict and all(check(value[name]) for name, check in checks.items())
 
 
 def _check_preprocessing(spec):
     """Raise ValueError if fields of a specification contradict one another."""
     *size, n_channels = spec.image_shape
-    if spec.image_size not in (None, tuple(size)):
-        raise ValueError("image_size of its network is not that of image_shape")
-    if spec.image_size is None:
-        for side, given in zip(size, spec.input_shape, strict=False):
-            # A crop is rounded to thousandths, and the side that it leaves to pixels.
-            slack = 0 if spec.crop == 1 else 1 + given / 1000
-            if abs(side - spec.crop * given) > slack:
-                raise ValueError("image_shape of its network is not what crop and input_shape give")
-    if n_channels != spec.input_shape[2]:
-        raise ValueError("input_shape and image_shape of its network differ in their channels")
+    expected = spec.image_size or [spec.crop * side for side in spec.input_shape[:2]]
+    # A crop is rounded to thousandths, and the side that it leaves to pixels.
+    slack = 0 if spec.image_size or spec.crop == 1 else 1 + max(spec.input_shape) / 1000
+    is_off = any(abs(a - b) > slack for a, b in zip(size, expected, strict=True))
+    if is_off or n_channels != spec.input_shape[2]:
+        raise ValueError("image_shape of its network is not what input_shape and image_size give")
     if not spec.is_pixels and (spec.image_size, spec.crop, spec.dihedral_views) != (None, 1, 1):
         raise ValueError("its network takes rows of numbers, which are not cropped or resized")
     if spec.dihedral_views == 8 and size[0] != size[1]:
@@ -119,8 +114,8 @@ def _decode(cls, stored):
     return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()})
 
 
-def _is_name(value):
-    return isinstance(value, str) and len(value) <= _MAX_NAME
+def _is_text(value):
+    return type(value) is str
 
 
 def _is_count(value, low=1):
@@ -131,10 +126,13 @@ def _are_counts(value, n=None):
     return type(value) is list and all(map(_is_count, value)) and n in (None, len(value))
 
 
-def _is_number(value, low=None, high=None):
-    """Return whether this is a number in a range, if one is given, and no huge int."""
-    is_number = type(value) is float or (type(value) is int and abs(value) < 2**53)
-    return is_number and (low is None or low <= value <= high)
+def _is_number(value):
+    """Return whether this is a number, and no huge int."""
+    return type(value) is float or (type(value) is int and abs(value) < 2**53)
+
+
+def _is_bool(value):
+    return isinstance(value, bool)
 
 
 def _are_classes(value):
@@ -142,64 +140,41 @@ def _are_classes(value):
     return len(kinds) == 1 and kinds <= {bool, int, float, str} and len(set(value)) > 1
 
 
-def _is_bool(value):
-    return isinstance(value, bool)
-
-
-def _is_map(value, is_valid=lambda item: True):
+def _is_map(value, is_valid):
     """Return whether this is a dict of str to valid values."""
-    return isinstance(value, dict) and all(
-        type(key) is str and is_valid(item) for key, item in value.items()
-    )
+    return isinstance(value, dict) and all(_is_text(k) and is_valid(v) for k, v in value.items())
 
 
 def _are_label_counts(value):
     return isinstance(value, dict) and all(_is_count(n, 0) for n in value.values())
 
 
-def _is_text(value):
-    return type(value) is str
-
-
 def _is_sha256(value):
     return _is_text(value) and bool(re.fullmatch("[0-9a-f]{64}", value))
 
 
-def _is_history(value):
-    return type(value) is History and all(
-        _is_map(
-            epoch, lambda item: _is_bool(item) or _is_number(item) or _is_name(item) or item == []
-        )
-        for epoch in value
-    )
-
-
-def _is_account(value):
-    counts = {**value.n_labelled, "": value.n_unlabelled} if type(value) is Adaptation else None
-    return _are_label_counts(counts) and _is_map(value.scores, _is_number)
+def _is_figure(value):
+    return _is_number(value) or isinstance(value, bool | str) or value == []
 
 
 def _is_report(value):
-    return (
-        _is_map(value)
-        and _is_count(value.get("n_images"))
-        and _is_map(value.get("scores"), _is_estimate)
-    )
+    is_report = isinstance(value, dict) and _is_count(value.get("n_images"))
+    return is_report and _is_map(value.get("scores"), _is_estimate)
 
 
 def _is_estimate(value):
-    return _is_map(value, lambda item: item is None or _is_number(item)) and "value" in value
+    return _is_map(value, lambda end: end is None or _is_number(end)) and "value" in value
 
 
 # The fields of the three specifications, with the check of each.
 _SPEC = {
-    "name": _is_name,
-    "weights": lambda v: v is None or _is_name(v),
+    "name": _is_text,
+    "weights": lambda v: v is None or _is_text(v),
     "weights_sha256": lambda v: v is None or _is_sha256(v),
     "trained": lambda v: v in ("all", "head") or _are_counts([v]),
     "standardize": lambda v: v in ("channel", "image"),
     "hidden_layer_sizes": _are_counts,
-    "dropout": lambda v: _is_number(v, 0, 1),
+    "dropout": lambda v: _is_number(v) and 0 <= v <= 1,
     "activation": lambda v: v in [*ACTIVATIONS],
     "batch_norm": _is_bool,
     "standardize_features": _is_bool,
@@ -210,31 +185,38 @@ _SPEC = {
     "image_shape": lambda v: _are_counts(v, 3) and math.prod(v) <= _MAX_IMAGE,
     "is_pixels": _is_bool,
     "image_size": lambda v: v is None or _are_counts(v, 2),
-    "crop": lambda v: _is_number(v, *CROP_RANGE),
+    "crop": lambda v: _is_number(v) and CROP_RANGE[0] <= v <= CROP_RANGE[1],
     "interpolation": lambda v: v in INTERPOLATIONS,
     "dihedral_views": lambda v: type(v) is int and v in (1, 2, 4, 8),
     "precision": lambda v: v in ("auto", "float32", "bfloat16"),
     "bit_depth": lambda v: v is None or (type(v) is int and 8 <= v <= 16),
 }
-# Fitted attributes in a file. All others follow from the specification.
-ATTRIBUTES = {
-    "device_": lambda v: _is_text(v) and re.fullmatch(r"\w{1,20}(:\d{1,3})?", v, re.ASCII),
-    "fit_settings_": lambda v: _is_map(v, _is_text),
-    "classes_": lambda v: isinstance(v, np.ndarray),
-    "history_": _is_history,
-    "n_iter_": _is_count,
-    "best_epoch_": _is_count,
-    "training_data_": lambda v: isinstance(v, dict),
-    "n_features_in_": _is_count,
-    "feature_names_in_": lambda v: isinstance(v, np.ndarray) and all(map(_is_text, v.tolist())),
-    "adaptation_": _is_account,
-    "_sklearn_output_config": lambda v: _is_map(v, lambda item: item in _CONTAINERS),
-}
-_OF_CLASSIFIERS = {"classes_", "history_", "n_iter_", "best_epoch_", "training_data_"}
 _TRAINING_DATA = {
     "n_images": _is_count,
     "n_validation_images": lambda v: _is_count(v, 0),
     "class_counts": _are_label_counts,
     "fingerprint": _is_sha256,
 }
+_ACCOUNT = {
+    "steps": lambda v: type(v) is tuple and all(map(_is_text, v)),
+    "reason": _is_text,
+    "scores": lambda v: _is_map(v, _is_number),
+    "n_labelled": _are_label_counts,
+    "n_unlabelled": lambda v: _is_count(v, 0),
+}
+# Fitted attributes in a file. All others follow from the specification.
+ATTRIBUTES = {
+    "device_": lambda v: _is_text(v) and re.fullmatch(r"\w{1,20}(:\d{1,3})?", v, re.ASCII),
+    "fit_settings_": lambda v: _is_map(v, _is_text),
+    "classes_": lambda v: isinstance(v, np.ndarray),
+    "history_": lambda v: type(v) is History and all(_is_map(row, _is_figure) for row in v),
+    "n_iter_": _is_count,
+    "best_epoch_": _is_count,
+    "training_data_": lambda v: has_fields(v, _TRAINING_DATA),
+    "n_features_in_": _is_count,
+    "feature_names_in_": lambda v: isinstance(v, np.ndarray) and all(map(_is_text, v.tolist())),
+    "adaptation_": lambda v: type(v) is Adaptation and has_fields(vars(v), _ACCOUNT),
+    "_sklearn_output_config": lambda v: _is_map(v, lambda item: item in _CONTAINERS),
+}
 _CONTAINERS = ("default", "pandas", "polars")  # of the output of transform
+_OF_CLASSIFIERS = {"classes_", "history_", "n_iter_", "best_epoch_", "training_data_"}

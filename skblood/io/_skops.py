@@ -14,6 +14,9 @@ import zipfile
 from importlib import import_module
 
 import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.preprocessing import OneHotEncoder
 
 # Modules of scikit-learn, or beginnings of names in them, whose fitted classes are safe.
 _SAFE = """
@@ -22,7 +25,7 @@ ensemble._bagging. ensemble._stacking. ensemble._voting. ensemble._weight_boosti
 feature_selection. frozen. impute._base. isotonic. kernel_approximation. kernel_ridge. linear_model.
 metrics._scorer. mixture. model_selection._classification multiclass. multioutput. naive_bayes.
 neighbors._nca. neighbors._nearest_centroid. neural_network. pipeline. preprocessing._data.
-preprocessing._discretization. preprocessing._encoders.OrdinalEncoder preprocessing._polynomial.
+preprocessing._discretization. preprocessing._encoders. preprocessing._polynomial.
 preprocessing._function_transformer. preprocessing._label.Label preprocessing._target_encoder.
 random_projection. svm._classes.Linear utils._bunch. utils._metadata
 """
@@ -53,18 +56,14 @@ def dump(thing):
 
     Raises
     ------
-    ValueError
-        If `load` would not take them.
+    Exception
+        Of any type, if `load` would not take them.
     ImportError
         If skops is not installed.
     """
     skops = _import_skops()
-    try:
-        content = skops.dumps(thing)
-        _check(content, skops)
-    # Whatever it meets: skops raises errors of many types for what it does not know.
-    except Exception as error:
-        raise ValueError(str(error)) from error
+    content = skops.dumps(thing)
+    _check(content, skops)
     return content
 
 
@@ -73,18 +72,40 @@ def load(content):
 
     Raises
     ------
-    ValueError
-        If `dump` writes no such bytes.
+    Exception
+        Of any type, if `dump` writes no such bytes.
     ImportError
         If skops is not installed.
     """
     skops = _import_skops()
-    try:
-        _check(content, skops)
-        return skops.loads(content, trusted=sorted(_trusted()))
-    # Whatever it meets: the bytes may come from anybody.
-    except Exception as error:
-        raise ValueError(str(error)) from error
+    _check(content, skops)
+    return skops.loads(content, trusted=sorted(_trusted()))
+
+
+def refit_encoder(thing):
+    """Return a fitted one-hot encoder fitted again from its categories, and other things as given.
+
+    Its other attributes are places in sparse arrays, which compiled code does not check.
+
+    Raises
+    ------
+    ValueError
+        If categories are not as `fit` makes them, or rare ones are grouped: counts are not kept.
+    """
+    if type(thing) is not OneHotEncoder or not hasattr(thing, "categories_"):
+        return thing
+    if thing.min_frequency is not None or thing.max_categories is not None:
+        raise ValueError("a OneHotEncoder with min_frequency or max_categories is not supported")
+    for values in thing.categories_:
+        values = values[~pd.isna(values)]
+        # Text is looked up, numbers are searched by bisection.
+        if {*map(type, values)} - {str} and not np.array_equal(np.unique(values), values):
+            raise ValueError("a OneHotEncoder has categories that are not sorted")
+    names = getattr(thing, "feature_names_in_", range(len(thing.categories_)))
+    first = {name: values[:1] for name, values in zip(names, thing.categories_, strict=True)}
+    encoder = clone(thing).set_params(categories=thing.categories_).fit(pd.DataFrame(first))
+    encoder.categories, encoder.categories_ = thing.categories, thing.categories_
+    return encoder
 
 
 def _import_skops():

@@ -4,11 +4,11 @@ JSON values are written as they are; any other is an object with one key, which 
 """
 
 import math
-import os
 import re
 from functools import partial
 
 import numpy as np
+import torch
 from skorch.history import History
 from torch import nn
 
@@ -30,12 +30,10 @@ def encode(value):
     """
     if isinstance(value, np.generic):
         return encode(value.item())
-    if value is None or isinstance(value, bool | int | str):
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": repr(value)}
+    if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else {"float": repr(value)}
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
     if isinstance(value, History):
         return {"history": [_encode_epoch(epoch) for epoch in value]}
     if isinstance(value, list):
@@ -82,7 +80,7 @@ def plain(value):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    if isinstance(value, np.ndarray | np.generic):
+    if isinstance(value, np.ndarray | np.generic | torch.Tensor):
         return value.tolist()
     return str(value) if is_own(value) else value
 

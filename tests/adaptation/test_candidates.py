@@ -17,7 +17,6 @@ from skblood.adaptation._candidates import (
     refuse_step,
 )
 from skblood.augment import CellAugment
-from skblood.io._values import decode, encode
 
 from .conftest import n_per_class, same, target_cells
 
@@ -248,28 +247,3 @@ def test_repr():
     text = repr(Adaptation((), "nothing to do", {}, {"ig": 0}, 3))
     assert text.startswith("Adaptation: unchanged\n") and "labelled cells: none" in text
     assert "cross-validation" not in text
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"steps": "crop"},
-        {"steps": [1]},
-        {"steps": ("crop", None)},
-        {"reason": None},
-        {"scores": {"unchanged": "0.5"}},
-        {"scores": {1: 0.5}},
-        {"n_labelled": {"ig": [1]}},
-        {"n_unlabelled": "7"},
-        {"n_unlabelled": {}},
-    ],
-)
-def test_values_that_could_not_be_shown_are_refused(changed):
-    values = {"steps": (), "reason": "", "scores": {}, "n_labelled": {}, "n_unlabelled": 0}
-    with pytest.raises(ValueError, match="must be str"):
-        Adaptation(**values | changed)
-    stored = encode(Adaptation(**values))
-    assert str(decode(stored)) == str(Adaptation(**values))
-    stored["Adaptation"] |= {name: encode(value) for name, value in changed.items()}
-    with pytest.raises(ValueError, match="not a valid Adaptation"):
-        decode(stored)

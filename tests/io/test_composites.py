@@ -13,6 +13,7 @@ from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline, make_pipeline, make_union
+from sklearn.preprocessing import OneHotEncoder
 
 import skblood
 
@@ -35,7 +36,13 @@ COMPOSITES = {
         make_union(MAKERS["embedder"](), MAKERS["embedder"](crop=0.5)), logistic()
     ),
     "columns": lambda: make_pipeline(
-        ColumnTransformer([("images", MAKERS["embedder"](), "path"), ("n", "passthrough", ["n"])]),
+        ColumnTransformer(
+            [
+                ("images", MAKERS["embedder"](), "path"),
+                ("n", "passthrough", ["n"]),
+                ("site", OneHotEncoder(handle_unknown="ignore"), ["site"]),
+            ]
+        ),
         logistic(),
     ),
     "threshold": lambda: TunedThresholdClassifierCV(MAKERS["mlp"](), cv=2),
@@ -54,6 +61,7 @@ def test_loaded_equals_saved(kind, cells, path, tmp_path, monkeypatch):
         for file, pixels in zip(files, X, strict=True):
             Image.fromarray(pixels).save(file)
         X = pd.DataFrame({"path": list(map(str, files)), "n": np.arange(48.0)})
+        X["site"] = np.array(["north", "south", "east"])[np.arange(48) % 3]
     model = COMPOSITES[kind]().fit(X, y)
     again = skblood.load(skblood.save(model, path))
     assert_same_predictions(model, again, X)

@@ -5,6 +5,7 @@ import json
 import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.sparse import csr_array
 from sklearn.cluster import KMeans
@@ -93,7 +94,7 @@ def generator():
     "model",
     [
         *(cls() for cls in (SVC, NuSVC, SVR, NuSVR, OneClassSVM, DecisionTreeClassifier)),
-        *(KMeans(2), IsolationForest(n_estimators=2), OneHotEncoder(), sparse(), generator()),
+        *(KMeans(2), IsolationForest(n_estimators=2), sparse(), generator()),
         KNeighborsClassifier(2, algorithm="brute"),
         VotingClassifier([("a", SVC()), ("b", LogisticRegression())]),
     ],
@@ -106,6 +107,48 @@ def test_what_compiled_code_would_take_unchecked(model):
         _skops.dump(model)
     with pytest.raises(ValueError, match="does not trust"):
         _skops.load(skops_io.dumps(model))
+
+
+TABLE = pd.DataFrame({"site": ["b", "a", None, "b"], "stain": [2.0, np.nan, 1.0, 2.0]})
+
+
+def one_hot(**changes):
+    encoder = OneHotEncoder(drop="first").fit(TABLE)
+    vars(encoder).update(changes)
+    return encoder
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"_n_features_outs": [1, 1]},  # a sparse array whose indices are beyond its shape
+        {"_drop_idx_after_grouping": np.array([-9, -9], dtype=object)},
+        {"_infrequent_enabled": True, "_default_to_infrequent_mappings": [np.arange(99), None]},
+    ],
+)
+def test_one_hot_encoders_are_fitted_again(changes):
+    encoder = _skops.refit_encoder(_skops.load(skops_io.dumps(one_hot(**changes))))
+    np.testing.assert_array_equal(
+        encoder.transform(TABLE).toarray(), one_hot().transform(TABLE).toarray()
+    )
+    assert encoder.get_feature_names_out().tolist() == one_hot().get_feature_names_out().tolist()
+    assert encoder.get_params() == one_hot().get_params()
+
+
+@pytest.mark.parametrize(
+    ("encoder", "match"),
+    [
+        (one_hot(categories_=[np.array(["a", "b"]), np.array([2.0, 1.0])]), "not sorted"),
+        (one_hot(categories_=[np.array(["b", "a"]), np.array([1.0])]), "not sorted"),
+        (one_hot(categories_=[np.array(["a", "b"], object)]), "argument 2 is shorter"),
+        (one_hot(categories_=[np.array([3, 1], object), np.array([1.0])]), "not sorted"),
+        (OneHotEncoder(min_frequency=2).fit(TABLE), "min_frequency or max_categories"),
+    ],
+)
+def test_one_hot_encoders_that_are_refused(encoder, match):
+    with pytest.raises(ValueError, match=match):
+        _skops.refit_encoder(encoder)
 
 
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
