@@ -120,9 +120,7 @@ class TestOfAClassifier:
         ):
             stopped.best_epoch_, stopped.n_iter_ = best, 3
             (text,) = filter(None, section(model_card(stopped), "Training"))
-            assert text.startswith(
-                f"Epochs: 3, on cpu; the weights are those of {kept}. On the val"
-            )
+            assert text.startswith(f"Epochs: 3, on cpu; the weights are those of {kept}. On ")
             assert f"f1_macro {stopped.history_[best - 1]['valid_f1_macro']:.3f}" in text
 
     def test_adaptation(self, mlp, path):

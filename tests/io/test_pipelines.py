@@ -105,7 +105,7 @@ class TestRefusedAtSave:
             (RandomForestClassifier(2), r"does not trust .*sklearn\.tree\._tree\.Tree"),
             (
                 SVC(),
-                r"The SVC cannot be .*does not trust .*_classes\.SVC.*joblib\.dump .* any code",
+                r"The SVC cannot be .*does not trust .*_classes\.SVC.*joblib\.dump.* any code",
             ),
         ],
     )
@@ -123,9 +123,7 @@ class TestRefusedAtSave:
             with pytest.raises(TypeError, match=r"Give a fitted .* Of a search, give its best_est"):
                 skblood.save(model, path)
         derived = MLPCellClassifier((2,), max_epochs=1).fit(*rows(cells))
-        with pytest.raises(
-            TypeError, match=r"MLPCellClassifier cannot be saved: .* does not trust"
-        ):
+        with pytest.raises(TypeError, match=r"MLPCellClassifier cannot be .* does not trust"):
             skblood.save(derived, path)
         with pytest.raises(ValueError, match="not fitted"):  # scikit-learn's NotFittedError
             skblood.save(PIPELINES["ours last"](), path)
