@@ -32,7 +32,7 @@ pipeline_tag: {task}
 
 # Model card: {name}
 
-{does}. For research use; not a medical device."""
+{parts}It {does}. For research use; not a medical device."""
 _LIMITS = """\
 - It is for images like its training images. Another laboratory, stain, microscope, camera or crop
   can lower every score: evaluate it on images from there first."""
@@ -156,8 +156,8 @@ def _head(model, estimators):
         task, does = kinds[0], f"classifies {what} into {n_classes} classes: {names}"
     name = type(model).__name__
     steps = [type(step).__name__ for _, step in getattr(model, "steps", ())]
-    subject = f"A {name} of {_join(steps)} that" if steps else "It"
-    return _HEAD.format(task=task, name=name, does=f"{subject} {does}")
+    parts = f"A {name} of {_join(steps)}. " if steps else ""
+    return _HEAD.format(task=task, name=name, parts=parts, does=does)
 
 
 def _model(model):

@@ -49,8 +49,7 @@ def encode(value):
     if type(value) is Adaptation:
         return {"Adaptation": {name: encode(part) for name, part in vars(value).items()}}
     if isinstance(value, np.ndarray) and value.ndim == 1 and _DTYPES.fullmatch(value.dtype.str):
-        dtype = "object" if value.dtype == object else value.dtype.str
-        return {"array": {"dtype": dtype, "values": encode(value.tolist())}}
+        return {"array": {"dtype": value.dtype.str, "values": encode(value.tolist())}}
     raise TypeError(f"a {type(value).__name__} cannot be written as JSON")
 
 
@@ -59,8 +58,8 @@ def decode(value):
 
     Raises
     ------
-    ValueError
-        If `encode` writes no such JSON.
+    Exception
+        Of any type, if `encode` writes no such JSON.
     """
     if isinstance(value, list):
         return [decode(item) for item in value]
@@ -68,10 +67,7 @@ def decode(value):
         return value
     if len(value) != 1 or (kind := next(iter(value))) not in _DECODERS:
         raise ValueError(f"{value!r:.80} is not a value of a known type")
-    try:
-        return _DECODERS[kind](value[kind])
-    except (TypeError, ValueError, OverflowError, KeyError, AttributeError) as error:
-        raise ValueError(f"{value!r:.80} is not a valid {kind}: {error}") from error
+    return _DECODERS[kind](value[kind])
 
 
 def plain(value):
@@ -96,6 +92,7 @@ def _decode_items(stored):
 
 
 def _decode_array(stored):
+    # Files of earlier versions name it "object".
     dtype, values = stored["dtype"].replace("object", "|O"), decode(stored["values"])
     if not _DTYPES.fullmatch(dtype):
         raise ValueError(f"its dtype is {dtype!r:.80}")

@@ -257,12 +257,12 @@ class TestOtherModels:
     def test_pipelines(self, cells):
         inner = make_pipeline(MAKERS["embedder"](), "passthrough")
         card = model_card(make_pipeline(inner, MAKERS["mlp"]()).fit(*cells))
-        assert "A Pipeline of Pipeline, MLPCellClassifier that classifies images" in card
+        assert "A Pipeline of Pipeline, MLPCellClassifier. It classifies images" in card
         assert headings(card).count("### CellEmbedder") == 2  # the model, and its preprocessing
         assert headings(card).count("### MLPCellClassifier") == 2
         assert "48 training images" in card
         card = model_card(make_pipeline(inner, LogisticRegression(max_iter=5000)).fit(*cells))
-        assert "that classifies images of single blood cells into 3 classes: lymphocyte, " in card
+        assert "It classifies images of single blood cells into 3 classes: lymphocyte, " in card
         assert "## Training data" not in card
         assert "### " not in card
         card = model_card(make_pipeline(StandardScaler()).fit([[0], [1]]))
