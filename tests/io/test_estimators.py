@@ -101,7 +101,6 @@ CHANGES = {
     "an epoch of huge numbers": (history(train_loss=10**400), "history_ of its"),
     "a device": (attributes(device_="cpu\x1b[2J"), "device_ of its"),
     "settings": (attributes(fit_settings_={"dict": [["lr", 1]]}), "fit_settings_ of its"),
-    "names of features": (feature_names(["a"]), "feature_names_in_ and n_features_in_ do not"),
     "numbers as names": (feature_names([1]), "feature_names_in_ of its"),
     "an account of text": (account(scores={"dict": [["unchanged", "x"]]}), "adaptation_ of its"),
     "an account of one text": (account(steps="crop"), "adaptation_ of its"),
@@ -137,7 +136,7 @@ CHANGES = {
     "an activation": (head(activation="__import__"), "activation of its"),
     "a dropout": (head(dropout=5.0), "dropout of its"),
     "a standardization": (backbone(standardize="x"), "standardize of its"),
-    "a long name": (backbone(name="x" * 10**5), "name of its"),
+    "a long name": (backbone(name="x" * 10**5), "backbone='xxx"),
     "stages": (backbone(trained=0), "trained of its"),
 }
 
