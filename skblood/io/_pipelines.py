@@ -28,32 +28,6 @@ _PLACE = "estimator of skblood"  # key of what stands for an estimator that was 
 _MAX_POSITION = 624  # in the state of a RandomState, which NumPy does not check
 
 
-def describe_model(model):
-    """Return a fitted model as JSON and tensors.
-
-    Parameters
-    ----------
-    model : estimator
-        Of skblood, or one of scikit-learn or imbalanced-learn that holds some.
-
-    Returns
-    -------
-    document, tensors, left_out
-        As from `_estimators.describe`; tensors and parameters of a part have its prefix.
-
-    Raises
-    ------
-    TypeError
-        If it is, or holds, an object that cannot be saved. The message says what to do.
-    ImportError
-        If a part needs skops, which is not installed.
-    sklearn.exceptions.NotFittedError
-        If it is not fitted.
-    """
-    find_fitted(model)
-    return _describe(model)
-
-
 def find_fitted(model):
     """Return the fitted estimators of skblood that a model holds, itself included.
 
@@ -112,14 +86,33 @@ def readable_model(document, tensors):
     return {"class": kind, "parameters": plain(_parameters(document)), "steps": steps}
 
 
-def _describe(model):
+def describe_model(model):
+    """Return a fitted model as JSON and tensors.
+
+    Parameters
+    ----------
+    model : estimator
+        Of which `find_fitted` is known to raise no error, or a step of it.
+
+    Returns
+    -------
+    document, tensors, left_out
+        As from `_estimators.describe`; tensors and parameters of a part have its prefix.
+
+    Raises
+    ------
+    TypeError
+        If it is, or holds, an object that cannot be saved. The message says what to do.
+    ImportError
+        If a part needs skops, which is not installed.
+    """
     if model is None or (isinstance(model, str) and model == "passthrough"):
         return {"class": "passthrough"}, {}, []
     if estimators.is_ours(model):
         return estimators.describe(model)
     if _full_name(model) not in _PIPELINES:
         return _describe_by_skops(model)
-    steps = [(name, *_describe(step)) for name, step in model.steps]
+    steps = [(name, *describe_model(step)) for name, step in model.steps]
     tensors, left_out = _join((own, lost, f"{name}__") for name, _, own, lost in steps)
     document = {
         "class": _full_name(model),

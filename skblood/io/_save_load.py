@@ -94,8 +94,8 @@ def save(model, path, *, evaluation=None):
     >>> bool((again.predict_proba(X) == clf.predict_proba(X)).all())
     True
     """
+    card = model_card(model, evaluation=evaluation)  # which checks both
     document, tensors, left_out = describe_model(model)
-    card = model_card(model, evaluation=evaluation)
     if left_out:
         warnings.warn(
             f"{', '.join(left_out)} cannot be saved: the file has the default of a parameter, and "
