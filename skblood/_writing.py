@@ -42,6 +42,20 @@ def printable(text, keep="\n\t"):
     return _CONTROLS.sub(lambda c: c[0] if c[0] in keep else ascii(c[0])[1:-1], str(text))
 
 
+def list_some(lines, n=10):
+    r"""Return the first lines of a list for a message, indented, and the number of the others.
+
+    Examples
+    --------
+    >>> print(list_some(["a.png: no such file", "b.png: no such file"], 1))
+      a.png: no such file
+      ... and 1 more
+    """
+    lines = [f"  {printable(line, keep='')}" for line in lines]
+    rest = [f"  ... and {len(lines) - n:,} more"] if len(lines) > n else []
+    return "\n".join(lines[:n] + rest)
+
+
 def escape_formula(text):
     """Return the text of a csv cell, marked by ' if a spreadsheet would take it for a formula.
 

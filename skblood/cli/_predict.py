@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from skblood._writing import printable
+from skblood._writing import list_some
 from skblood.cli import _data, _output
 
 # Images that are read and predicted at a time.
@@ -151,7 +151,7 @@ def predict_all(model, X, *, skip=False):
     Raises
     ------
     ValueError
-        If images are unreadable and `skip` is False; all are named.
+        If images are unreadable and `skip` is False; the first ten are named.
     """
     import numpy as np
     from tqdm.auto import tqdm
@@ -177,10 +177,11 @@ def predict_all(model, X, *, skip=False):
                 labels[rows] = most_probable if is_network else last.predict(features)
             bar.update(len(chunk))
     if unreadable and not skip:
-        named = "\n".join(f"  {printable(X[i], '')}: {why}" for i, why in unreadable.items())
+        named = list_some(f"{X[i]}: {why}" for i, why in unreadable.items())
         raise ValueError(
             f"{len(unreadable)} of {len(X)} image files cannot be read:\n{named}\nRepair them, "
-            "leave them out, or leave their rows empty by `skblood predict --on-error skip`."
+            "leave them out, or leave their rows empty by `skblood predict --on-error skip`. The "
+            "depth of files is stated by --bit-depth."
         )
     return labels, probabilities, unreadable
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from skblood._writing import lock
+from skblood._writing import list_some, lock
 from skblood.datasets._bunch import as_dataset, read_description, warn_if_incomplete
 from skblood.datasets._cell_sampling import CLASSES
 from skblood.datasets._download import ensure_file, resolve_data_home
@@ -144,7 +144,7 @@ def _read(paths, size):
     """Return images as prepared for BloodMNIST."""
     images, unreadable = map_images(partial(_crop_and_resize, size=size), paths)
     if unreadable:
-        reasons = "\n".join(f"  {str(paths[i])!r}: {why}" for i, why in unreadable.items())
+        reasons = list_some(f"{paths[i]}: {why}" for i, why in unreadable.items())
         raise ValueError(
             f"{len(unreadable)} images cannot be used. Replace them by the originals of PBC, or "
             f"pass size=None:\n{reasons}"

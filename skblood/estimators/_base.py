@@ -20,6 +20,7 @@ from skblood.images import (
     Layout,
     is_table,
     read_table,
+    unflatten_rows,
 )
 from skblood.inference import FeatureStore
 from skblood.networks import (
@@ -113,9 +114,10 @@ class CellModel(BaseEstimator):
 
     def _read(self, X, spec, store, **options):
         """Read images for a specification; see `ImageReader.read`."""
-        rows = self._read_rows(X, spec) if is_table(X) else None
+        if is_rows := is_table(X):
+            X = unflatten_rows(self._read_rows(X, spec), spec.input_shape)
         reader = ImageReader(spec, store)
-        return reader.read(X, rows=rows, progress=self.verbose == 1, **options)
+        return reader.read(X, is_rows=is_rows, progress=self.verbose == 1, **options)
 
     def _read_rows(self, X, spec):
         """Read a table, which has the columns of the fit, or one for each value of an image."""
@@ -158,19 +160,14 @@ class CellModel(BaseEstimator):
         if isinstance(X, CellImages):
             images = layout.take(X)
             return images, images.pixels, layout, columns
-        rows = read_table(columns, X, ensure_min_samples=1) if is_table(X) else None
-        images, whole = layout.read(
-            X,
-            rows=rows,
-            image_shape=self.image_shape,
-            odd_rows=self._odd_rows,
-            whole=whole,
-            store=self._store(),
-            progress=self.verbose == 1,
-        )
-        # Image arrays and lists have no columns, and n_features_in_ is only defined for tables.
-        if rows is None and len(getattr(X, "shape", ())) == 2:
+        if is_rows := is_table(X):
+            rows = read_table(columns, X, ensure_min_samples=1)
+            X = unflatten_rows(rows, self.image_shape, features=self._odd_rows)
+        elif len(getattr(X, "shape", ())) == 2:
+            # Image arrays and lists have no columns, and n_features_in_ is only defined for tables.
             validate_data(columns, X, skip_check_array=True)
+        options = {"store": self._store(), "progress": self.verbose == 1}
+        images, whole = layout.read(X, is_rows=is_rows, whole=whole, **options)
         return images, whole, layout, columns
 
     def _store(self):

@@ -11,10 +11,10 @@ from ._depth import check_bit_depth, state_depth
 from ._files import file_key
 from ._forms import holds_arrays, is_table
 from ._pixels import as_uint8, to_numpy
-from ._quiet import quiet
 from ._read import image_items, map_images, read_images
 from ._reader import ImageLayout, ImageReader, Layout
 from ._resize import INTERPOLATIONS, resize_batch, resize_images
+from ._shared import quiet
 from ._table import read_table
 from ._torch_defaults import torch_defaults
 from ._unflatten import resolve_row_shape, unflatten_rows

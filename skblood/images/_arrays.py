@@ -39,13 +39,11 @@ def _to_images(images, channels, given):
     """Convert images of shape (n, h, w) or (n, h, w, c); `given` is what the user has."""
     shape = images.shape[1:]
     if 0 in images.shape or len(shape) not in (2, 3) or (*shape, 1)[2] not in CHANNELS:
-        name, axes = ("X", "0, 2, 3, 1") if np.ndim(given) == 4 else ("x", "1, 2, 0")
         how = "permute" if isinstance(given, torch.Tensor) else "transpose"
-        code = f"{name}.{how}({axes})"
-        code = code if name == "X" else f"[{code} for x in X]"
+        code = f"X.{how}(0, 2, 3, 1)" if np.ndim(given) == 4 else f"[x.{how}(1, 2, 0) for x in X]"
         raise ValueError(
             "Images have shape (h, w) or (h, w, c) with c = 1, 3 or 4, the channels last, but "
             f"there are {len(images)} of shape {shape}. "
-            + (f"Pass {code}." if shape[:1] in ((c,) for c in CHANNELS) else "Convert them.")
+            f"{f'Pass {code}' if shape[0] in CHANNELS else 'Convert them'}."
         )
     return convert_channels(as_uint8(images if images.ndim == 4 else images[..., None]), channels)

@@ -122,21 +122,18 @@ def scale_values(values, image, bit_depth):
         return as_uint8(values[None])[0]
     if values.dtype == np.uint8:
         return values
-    tags = getattr(image, "tag_v2", {})
-    bits, least, most = _MOST_BITS, values.min(), values.max()
-    if (declared := max(tags.get(_BITS_PER_SAMPLE, (bits,)))) < bits:
-        bits = declared
-    elif bit_depth is not None:
-        bits = bit_depth
-    elif least >= 0 and (
-        values[..., :3].max() < _CLEARLY_16_BITS
-        or (_SIGNED in tags.get(_SAMPLE_FORMAT, ()) and declared == bits)
-    ):
-        likely = max(_LEAST_BITS, int(most).bit_length() + 1 & ~1)
-        raise ValueError(
-            f"values of {least}..{most} in a file of 16 bits: their depth is unclear. State it in "
-            f"the loader or by skblood.images.read_images(X, bit_depth={likely})"
-        )
+    tags, least, most = getattr(image, "tag_v2", {}), values.min(), values.max()
+    bits = max(tags.get(_BITS_PER_SAMPLE, (_MOST_BITS,)))
+    if bits >= _MOST_BITS:
+        is_int16 = bits == _MOST_BITS and _SIGNED in tags.get(_SAMPLE_FORMAT, ())
+        is_unclear = is_int16 or values[..., :3].max() < _CLEARLY_16_BITS
+        if bit_depth is None and least >= 0 and is_unclear:
+            likely = max(_LEAST_BITS, int(most).bit_length() + 1 & ~1)
+            raise ValueError(
+                f"values of {least}..{most} in a file of 16 bits: their depth is unclear, maybe "
+                f"bit_depth={likely}"
+            )
+        bits = bit_depth or _MOST_BITS
     top = 2**bits - 1
     if least < 0 or most > top:
         raise ValueError(f"values of {least}..{most}, outside of 0..{top} ({bits} bits)")

@@ -10,7 +10,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 
 from ._decode import FORMATS, check_file, read_image
-from ._quiet import quiet
+from ._shared import quiet
 
 # To be raised when this package decodes the same file to other pixels.
 _VERSION = 2
@@ -71,14 +71,15 @@ def read_stored_files(paths, finish, store, settings, **options):
         images = read_image(paths[i], finish, **options)
         if to_key(paths[i]) != keys[i]:
             raise ValueError("changed while it was read")
-        decoded[keys[i]] = images
+        return images
 
     def decode(rows, column):
         chosen = [hashed[row] for row in rows]
-        new = [i for i in chosen if keys[i] not in decoded and keys[i] not in failed]
-        _, why = _try_each(decode_unchanged, new)
+        new = [i for i in chosen if keys[i] not in decoded]
+        images, why = _try_each(decode_unchanged, new)
+        decoded.update((keys[i], each) for i, each in zip(new, images, strict=True))
         failed.update((keys[new[j]], reason) for j, reason in why.items())
-        return [None if keys[i] in failed else decoded[keys[i]][column] for i in chosen]
+        return [decoded[keys[i]] and decoded[keys[i]][column] for i in chosen]
 
     versions = (_VERSION, PIL.__version__, torch.__version__)
     file_keys = [keys[i] for i in hashed]

@@ -1,6 +1,7 @@
 """The form of X: a table of numbers, images in one array, or a sequence of images."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set, Sized
 
 import numpy as np
@@ -17,6 +18,19 @@ TABLE, STACK, SEQUENCE = "table", "stack", "sequence"
 # ... and of the items of a sequence, as messages name them.
 PATH, PIL, ARRAY = "a path", "a PIL image", "an array"
 _MISSING = "a missing value"
+
+# What X as a whole cannot be, and what to pass instead.
+_NO_SEQUENCES = (
+    (Mapping, 'its images, e.g. X["data"] or X["image"]'),
+    (DataLoader, "torch.cat(list(X)), or torch.cat([x for x, y in X]) if it gives labels"),
+    ((Dataset, Iterator, Set), "list(X)"),
+)
+# Methods of items that hold an image, e.g. open files and paths in an archive, and how to open it.
+_OPEN_BY = {
+    "read": "PIL.Image.open({})",
+    "read_bytes": "PIL.Image.open(io.BytesIO({}.read_bytes()))",
+    "open": "PIL.Image.open({}.open())",
+}
 
 
 def is_table(X):
@@ -77,45 +91,45 @@ def classify(X):
     """
     if issparse(X):  # scikit-learn says how to make it dense
         return TABLE, X
-    _refuse(X)
-    n_axes = getattr(X, "ndim", 0)  # anything, if X is a class or a module
-    if isinstance(n_axes, int) and n_axes >= 3 and hasattr(X, "__array__"):
+    shape = _shape(X)
+    _refuse(X, shape)
+    if len(shape) >= 3 and hasattr(X, "__array__"):
         return STACK, X
-    items = _items(X)
+    items = _items(X, shape)
     if not items:
         return TABLE, X
     first = next((item for item in items if _item_form(item) != _MISSING), None)
     if first is None or _item_form(first) is not None:
         return SEQUENCE, items
     if code := _code_to_open(first, "x"):
-        raise TypeError(
-            f"X holds no images but items of type {type(first).__name__}. Pass [{code} for x in X]."
-        )
-    return (STACK, items) if _is_nested(first) else (TABLE, X)
+        kind = type(first).__name__
+        raise TypeError(f"X holds no images but items of type {kind}. Pass [{code} for x in X].")
+    # A nested list, or a list of arrays.
+    inner = first[0] if isinstance(first, (list, tuple)) and first else None
+    is_nested = isinstance(inner, (list, tuple)) or getattr(inner, "ndim", 0) > 0
+    return (STACK, items) if is_nested else (TABLE, X)
 
 
-def _refuse(X):
-    """Raise an error if X as a whole is empty, or no collection of images."""
-    form, code = _item_form(X), None if isinstance(X, (list, tuple)) else _code_to_open(X, "X")
-    if form in (PATH, PIL):
-        raise ValueError(
-            f"X is a single {form.removeprefix('a ')}. Pass a list of paths or images, [X]; of a "
-            "folder, the data that skblood.datasets.load_image_folder returns."
-        )
-    advice = None
-    if code is not None:
-        advice = f"a list of images, [{code}]"
-    elif isinstance(X, DataLoader):
-        advice = "torch.cat(list(X)), or torch.cat([x for x, y in X]) if it gives labels"
-    elif isinstance(X, (Dataset, Iterator, Set)):
-        advice = "list(X)"
-    elif isinstance(X, Mapping):
-        advice = 'its images, e.g. X["data"] or X["image"]'
-    if advice is not None:
-        raise TypeError(f"X is a {type(X).__name__}. Pass {advice}.")
-    shape = getattr(X, "shape", None)
-    if not isinstance(shape, tuple):  # anything, if X is a class or a module
+def _shape(X):
+    """Return the shape of X, its length if it has no shape, or () if it has neither."""
+    shape = getattr(X, "shape", None)  # anything, if X is a class or a module
+    if not isinstance(shape, tuple):
         shape = (len(X),) if isinstance(X, Sized) else ()
+    return shape
+
+
+def _refuse(X, shape):
+    """Raise an error if X as a whole is empty, or no collection of images."""
+    kind, form = type(X).__name__, _item_form(X)
+    is_collection = isinstance(X, (list, tuple, Mapping)) or hasattr(X, "__array__")
+    if not is_collection and (code := _code_to_open(X, "X")):
+        raise ValueError(
+            f"X is a single {(form or kind).removeprefix('a ')}. Pass a list of paths or images, "
+            f"[{code}]; of a folder, the data that skblood.datasets.load_image_folder returns."
+        )
+    for kinds, advice in _NO_SEQUENCES:
+        if isinstance(X, kinds):
+            raise TypeError(f"X is a {kind}. Pass {advice}.")
     if shape[:1] == (0,):
         raise ValueError("X holds no images: it is empty. Pass at least one.")
 
@@ -135,58 +149,41 @@ def _item_form(item):
 
 def _code_to_open(item, name):
     """Return code that makes an image of a variable that holds a known form of one, or None."""
+    if _item_form(item) in (PATH, PIL, ARRAY):
+        return name
     if isinstance(item, (bytes, bytearray)):
         return f"PIL.Image.open(io.BytesIO({name}))"
+    keys = [0] if isinstance(item, (list, tuple)) and item else []  # an image and its label
     if isinstance(item, Mapping):  # as Hugging Face's datasets hold images
-        key = next((key for key in ("bytes", "path", "image") if item.get(key) is not None), None)
-        found = f'{name}["{key}"]'
-        return key and (f"PIL.Image.open(io.BytesIO({found}))" if key == "bytes" else found)
-    if isinstance(item, (list, tuple)):  # an image and its label
-        return f"{name}[0]" if item and _item_form(item[0]) not in (None, _MISSING) else None
-    if hasattr(item, "read"):
-        return f"PIL.Image.open({name})"
-    if hasattr(item, "read_bytes"):  # a path in an archive
-        return f"PIL.Image.open(io.BytesIO({name}.read_bytes()))"
-    return f"PIL.Image.open({name}.open())" if hasattr(item, "open") else None
+        keys = [key for key in ("bytes", "path", "image") if item.get(key) is not None]
+    if keys:
+        return _code_to_open(item[keys[0]], f"{name}[{keys[0]!r}]")
+    codes = (code.format(name) for method, code in _OPEN_BY.items() if hasattr(item, method))
+    return next(codes, None)
 
 
-def _items(X):
+def _items(X, shape):
     """Return the items of a sequence, or of a column of objects or strings, as a list, or None."""
     if isinstance(X, Sequence) and not isinstance(X, memoryview):
         return list(X)
-    if isinstance(X, (torch.Tensor, type)) or not hasattr(X, "__array__"):
-        return None
     # Series and DataFrames of any library; a table of several columns is never converted.
-    shape = getattr(X, "shape", None)
-    if shape is None:
-        shape = (len(X),) if isinstance(X, Sized) else ()
-    column = np.asarray(X) if len(shape) == 1 or shape[1:] == (1,) else None
+    is_column = len(shape) == 1 or shape[1:] == (1,)
+    if not is_column or isinstance(X, torch.Tensor) or not hasattr(X, "__array__"):
+        return None
+    column = np.asarray(X)
     # Python objects, strings and NumPy's StringDType.
-    is_column = column is not None and column.dtype.kind in "OUT"
-    return column.ravel().astype(object).tolist() if is_column else None
-
-
-def _is_nested(item):
-    """Return whether an item is a nested list, or a list of arrays."""
-    first = item[0] if isinstance(item, (list, tuple)) and item else None
-    return isinstance(first, (list, tuple)) or getattr(first, "ndim", 0) > 0
+    return column.ravel().astype(object).tolist() if column.dtype.kind in "OUT" else None
 
 
 def common_form(items):
     """Return the form that all items have, or raise ValueError."""
-    first = {}
-    for i, item in enumerate(items):
-        first.setdefault(_item_form(item) or f"a {type(item).__name__}", i)
-    if _MISSING in first and len(first) <= 2:
-        n = sum(_item_form(item) == _MISSING for item in items)
-        raise ValueError(
-            f"X has {n} missing values among {len(items)}, the first at position "
-            f"{first[_MISSING]}. Leave them and their labels out, e.g. by a mask of those present."
+    forms = [_item_form(item) or f"a {type(item).__name__}" for item in items]
+    if len(counts := Counter(forms)) > 1 or _MISSING in counts:
+        found = ", ".join(
+            f"{form} at {forms.index(form)} ({n} of {len(items)})" for form, n in counts.items()
         )
-    if len(first) > 1:
-        found = ", ".join(f"{form} at {i}" for form, i in first.items())
         raise ValueError(
             "The items of X must all be paths, all PIL images or all arrays (h, w) or (h, w, c), "
-            f"but there is {found} (the first positions). Convert or leave out those that differ."
+            f"but there is {found} (first positions). Convert some, or leave them and their labels out."
         )
-    return next(iter(first))
+    return forms[0]

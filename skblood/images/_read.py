@@ -3,7 +3,7 @@
 from PIL import Image
 from tqdm.auto import tqdm
 
-from skblood._writing import printable
+from skblood._writing import list_some
 
 from ._arrays import array_to_image, stack_to_images
 from ._channels import check_channels
@@ -79,8 +79,8 @@ def read_images(
         If X is of another known form, such as bytes, open files or a data loader; the message
         names the conversion.
     ValueError
-        If X is empty or holds no images, or images that cannot be read (all are named), or, without
-        ``size``, images of different sizes.
+        If X is empty or holds no images, or images that cannot be read (the first ten are named),
+        or, without ``size``, images of different sizes.
     OSError
         If the disk has no space for a large result, or the store cannot be used.
 
@@ -157,32 +157,28 @@ def image_items(X, channels=None):
 
 def _fill(stacks, items, read, unreadable, progress):
     """Read items chunk by chunk into stacks."""
-    found = {}
-
-    # A function, so that nothing of a chunk is left when the next is read.
-    def take(some, start):
-        results, reasons = read(some, start)
-        for i, images in enumerate(results):
-            if i not in reasons:
-                for stack, image in zip(stacks, images, strict=True):
-                    stack.append(image, start + i)
-        found.update((start + i, f"{some[i]}: {why}") for i, why in sorted(reasons.items()))
-
+    found, start = {}, 0
     with tqdm(total=len(items), desc="reading", unit="image", delay=1, disable=not progress) as bar:
-        start = 0
         while start < len(items):
             some = items[start : start + chunk_size(stacks)]
-            take(some, start)
+            results, reasons = read(some, start)
+            for i, images in enumerate(results):
+                if i not in reasons:
+                    for stack, image in zip(stacks, images, strict=True):
+                        stack.append(image, start + i)
+            del results  # before the next are read
+            found.update((start + i, f"{some[i]}: {why}") for i, why in sorted(reasons.items()))
             start += len(some)
             bar.update(len(some))
     if unreadable is not None:
         unreadable.update(found)
     if found and (unreadable is None or len(found) == len(items)):
         noun = "PIL images" if isinstance(items[0], Image.Image) else "image files"
-        named = "\n".join(f"  position {i}: {printable(why, keep='')}" for i, why in found.items())
+        named = list_some(f"position {i}: {why}" for i, why in found.items())
         raise ValueError(
-            f"{len(found)} of {len(items)} {noun} cannot be read:\n{named}\n"
-            "Repair them, or leave them and their labels out."
+            f"{len(found)} of {len(items)} {noun} cannot be read:\n{named}\nRepair them, or leave "
+            "them and their labels out (skblood.datasets.find_unreadable lists them). The loaders "
+            "and skblood.images.read_images take bit_depth."
         )
 
 

@@ -8,7 +8,6 @@ from ._cell_images import CellImages
 from ._depth import common_depth
 from ._forms import classify, holds_arrays
 from ._read import read_images
-from ._unflatten import resolve_row_shape, unflatten_rows
 
 # What pixels of 12 bits become if they are taken for 16; more are in any image that is not black.
 _BLACK = 16
@@ -48,15 +47,15 @@ class ImageReader:
         self.spec = spec
         self.store = store
 
-    def read(self, X, *, rows=None, crops=None, unreadable=None, progress=False):
+    def read(self, X, *, is_rows=False, crops=None, unreadable=None, progress=False):
         """Read images like those of the fit.
 
         Parameters
         ----------
         X : object
             Images in any form, or `CellImages`, which are returned.
-        rows : ndarray of shape (n, n_features), default=None
-            X as a validated table, if it is one.
+        is_rows : bool, default=False
+            Whether X holds the unflattened rows of a table, which may be numbers and not pixels.
         crops : sequence of float, default=None
             Crops to read instead of that of the specification.
         unreadable : dict, default=None
@@ -79,9 +78,9 @@ class ImageReader:
         spec = self.spec
         crops = [spec.crop] if crops is None else list(crops)
         # A file is decoded as gray or color, as in the fit; an array is one or the other.
-        channels = None if rows is not None or holds_arrays(X) else spec.image_shape[2]
+        channels = None if holds_arrays(X) else spec.image_shape[2]
         options = {"channels": channels, "unreadable": unreadable, "progress": progress}
-        arrays = _read(spec, X, rows, crops, self.store, **options)
+        arrays = _read(spec, X, is_rows, crops, self.store, **options)
         self._check(arrays[0])
         _warn_if_black(arrays[0])
         return [
@@ -131,28 +130,14 @@ class Layout(ImageLayout):
         self.crop = float(crop)
         self.interpolation = interpolation
 
-    def read(
-        self,
-        X,
-        *,
-        rows=None,
-        image_shape=None,
-        odd_rows="error",
-        whole=False,
-        store=None,
-        progress=False,
-    ):
+    def read(self, X, *, is_rows=False, whole=False, store=None, progress=False):
         """Read the images of a fit, and note their layout.
 
         Parameters
         ----------
         X : object
-        rows : ndarray of shape (n, n_features) or None
-            X as a validated table, if it is one.
-        image_shape : tuple of int or None
-            Shape that rows are unflattened to.
-        odd_rows : {"error", "keep"}
-            What to do with rows that are no images.
+        is_rows : bool
+            Whether X holds the unflattened rows of a table.
         whole : bool
             Read the images without the crop as well.
         store : FeatureStore or None
@@ -163,18 +148,14 @@ class Layout(ImageLayout):
         images : CellImages
         whole : ndarray or None
         """
-        if rows is not None:
-            self.input_shape = resolve_row_shape(rows.shape[1], image_shape, odd_rows)
-            if self.input_shape[0] == 1:
-                # Rows of numbers have no size and are not cropped.
-                self.image_size, self.crop = None, 1.0
-        from_files = rows is None and not holds_arrays(X)
-        self.bit_depth = common_depth(classify(X)[1]) if from_files else None
+        if is_rows and X.shape[1] == 1:
+            # Rows of numbers have no size and are not cropped.
+            self.image_size, self.crop = None, 1.0
+        self.bit_depth = None if holds_arrays(X) else common_depth(classify(X)[1])
         crops = [self.crop, *([1.0] if whole else [])]
-        arrays = _read(self, X, rows, crops, store, progress=progress)
-        if rows is None:
-            size = X.shape[1:3] if getattr(X, "ndim", 1) >= 3 else arrays[0].shape[1:3]
-            self.input_shape = (*map(int, size), arrays[0].shape[3])
+        arrays = _read(self, X, is_rows, crops, store, progress=progress)
+        size = X.shape[1:3] if getattr(X, "ndim", 1) >= 3 else arrays[0].shape[1:3]
+        self.input_shape = (*map(int, size), arrays[0].shape[3])
         _warn_if_black(arrays[0])
         images = _crop_unresized(self, arrays[0], self.crop)
         self.is_pixels = images.dtype == np.uint8
@@ -216,14 +197,12 @@ def _warn_if_black(images):
         )
 
 
-def _read(spec, X, rows, crops, store, **options):
-    """Read X, or the rows of a table, at several crops, resized if there is a size."""
-    if rows is not None:
-        X = unflatten_rows(rows, spec.input_shape)
+def _read(spec, X, is_rows, crops, store, **options):
+    """Read X at several crops, resized if there is a size."""
     if spec.image_size is None:
         # Cropped by `_crop_unresized`, once it is known that their size is right.
         crops = [1.0] * len(crops)
-        if rows is not None:  # which may be numbers and not pixels
+        if is_rows:
             return [X] * len(crops)
     # A store in memory would hold a second copy of the images.
     store = None if store is None or store.location is None else store

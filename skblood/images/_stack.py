@@ -70,9 +70,8 @@ def _reserve(file, n_bytes):
 def chunk_size(stacks):
     """Return how many images to read next, for all stacks at once."""
     n_bytes = sum(stack.image_bytes for stack in stacks)
-    if n_bytes == 0:  # the first few tell
-        return _SMALLEST_CHUNK
-    return min(_CHUNK, max(_SMALLEST_CHUNK, _CHUNK_BYTES // n_bytes))
+    # The first few tell.
+    return min(_CHUNK, max(_SMALLEST_CHUNK, _CHUNK_BYTES // n_bytes if n_bytes else 0))
 
 
 class ImageStack:

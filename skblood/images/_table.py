@@ -1,8 +1,8 @@
 """Validation of tables of numbers by scikit-learn."""
 
 import numpy as np
-import scipy.sparse
 import torch
+from scipy.sparse import issparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
@@ -32,27 +32,20 @@ def read_table(estimator, X, **options):
             return check_array(X, **options)
         return validate_data(estimator, X, **options)
     except (TypeError, ValueError) as error:
-        if scipy.sparse.issparse(X):
-            raise
-        kind, n_axes = type(X).__name__, _count_axes(X)
-        if n_axes == 1:
-            raise ValueError(
-                f"X is a {kind} of numbers with one axis. Reshape your data, e.g. by "
-                "X.reshape(1, -1) if they are one flattened image."
-            ) from None
-        if n_axes:
+        if issparse(X) or _count_axes(X) > 1:
             raise
         # A TypeError names types, a ValueError the value that is no number.
-        told = f"{error}\n" if isinstance(error, TypeError) else ""
-        raise (TypeError if told else ValueError)(
-            f"{told}X is a {kind} that holds no table of numbers. Pass one, or images: an array "
-            "(n, h, w) or (n, h, w, c), or a list or a column of paths, PIL images or arrays."
+        kind, told = (TypeError, f"{error}\n") if isinstance(error, TypeError) else (ValueError, "")
+        raise kind(
+            f"{told}X is a {type(X).__name__} that holds no table of numbers, and no images: an "
+            "array (n, h, w) or (n, h, w, c), or paths, PIL images or arrays in a list or column. "
+            "Pass one of them. Reshape your data, X.reshape(1, -1), if it has one axis."
         ) from None
 
 
 def _count_axes(X):
-    """Return the number of axes of numbers, or None if X holds others."""
+    """Return the number of axes of numbers, 0 if X holds others."""
     try:
         return np.asarray(X, dtype=np.complex128).ndim
     except Exception:  # X may be any object, and its __array__ may raise anything
-        return None
+        return 0

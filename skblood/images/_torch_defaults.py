@@ -2,15 +2,24 @@
 
 import os
 import threading
-from collections import Counter
 from contextlib import ExitStack, contextmanager
 
 import torch
 
-_lock = threading.Lock()
-_n_blocks = Counter()  # of each thread that is inside
-_dtype = torch.float32  # the user's
+from ._shared import SharedContext
+
 _forked = _forked_while_busy = False
+
+
+@contextmanager
+def _set_float32():
+    former = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    yield
+    torch.set_default_dtype(former)
+
+
+_float32 = SharedContext(_set_float32)
 
 
 @contextmanager
@@ -35,11 +44,7 @@ def torch_defaults():
         )
     if _forked and torch.get_num_threads() > 1:
         torch.set_num_threads(1)
-    with ExitStack() as stack:
-        stack.enter_context(_float32())
-        if torch.is_inference_mode_enabled() or not torch.is_grad_enabled():
-            stack.enter_context(torch.inference_mode(False))
-            stack.enter_context(torch.enable_grad())
+    with _float32(), torch.inference_mode(False), torch.enable_grad(), ExitStack() as stack:
         for kind in ("cpu", "cuda", "mps"):
             if torch.is_autocast_enabled(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))
@@ -49,31 +54,11 @@ def torch_defaults():
         yield
 
 
-@contextmanager
-def _float32():
-    """Set the default dtype, which all threads share: the last one to leave restores it."""
-    global _dtype
-    thread = threading.get_ident()
-    with _lock:
-        if not _n_blocks:
-            _dtype = torch.get_default_dtype()
-            torch.set_default_dtype(torch.float32)
-        _n_blocks[thread] += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _n_blocks[thread] -= 1
-            if not _n_blocks[thread]:
-                del _n_blocks[thread]
-            if not _n_blocks:
-                torch.set_default_dtype(_dtype)
-
-
 def _note_fork():
-    global _lock, _forked, _forked_while_busy
-    _lock, _forked = threading.Lock(), True  # another thread may have held the old one
-    _forked_while_busy |= any(thread != threading.get_ident() for thread in _n_blocks)
+    global _forked, _forked_while_busy
+    _forked = True
+    _forked_while_busy |= any(thread != threading.get_ident() for thread in _float32.threads)
+    _float32.lock = threading.Lock()  # another thread may have held the old one
 
 
 if hasattr(os, "register_at_fork"):

@@ -159,7 +159,7 @@ def test_columns_of_other_libraries(cells, clf, form):
     np.testing.assert_allclose(clf.predict_proba(X), clf.predict_proba(images), atol=1e-6)
     assert clf.score(X, y) == clf.score(images, y) and find_unreadable(X) == {}
     assert len(audit(X).findings) == len(audit(images).findings)
-    with pytest.raises(ValueError, match="1 missing values among 2, the first at position 0"):
+    with pytest.raises(ValueError, match=r"a missing value at 0 \(1 of 2\)"):
         clf.predict(ARROW[form]([None, paths[0]]))
 
 
@@ -170,7 +170,7 @@ def test_missing_paths(cells, clf, missing, form, place):
     X = list(cells[2])
     X[place] = [missing] * N if place == slice(None) else missing
     n, first = (N, 0) if place == slice(None) else (1, place)
-    expected = f"X has {n} missing values among {N}, the first at position {first}.*out"
+    expected = rf"a missing value at {first} \({n} of {N}\).*labels out"
     with pytest.raises(ValueError, match=expected):
         clf.predict(form(X) if n == 1 else X)
     with pytest.raises(ValueError, match=expected):

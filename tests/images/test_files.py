@@ -192,6 +192,13 @@ class TestDamage:
         with pytest.raises(ValueError, match="8 of 8 image files cannot be read"):
             read_images(list(damaged), unreadable={})
 
+    def test_of_many_ten_are_named(self, tmp_path):
+        with pytest.raises(ValueError, match=r"^500 of 500 image files") as error:
+            read_images([tmp_path / f"{i}.png" for i in range(500)])
+        lines = str(error.value).split("\n")
+        assert lines[10].startswith("  position 9: ") and lines[11] == "  ... and 490 more"
+        assert str(error.value).count("bit_depth") == 1 and len(lines) == 13
+
     @pytest.mark.parametrize(("limit", "is_bomb"), [(319, True), (320, False)])
     def test_decompression_bombs(self, files, monkeypatch, limit, is_bomb):
         """Pillow only warns; here it is a reason, whatever the filters."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from skblood.images import CellImages, ImageReader, Layout, read_images
+from skblood.images import CellImages, ImageReader, Layout, read_images, unflatten_rows
 from skblood.networks import NetworkSpec
 
 SHAPE = (9, 8, 3)
@@ -63,7 +63,8 @@ def test_crops_and_sizes(spec, noise):
     (read,) = ImageReader(sized).read(images)
     np.testing.assert_array_equal(read.pixels, read_images(images, crop=0.5, size=(4, 4)))
     rows = images.reshape(4, -1)
-    (read,) = ImageReader(sized).read(rows, rows=rows)
+    rows = unflatten_rows(rows, SHAPE)
+    (read,) = ImageReader(sized).read(rows, is_rows=True)
     np.testing.assert_array_equal(read.pixels, read_images(images, crop=0.5, size=(4, 4)))
 
 

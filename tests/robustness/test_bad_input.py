@@ -135,8 +135,8 @@ class TestTables:
         for model in (MODELS["mlp"](), CellEmbedder("cellnet_t")):
             with pytest.raises((ValueError, TypeError)) as error:
                 model.fit(table, ["a", "b", "c"][: len(table)])
-            assert f"X is of type {type(table).__name__}" in str(error.value)
-            assert "Pass one, or images: an array (n, h, w)" in str(error.value)
+            assert f"X is a {type(table).__name__}" in str(error.value)
+            assert "no table of numbers, and no images: an array (n, h, w)" in str(error.value)
 
     def test_of_numbers_keeps_scikit_learns_words_alone(self):
         with pytest.raises(ValueError, match="contains NaN") as error:
