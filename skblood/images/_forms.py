@@ -184,6 +184,7 @@ def common_form(items):
         )
         raise ValueError(
             "The items of X must all be paths, all PIL images or all arrays (h, w) or (h, w, c), "
-            f"but there is {found} (first positions). Convert some, or leave them and their labels out."
+            f"but there is {found} (the first positions). Convert some, or leave them and their "
+            "labels out."
         )
     return forms[0]
