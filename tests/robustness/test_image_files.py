@@ -37,12 +37,12 @@ def test_every_kind_is_there(files):
     assert len(damaged) > 200
 
 
-def test_the_whole_list_is_named_in_one_error(files):
+def test_ten_are_named_in_one_error(files):
     bad = [file for file in files if file.tolerance is None and not file.is_random]
     with pytest.raises(ValueError, match=rf"^{len(bad)} of {len(bad)} image files") as error:
         read_images([file.path for file in bad])
-    lines = str(error.value).splitlines()[1:-1]
-    for file, line in zip(bad, lines, strict=True):
+    lines = str(error.value).splitlines()[1:11]
+    for file, line in zip(bad[:10], lines, strict=True):
         assert str(file.path) in line
 
 
