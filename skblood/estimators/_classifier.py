@@ -30,7 +30,7 @@ from skblood.training import OPTIMIZERS, TrainingInterrupted, TrainingSet, decis
 
 from ._base import CellModel, backbone_spec
 from ._fit_tasks import FitTasks
-from ._fitting import Fitting, make_spec, warn_if_not_finite
+from ._fitting import Fitting, make_spec, warn_if_diverged
 from ._targets import code_targets, read_targets
 from ._warm_start import continue_network
 
@@ -369,7 +369,7 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
 
     def _replace_fitted(self, continued, columns, fitting, result, summary):
         """Set the fitted attributes; a network that was adapted stays one when it is continued."""
-        warn_if_not_finite(result.net.module_, self.lr)
+        warn_if_diverged(result.net.module_, self.lr)
         attributes = fitting.attributes(result, summary)
         if continued and hasattr(self, "adaptation_"):
             attributes["adaptation_"] = self.adaptation_

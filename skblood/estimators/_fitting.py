@@ -14,6 +14,8 @@ from skblood.training import Phase, PhaseName, Trainer, WeightedLoss, fit_key
 
 # Epochs without improvement after which early stopping ends a training.
 _PATIENCE = 10
+# Weights above this overflow when they are multiplied with one another.
+_TOO_LARGE = 1e18
 # Parameters that the trainer is given as they are.
 _OF_TRAINER = ("optimizer", "weight_decay", "lr_schedule", "scoring", "callbacks", "verbose")
 
@@ -30,11 +32,11 @@ def make_spec(estimator, layout, classes, backbones):
     )
 
 
-def warn_if_not_finite(network, lr):
-    """Warn, on behalf of `fit`, if the last step left weights that are infinite or NaN."""
-    if not all(each.isfinite().all() for each in network.state_dict().values()):
+def warn_if_diverged(network, lr):
+    """Warn, on behalf of `fit`, if the last step left weights that are NaN or too large to use."""
+    if not all((each.abs() < _TOO_LARGE).all() for each in network.state_dict().values()):
         warnings.warn(
-            "The fitted network has weights that are not finite, with which it cannot predict: its "
+            "The fitted network has weights that are not finite, or too large to predict with: its "
             f"training diverged. Set a lower lr (now {lr}).",
             stacklevel=5,
         )

@@ -101,7 +101,7 @@ class DatabaseRows:
         sql = _FIND.format(marks=", ".join("?" * len(keys)))
         with self._connection() as connection:
             found = dict(connection.execute(sql, [group, *keys]))
-        rows = {key: row[:-_DIGEST_SIZE] for key, row in found.items() if row}
+        rows = {key: row[:-_DIGEST_SIZE] for key, row in found.items() if isinstance(row, bytes)}
         rows = {key: row for key, row in rows.items() if _sealed(group, key, row) == found[key]}
         if damaged := found.keys() - rows.keys():
             self._remove(group, damaged)
@@ -152,6 +152,8 @@ class DatabaseRows:
             with closing(connection):  # which undoes an open transaction
                 self._prepare(connection)
                 yield connection
+        except UnicodeDecodeError as error:  # of damaged names, in sqlite3's own message
+            raise ValueError(self._not_a_store("names that are no text")) from error
         except (sqlite3.Error, OSError) as error:
             # The low byte of the code: the others are details.
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE:

@@ -174,6 +174,18 @@ def test_flipped_bits(filled, file, network, make_keys):
     assert "right" in outcomes
 
 
+def test_names_that_are_no_text(filled, file, network, make_keys, monkeypatch):
+    """sqlite3 then fails to decode its own message."""
+
+    def fail(*args):
+        raise UnicodeDecodeError("utf-8", b"\xec", 0, 1, "invalid")
+
+    monkeypatch.setattr("skblood.inference._database._row", fail)
+    keys = make_keys(600)[:100]
+    with pytest.raises(ValueError, match=r"features.sqlite.*not a feature store"):
+        filled.fetch(b"net", keys, network.on(keys))
+
+
 # SQLite then fails as on a full disk, and as with a read-only file.
 CANNOT_WRITE = {
     "PRAGMA max_page_count = 1": "database or disk is full",
