@@ -54,7 +54,7 @@ classifier.fit(X_train, y_train)
 # %%
 # Confusions
 # ----------
-# Measured on validation cells of the same laboratory. All classes must occur.
+# Measured on validation cells of the same laboratory. A class without cells is not corrected.
 report = evaluate(classifier, X_val, y_val)
 print(report)
 

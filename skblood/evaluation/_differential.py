@@ -1,6 +1,6 @@
 """Differential counts: the share of each class on a slide, with confidence intervals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -50,6 +50,9 @@ class DifferentialCount:
         Confidence level of the intervals.
     preferred : {"counted", "corrected"}
         Which shares are expected to be nearer to the true ones; see Notes.
+    absent_classes : list
+        Classes without validation cells, assumed to be recognized without error; empty if the
+        shares are not corrected.
 
     Attributes
     ----------
@@ -72,11 +75,14 @@ class DifferentialCount:
     shares of each class predicted as each class, the expected counts are ``shares @ rates``, which
     is solved for the shares [4]_; if the solution has negative shares, the most likely ones in 0..1
     are used. Without any confusion the shares are those counted. Cells that are predicted as a
-    class as which no validation cell is predicted stay as counted. For the intervals, rates and
-    counts are both drawn from their posterior distributions (Dirichlet, with the priors of [5]_ for
-    the rows of the confusion matrix and the counts), each draw is solved, and the interval contains
-    the central part of the solutions [6]_. If a model hardly distinguishes two classes, their
-    intervals are very wide, and wider than necessary, since negative solutions are among the draws.
+    class as which no validation cell is predicted stay as counted. A class without validation
+    cells, as in a laboratory that does not have it, is assumed to be recognized without error: its
+    share is corrected only for cells of other classes that are predicted as it. For the intervals,
+    rates and counts are both drawn from their posterior distributions (Dirichlet, with the priors
+    of [5]_ for the rows of the confusion matrix and the counts), each draw is solved, and the
+    interval contains the central part of the solutions [6]_. If a model hardly distinguishes two
+    classes, their intervals are very wide, and wider than necessary, since negative solutions are
+    among the draws.
 
     A correction by rates that are hardly known may do more harm than the confusions. `preferred`
     compares both shares with those that are corrected by the rates of the validation cells and, for
@@ -136,6 +142,7 @@ class DifferentialCount:
     corrected: bool
     confidence_level: float
     preferred: str = "counted"
+    absent_classes: list = field(default_factory=list)
 
     @classmethod
     def from_counts(
@@ -191,7 +198,9 @@ class DifferentialCount:
         matrix = check_confusion(confusion, classes)
         *shares, is_better = correct_counts(counts, matrix, confidence_level, rng)
         preferred = "corrected" if is_better else "counted"
-        return cls(classes, groups, counts, n_rejected, *shares, True, confidence_level, preferred)
+        absent = [label for label, row in zip(classes, matrix, strict=True) if not row.any()]
+        settings = (True, confidence_level, preferred, absent)
+        return cls(classes, groups, counts, n_rejected, *shares, *settings)
 
     @property
     def n_cells(self):
@@ -223,6 +232,9 @@ class DifferentialCount:
             counts = [self.as_counted, self]
             lines[0] += ", as counted and corrected for known confusions"
             lines.append(f"preferred shares: {self.preferred}")
+        if self.absent_classes:
+            absent = printable(", ".join(map(str, self.absent_classes)), keep="")
+            lines.append(f"no validation cells, assumed to be recognized without error: {absent}")
         for i, group in enumerate(self.groups[:_MAX_PRINTED]):
             rejected = f", and {self.n_rejected[i]:,} rejected" if self.n_rejected[i] else ""
             slide = printable(group, keep="")
@@ -308,8 +320,9 @@ def differential_count(
     confusion : EvaluationReport or array-like of shape (n_classes, n_classes), default=None
         Evaluation of the model on validation cells of the same laboratory, without rejected ones,
         or the confusion matrix: numbers of cells by true class (row) and predicted class (column)
-        in the order of `classes`. The shares are corrected for these confusions, and reported
-        beside those as counted, with the ones to prefer. None does not correct them.
+        in the order of `classes`, or a DataFrame with classes as index and columns. The shares are
+        corrected for these confusions, and reported beside those as counted, with the ones to
+        prefer. None does not correct them.
     confidence_level : float in (0, 1), default=0.95
         Confidence level of the intervals.
     random_state : int, RandomState instance or None, default=0

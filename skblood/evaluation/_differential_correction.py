@@ -1,7 +1,9 @@
 """Correction of class shares for known confusions."""
 
 import numpy as np
+import pandas as pd
 
+from skblood._labels import list_few, match_labels
 from skblood.evaluation._evaluation_report import EvaluationReport
 from skblood.evaluation._intervals import wilson_interval
 
@@ -41,22 +43,39 @@ def check_counts(counts, name, shape):
 
 
 def check_confusion(confusion, classes):
-    """Return the confusion matrix of validation cells as an array of int."""
+    """Return the confusion matrix of validation cells, in the order of `classes`, as int."""
     if isinstance(confusion, EvaluationReport):
-        if confusion.classes != classes:
-            raise ValueError(
-                f"`confusion` is a report of a model with the classes {confusion.classes}, but the "
-                f"cells are counted by {classes}. Give the `classes` of the model."
-            )
-        confusion = confusion.confusion_matrix
+        labels = confusion.classes
+        return _align_table(pd.DataFrame(confusion.confusion_matrix, labels, labels), classes)
+    if isinstance(confusion, pd.DataFrame):
+        confusion = _align_table(confusion, classes)
     confusion = check_counts(confusion, "confusion", (len(classes), len(classes)))
-    empty = [label for label, row in zip(classes, confusion, strict=True) if not row.any()]
-    if empty:
+    if confusion.sum(axis=1).max() <= 1:
         raise ValueError(
-            f"`confusion` has no validation cells of {empty}. Validate on cells of all classes, or "
-            "count without `confusion`."
+            "`confusion` must hold numbers of cells, not shares: no row has more than one cell. "
+            "Give the confusion matrix without `normalize`."
         )
     return confusion
+
+
+def _align_table(table, classes):
+    """Return the array of a confusion matrix with labels; classes that it lacks have no cells.
+
+    Raises
+    ------
+    ValueError
+        If its rows or columns are not classes, or are given twice.
+    """
+    for axis in (0, 1):
+        labels = match_labels(table.axes[axis], classes, "confusion")
+        if len(set(labels)) < len(labels) or not set(labels) <= set(classes):
+            raise ValueError(
+                f"`confusion` must have classes as {('rows', 'columns')[axis]}, each once: "
+                f"{classes}, got {list_few([*map(repr, labels)])}. Give an array if its rows and "
+                "columns are in this order."
+            )
+        table = table.set_axis(labels, axis=axis).reindex(classes, axis=axis, fill_value=0)
+    return table.to_numpy()
 
 
 def correct_counts(counts, confusion, confidence_level, rng):
@@ -67,7 +86,8 @@ def correct_counts(counts, confusion, confidence_level, rng):
     counts : ndarray of int of shape (n_slides, n_classes)
         Cells of each slide by predicted class.
     confusion : ndarray of int of shape (n_classes, n_classes)
-        Validation cells by true class (row) and predicted class (column).
+        Validation cells by true class (row) and predicted class (column). A class without cells is
+        assumed to be recognized without error.
     confidence_level : float
     rng : numpy.random.Generator
 
@@ -79,10 +99,13 @@ def correct_counts(counts, confusion, confidence_level, rng):
         Whether these shares are expected to be nearer to the true ones than those counted.
     """
     n_classes = len(confusion)
+    is_absent = ~confusion.any(axis=1)
     # The prior of Berger et al. (2015) adds one cell to each row, in equal parts: a confusion that
     # was not observed may still happen.
     smoothed = confusion + 1 / n_classes
     rates = rng.standard_gamma(smoothed, size=(_N_DRAWS, *confusion.shape))
+    confusion = confusion + np.diag(is_absent)
+    rates[:, is_absent] = np.eye(n_classes)[is_absent]
     inverses = np.linalg.inv(rates / rates.sum(axis=2, keepdims=True))
     others = _USUAL_ERRORS / max(n_classes - 1, 1)
     usual = confusion + np.where(np.eye(n_classes), _USUAL_HITS, others)

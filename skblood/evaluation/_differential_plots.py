@@ -31,7 +31,8 @@ def plot_shares(count, ax=None):
     for i, group in enumerate(count.groups):
         place = i if few else 0
         heights = positions + (i - (n_slides - 1) / 2) * line / row
-        label = f"{group} ({count.n_cells[i]:,} cells, {count.n_rejected[i]:,} rejected)"
+        rejected = f", {count.n_rejected[i]:,} rejected" if count.n_rejected[i] else ""
+        label = f"{group} ({count.n_cells[i]:,} cells{rejected})"
         style = {"fmt": _MARKERS[place], "color": _COLORS[place], "markersize": 4 if few else 2.5}
         x = 100 * count.shares[i]
         ax.errorbar(x, heights, xerr=margins[i], linewidth=1, label=label, **style)

@@ -96,8 +96,7 @@ class TestErrors:
             ("ab", {"confusion": [[1, -1], [0, 1]]}, "`confusion` must hold numbers of cells"),
             ("ab", {"confusion": [[1, np.nan], [0, 1]]}, "`confusion` must hold numbers"),
             ("ab", {"confusion": [["1", "0"]] * 2}, "`confusion` must hold numbers"),
-            ("ab", {"confusion": [[5, 1], [0, 0]]}, r"no validation cells of \['b'\]"),
-            ("b", {"confusion": REPORT, "classes": ["b", "a"]}, "report of a model with the class"),
+            ("b", {"confusion": REPORT, "classes": ["b"]}, r"classes as rows, each once: \['b'\]"),
             ("c", {"confusion": REPORT}, "not among the classes"),
         ],
     )
@@ -180,6 +179,8 @@ class TestOutput:
         assert [label.get_text() for label in ax.get_yticklabels()] == CLASSES
         legend = [text.get_text() for text in ax.get_legend().get_texts()]
         assert legend == [f"slide {i} (200 cells, 7 rejected)" for i in range(3)]
+        legend = self.make(1, n_rejected=0).plot().get_legend().get_texts()
+        assert [text.get_text() for text in legend] == ["slide 0 (200 cells)"]
         assert "corrected" in ax.get_xlabel()
         crosses = [line.get_xdata() for line in ax.get_lines() if line.get_marker() == "x"]
         np.testing.assert_allclose(crosses, 100 * count.counts / 200)

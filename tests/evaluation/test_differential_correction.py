@@ -38,7 +38,7 @@ class TestShares:
         np.testing.assert_allclose(count.high[0], SHARES, atol=2e-3)
         assert np.abs(counts / counts.sum() - SHARES).max() > 0.03
 
-    @pytest.mark.parametrize("n_validation", [1, 10, 40])
+    @pytest.mark.parametrize("n_validation", [2, 10, 40])
     def test_without_confusions_they_are_those_counted(self, n_validation):
         """Smoothed rates shrank 2.5 % to 1.28 %, and 0.5 % to 0."""
         counts = np.array([[600, 300, 60, 25, 5, 10], [0, 7, 0, 0, 1, 0]])
@@ -196,3 +196,96 @@ def test_intervals_cover_the_true_shares(error, n_validation):
     assert (np.mean(held, axis=(0, 1)) > 0.89).all()
     if error > 0.1:
         assert np.mean(held_uncorrected) < 0.75
+
+
+class TestTables:
+    """A confusion matrix with labels is read by its labels."""
+
+    MATRIX = np.array([[80, 20], [0, 100]])
+
+    @pytest.mark.parametrize("classes", [["a", "b"], ["1", "2"]])
+    @pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+    def test_any_order(self, classes, order):
+        labels = [int(each) if each.isdigit() else each for each in classes]
+        table = pd.DataFrame(self.MATRIX, labels, labels).iloc[order, order[::-1]]
+        report = EvaluationReport.from_predictions(
+            np.repeat(classes, 100), np.repeat(classes, [80, 120]), classes=np.array(classes)[order]
+        )
+        for confusion in (table, report):
+            y_pred = np.repeat(classes, [80, 20])
+            count = differential_count(y_pred, classes=classes, confusion=confusion)
+            np.testing.assert_allclose(count.shares, [[1, 0]], atol=1e-3)
+
+    def test_cross_tabulation_lacks_what_does_not_occur(self):
+        y_true, y_pred = list("aaaabbbbcccc"), list("aaabbbbbbaaa")
+        table = pd.crosstab(np.array(y_true), np.array(y_pred))
+        options = {"classes": list("abcd")}
+        report = EvaluationReport.from_predictions(y_true, y_pred, **options)
+        found, expected = (
+            DifferentialCount.from_counts([[7, 4, 1, 1]], confusion=each, **options).to_frame()
+            for each in (table, report)
+        )
+        pd.testing.assert_frame_equal(found, expected)
+
+    @pytest.mark.parametrize(
+        ("labels", "message"), [("ac", r"as rows.*\['a', 'b'\], got 'a', 'c'"), ("aa", "each once")]
+    )
+    def test_other_labels(self, labels, message):
+        with pytest.raises(ValueError, match=message):
+            correct_two(pd.DataFrame(self.MATRIX, list(labels), list("ab")))
+        with pytest.raises(ValueError, match=message.replace("rows", "columns")):
+            correct_two(pd.DataFrame(self.MATRIX, list("ab"), list(labels)))
+        with pytest.raises(ValueError, match="Give an array"):
+            correct_two(pd.DataFrame(self.MATRIX))
+
+    @pytest.mark.parametrize("confusion", [np.eye(2), np.eye(2, dtype=int), np.zeros((2, 2))])
+    def test_shares(self, confusion):
+        with pytest.raises(ValueError, match=r"not shares.*without `normalize`"):
+            correct_two(confusion)
+
+
+def correct_two(confusion):
+    return DifferentialCount.from_counts([[80, 20]], classes=["a", "b"], confusion=confusion)
+
+
+class TestAbsentClasses:
+    """A model of six classes, validated where only some of them occur."""
+
+    def make(self, counts, confusion):
+        whole = np.zeros((6, 6), int)
+        whole[:3, : np.shape(confusion)[1]] = confusion
+        return correct([counts], whole)
+
+    def test_the_others_are_corrected_among_themselves(self):
+        confusion = [[100, 0, 0], [20, 80, 0], [0, 0, 100]]
+        count = self.make([200, 120, 80, 0, 0, 0], confusion)
+        expected = correct([[200, 120, 80]], confusion)
+        np.testing.assert_allclose(count.shares[0, :3], expected.shares[0], atol=1e-6)
+        np.testing.assert_allclose(count.low[0, :3], expected.low[0], atol=0.02)
+        np.testing.assert_allclose(count.high[0, :3], expected.high[0], atol=0.02)
+        assert (count.shares[0, 3:] < 1e-6).all() and (count.high[0, 3:] < 0.02).all()
+        assert count.absent_classes == CLASSES[3:] and count.as_counted.absent_classes == []
+        assert count.preferred == "corrected"
+        assert str(count).splitlines()[2] == (
+            "no validation cells, assumed to be recognized without error: eosinophil, basophil, ig"
+        )
+
+    def test_cells_that_are_predicted_as_them_stay_as_counted(self):
+        confusion = [[100, 0, 0], [20, 80, 0], [0, 0, 100]]
+        count = self.make([180, 100, 80, 40, 0, 0], confusion)
+        expected = correct([[180, 100, 80]], confusion)
+        np.testing.assert_allclose(count.shares[0, 3], 0.1, atol=1e-6)
+        np.testing.assert_allclose(count.shares[0, :3], 0.9 * expected.shares[0], atol=1e-6)
+        assert count.low[0, 3] < 0.08 < 0.12 < count.high[0, 3] < 0.15
+
+    def test_cells_of_others_that_are_predicted_as_them_are_taken_off(self):
+        confusion = [[900, 0, 0, 0, 0, 100], [0, 1000, 0, 0, 0, 0], [0, 0, 1000, 0, 0, 0]]
+        count = self.make([180, 100, 80, 0, 0, 20 + 20], confusion)
+        np.testing.assert_allclose(count.shares[0], [0.5, 0.25, 0.2, 0, 0, 0.05], atol=1e-6)
+
+    def test_report_of_some_classes(self):
+        y = np.repeat(CLASSES[:4], 40)
+        y_pred = np.roll(y, 3)
+        report = EvaluationReport.from_predictions(y, y_pred, classes=CLASSES)
+        count = differential_count(y_pred, confusion=report)
+        np.testing.assert_allclose(count.shares[0], [0.25] * 4 + [0] * 2, atol=1e-3)
