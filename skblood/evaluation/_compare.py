@@ -22,6 +22,8 @@ _PLOTS = {"regression": plot_regression, "bland-altman": plot_bland_altman}
 _ESTIMATES = ("slope", "intercept", "bias", "lower_limit", "upper_limit")
 # Intervals by the jackknife and of limits of agreement need three points.
 _MIN_SLIDES = 3
+# With 3 slides that rise together, the p-value of Kendall's tau is 1/6, and with 4 it is 1/24.
+_MIN_SLIDES_OF_RANKS = 4
 
 
 @dataclass(eq=False, repr=False)
@@ -53,6 +55,11 @@ class DifferentialComparison:
         Confidence level of all intervals.
     names : tuple of two str
         Names of the methods `a` and `b` in the figures.
+
+    Attributes
+    ----------
+    classes : list of length n_classes
+        Class labels, in the order of all results.
 
     See Also
     --------
@@ -86,20 +93,25 @@ class DifferentialComparison:
     confidence_level: float
     names: tuple = ("a", "b")
 
+    @property
+    def classes(self):
+        """Class labels, in the order of all results."""
+        return self.a.classes
+
     def __repr__(self):
         return (
             f"DifferentialComparison(n_slides={len(self.a.groups)}, "
-            f"n_classes={len(self.a.classes)}, method={self.method!r})"
+            f"n_classes={len(self.classes)}, method={self.method!r})"
         )
 
     def __str__(self):
         columns = {name: getattr(self, name) for name in ("slope", "intercept", "bias")}
         columns["within limits"] = [f"{share:.1%}" for share in self.within_limits]
         lines = [
-            f"{len(self.a.groups):,} slides, {len(self.a.classes)} classes, {self.method} "
+            f"{len(self.a.groups):,} slides, {len(self.classes)} classes, {self.method} "
             f"regression; intervals of {100 * self.confidence_level:.4g}% confidence",
             "",
-            format_table(self.a.classes, columns),
+            format_table(self.classes, columns),
         ]
         if self.kappa is not None:
             lines += ["", f"kappa of the same cells: {self.kappa}"]
@@ -115,7 +127,7 @@ class DifferentialComparison:
             and upper_limit, and within_limits.
         """
         estimates = {name: getattr(self, name) for name in _ESTIMATES}
-        return tabulate_estimates(self.a.classes, estimates, within_limits=self.within_limits)
+        return tabulate_estimates(self.classes, estimates, within_limits=self.within_limits)
 
     def plot(self, kind="regression"):
         """Draw a panel for each class in a new figure.
@@ -178,7 +190,8 @@ def compare_differentials(
     -----
     UserWarning
         If Passing-Bablok regression does not apply to a class, whose shares by the two methods do
-        not rise together (Kendall's tau, one-sided at 5 %). Its slope and intercept are NaN.
+        not rise together (Kendall's tau, one-sided at 5 %), or there are too few slides to tell.
+        Its slope and intercept are NaN.
 
     See Also
     --------
@@ -248,10 +261,15 @@ def compare_differentials(
             unrelated.append(label)
         estimates.append((*line, *bland_altman(y - x, confidence_level)))
     if unrelated and method == "passing-bablok":
+        reason = "whose shares do not rise together (Kendall's tau, p > 0.05)"
+        if len(a.groups) < _MIN_SLIDES_OF_RANKS:
+            reason = (
+                f"since {len(a.groups)} slides are too few to show that shares rise together "
+                f"(Kendall's tau): {_MIN_SLIDES_OF_RANKS} are needed"
+            )
         warnings.warn(
-            f"Passing-Bablok regression does not apply to {unrelated}, whose shares do not rise "
-            "together (Kendall's tau, p > 0.05): slope and intercept are NaN. Compare more slides, "
-            'or set method="deming".',
+            f"Passing-Bablok regression does not apply to {unrelated}, {reason}: slope and "
+            'intercept are NaN. Compare more slides, or set method="deming".',
             stacklevel=2,
         )
     estimates = map(list, zip(*estimates, strict=True))

@@ -100,7 +100,7 @@ def plot_bland_altman(comparison):
 def _make_panels(comparison):
     """Return a figure and, for each class, its axes and the shares of a and b in percent."""
     plt = import_pyplot("DifferentialComparison.plot")
-    classes = comparison.a.classes
+    classes = comparison.classes
     n_columns = min(len(classes), _COLUMNS)
     n_rows = -(-len(classes) // n_columns)
     size = (n_columns * _PANEL, n_rows * _PANEL + 0.5)

@@ -87,7 +87,7 @@ def proportion_interval(successes, trials, confidence_level, *, grouped):
     return wilson_interval(hits / effect, n / effect, confidence_level, df)
 
 
-def design_effect(sums, variance, *, error, n_groups, size):
+def design_effect(sums, variance, *, error, n_groups, size, hidden=0.0):
     """Return how much groups raise the variance of a score, and the degrees of freedom.
 
     Few errors tell little about the correlation in a group, and intervals that rely on it are too
@@ -106,6 +106,8 @@ def design_effect(sums, variance, *, error, n_groups, size):
         Number of groups with images that count.
     size : ndarray of shape (...)
         Mean size of the group of an image.
+    hidden : float, default=0.0
+        Variance between groups that `sums` cannot show, at the assumed correlation.
 
     Returns
     -------
@@ -114,9 +116,14 @@ def design_effect(sums, variance, *, error, n_groups, size):
     squares = (sums**2).sum(axis=0)
     effective = squares**2 / np.maximum((sums**4).sum(axis=0), _TINY)
     df = np.maximum(np.minimum(effective + _GROUPS_DF, n_groups - 1), 1)
-    expected = error * (1 + _CORRELATION * (size - 1))
+    expected = error * correlation_effect(size) + hidden
     effect = (squares + expected) / (variance * (1 - 1 / np.maximum(n_groups, 1)) + error)
     return effect, (squares + expected) ** 2 / (squares**2 / df + expected**2 / _CORRELATION_DF)
+
+
+def correlation_effect(size):
+    """Return the design effect of groups of a mean size, at the assumed correlation."""
+    return 1 + _CORRELATION * np.maximum(size - 1, 0)
 
 
 def t_quantile(confidence_level, df=np.inf):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skblood.evaluation._intervals import design_effect, t_quantile
+from skblood.evaluation._intervals import correlation_effect, design_effect, t_quantile
 
 # Change of a count for numerical derivatives, relative to the number of images.
 _STEP = 1e-6
@@ -99,11 +99,20 @@ def _effect_of_groups(score, tables, pseudo, influence, confidence_level):
     error = 2 * (pseudo * (1 - np.eye(len(counts))) * slopes**2).sum()
     slopes = slopes - (counts * slopes).sum() / counts.sum()
     weights = tables.sum(axis=2) @ np.abs(influence)
+    n_groups = (weights > 0).sum()
+    # A class that is mostly in one group deviates little from its own mean there. What this hides
+    # of the variance between groups is added, at the assumed correlation.
+    n_true = np.maximum(counts.sum(axis=1), _TINY)
+    size = (tables.sum(axis=2) ** 2).sum(axis=0) / n_true
+    deviations = slopes - ((counts * slopes).sum(axis=1) / n_true)[:, None]
+    variance = (counts * deviations**2).sum(axis=1)
+    hidden = (size / n_true - 1 / max(n_groups, 1)).clip(0) * variance * correlation_effect(size)
     return design_effect(
         (tables * slopes).sum(axis=(1, 2)),
         (counts * slopes**2).sum(),
         error=error,
-        n_groups=(weights > 0).sum(),
+        n_groups=n_groups,
+        hidden=hidden.sum(),
         size=(weights**2).sum() / max(counts.sum(axis=1) @ influence**2, _TINY),
     )
 

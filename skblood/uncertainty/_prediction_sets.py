@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from skblood._labels import list_few
 from skblood._sklearn import Interval, fit_context
 
 from ._classifier import predict_labelled, predict_proba
@@ -164,11 +165,14 @@ class PredictionSets(BaseEstimator):
             needed = math.ceil(round(self.confidence_level / (1 - self.confidence_level), _DIGITS))
             least = min(map(len, parts))
             reached = math.floor(1000 * least / (least + 1)) / 1000
+            advice = f"Give more cells, or a confidence_level of at most {reached:g}."
+            labels = (
+                "every label" if few.all() else list_few([*map(repr, self.classes_[few].tolist())])
+            )
             warnings.warn(
                 f"confidence_level={self.confidence_level:g} requires {needed} calibration cells"
-                f"{' of each class' if self.class_conditional else ''}. {least} cells reach "
-                f"{reached:g}: {self.classes_[few].tolist()} will be in every set. Give more cells "
-                "or a lower confidence_level.",
+                f"{' of each class' if self.class_conditional else ''}, the fewest are {least}: "
+                f"{labels} will be in every set. {advice if least else 'Give more cells.'}",
                 stacklevel=3,
             )
         return self

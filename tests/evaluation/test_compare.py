@@ -98,6 +98,17 @@ class TestLines:
             comparison.plot(kind).draw_without_rendering()
         assert compare_differentials(a, b, method="deming").slope[1] == pytest.approx((-1,) * 3)
 
+    @pytest.mark.parametrize(("n_slides", "is_enough"), [(3, False), (4, True)])
+    def test_few_slides_that_rise_together(self, n_slides, is_enough, recwarn):
+        """Kendall's tau of three slides cannot reach 5 %."""
+        counts = np.array([[10, 90], [20, 80], [30, 70], [40, 60]])[:n_slides]
+        count = DifferentialCount.from_counts(counts, classes=["x", "y"])
+        comparison = compare_differentials(count, count)
+        assert np.isnan(comparison.slope[0].value) != is_enough
+        texts = [str(each.message) for each in recwarn]
+        assert all("3 slides are too few" in text and "4 are needed" in text for text in texts)
+        assert len(texts) == 1 - is_enough and "not rise together" not in "".join(texts)
+
 
 class TestMatching:
     def test_slides_and_classes_in_any_order(self):

@@ -196,6 +196,20 @@ class TestGroups:
         assert all(math.isnan(end) for end in ends(report.class_scores["recall"][2]))
         assert report.class_scores["precision"][1].low < 0.5
 
+    @pytest.mark.parametrize("n_strays", [0, 2])
+    def test_classes_that_are_the_groups(self, n_strays):
+        """Each class has one recall, that of its group, which tells nothing about other groups."""
+        y_true = np.repeat(list("abcdefgh"), 100)
+        hits = np.repeat([30, 45, 65, 38, 52, 60, 25, 45], 100)
+        y_pred = np.where(np.arange(800) % 100 < hits, y_true, np.roll(y_true, 100))
+        groups = y_true.copy()
+        groups[: 100 * n_strays : 100] = "c"
+        scores = make_report(y_true, y_pred, groups=groups).scores
+        of_images = make_report(y_true, y_pred).scores
+        for name in ("balanced_accuracy", "f1_macro", "matthews_corrcoef"):
+            assert 0.8 < width(scores[name]) / width(scores["accuracy"]) < 1.6
+            assert width(scores[name]) > 3 * width(of_images[name])
+
     def test_mean_losses_against_scipy(self):
         """With equal groups, Student's interval of the means of the groups, on the log scale."""
         y_proba = np.random.default_rng(0).dirichlet([6, 2], size=40)
