@@ -141,8 +141,9 @@ def match_labels(y, classes, name="y"):
     TypeError
         If labels are bytes.
     ValueError
-        If a label matches several classes, or several labels match one class.
+        If labels are missing, a label matches several classes, or several labels match one class.
     """
+    check_complete(as_column(y, name), name, "Leave out the images without a label.")
     labels, classes = plain_list(as_column(y, name)), plain_list(classes)
     unknown = [label for label in dict.fromkeys(labels) if label not in classes]
     _check_no_bytes(unknown, name)
@@ -201,7 +202,7 @@ def encode_labels(y, classes, name="y"):
     TypeError
         If labels are bytes.
     ValueError
-        If a label is not among the classes, or matches several.
+        If labels are missing, a label is not among the classes, or matches several.
     """
     classes = plain_list(classes)
     places = {label: place for place, label in enumerate(classes)}

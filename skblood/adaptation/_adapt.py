@@ -25,14 +25,15 @@ def adapt(model, X, y=None, *, random_state=None):
 
     Another stain, microscope or camera changes the images of the same cells. A few labelled cells
     of the target laboratory, or many unlabelled ones, are enough to adapt a classifier to them. The
-    given model is not changed.
+    given model is not changed. It takes minutes on a CPU, most of them for the cross-validation of
+    the candidates, even with 50 labelled cells only.
 
     Parameters
     ----------
     model : estimator
         A fitted `TransferCellClassifier`, `HybridFeatureClassifier`, `ContrastiveCellClassifier`
-        or `MLPCellClassifier`. If its parameter `verbose` is not 0, a line for each stage is
-        printed on the standard error.
+        or `MLPCellClassifier`. If its parameter `verbose` is not 0, e.g. after
+        ``model.set_params(verbose=1)``, a line for each stage is printed on the standard error.
     X : array-like or sequence
         Cells of the target laboratory, in any form that `model.predict` takes. Files are decoded
         once.

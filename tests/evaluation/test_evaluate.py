@@ -1,6 +1,9 @@
 """`evaluate`: report of any fitted classifier; images are read once."""
 
+from functools import partial
+
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from sklearn.base import clone
@@ -16,6 +19,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from skblood import CellEmbedder, MLPCellClassifier
 from skblood.evaluation import EvaluationReport, evaluate
+from skblood.uncertainty import PredictionSets
 
 PROBABILITY_SCORES = {"log_loss", "brier_score_loss", "expected_calibration_error"}
 
@@ -128,6 +132,14 @@ class TestLabels:
         report = evaluate(fitted, X[some], y[some], n_resamples=20)
         assert report.classes == fitted.classes_.tolist()
         assert (report.support > 0).sum() == 1
+
+    @pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+    def test_missing_labels_are_counted(self, fitted, cells, missing):
+        X, y = cells[0], cells[1].astype(object)
+        y[[2, 5]] = missing
+        for score in (partial(evaluate, fitted), fitted.score, PredictionSets(fitted).fit):
+            with pytest.raises(ValueError, match=r"^`y` has 2 missing entries.*position 2. Leave"):
+                score(X, y)
 
     def test_unknown_labels_are_named_before_the_prediction(self, fitted, cells, monkeypatch):
         X, y = cells
