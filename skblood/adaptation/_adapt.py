@@ -11,7 +11,7 @@ from skblood._labels import check_lengths
 from skblood.augment import CellAugment
 from skblood.estimators import CellClassifier, replace_network
 from skblood.images import CellImages, torch_defaults
-from skblood.inference import draw_seed, replace_spec, seeded, to_tensor
+from skblood.inference import draw_seed, seeded, to_tensor
 
 from ._account import Adaptation
 from ._candidates import LabelledChoice, adapt_without_labels
@@ -145,13 +145,13 @@ def adapt(model, X, y=None, *, random_state=None):
     if has_crops:
         images = dict(zip(crops, images, strict=True))
         # Its network resizes: a model that works at the images' own size takes no other crops.
-        predictor = replace_spec(model.predictor_, spec.with_crop(spec.crop))
+        predictor = model.predictor_.with_spec(spec.with_crop(spec.crop))
         crop, note = choose_crop(predictor, images, codes)
         best, spec = images[crop], spec.with_crop(crop) if note else spec
     own = TargetCells(to_tensor(own.pixels, device), codes, augment, device)
     cells = replace(own, images=to_tensor(best.pixels, device))
     # Statistics are mixed and measured, and weights trained, on single views.
-    network = replace_spec(model.predictor_, replace(spec, dihedral_views=1)).network
+    network = model.predictor_.with_spec(replace(spec, dihedral_views=1)).network
     counts = torch.tensor([*model.training_data_["class_counts"].values()])
     shares = counts / counts.sum()
     with seeded(draw_seed(random_state), device):

@@ -3,15 +3,14 @@
 import copy
 import math
 import os
-from functools import partial
-from numbers import Integral, Number, Real
+import re
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skblood._sklearn import Interval, StrOptions
-from skblood.augment import is_own
 from skblood.images import (
     CROP_RANGE,
     INTERPOLATIONS,
@@ -48,8 +47,8 @@ PREPROCESSING_CONSTRAINTS = {
 
 # What scikit-learn knows of the columns of X.
 _OF_COLUMNS = ("n_features_in_", "feature_names_in_")
-# Types of parameters whose repr says it all.
-_PLAIN = (str, Number, np.generic, np.ndarray, type, type(None))
+# What the repr of an object tells of where it is in memory.
+_ADDRESS = re.compile(" at 0x[0-9a-fA-F]+")
 
 
 class CellModel(BaseEstimator):
@@ -70,6 +69,13 @@ class CellModel(BaseEstimator):
 
     # What to do with a table whose rows unflatten to no image: "error", or "keep" the numbers.
     _odd_rows = "error"
+
+    def __setstate__(self, state):
+        """Give the predictor the network of the estimator."""
+        super().__setstate__(state)
+        if hasattr(self, "predictor_"):
+            classifies = hasattr(self, "net_")
+            self.predictor_.network = self.net_.module_ if classifies else self.network_
 
     def __sklearn_tags__(self):
         """Return tags: X may be a table or images."""
@@ -182,7 +188,7 @@ class CellModel(BaseEstimator):
         """Replace all attributes of an earlier fit by these, and those that all estimators have."""
         attributes["image_shape_"] = attributes["spec_"].image_shape
         attributes["fit_settings_"] = {  # for the model card
-            name: _as_text(value)
+            name: _ADDRESS.sub("", repr(value))
             for name, value in self.get_params(deep=False).items()
             if name not in ("memory", "verbose", "weights")
         }
@@ -192,24 +198,6 @@ class CellModel(BaseEstimator):
             delattr(self, name)
         vars(self).update(attributes)
         return self
-
-
-def _as_text(value):
-    """Return a parameter as text; of an object, what it is.
-
-    The repr of an object may hold its address in memory or a folder of the user.
-    """
-    parts = value if isinstance(value, list | tuple) else [value]
-    if isinstance(value, dict) or all(isinstance(v, _PLAIN) or is_own(v) for v in parts):
-        return repr(value)
-    if parts is value:
-        return f"[{', '.join(map(_as_text, value))}]"
-    if isinstance(value, partial):
-        options = [f"{name}={_as_text(option)}" for name, option in value.keywords.items()]
-        return f"partial({', '.join([_as_text(value.func), *map(_as_text, value.args), *options])})"
-    if hasattr(value, "__qualname__"):
-        return f"<function {value.__qualname__}>"
-    return f"<{type(value).__module__}.{type(value).__qualname__} object>"
 
 
 def resolve_image_size(image_size, names):

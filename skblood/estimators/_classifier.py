@@ -8,7 +8,6 @@ from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score, get_scorer_names
 from sklearn.utils import check_consistent_length
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skblood._labels import match_labels, sort_labels
@@ -35,12 +34,6 @@ from ._targets import code_targets, read_targets
 from ._warm_start import continue_network
 
 
-def _supports_partial_fit(self):
-    if self._partial_fit_refusal:
-        raise AttributeError(f"There is no partial_fit: {self._partial_fit_refusal}")
-    return True
-
-
 class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
     """Base of the classifiers: reads images, trains a network, predicts with it."""
 
@@ -64,22 +57,6 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         "callbacks": [list, None],
         "warm_start": ["boolean"],
     }
-
-    # Why an estimator has no partial_fit; "" if it has.
-    _partial_fit_refusal = ""
-
-    def __getstate__(self):
-        """Leave the network out of the predictor: a copy or a pickle has it in `net_`."""
-        state = super().__getstate__()
-        if "net_" in state:
-            state = {**state, "predictor_": state["predictor_"].without_network()}
-        return state
-
-    def __setstate__(self, state):
-        """Give the predictor the network of `net_`."""
-        super().__setstate__(state)
-        if hasattr(self, "net_"):
-            self.predictor_.network = self.net_.module_
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, groups=None, X_val=None, y_val=None):
@@ -161,7 +138,6 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
             tasks.end(result.net)
         return self._replace_fitted(network is not None, columns, fitting, result, data.describe())
 
-    @available_if(_supports_partial_fit)
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for one epoch at the constant learning rate `lr`, without a checkpoint.
@@ -349,8 +325,9 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         """Return the training set of images and labels that were read."""
         check_consistent_length(images, labels)
         classes, codes = code_targets(labels, classes)
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(sample_weight, images, dtype=np.float64)
+        sample_weight = check_sample_weight(
+            sample_weight, images, dtype=np.float64, ensure_non_negative=True
+        )
         return TrainingSet.plan(images, codes, classes, sample_weight=sample_weight, **options)
 
     def _phases(self, fitting, data, network):

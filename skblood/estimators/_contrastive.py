@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from skblood._sklearn import Interval, StrOptions
-from skblood.networks import CellNetwork, Standardize, create_network, make_head
-from skblood.training import Phase, PhaseName, SupervisedContrastiveLoss, TwoViews
+from skblood.networks import CellNetwork, make_head
+from skblood.training import Phase, SupervisedContrastiveLoss
 
 from ._base import BACKBONE_CONSTRAINTS, PREPROCESSING_CONSTRAINTS
 from ._classifier import CellClassifier
@@ -104,10 +104,6 @@ class ContrastiveCellClassifier(CellClassifier):
         "pretrain_lr": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
     }
 
-    _partial_fit_refusal = (
-        "it cannot change the backbone. Call fit on all images (warm_start=True)."
-    )
-
     def __init__(
         self,
         backbone="cellnet_s",
@@ -181,6 +177,14 @@ class ContrastiveCellClassifier(CellClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
+    @property
+    def partial_fit(self):
+        """Not supported."""
+        raise AttributeError(
+            "There is no partial_fit: it cannot change the backbone. Call fit on all images "
+            "(warm_start=True)."
+        )
+
     def _n_epochs(self):
         return [int(self.pretrain_epochs), int(self.max_epochs)]
 
@@ -193,16 +197,12 @@ class ContrastiveCellClassifier(CellClassifier):
 
     def _phases(self, fitting, data, network):
         if network is None:
-            network = create_network(fitting.spec, fitting.weights, data.channel_statistics())
+            network = fitting.create_network(data)
         yield self._contrastive_phase(fitting, data, network.backbones)
         for backbone in network.backbones:
             backbone.train_only("head")
-        # Statistics of the features of an earlier backbone would not fit.
-        network.to(fitting.device).scale = nn.Identity()
-        data = data.encoded(fitting.predictor(network).features)
-        network.scale = Standardize(*data.channel_statistics()).to(fitting.device)
-        samples = data.samples(self.class_weight, fitting.device)
-        yield fitting.phase(network, *samples, int(self.max_epochs), "head")
+        prepared = fitting.prepare(data, network, new_features=True)
+        yield fitting.phase(*prepared, int(self.max_epochs), "head")
 
     def _contrastive_phase(self, fitting, data, backbones):
         spec, device = fitting.spec, fitting.device
@@ -216,7 +216,10 @@ class ContrastiveCellClassifier(CellClassifier):
         if lr == "auto":
             lr = 5e-4 if spec.backbones[0].weights is not None else 3e-3
         train, _ = data.samples(self.class_weight, device)
-        views, n_epochs = TwoViews(fitting.augmentation), int(self.pretrain_epochs)
+        augment, n_epochs = fitting.augmentation or nn.Identity(), int(self.pretrain_epochs)
+
+        def views(images):
+            return torch.cat([augment(images), augment(images)])
+
         criterion = SupervisedContrastiveLoss(self.temperature)
-        callbacks = (PhaseName("contrastive"),)
-        return Phase(network, train, None, n_epochs, criterion, lr, views, callbacks)
+        return Phase(network, train, None, n_epochs, criterion, lr, views, "contrastive")

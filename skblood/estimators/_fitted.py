@@ -45,13 +45,12 @@ def attach_network(estimator, spec, network, *, device="auto", **attributes):
     estimator.spec_ = spec
     estimator.predictor_ = Predictor(network, spec, device, FeatureStore())
     estimator.image_shape_, estimator.device_ = spec.image_shape, str(device)
+    vars(estimator).update(attributes)
     if spec.classes is None:
         estimator.network_ = network
         estimator._n_features_out = network.backbones[0].num_features
     else:
         estimator.net_ = bare_net(network, device)
-    vars(estimator).update(attributes)
-    if hasattr(estimator, "net_"):
         estimator.net_.history_ = estimator.history_
     return estimator
 

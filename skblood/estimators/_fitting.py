@@ -5,12 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import nn
 
 from skblood.augment import make_augment
 from skblood.inference import Predictor, draw_seed, pass_dtype, resolve_device
 from skblood.networks import NetworkSpec, Standardize, configure_network, create_network
-from skblood.training import Phase, PhaseName, Trainer, WeightedLoss, fit_key
+from skblood.training import Phase, Trainer, WeightedLoss, fit_key
 
 # Epochs without improvement after which early stopping ends a training.
 _PATIENCE = 10
@@ -104,25 +103,30 @@ class Fitting:
 
         return self.trainer.train_epoch(phase, net, self.estimator._learning_rate(self.spec))
 
-    def prepare(self, data, network, *, relative=True):
-        """Return the network, created if it is None, and the samples, all on the device."""
-        created = network is None
-        if created:
-            network = create_network(self.spec, self.weights, data.channel_statistics())
+    def prepare(self, data, network, *, new_features=False, relative=True):
+        """Return the network, created if it is None, and the samples, all on the device.
+
+        Features of frozen backbones are standardized anew if they are `new_features`.
+        """
+        if network is None:
+            network, new_features = self.create_network(data), True
         network.to(self.device, memory_format=torch.channels_last)
         if network.frozen:
             data = data.encoded(self.predictor(network).features)
-            if created and isinstance(network.scale, nn.Identity):
+            if new_features:
                 network.scale = Standardize(*data.channel_statistics()).to(self.device)
         class_weight = self.estimator.class_weight
         return network, *data.samples(class_weight, self.device, relative=relative)
 
+    def create_network(self, data):
+        """Return a new network."""
+        return create_network(self.spec, self.weights, data.channel_statistics())
+
     def phase(self, network, train, valid, n_epochs, name=None):
         """Return a phase in which the network learns to classify, and its name in the history."""
-        callbacks = () if name is None else (PhaseName(name),)
         criterion = WeightedLoss(self.estimator.loss, self.estimator.label_smoothing)
         lr, augment = self.estimator._learning_rate(self.spec), self.augmentation
-        return Phase(network, train, valid, n_epochs, criterion, lr, augment, callbacks)
+        return Phase(network, train, valid, n_epochs, criterion, lr, augment, name)
 
     def predictor(self, network):
         """Return what applies the network to images."""

@@ -1,5 +1,7 @@
 """Device and precision, resolved in one place."""
 
+from contextlib import suppress
+
 import torch
 
 
@@ -21,23 +23,17 @@ def resolve_device(device):
     ValueError
         If the device is unknown or not available.
     """
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if device == "auto":
-        return torch.device(next(kind for kind, there in available.items() if there))
-    there = ", ".join(repr(kind) for kind in available if available[kind])
-    advice = f"use 'auto' or one of {there}"
-    try:
-        resolved = torch.device(device)
-    except RuntimeError as error:
-        raise ValueError(f"device={device!r} is not known; {advice}.") from error
-    absent = resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count()
-    if absent or not available.get(resolved.type, False):
-        raise ValueError(f"device={device!r} is not available on this machine; {advice}.")
-    return resolved
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    kinds = [*(["cuda"] if cuda else []), *(["mps"] if mps else []), "cpu"]
+    with suppress(RuntimeError):  # of a name that torch does not know
+        resolved = torch.device(kinds[0] if device == "auto" else device)
+        absent = resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count()
+        if resolved.type in kinds and not absent:
+            return resolved
+    raise ValueError(
+        f"device={device!r} is not available on this machine; use 'auto' or one of "
+        f"{', '.join(map(repr, kinds))}."
+    )
 
 
 def autocast_dtype(precision, device):

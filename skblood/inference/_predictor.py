@@ -2,7 +2,6 @@
 
 import copy
 import hashlib
-from dataclasses import replace
 
 import numpy as np
 import timm
@@ -64,23 +63,22 @@ class Predictor:
         return min(_MAX_BATCH["cpu"], max(16, _MAX_PIXELS // (height * width)))
 
     @torch_defaults()
-    def to(self, device, precision=None):
-        """Return a predictor with a copy of the network on another device.
+    def with_spec(self, spec, device=None):
+        """Return a predictor with a copy of the network under another specification.
 
         Parameters
         ----------
-        device : str or torch.device
-        precision : {"auto", "float32", "bfloat16"}, default=None
-            None keeps that of the specification.
+        spec : NetworkSpec
+        device : str or torch.device, default=None
+            None keeps the device.
         """
-        spec = self.spec if precision is None else replace(self.spec, precision=precision)
-        return Predictor(copy.deepcopy(self.network), spec, device)
+        network = copy.deepcopy(self.network)
+        configure_network(network, spec)
+        return Predictor(network, spec, device or self.device, self.store)
 
-    def without_network(self):
-        """Return a copy without the network, which the caller has."""
-        predictor = copy.copy(self)
-        predictor.network = None
-        return predictor
+    def __getstate__(self):
+        """Leave the network out of copies and pickles: the estimator has it and gives it back."""
+        return {**vars(self), "network": None}
 
     def logits(self, images):
         """Return the logits.
@@ -223,11 +221,3 @@ def pass_dtype(spec, device):
     if device.type == "cpu" and (height > width or width <= _NARROW):
         return torch.float32
     return autocast_dtype(spec.precision, device)
-
-
-@torch_defaults()
-def replace_spec(predictor, spec):
-    """Return a predictor with a copy of the network under another specification."""
-    network = copy.deepcopy(predictor.network)
-    configure_network(network, spec)
-    return Predictor(network, spec, predictor.device, predictor.store)

@@ -192,10 +192,8 @@ class FeatureStore:
         first, rows, storing = {}, {}, True
         for position, key in enumerate(keys):
             first.setdefault(key, position)
-        stored = self._rows()
-        for chunk in _chunks(first):
-            rows |= stored.find(group, chunk)
-        chunks = _chunks(key for key in first if key not in rows)
+        stored, distinct = self._rows(), list(first)
+        chunks = [distinct[start : start + _CHUNK] for start in range(0, len(distinct), _CHUNK)]
         # Processes that start together take different chunks, and find those of the others.
         random.Random(os.getpid()).shuffle(chunks)
         for chunk in chunks:
@@ -241,12 +239,6 @@ class FeatureStore:
 
     def _rows(self):
         return process_rows() if self.location is None else DatabaseRows(self.location)
-
-
-def _chunks(keys):
-    """Split keys into lists of at most 256."""
-    keys = list(keys)
-    return [keys[start : start + _CHUNK] for start in range(0, len(keys), _CHUNK)]
 
 
 def _pack_features(features, n):

@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+from dataclasses import replace
 from importlib import import_module, metadata
 
 import numpy as np
@@ -176,7 +177,8 @@ def _largest_difference(model, batches, outputs):
 
     The model computes in float32 on the CPU. The difference is NaN if the graph gives NaN.
     """
-    predictor = model.predictor_.to("cpu", precision="float32")
+    spec = replace(model.spec_, precision="float32")
+    predictor = model.predictor_.with_spec(spec, "cpu")
     differences = []
     for X, output in zip(batches, outputs, strict=True):
         # Not by `predictor.features`, which would keep those of synthetic images.

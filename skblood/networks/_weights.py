@@ -10,6 +10,8 @@ from pathlib import Path, PureWindowsPath
 import torch
 from safetensors.torch import load_file
 
+from skblood._labels import list_few
+
 # Keys and prefixes that training scripts put around the names of the parameters.
 _WRAPPER_KEYS = ("state_dict", "model", "model_state_dict", "state_dict_ema")
 _WRAPPER_PREFIX = re.compile(r"^(module\.|_orig_mod\.|model\.)+")
@@ -57,26 +59,19 @@ def load_weights(body, path, name, head_prefixes):
     given, wanted, path = _read_state(path), body.state_dict(), os.fspath(path)
     # A counter that only momentum=None uses; files made before it existed lack it.
     needed = [k for k in wanted if not k.endswith("num_batches_tracked")]
-    missing = [k for k in needed if k not in given]
-    wrong = [k for k in needed if k in given and given[k].shape != wanted[k].shape]
-    if missing or wrong:
-        shapes = [f"{k}: {tuple(given[k].shape)}, not {tuple(wanted[k].shape)}" for k in wrong]
+    flaws = [f"{k}: {flaw}" for k in needed if (flaw := _flaw(given.get(k), wanted[k]))]
+    if flaws:
         raise ValueError(
-            f"The weights of {path!r} do not fit backbone {name!r}, that of the file is needed "
-            f"({len(needed) - len(missing) - len(wrong)} of {len(needed)} tensors fit)."
-            f"{_listed('missing from the file', missing)}{_listed('of another shape', shapes)}"
-        )
-    if flaws := [f"{k}: {flaw}" for k in needed if (flaw := _flaw(given[k], wanted[k]))]:
-        raise ValueError(
-            f"{path!r} holds no usable weights of backbone {name!r}: they must be finite, dense "
-            "and of dtype float32, float16, bfloat16 or float64. Save them anew, not quantized, "
-            f"from a training that did not diverge.{_listed('not usable', flaws)}"
+            f"{path!r} holds no usable weights of backbone {name!r}: {len(flaws)} of "
+            f"{len(needed)} tensors do not fit. They must be those of this backbone, finite, dense "
+            "and of dtype float32, float16, bfloat16 or float64, not quantized.\n  "
+            f"{list_few(flaws, '; ')}"
         )
     extra = [k for k in given if k not in wanted and not k.startswith(head_prefixes)]
     if extra:
         warnings.warn(
-            f"{path!r} holds {len(extra)} tensors that backbone {name!r} does not have."
-            f"{_listed('ignored', extra)}",
+            f"{path!r} holds {len(extra)} tensors that backbone {name!r} does not have. They are "
+            f"ignored: {list_few(extra)}",
             stacklevel=2,
         )
     body.load_state_dict({k: given.get(k, wanted[k]) for k in wanted})
@@ -85,9 +80,8 @@ def load_weights(body, path, name, head_prefixes):
 def identify_weights(path):
     """Return the name of a weights file, without its folder, and its SHA-256, None if unread."""
     name, path = PureWindowsPath(path).name, Path(path).expanduser()  # either kind of separator
-    if path.is_file():
-        with suppress(OSError), open(path, "rb") as file:
-            return name, hashlib.file_digest(file, "sha256").hexdigest()
+    with suppress(OSError), open(path, "rb") as file:
+        return name, hashlib.file_digest(file, "sha256").hexdigest()
     return name, None
 
 
@@ -99,15 +93,15 @@ def load_pretrained_body(body):
 
 def _flaw(given, wanted):
     """Return what keeps a tensor from being loaded into a parameter or buffer, or None."""
+    if given is None:
+        return "missing"
+    if given.shape != wanted.shape:
+        return f"shape {tuple(given.shape)}, not {tuple(wanted.shape)}"
     if given.dtype not in (_DTYPES if wanted.is_floating_point() else (wanted.dtype,)):
         return str(given.dtype)
     if given.layout != torch.strided or given.is_meta:
         return "not dense"
     return None if given.to(wanted.dtype).isfinite().all() else "not finite"
-
-
-def _listed(what, keys):
-    return f"\n  {what} ({len(keys)}): {', '.join(keys)}" if keys else ""
 
 
 def _read_state(path):

@@ -1,10 +1,10 @@
 """Training: samples of an epoch, the skorch net, phases, callbacks, checkpoints."""
 
-from ._callbacks import InGivenOrder, PhaseName, StopTraining
+from ._callbacks import InGivenOrder, StopTraining
 from ._checkpoint import TrainingCheckpoint
 from ._exceptions import NonFiniteLossError, TrainingInterrupted
 from ._fit_key import fit_key
-from ._losses import SupervisedContrastiveLoss, TwoViews, WeightedLoss
+from ._losses import SupervisedContrastiveLoss, WeightedLoss
 from ._net import OPTIMIZERS, TrainingNet
 from ._outputs import decision_values
 from ._trainer import Phase, Trainer, TrainingResult

@@ -1,4 +1,4 @@
-"""Losses that weigh each sample, and the two views that the contrastive one compares."""
+"""Losses that weigh each sample."""
 
 import torch
 from torch import nn
@@ -35,24 +35,6 @@ class WeightedLoss(nn.Module):
             p = logits.softmax(1).gather(1, codes[:, None])[:, 0]
             losses = (1 - p) ** 2 * losses
         return (weights * losses).mean()
-
-
-class TwoViews:
-    """Two random changes of each image, the second ones behind the first.
-
-    Parameters
-    ----------
-    augment : callable or None
-        Changes a batch. None leaves the views alike.
-    """
-
-    def __init__(self, augment):
-        self.augment = augment
-
-    def __call__(self, images):
-        """Map ``(n, c, h, w)`` to ``(2 n, c, h, w)``."""
-        augment = self.augment or nn.Identity()
-        return torch.cat([augment(images), augment(images)])
 
 
 class SupervisedContrastiveLoss(nn.Module):

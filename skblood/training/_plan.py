@@ -50,17 +50,6 @@ def draw_counts(weights):
     return counts, relative / counts
 
 
-def check_sample_weight_sign(sample_weight):
-    """Raise ValueError if a weight is negative, or none is above 0."""
-    if (sample_weight < 0).any():
-        raise ValueError(
-            f"sample_weight must not be negative; {(sample_weight < 0).sum()} of "
-            f"{len(sample_weight)} weights are, the smallest is {sample_weight.min()}."
-        )
-    if not (sample_weight > 0).any():
-        raise ValueError("sample_weight is zero for every sample; no image is left to train on.")
-
-
 def split_off_validation(codes, classes, fraction, seed, groups=None):
     """Choose images for validation: stratified, seeded, groups kept together.
 

@@ -28,11 +28,9 @@ class Samples:
     targets: torch.Tensor
     weights: torch.Tensor
 
-    @classmethod
-    def from_arrays(cls, images, rows, targets, weights):
-        """Create samples of image tensors, other arrays being converted."""
-        rows, targets = torch.as_tensor(rows), torch.as_tensor(targets)
-        return cls(images, rows, targets, torch.as_tensor(weights, dtype=torch.float32))
+    def __post_init__(self):
+        self.rows, self.targets = torch.as_tensor(self.rows), torch.as_tensor(self.targets)
+        self.weights = torch.as_tensor(self.weights, dtype=torch.float32)
 
     def __len__(self):
         return len(self.rows)

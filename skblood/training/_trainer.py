@@ -13,7 +13,7 @@ from skblood.images import torch_defaults
 from skblood.inference import seeded
 from skblood.networks import CellNetwork
 
-from ._callbacks import BestEpoch, InGivenOrder, Progress, ValidationScore, make_schedule
+from ._callbacks import BestEpoch, InGivenOrder, PhaseName, Progress, ValidationScore, make_schedule
 from ._checkpoint import TrainingCheckpoint
 from ._losses import WeightedLoss
 from ._memory import MemoryAdvice
@@ -37,7 +37,8 @@ class Phase:
         The highest of the schedule.
     augment : callable or None
         See `TrainingNet`.
-    callbacks : tuple of skorch callbacks
+    name : str or None, default=None
+        Written into the history.
     """
 
     network: CellNetwork
@@ -47,7 +48,7 @@ class Phase:
     criterion: nn.Module
     lr: float
     augment: object
-    callbacks: tuple = ()
+    name: str | None = None
 
     @property
     def prepares(self):
@@ -226,7 +227,9 @@ class Trainer:
     def _callbacks(self, phase, n_done, score, best):
         """Return the callbacks of a phase in the order in which they are called."""
         n_steps = phase.n_epochs * len(phase.train.batches(self.batch_size, self.device))
-        callbacks = [make_schedule(self.lr_schedule, phase.lr, n_steps), *phase.callbacks]
+        callbacks = [make_schedule(self.lr_schedule, phase.lr, n_steps)]
+        if phase.name is not None:
+            callbacks.append(PhaseName(phase.name))
         if phase.valid is not None:
             callbacks.append(score)
         callbacks += self._user_callbacks(phase, n_done)

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass, replace
 
+import joblib
 import numpy as np
 import torch
 from sklearn.utils import compute_class_weight
@@ -11,7 +12,7 @@ from skblood._labels import encode_groups, join_groups
 from skblood.images import CellImages
 from skblood.inference import to_tensor
 
-from ._plan import check_sample_weight_sign, draw_counts, merge_copies, split_off_validation
+from ._plan import draw_counts, merge_copies, split_off_validation
 from ._samples import Samples
 
 # Numbers that are converted to floats at a time: few enough to stay in the cache.
@@ -76,12 +77,11 @@ class TrainingSet:
         Raises
         ------
         ValueError
-            If a weight is negative, all are zero, or less than two images are left.
+            If less than two images are left.
         """
         first, inverse = merge_copies(images.keys, codes)
         if sample_weight is None:
             sample_weight = np.ones(len(codes))
-        check_sample_weight_sign(sample_weight)
         total = np.bincount(inverse, weights=sample_weight)
         drawn = np.flatnonzero(total > 0)
         counts, weights = draw_counts(total[drawn]) if relative else (1, total[drawn])
@@ -163,16 +163,13 @@ class TrainingSet:
 
     def hash(self):
         """Return a digest of all that a training takes from here."""
-        digest = hashlib.sha256(f"{self.images.shape[1:]} {self.classes.tolist()}".encode())
-        given = [self.keys[self.rows], self.codes[self.rows], self.weights]
+        facts = [self.images.shape[1:], self.classes.tolist(), self.weights]
+        facts += [self.keys[self.rows], self.codes[self.rows]]
         if self.groups is not None:
-            given.append(self.groups[self.rows])
+            facts.append(self.groups[self.rows])
         if self.valid_images is not None:
-            digest.update(str(self.valid_images.shape[1:]).encode())
-            given += [self.valid_images.keys, self.valid_codes]
-        for array in given:
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
+            facts += [self.valid_images.shape[1:], self.valid_images.keys, self.valid_codes]
+        return joblib.hash(facts)
 
     def samples(self, class_weight, device, *, relative=True):
         """Put everything on the device.
@@ -198,7 +195,7 @@ class TrainingSet:
             raise ValueError(f"class_weight={class_weight!r} leaves no class a weight above 0.")
         stored = to_tensor(_array(self.images), device)
         mean = weights.mean() if relative else 1
-        train = Samples.from_arrays(stored, self.rows, codes, weights / mean)
+        train = Samples(stored, self.rows, codes, weights / mean)
         if self.valid_images is not None:
             stored = to_tensor(_array(self.valid_images), device)
             rows, codes = np.arange(len(stored)), self.valid_codes
@@ -207,7 +204,7 @@ class TrainingSet:
         else:
             return train, None
         weights = by_class[codes]
-        return train, Samples.from_arrays(stored, rows, codes, weights / (weights.mean() or 1))
+        return train, Samples(stored, rows, codes, weights / (weights.mean() or 1))
 
     def _class_weights(self, class_weight, codes):
         if class_weight != "balanced":

@@ -77,8 +77,8 @@ def test_extreme_scale(make_mlp, small, scale):
 @pytest.mark.parametrize(
     ("weight", "message"),
     [
-        (-np.ones(48), "negative; 48 of 48"),
-        (np.zeros(48), "zero for every sample|at least one non-zero"),
+        (-np.ones(48), "Negative values in data passed to `sample_weight`"),
+        (np.zeros(48), "at least one non-zero|0 image is left"),
         (np.ones(47), r"\(47,\), expected \(48,\)"),
         (np.full(48, np.nan), "NaN"),
     ],

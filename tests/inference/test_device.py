@@ -59,7 +59,9 @@ class TestResolveDevice:
 
     @pytest.mark.parametrize("named", ["gpu", "", "CPU", "cuda:x"], ids=repr)
     def test_unknown_device(self, named):
-        with pytest.raises(ValueError, match="is not known; use 'auto' or one of") as caught:
+        with pytest.raises(
+            ValueError, match="is not available on this machine; use 'auto' or one of"
+        ) as caught:
             resolve_device(named)
         assert f"device={named!r}" in str(caught.value)
 

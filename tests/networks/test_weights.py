@@ -58,7 +58,7 @@ class TestFits:
     def test_weights_fit_another_size_but_not_other_channels(self, small, state, tmp_path):
         weights = save(state, tmp_path / "w.pth")
         assert_loaded(small(size=100, weights=weights), state)
-        shapes = r"stem\.0\.weight: \(16, 3, 3, 3\), not \(16, 1, 3, 3"
+        shapes = r"stem\.0\.weight: shape \(16, 3, 3, 3\), not \(16, 1, 3, 3"
         with pytest.raises(ValueError, match=shapes):
             small(weights=weights, image_shape=(32, 32, 1))
 
@@ -83,10 +83,9 @@ class TestDoesNotFit:
             warnings.simplefilter("error")  # the error is what matters
             small(weights=weights)
         message = str(caught.value)
-        assert "do not fit backbone 'cellnet_t'" in message
-        assert f"({n_before - 3} of {n_before} tensors fit)" in message
-        assert f"missing from the file (2): {', '.join(missing)}" in message
-        assert "of another shape (1): stem.0.weight: (16, 3, 5, 5), not (16, 3, 3, 3)" in message
+        assert f"backbone 'cellnet_t': 3 of {n_before} tensors do not fit" in message
+        assert all(f"{name}: missing" in message for name in missing)
+        assert "stem.0.weight: shape (16, 3, 5, 5), not (16, 3, 3, 3)" in message
         assert str(weights) in message
 
     def test_left_over_tensors_are_named(self, small, state, tmp_path):
@@ -121,14 +120,14 @@ class TestUnusable:
             small(weights=path)
         assert str(path) in str(caught.value)
         told = str(caught.value).splitlines()[-1]
-        assert f"not usable (1): {name}: " in told and flaw.partition(",")[0] in told
+        assert told.strip().startswith(f"{name}: ") and flaw.partition(",")[0] in told
 
     def test_statistics_and_tensors_without_values(self, small, state, tmp_path):
         state["stem.1.running_var"][3] = torch.inf
         state["stem.0.weight"] = state["stem.0.weight"].to("meta")
         with pytest.raises(ValueError) as caught:
             small(weights=save(state, tmp_path / "w.pth"))
-        assert "stem.0.weight: not dense, stem.1.running_var: not finite" in str(caught.value)
+        assert "stem.0.weight: not dense; stem.1.running_var: not finite" in str(caught.value)
 
     def test_what_the_backbone_does_not_have(self, small, state, tmp_path):
         """The classifier of the file is not loaded, nor are counters checked."""

@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from skblood.augment import CellAugment
-from skblood.training import SupervisedContrastiveLoss, TwoViews, WeightedLoss
+from skblood.training import SupervisedContrastiveLoss, WeightedLoss
 
 LOGITS = torch.tensor([[2.0, 0.5, -1.0], [0.0, 0.0, 0.0], [-3.0, 1.0, 4.0], [5.0, 1.0, 0.0]])
 CODES, ONES = torch.tensor([0, 2, 1, 0]), torch.ones(4)
@@ -65,11 +64,3 @@ class TestSupervisedContrastiveLoss:
         # The length of the projections does not count.
         longer = projections * torch.tensor([[1e-3], [1e3]]).repeat(6, 1)
         assert loss(longer, (codes, weights)).item() == pytest.approx(found, rel=1e-5)
-
-
-def test_two_views():
-    images = torch.rand(4, 3, 16, 16)
-    views = TwoViews(CellAugment())(images)
-    assert views.shape == (8, 3, 16, 16)
-    assert not torch.equal(views[:4], views[4:])
-    assert torch.equal(TwoViews(None)(images), images.repeat(2, 1, 1, 1))

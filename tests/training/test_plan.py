@@ -5,7 +5,6 @@ import pytest
 
 from skblood.images import content_keys
 from skblood.training._plan import (
-    check_sample_weight_sign,
     draw_counts,
     merge_copies,
     split_off_validation,
@@ -47,14 +46,6 @@ class TestDrawCounts:
 
     def test_one_odd_weight_draws_no_other_twice(self):
         assert draw_counts(np.r_[np.ones(63), 1.6])[0].tolist() == [1] * 63 + [2]
-
-    def test_sign(self):
-        check_sample_weight_sign(np.array([0, 0.5]))
-        match = r"must not be negative; 2 of 3 weights are, the smallest is -2\.5"
-        with pytest.raises(ValueError, match=match):
-            check_sample_weight_sign(np.array([1, -2.5, -1]))
-        with pytest.raises(ValueError, match="zero for every sample"):
-            check_sample_weight_sign(np.zeros(6))
 
 
 class TestSplit:
