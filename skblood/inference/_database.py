@@ -195,5 +195,5 @@ def _sealed(group, key, row):
     return row + hashlib.blake2b(group + key + row, digest_size=_DIGEST_SIZE).digest()
 
 
-def _row(connection, sql, *parameters):
-    return connection.execute(sql, parameters).fetchone()
+def _row(connection, sql):
+    return connection.execute(sql).fetchone()
