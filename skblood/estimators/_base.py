@@ -74,8 +74,9 @@ class CellModel(BaseEstimator):
         """Give the predictor the network of the estimator."""
         super().__setstate__(state)
         if hasattr(self, "predictor_"):
-            classifies = hasattr(self, "net_")
-            self.predictor_.network = self.net_.module_ if classifies else self.network_
+            net = getattr(self, "net_", None)
+            network = getattr(self, "network_", None) if net is None else net.module_
+            self.predictor_.network = network
 
     def __sklearn_tags__(self):
         """Return tags: X may be a table or images."""

@@ -90,7 +90,7 @@ class TestReconfigure:
             ({"dihedral_views": 3}, "'dihedral_views' parameter"),
             ({"crop": 5}, "'crop' parameter"),
             ({"precision": "float16"}, "'precision' parameter"),
-            ({"device": "tpu"}, "is not known"),
+            ({"device": "tpu"}, "is not available"),
         ],
     )
     def test_bad_settings(self, clf, settings, message):

@@ -234,7 +234,7 @@ class TestDeviceAndPrecision:
         ("device", "message"),
         [
             ("cuda:99", "is not available.*use 'auto' or one of"),
-            ("tpu", "is not known; use 'auto'"),
+            ("tpu", "is not available.*use 'auto'"),
         ],
     )
     def test_absent_device(self, make_any, small, device, message):
