@@ -77,17 +77,19 @@ def proportion_interval(successes, trials, confidence_level, *, grouped):
     if not grouped:
         return wilson_interval(hits, n, confidence_level)
     share = hits / np.maximum(n, 1)
+    size = (trials**2).sum(axis=0) / np.maximum(n, 1)
     effect, df = design_effect(
         successes - share * trials,
         n * share * (1 - share),
         error=1.0,
         n_groups=(trials > 0).sum(axis=0),
-        size=(trials**2).sum(axis=0) / np.maximum(n, 1),
+        size=size,
+        concentration=size / np.maximum(n, 1),
     )
     return wilson_interval(hits / effect, n / effect, confidence_level, df)
 
 
-def design_effect(sums, variance, *, error, n_groups, size, hidden=0.0):
+def design_effect(sums, variance, *, error, n_groups, size, concentration, hidden=0.0):
     """Return how much groups raise the variance of a score, and the degrees of freedom.
 
     Few errors tell little about the correlation in a group, and intervals that rely on it are too
@@ -106,6 +108,9 @@ def design_effect(sums, variance, *, error, n_groups, size, hidden=0.0):
         Number of groups with images that count.
     size : ndarray of shape (...)
         Mean size of the group of an image.
+    concentration : ndarray of shape (...)
+        Sum of the squared shares of the groups among the images. By as much, groups vary less
+        around their common mean than around the true one.
     hidden : float, default=0.0
         Variance between groups that `sums` cannot show, at the assumed correlation.
 
@@ -117,7 +122,7 @@ def design_effect(sums, variance, *, error, n_groups, size, hidden=0.0):
     effective = squares**2 / np.maximum((sums**4).sum(axis=0), _TINY)
     df = np.maximum(np.minimum(effective + _GROUPS_DF, n_groups - 1), 1)
     expected = error * correlation_effect(size) + hidden
-    effect = (squares + expected) / (variance * (1 - 1 / np.maximum(n_groups, 1)) + error)
+    effect = (squares + expected) / (variance * (1 - concentration) + error)
     return effect, (squares + expected) ** 2 / (squares**2 / df + expected**2 / _CORRELATION_DF)
 
 

@@ -100,18 +100,20 @@ def _effect_of_groups(score, tables, pseudo, influence, confidence_level):
     slopes = slopes - (counts * slopes).sum() / counts.sum()
     weights = tables.sum(axis=2) @ np.abs(influence)
     n_groups = (weights > 0).sum()
+    concentration = 1 / max(n_groups, 1)
     # A class that is mostly in one group deviates little from its own mean there. What this hides
     # of the variance between groups is added, at the assumed correlation.
     n_true = np.maximum(counts.sum(axis=1), _TINY)
     size = (tables.sum(axis=2) ** 2).sum(axis=0) / n_true
     deviations = slopes - ((counts * slopes).sum(axis=1) / n_true)[:, None]
     variance = (counts * deviations**2).sum(axis=1)
-    hidden = (size / n_true - 1 / max(n_groups, 1)).clip(0) * variance * correlation_effect(size)
+    hidden = (size / n_true - concentration).clip(0) * variance * correlation_effect(size)
     return design_effect(
         (tables * slopes).sum(axis=(1, 2)),
         (counts * slopes**2).sum(),
         error=error,
         n_groups=n_groups,
+        concentration=concentration,
         hidden=hidden.sum(),
         size=(weights**2).sum() / max(counts.sum(axis=1) @ influence**2, _TINY),
     )

@@ -210,6 +210,14 @@ class TestGroups:
             assert 0.8 < width(scores[name]) / width(scores["accuracy"]) < 1.6
             assert width(scores[name]) > 3 * width(of_images[name])
 
+    def test_a_class_with_a_stray_image_in_another_group(self):
+        """Two groups of 99 and 1 images tell as little as one of 100."""
+        y_pred = ["a"] * 37 + ["b"] * 63
+        report = make_report(["a"] * 100, y_pred, groups=["x"] * 99 + ["y"])
+        assert width(report.class_scores["recall"][0]) > 2 * width(
+            make_report(["a"] * 100, y_pred).scores["accuracy"]
+        )
+
     def test_mean_losses_against_scipy(self):
         """With equal groups, Student's interval of the means of the groups, on the log scale."""
         y_proba = np.random.default_rng(0).dirichlet([6, 2], size=40)
