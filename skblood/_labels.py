@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from difflib import get_close_matches
 from numbers import Integral
 
 import numpy as np
@@ -99,7 +100,7 @@ def sort_labels(labels, name="y"):
     TypeError
         If labels of different types cannot be sorted, or are bytes.
     """
-    _check_no_bytes(labels, name)
+    check_no_bytes(labels, name)
     try:
         return np.unique(labels)
     except TypeError as error:
@@ -108,7 +109,7 @@ def sort_labels(labels, name="y"):
         raise TypeError(message) from error
 
 
-def _check_no_bytes(labels, name):
+def check_no_bytes(labels, name):
     """Raise TypeError if there are bytes, as h5py gives them: no class is called "b'ig'"."""
     if any(isinstance(label, bytes) for label in labels):
         raise TypeError(
@@ -121,7 +122,8 @@ def match_labels(y, classes, name="y"):
     """Return labels, those that are written otherwise than the classes replaced by their class.
 
     A folder gives the label "2" and a table 2; pandas reads "02" as 2, or, beside missing values,
-    as 2.0. Only text and numbers are matched with each other, not two texts.
+    as 2.0. Only text and numbers are matched with each other, not two texts. True and False are 1
+    and 0 where these are the two classes, but no numbers among others.
 
     Parameters
     ----------
@@ -145,8 +147,10 @@ def match_labels(y, classes, name="y"):
     """
     check_complete(as_column(y, name), name, "Leave out the images without a label.")
     labels, classes = plain_list(as_column(y, name)), plain_list(classes)
+    if set(classes) != {0, 1}:  # True is not the class 1 of eight
+        labels = [str(label) if isinstance(label, bool) else label for label in labels]
     unknown = [label for label in dict.fromkeys(labels) if label not in classes]
-    _check_no_bytes(unknown, name)
+    check_no_bytes(unknown, name)
     matches = [
         (label, each)
         for label in unknown
@@ -207,12 +211,32 @@ def encode_labels(y, classes, name="y"):
     classes = plain_list(classes)
     places = {label: place for place, label in enumerate(classes)}
     labels = match_labels(y, classes, name)
-    if unknown := [label for label in labels if label not in places]:
-        raise ValueError(
-            f"`{name}` holds {len(unknown)} labels that are not among the classes {classes}: "
-            f"{_quote(unknown)}. Relabel these images or drop them."
-        )
+    if unknown := describe_unknown(labels, classes, name):
+        raise ValueError(f"{unknown} Rename these labels, or leave them out.")
     return np.array([places[label] for label in labels], np.int64)
+
+
+def describe_unknown(labels, classes, name="y"):
+    """Return a sentence on matched labels that are no class, and on close classes; "" if none."""
+    classes = plain_list(classes)
+    known = set(classes)
+    unknown = [label for label in labels if label not in known]
+    if not unknown:
+        return ""
+    folded = {str(each).casefold(): each for each in classes}
+    names = {
+        label: folded[close[0]]
+        for label in list(dict.fromkeys(unknown))[:20]
+        if (close := get_close_matches(str(label).casefold(), folded, n=1, cutoff=0.9))
+    }
+    hint = (
+        f" Names must agree, also in upper and lower case; if names = {names} mean the same, use "
+        "[names.get(label, label) for label in labels]."
+    )
+    return (
+        f"`{name}` holds {len(unknown)} labels that are not among the classes {classes}: "
+        f"{_quote(unknown)}.{hint if names else ''}"
+    )
 
 
 def encode_groups(groups, n_images, name="groups"):

@@ -111,6 +111,8 @@ def test_bytes_and_the_advice(labels):
         ([1.5], [1, 2], [1.5]),
         (["٢"], [2, 3], ["٢"]),
         ([2], ["basophil", "ig"], [2]),
+        ([True, False], [0, 1, 2], ["True", "False"]),
+        ([True, False], [0, 1], [True, False]),
     ],
 )
 def test_labels_are_matched_with_the_classes(labels, classes, expected):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_scalar
 
-from skblood._labels import as_column, check_complete, check_lengths, join_groups, plain_list
+from skblood._labels import check_lengths, check_no_bytes, encode_groups, join_groups
 from skblood.pretrained import find_training_overlap
 
 from ._audit_report import AuditReport
@@ -89,6 +89,7 @@ def audit(X, y=None, *, split=None, groups=None, n_splits=5, image_shape=None):
     images = list_images(X, image_shape)
     n = len(images)
     y, split, groups = map(_check_column, (y, split, groups), ("y", "split", "groups"), [n] * 3)
+    check_no_bytes(y or [], "y")
     summary, unreadable = summarize_images(images)
     copies = find_copies(summary, images)
     joined = join_groups(n, groups, pairs=[pair.positions for pair in copies])
@@ -104,10 +105,9 @@ def _check_column(values, name, n):
     """Return labels, parts or groups as a list, or None."""
     if values is None:
         return None
-    column = as_column(values, name)
-    check_lengths(X=n, **{name: len(column)})
-    check_complete(column, name, "Give these images a name of their own, or leave them out.")
-    return plain_list(column)
+    check_lengths(X=n, **{name: len(values)})
+    names, codes = encode_groups(values, n, name)
+    return [names[code] for code in codes]
 
 
 def _find_single_images(summary, unreadable):

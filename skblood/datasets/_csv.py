@@ -54,7 +54,8 @@ def load_csv(
         A dictionary with attribute access:
 
         data, paths : ndarray of str of shape (n_images,)
-            Paths, joined with `root`.
+            Paths, joined with `root`. With `bit_depth`, of dtype object: each path states it, as
+            in `frame`.
         target : ndarray of shape (n_images,), dtype str or int64
             Labels: integers if all of them are written as integers ("2", not "02"), otherwise
             the text of the table.
@@ -74,8 +75,9 @@ def load_csv(
     FileNotFoundError
         If the table or image files do not exist. The files are listed.
     ValueError
-        If the table lacks a column or has no rows, rows have more cells than the header, a path,
-        label or group is empty, a file has two labels, or the text is not UTF-8 (or UTF-16).
+        If it is an Excel file, the table lacks a column or has no rows, rows have more cells than
+        the header, a path, label or group is empty, a file has two labels, or the text is not
+        UTF-8 (or UTF-16).
 
     See Also
     --------
@@ -117,8 +119,8 @@ def load_csv(
         )
     converted = {column: _convert_integers(frame[column].tolist()) for column in columns[1:]}
     y, groups = converted[label_column], converted.get(group_column)
-    frame = frame.assign(**converted)
-    X = state_depth(X, bit_depth)
+    X, own = (state_depth(paths, bit_depth) for paths in (X, frame[path_column]))
+    frame = {**frame, **converted, path_column: own}
     return as_dataset(X, y, f"Table {str(path)!r}", return_X_y, frame=frame, groups=groups)
 
 
@@ -128,8 +130,10 @@ def _read_table(path, columns):
 
     check_exists(path)
     content = path.read_bytes()
+    if content.startswith((b"PK\3\4", b"\xd0\xcf\x11\xe0")):  # .xlsx and .xls
+        raise ValueError(f"{str(path)!r} is an Excel file or an archive. Save the table as .csv.")
     encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
-    options = {"skipinitialspace": True}
+    options, header, missing = {"skipinitialspace": True}, [], []
     try:
         # File names may be other bytes, which Python reads as surrogates.
         text = content.decode(encoding, errors="surrogateescape")
@@ -140,7 +144,7 @@ def _read_table(path, columns):
         delimiter, header = max(headers.items(), key=lambda item: len(set(columns) & set(item[1])))
         if missing := [column for column in columns if column not in header]:
             named = list_few([repr(name[:40]) for name in header])
-            raise ValueError(f"it has no column {missing}, only [{named}].")
+            raise ValueError(f"no column {missing}; its columns are [{named}].")
         with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
             frame = pd.read_csv(
                 io.StringIO(text),
@@ -158,6 +162,8 @@ def _read_table(path, columns):
         for column in columns[1:]:
             "".join(frame[column]).encode()  # raises if it is no UTF-8
     except (ValueError, pd.errors.ParserWarning, csv.Error) as error:
+        if missing and len(header) > 1:
+            raise ValueError(f"{str(path)!r} has {error}") from None
         reason = "the text is in another encoding" if isinstance(error, UnicodeError) else error
         raise ValueError(
             f"{str(path)!r} is not a table in UTF-8: {str(reason).rstrip(' .')}. Check the "

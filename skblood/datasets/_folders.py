@@ -1,6 +1,7 @@
 """Image folders with one sub-folder per class."""
 
 import os
+import re
 import warnings
 from collections import Counter
 from difflib import get_close_matches
@@ -17,8 +18,9 @@ SPLIT_NAMES = ("train", "val", "valid", "validation", "test")
 ALL_SPLITS = "all"
 # Folders that macOS, its archives and network drives make.
 _HIDDEN = (".", "__MACOSX", "@eaDir")
-# Usual names of folders that hold no class of cells.
-_NO_CLASSES = ("annotation", "gt", "ground_truth", "image", "img", "label", "mask", "segmentation")
+# Words in the names of folders without cells; folders of these names hold no class.
+_NO_CELLS = re.compile(r"(.*[\W_])?(annotation|gt|ground[\W_]?truth|mask|segmentation)s?([\W_].*)?")
+_NO_CLASSES = ("docs", "image", "images", "img", "imgs", "label", "labels")
 _LAYOUT = "one sub-folder per class with images in it, e.g. neutrophil/cell_001.png"
 
 
@@ -55,8 +57,8 @@ def load_image_folder(
 
         data, paths : ndarray of str of shape (n_images,)
             Paths, sorted by class and name; with ``split="all"``, by split first. They are
-            relative if `path` is. With `bit_depth`, of dtype object: each path states it, and an
-            estimator that is fitted on them remembers it.
+            relative if `path` is. With `bit_depth`, of dtype object: each path states it, as in
+            `frame`, and an estimator that is fitted on them remembers it.
         target : ndarray of str of shape (n_images,)
             Names of the sub-folders.
         target_names : ndarray of str of shape (n_classes,)
@@ -72,8 +74,9 @@ def load_image_folder(
     -----
     UserWarning
         If the sub-folders may be no classes: there is only one, they hold folders of the same
-        names or of splits, or are themselves named like splits or, e.g., ``masks``; or if folders
-        of folders beside the splits are not read.
+        names, of names without a number (unlike slides), or of splits; are named like splits; or
+        there are folders such as ``masks``. Or if folders of folders beside the splits are not
+        read.
 
     Raises
     ------
@@ -117,7 +120,8 @@ def load_image_folder(
     found = [list_class_folders(folder, extensions) for folder in folders]
     X, y = (np.concatenate(each) for each in zip(*found, strict=True))
     _warn_of_folders(folders, np.unique(y).tolist())
-    columns, X = {"path": X, "label": y}, state_depth(X, bit_depth)
+    X = state_depth(X, bit_depth)
+    columns = {"path": X, "label": y}
     if split == ALL_SPLITS:
         columns["split"] = np.repeat([f.name for f in folders], [len(paths) for paths, _ in found])
     named = "" if split is None else f", split {split!r}"
@@ -137,7 +141,9 @@ def list_class_folders(folder, extensions=IMAGE_EXTENSIONS):
         paths += found
         labels += [class_folder.name] * len(found)
     if not paths:
-        raise ValueError(f"{str(folder)!r} has no class folder; expected {_LAYOUT}")
+        n, parent = len(find_images(folder, extensions)), os.path.dirname(os.path.abspath(folder))
+        holds = f", but {n} images itself: load its parent {parent!r}" if n else ""
+        raise ValueError(f"{str(folder)!r} has no class folder{holds}; expected {_LAYOUT}")
     return np.array(paths), np.array(labels)
 
 
@@ -196,22 +202,38 @@ def suggest(path):
 
 def _warn_of_folders(parents, classes):
     """Warn the caller of a loader if the folders that it takes for classes may be none."""
-    odd = {name for name in classes if name.lower().removesuffix("s") in _NO_CLASSES}
-    if all(name.lower().startswith(("train", "val", "test", "fold")) for name in classes):
-        odd = set(classes)
-    for parent in parents:
-        inner = Counter(f.name for each in visible_folders(parent) for f in visible_folders(each))
-        odd |= {name for name, n in inner.items() if n > 1 or name.lower() in SPLIT_NAMES}
-    if not odd and len(classes) > 1:
-        return
-    doubt = f"among or in them is {list_few(sorted(odd))}" if odd else "there is only one"
-    warnings.warn(
-        f"The folders in {str(parents[0])!r} are read as classes ({list_few(classes)}), but "
-        f"{doubt}. If they are none: load the folder that holds the classes, e.g. "
-        f"{str(visible_folders(parents[0])[0])!r}; name folders of a split train, val and test; "
-        "move folders without cells elsewhere.",
-        stacklevel=3,
-    )
+    folders = [f for parent in parents for f in visible_folders(parent)]
+    inner = [f for folder in folders for f in visible_folders(folder)]
+    odd = [f for f in folders + inner if _NO_CELLS.fullmatch(f.name.lower())]
+    inner = [f for f in inner if not {f, f.parent} & {*odd} and f.name.lower() not in _NO_CLASSES]
+    deeper = _find_deeper_classes(inner)
+    odd += [f for f in folders if f.name.lower() in _NO_CLASSES and not visible_folders(f)]
+    doubts = []
+    if odd:
+        paths = list_few([repr(str(f)) for f in odd], most=5)
+        doubts.append(f"Move folders without cells elsewhere: {paths}.")
+    if any(re.match(r"fold[\W_]?\d", name.lower()) for name in classes) or all(
+        name.lower().startswith(("train", "val", "test")) for name in classes
+    ):
+        doubts.append("Name the folders of a split train, val and test.")
+    if deeper or len(classes) == 1:
+        names = list_few(sorted({f.name for f in deeper}))
+        doubts.append(
+            f"{f'In them are folders ({names})' if deeper else 'There is only one'}. If these are "
+            "slides, patients or subtypes, ignore this; if the classes are in the folders, load "
+            f"one of these, e.g. {str(deeper[0].parent if deeper else folders[0])!r}."
+        )
+    if doubts:
+        what = f"The folders in {str(parents[0])!r} are read as classes ({list_few(classes)})"
+        warnings.warn(f"{what}, but may be none. {' '.join(doubts)}", stacklevel=3)
+
+
+def _find_deeper_classes(folders):
+    """Return those of the folders in class folders that may be the classes, or splits."""
+    words = [f for f in folders if not re.search(r"\d", f.name)]  # slides have numbers
+    names, counts = Counter(f.name for f in folders), Counter(f.parent for f in words)
+    several = [f for f in words if counts[f.parent] > 1 or f.name.lower() in SPLIT_NAMES]
+    return several + [f for f in folders if names[f.name] > 1 and (f in words or f.name.isdigit())]
 
 
 def _find_class_parents(folder, split):

@@ -93,7 +93,8 @@ def load_cells(
     if path.is_file() and suffix != ".npz":
         raise ValueError(
             f"{str(path)!r} is neither a folder with one sub-folder per class, nor a table "
-            f"({', '.join(TABLES)}), nor an .npz file in the MedMNIST format."
+            f"({', '.join(TABLES)}; save one of Excel as .csv), nor an .npz file in the MedMNIST "
+            "format."
         )
     if group_column is not None or (suffix == ".npz" and bit_depth is not None):
         raise ValueError(

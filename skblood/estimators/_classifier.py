@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score, get_scorer_names
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
-from skblood._labels import match_labels, sort_labels
+from skblood._labels import check_complete, describe_unknown, match_labels, sort_labels
 from skblood._sklearn import (
     CallbackSupportMixin,
     Interval,
@@ -216,12 +216,19 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         TrainingOverlapWarning
             If the model started from the weights "pbc", and these were trained on some of the
             images.
+        UserWarning
+            If labels are no class of the model; they count as wrong.
         """
         images, message = self.read_to_score(X)
         if message:
             warnings.warn(message, TrainingOverlapWarning, stacklevel=2)
-        labels = match_labels(y, self.classes_)
-        return accuracy_score(labels, self.predict(images), sample_weight=sample_weight)
+        labels = np.array(match_labels(y, self.classes_), dtype=object)
+        check_complete(labels, "y", "Leave these images out.")
+        check_consistent_length(images, labels)
+        if unknown := describe_unknown(labels, self.classes_):
+            warnings.warn(f"{unknown} They count as wrong.", stacklevel=2)
+        correct = labels == self.predict(images)  # text and numbers differ
+        return accuracy_score(np.ones_like(correct), correct, sample_weight=sample_weight)
 
     def read_to_score(self, X):
         """Read images on which the classifier is to be scored.

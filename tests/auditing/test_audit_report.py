@@ -210,6 +210,8 @@ class TestInput:
                 audit(X, **{name: ["a"] * 39})
             with pytest.raises(ValueError, match=f"`{name}` has 1 missing .* position 3"):
                 audit(X, **{name: np.array(["a"] * 3 + [None] + ["a"] * 36, dtype=object)})
+        with pytest.raises(TypeError, match=r"`y` holds bytes instead of text\. Decode them"):
+            audit(X, [b"ig"] * 40)
         with pytest.raises(ValueError, match="n_splits"):
             audit(X, n_splits=1)
         with pytest.raises(ValueError, match="X is a single path"):

@@ -3,7 +3,7 @@ import os
 import numpy as np
 import pytest
 
-from skblood.datasets import load_csv
+from skblood.datasets import load_cells, load_csv
 
 
 @pytest.fixture
@@ -98,8 +98,11 @@ def test_forms_of_text(write, text, encoding, label):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"no column \['path', 'label'\], only \[\]"),
-        ("path,Label\na.png,ig\n", r"no column \['label'\], only \['path', 'Label'\]"),
+        ("", r"not a table .*no column \['path', 'label'\]; its columns are \[\]"),
+        (
+            "path,Label\na.png,ig\n",
+            r"csv' has no column \['label'\]; its columns are \['path', 'Label'\]\.$",
+        ),
         ("path,label\n", "a header and no rows"),
         ("path,label\na.png,ig\n,ig\na.png,ig\n,ig\n", "2 rows without a 'path': 2, 4 .*Fill"),
         ("path,label\na.png, \n", "1 rows without a 'label': 1 "),
@@ -143,8 +146,18 @@ def test_separated_by_bars_and_in_utf_16(write):
 
 
 def test_unknown_delimiter(write):
-    with pytest.raises(ValueError, match=r"only \['path:label'\].* delimiter \(, ; tab or"):
+    with pytest.raises(ValueError, match=r"are \['path:label'\].* delimiter \(, ; tab or"):
         load_csv(write("path:label\na.png:ig\n"))
+
+
+@pytest.mark.parametrize("start", [b"PK\3\4", b"\xd0\xcf\x11\xe0"])
+def test_excel(tmp_path, start):
+    (tmp_path / "cells.csv").write_bytes(start + bytes(100))
+    with pytest.raises(ValueError, match=r"is an Excel file .*Save the table as \.csv\.$"):
+        load_csv(tmp_path / "cells.csv")
+    (tmp_path / "cells.xlsx").write_bytes(start)
+    with pytest.raises(ValueError, match=r"one of Excel as \.csv"):
+        load_cells(tmp_path / "cells.xlsx")
 
 
 @pytest.mark.parametrize("given", [r"sub\c.png", "sub/c", r"sub\c", "sub/c.jpg", "sub/C.PNG"])

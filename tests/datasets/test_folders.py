@@ -76,8 +76,12 @@ def test_no_classes(folder, tmp_path):
         load_image_folder(tmp_path / "nowhere")
     with pytest.raises(NotADirectoryError, match="is not a folder"):
         load_image_folder(folder / "neutrophil" / "b.png")
-    with pytest.raises(ValueError, match="no class folder; expected"):
+    itself = rf"no class folder, but 2 images itself: load its parent '{folder}'; expected"
+    with pytest.raises(ValueError, match=itself):
         load_image_folder(folder / "neutrophil")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="no class folder; expected"):
+        load_image_folder(tmp_path / "empty")
     (folder / "platelet").mkdir()
     with pytest.raises(ValueError, match=r"class folder '.*platelet' has no images"):
         load_image_folder(folder)
@@ -125,7 +129,7 @@ def test_folders_of_a_split_with_another_name(tmp_path, levels):
     for level in levels:
         for label in ("ig", "platelet"):
             write_image(tmp_path / level / label / "a.png")
-    cells = load_with_warning(tmp_path, "among or in them is .*ig, platelet")
+    cells = load_with_warning(tmp_path, r"In them are folders \(ig, platelet\)")
     assert set(cells.target) == set(levels)
     for first in sorted(levels):  # the advice taken: load the folder that holds the classes
         assert load_image_folder(tmp_path / first).target.tolist() == ["ig", "platelet"]
@@ -139,8 +143,8 @@ def test_folders_of_a_split_with_another_name(tmp_path, levels):
 def test_wrapper(tmp_path, inner):
     write_image(tmp_path / "PBC" / inner)
     write_image(tmp_path / "PBC" / inner.replace("ig", "platelet"))
-    message = "there is only one" if inner == "ig/a.png" else "among or in them is train"
-    load_with_warning(tmp_path, rf"\(PBC\), but .*{message}\..*{tmp_path / 'PBC'}'")
+    names = "ig, platelet" if inner == "ig/a.png" else "train"
+    load_with_warning(tmp_path, rf"\(PBC\), but .*In them .*\({names}\)\..*{tmp_path / 'PBC'}'")
     split = "train" if "train" in inner else None
     assert set(load_image_folder(tmp_path / "PBC", split=split).target) == {"ig", "platelet"}
 
@@ -148,14 +152,22 @@ def test_wrapper(tmp_path, inner):
 def test_wrapper_in_each_split(tmp_path):
     for name in ("train/PBC/ig", "train/PBC/platelet", "test/PBC/ig", "test/PBC/platelet"):
         write_image(tmp_path / name / "a.png")
-    load_with_warning(tmp_path, f"there is only one.*{tmp_path / 'test' / 'PBC'}", split="test")
-    load_with_warning(tmp_path, "there is only one", split="all")
+    load_with_warning(tmp_path, f"e.g. '{tmp_path / 'test' / 'PBC'}'", split="test")
+    load_with_warning(tmp_path, "In them are folders", split="all")
 
 
-@pytest.mark.parametrize("odd", ["masks", "Labels", "Annotation", "ground_truth"])
+def test_a_single_class(tmp_path):
+    write_image(tmp_path / "ig" / "a.png")
+    load_with_warning(tmp_path, "There is only one")
+
+
+ODD = ["Masks", "Labels", "Annotation", "ground_truth", "ground truth", "neu_masks", "gt", "docs"]
+
+
+@pytest.mark.parametrize("odd", ODD)
 def test_folder_without_cells(folder, odd):
     write_image(folder / odd / "a.png")
-    load_with_warning(folder, rf"but among or in them is {odd}\..*move")
+    load_with_warning(folder, rf"Move folders without cells elsewhere: '{folder / odd}'\.$")
     (folder / odd).rename(folder.parent / odd)
     assert set(load_image_folder(folder).target) == {"basophil", "neutrophil"}
 
@@ -163,13 +175,42 @@ def test_folder_without_cells(folder, odd):
 def test_wrapper_of_splits_beside_other_folders(tmp_path):
     for name in ("128px/train/ig", "128px/test/ig", "originals/platelet"):
         write_image(tmp_path / name / "a.png")
-    load_with_warning(tmp_path, "in them is test, train")
+    load_with_warning(tmp_path, r"In them are folders \(test, train\).*'.*128px'")
+
+
+@pytest.mark.parametrize(
+    ("files", "wrapper"),
+    [
+        (["W/neu/a.png", "W/lym/a.png", "notes/a.png"], "W"),
+        (["A/neu/a.png", "A/lym/a.png", "B/Neutro/a.png", "B/Lympho/a.png"], "A"),
+        (["images/neu/a.png", "images/lym/a.png", "masks/neu/a.png", "masks/lym/a.png"], "images"),
+        (["A/0/a.png", "A/1/a.png", "B/0/a.png"], "A"),
+    ],
+)
+def test_folders_that_hold_the_classes(tmp_path, files, wrapper):
+    for name in files:
+        write_image(tmp_path / name)
+    load_with_warning(tmp_path, f"patients or subtypes, ignore this; .*'{tmp_path / wrapper}'")
+
+
+@pytest.mark.parametrize("slide", ["s1", "slide_3", "patient07", "2021-03-01"])
+def test_no_warning_for_slides_that_the_classes_share(folder, slide):
+    for name in ("basophil", "neutrophil"):
+        write_image(folder / name / slide / "c.png")
+        write_image(folder / name / "images" / "c.png")
+    load_image_folder(folder)
+
+
+def test_a_fold_beside_a_class(tmp_path):
+    for name in ("fold_1", "lym"):
+        write_image(tmp_path / name / "a.png")
+    load_with_warning(tmp_path, "Name the folders of a split train, val and test")
 
 
 def test_masks_in_each_class(folder):
     write_image(folder / "basophil" / "masks" / "a.png")
     write_image(folder / "neutrophil" / "masks" / "a.png")
-    load_with_warning(folder, "in them is masks")
+    load_with_warning(folder, rf"elsewhere: '{folder}/basophil/masks', '{folder}/neutrophil/masks'")
 
 
 def test_folders_beside_the_splits(split_folder):
@@ -184,7 +225,7 @@ def test_folders_beside_the_splits(split_folder):
 def test_parts_without_classes(tmp_path):
     for name in ("train", "test"):
         write_image(tmp_path / name / "a.png")
-    load_with_warning(tmp_path, "in them is test, train")
+    load_with_warning(tmp_path, r"classes \(test, train\), but may be none\. Name the folders")
 
 
 def test_no_warning_for_classes_with_folders_of_slides(folder):

@@ -164,7 +164,7 @@ def test_images_that_cannot_be_used(home):
     fetch_pbc(home)
     (home / ROOT / FILES[2]).write_bytes(encode(Image.new("RGB", (224, 224))))
     (home / ROOT / FILES[5]).write_bytes(b"no image")
-    expected = r"^2 images .*size=None:\n.*ERB_1.jpg': 224 x 224.*\n.*MY_1.jpg': not an image"
+    expected = r"^2 images .*size=None:\n.*ERB_1.jpg: 224 x 224.*\n.*MY_1.jpg: not an image"
     with pytest.raises(ValueError, match=expected):
         fetch_pbc(home, size=28)
 

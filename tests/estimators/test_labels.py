@@ -18,6 +18,11 @@ def fitted_to_text(make_transfer, small, codes):
     return make_transfer(max_epochs=8).fit(small[0], codes.astype(str))
 
 
+@pytest.fixture(scope="module")
+def fitted_to_names(make_transfer, small):
+    return make_transfer(max_epochs=1).fit(*small)
+
+
 @pytest.mark.parametrize("form", [int, float, pd.Series], ids=lambda form: form.__name__)
 def test_integers_for_classes_that_are_text(fitted_to_text, small, codes, form):
     clf, X, text = fitted_to_text, small[0], codes.astype(str)
@@ -67,7 +72,50 @@ def test_display_of_wrong_cells(fitted_to_text, small, codes):
 def test_a_score_counts_labels_that_are_no_class_as_wrong(fitted_to_text, small, codes):
     y = codes.astype(str)
     y[0] = "9"
-    assert fitted_to_text.score(small[0], y) < fitted_to_text.score(small[0], codes) + 1 / 48
+    with pytest.warns(
+        UserWarning, match=r"`y` holds 1 labels .*\['0', '1', '2'\]: '9'\. They"
+    ) as c:
+        score = fitted_to_text.score(small[0], y)
+    assert c[0].filename == __file__
+    assert score < fitted_to_text.score(small[0], codes) + 1 / 48
+
+
+def test_foreign_labels(make_mlp, fitted_to_text, small, codes):
+    X, to_integers = small[0], make_mlp().fit(small[0], codes)
+    foreign = [
+        (fitted_to_text, np.char.add("0", codes.astype(str)), len(X)),
+        (to_integers, codes + 1, (codes == 2).sum()),
+        (to_integers, codes == 1, len(X)),
+        (to_integers, small[1], len(X)),
+    ]
+    for clf, y, n in foreign:
+        with pytest.warns(
+            UserWarning, match=rf"`y` holds {n} labels that are not among the classes"
+        ):
+            assert clf.score(X, y) < 0.7
+        for refusing in (evaluation.evaluate, adapt):
+            with pytest.raises(ValueError, match=f"holds {n} labels .*Rename these labels"):
+                refusing(clf, X, y)
+
+
+def test_true_and_false_are_the_classes_1_and_0(make_mlp, small, codes):
+    X, y = small[0], codes == 1
+    for labels, other in ((y, y.astype(int)), (y.astype(int), y)):
+        clf = make_mlp().fit(X, labels)
+        assert clf.score(X, other) == clf.score(X, labels)
+
+
+def test_labels_in_another_case(fitted_to_names, small):
+    X, y = small
+    names = {label.title(): label for label in np.unique(y).tolist()}
+    with pytest.raises(
+        ValueError, match=r"upper and lower case; if names = \{.*\} mean the same"
+    ) as e:
+        evaluation.evaluate(fitted_to_names, X, np.char.title(y))
+    assert str(names) in str(e.value)
+    label = fitted_to_names.classes_[0]
+    with pytest.raises(ValueError, match=f"`target` .*'{label}s': '{label}'.*Rename these labels"):
+        grad_cam(fitted_to_names, X[:2], target=f"{label}s")
 
 
 def test_labels_that_may_be_two_classes(make_mlp, small, codes):

@@ -174,14 +174,18 @@ class TestLoaders:
         assert find_unreadable(X) == {} and len(find_unreadable(X.astype(str))) == 40
         assert load_cells(path, bit_depth=np.int64(12)).data[0].bit_depth == 12
         assert load_image_folder(path).data.dtype.kind == "U"
+        frame = load_image_folder(path, bit_depth=12).frame
+        for X in (frame["path"], frame[["path"]], frame.sample(frac=1).sort_index()["path"]):
+            np.testing.assert_array_equal(read_images(X), images)
 
     def test_tables_and_merged_sets(self, folder, tmp_path):
         path, images = folder
         cells = load_image_folder(path, bit_depth=12)
         (tmp_path / "cells.csv").write_text(cells.frame.to_csv(index=False))
         for load_table in (load_csv, load_cells):
-            X = load_table(tmp_path / "cells.csv", bit_depth=12).data
-            np.testing.assert_array_equal(read_images(X), images)
+            table = load_table(tmp_path / "cells.csv", bit_depth=12)
+            for X in (table.data, table.frame["path"], table.frame[["path"]]):
+                np.testing.assert_array_equal(read_images(X), images)
         merged = merge_datasets({"a": cells}, random_state=0)
         np.testing.assert_array_equal(read_images(merged.data), images)
 
