@@ -42,6 +42,18 @@ def printable(text, keep="\n\t"):
     return _CONTROLS.sub(lambda c: c[0] if c[0] in keep else ascii(c[0])[1:-1], str(text))
 
 
+def shorten(text, n=200):
+    """Return a text in `n` characters: of a longer one the start and the end.
+
+    Examples
+    --------
+    >>> shorten("cells/neutrophil/1.png", 13)
+    'cells...1.png'
+    """
+    text, half = str(text), (n - 3) // 2
+    return text if len(text) <= n else f"{text[:half]}...{text[-half:]}"
+
+
 def list_some(lines, n=10):
     r"""Return the first lines of a list for a message, indented, and the number of the others.
 

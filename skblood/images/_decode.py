@@ -5,13 +5,13 @@ import os
 import re
 import stat
 import threading
-from math import inf
+from math import inf, prod
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from ._channels import convert_channels
-from ._depth import DEEP_GRAY, is_deep_color, read_deep_color, scale_values
+from ._depth import DEEP_GRAY, is_deep, read_deep, scale_values
 
 # What files may be. No other plugin of Pillow is used: that of EPS starts Ghostscript.
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM", "TGA")
@@ -25,9 +25,12 @@ _DRAFT_FACTOR = 8
 _STRIP = 2**22
 
 # Tags of TIFF. Reduced images and masks are pages of their own.
-_DESCRIPTION, _SUBFILE_TYPE, _REDUCED_OR_MASK = 270, 254, 5
-# What ImageJ and OME write of a stack of focal planes or times.
-_STACK = re.compile(r'(?:\b(?:slices|frames)=|\bSize[ZT]=")(?!1\b)\d')
+_DESCRIPTION, _SUBFILE_TYPE, _REDUCED_OR_MASK, _SAMPLES = 270, 254, 5, 277
+# What ImageJ, OME and tifffile write of a stack of focal planes or times, ...
+_STACK = re.compile(r'(?:slices|frames)=(?!1\b)\d|Size[ZT]="(?!1")\d|"axes": "(?![CS]?YX)[A-Z]')
+# ... and, of ImageJ and tifffile, how many pages there are: some write only the first of them.
+_N_PAGES = re.compile(r"^(?:images|channels|slices|frames)=(\d+)", re.MULTILINE)
+_SHAPE = re.compile(r'"shape": *\[([\d, ]+)\]')
 
 
 def check_file(path):
@@ -87,11 +90,13 @@ def _read_file(path, bit_depth, wanted, turn):
 def _check_opened(image):
     """Refuse PIL images whose decoding would start another plugin or guess a page."""
     if image.format not in (None, "MPO", *FORMATS):
-        raise ValueError(f"a file of {image.format}. Pass image.copy(), which decodes it")
+        raise ValueError(f"a file of {image.format}. Convert it to PNG")
     # An image that is loaded may have been changed: counting frames would load it anew.
     is_fresh = getattr(image, "tile", None) or image.format == "WEBP"
     if is_fresh and image.tell() == 0 and _count_frames(image) > 1:
         raise ValueError(f"{_count_frames(image)} pages. Pass image.copy() of one of them")
+    if is_fresh and image.format == "TIFF":
+        _check_described(image, 1)
 
 
 def _count_frames(image):
@@ -99,11 +104,29 @@ def _count_frames(image):
     return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
 
 
+def _check_described(image, n_pages):
+    """Raise ValueError if a TIFF file describes more than these pages."""
+    described, n_described = str(image.tag_v2.get(_DESCRIPTION)), 1
+    if counts := _N_PAGES.findall(described):
+        n_described = max(map(int, counts))
+    elif found := _SHAPE.search(described):
+        shape = [int(side) for side in found[1].split(",")]
+        if set(image.size) <= set(shape):  # else it was written before a crop
+            n_described = prod(shape) // (prod(image.size) * image.tag_v2.get(_SAMPLES, 1))
+    if n_described > n_pages:
+        raise ValueError(
+            f"{n_pages} page(s), but its description tells of {n_described}, written as one block. "
+            "Save the image that is meant as a file of its own"
+        )
+
+
 def _page_values(image, path):
     """Return the values of the only page of a file, or of three gray pages as color."""
     pages = list(range(_count_frames(image)))
-    if image.format == "TIFF" and len(pages) > 1:
+    if image.format == "TIFF":
         pages = [page for page in pages if not _is_reduced(image, page)] or pages
+        image.seek(pages[0])
+        _check_described(image, len(pages))
     if len(pages) == 1 or (len(pages) == 3 and _are_channels(image, pages)):
         planes = []
         for page in pages:
@@ -135,8 +158,8 @@ def _values(image, path=None):
         raise ValueError("no pixels")
     if path is None:
         image = ImageOps.exif_transpose(image)
-    elif is_deep_color(image):
-        return read_deep_color(image, path)
+    elif is_deep(image):
+        return read_deep(image, path)
     else:
         ImageOps.exif_transpose(image, in_place=True)
     if image.mode in (*DEEP_GRAY, "F"):

@@ -12,11 +12,16 @@ from ._pixels import as_uint8
 # Pillow's modes of deep gray; "I" holds 32 bits, but the files hold 16.
 DEEP_GRAY = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 _LEAST_BITS, _MOST_BITS = 8, 16
-# Values below a quarter of 16 bits are taken for those of a camera of 8 to 14 bits.
+# Values below a quarter of 16 bits are taken for those of a camera of 8 to 14 bits, ...
 _CLEARLY_16_BITS = 2**14
+# ... and so is an image of which no more than these fractions of the values are above it: of all,
+# as in a burnt-in scale bar, and of those below the maximum, as hot pixels and edges of the bar.
+_MARKS, _HOT = 0.03, 0.005
 # Tags of TIFF.
-_BITS_PER_SAMPLE, _PLANES, _SAMPLE_FORMAT = 258, 284, 339
-_SEPARATE, _SIGNED = 2, 2
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANES, _SAMPLE_FORMAT = 258, 262, 284, 339
+_MIN_IS_WHITE, _SEPARATE, _SIGNED = 0, 2, 2
+# Start of a JPEG 2000 code stream, and how far behind it the bits of a component are, less one.
+_CODE_STREAM, _COMPONENT_BITS = b"\xff\x4f\xff\x51", 38
 
 # Of 16-bit color, Pillow decodes the high byte of each value only: with the byte order exchanged,
 # that is the low byte.
@@ -62,19 +67,31 @@ def state_depth(paths, bit_depth=None):
 
 
 def common_depth(paths):
-    """Return the depth that is stated with paths; None if there is none, or several."""
+    """Return the depth stated with paths, or None; raise ValueError if there are several."""
     depths = {getattr(path, "bit_depth", None) for path in paths} - {None}
-    return depths.pop() if len(depths) == 1 else None
+    if len(depths) > 1:
+        raise ValueError(
+            f"X holds paths with several bit depths, {sorted(depths)}, of which a model can "
+            "remember one only. Fit it with skblood.images.read_images(X, size=(height, width))."
+        )
+    return depths.pop() if depths else None
 
 
-def is_deep_color(image):
-    """Return whether an opened file, not yet decoded, holds color of more than 8 bits."""
+def is_deep(image):
+    """Return whether Pillow changes the deep values of an opened file, not yet decoded."""
+    if image.format == "PPM":
+        args = image.tile[0].args
+        return args[0] in ("L", "RGB") and args[1] > 255
+    if image.format == "JPEG2000":
+        with open(image.filename, "rb") as file:
+            bits = file.read(2**20).partition(_CODE_STREAM)[2][_COMPONENT_BITS] % 128 + 1
+        return 8 < bits < _MOST_BITS + (image.mode != "I;16")
     if image.format == "TIFF":
         return len(image.getbands()) > 1 and max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,))) > 8
     return image.format == "PNG" and image.mode != "I;16" and ";16" in str(image.tile[:1])
 
 
-def read_deep_color(image, path):
+def read_deep(image, path):
     """Return the values of an opened file of 16-bit color, uint16 of shape (h, w, c).
 
     Raises
@@ -82,6 +99,8 @@ def read_deep_color(image, path):
     ValueError
         If it is stored in a way that Pillow cannot decode.
     """
+    if image.format in ("PPM", "JPEG2000"):
+        raise ValueError(f"{image.format} of more than 8 bits. Save it as PNG or TIFF.")
     if image.format == "TIFF" and image.tag_v2.get(_PLANES) == _SEPARATE:
         raise ValueError("16-bit color in separate planes. Save it with interleaved channels.")
     with Image.open(path, formats=[image.format]) as low:
@@ -89,7 +108,8 @@ def read_deep_color(image, path):
         try:
             low.tile = [tile._replace(args=_exchange_bytes(tile.args)) for tile in low.tile]
         except KeyError:
-            raise ValueError("an unusual form of 16-bit color. Save it as RGB.") from None
+            form = "gray with alpha" if "LA;" in str(image.tile) else "color of an unusual form"
+            raise ValueError(f"16-bit {form}. Save it as gray or RGB, without alpha.") from None
         for each in (image, low):
             ImageOps.exif_transpose(each, in_place=True)
         values = np.asarray(image).astype(np.uint16) * 256 + np.asarray(low)
@@ -118,23 +138,39 @@ def scale_values(values, image, bit_depth):
     ValueError
         If values are out of range, or if their depth is not stated and unclear.
     """
-    if values.dtype.kind == "f":
-        return as_uint8(values[None])[0]
+    tags = getattr(image, "tag_v2", {})
+    is_signed = _SIGNED in tags.get(_SAMPLE_FORMAT, ())
     if values.dtype == np.uint8:
+        if is_signed:
+            raise ValueError("signed values of 8 bits. Save them as unsigned ones (uint8)")
         return values
-    tags, least, most = getattr(image, "tag_v2", {}), values.min(), values.max()
+    least, most = values.min(), values.max()
+    is_inverted = tags.get(_PHOTOMETRIC) == _MIN_IS_WHITE  # Pillow inverts 8 bits only
+    if values.dtype.kind == "f":
+        if not (least >= 0 and most <= 1):
+            raise ValueError(f"floats of {least:.6g}..{most:.6g}, outside of 0..1. Save integers")
+        return as_uint8(1 - values[None] if is_inverted else values[None])[0]
     bits = max(tags.get(_BITS_PER_SAMPLE, (_MOST_BITS,)))
     if bits >= _MOST_BITS:
-        is_int16 = bits == _MOST_BITS and _SIGNED in tags.get(_SAMPLE_FORMAT, ())
-        is_unclear = is_int16 or values[..., :3].max() < _CLEARLY_16_BITS
-        if bit_depth is None and least >= 0 and is_unclear:
-            likely = max(_LEAST_BITS, int(most).bit_length() + 1 & ~1)
+        is_int16 = bits == _MOST_BITS and is_signed
+        if bit_depth is None and least >= 0 and (is_int16 or _is_unclear(values[..., :3])):
             raise ValueError(
-                f"values of {least}..{most} in a file of 16 bits: their depth is unclear, maybe "
-                f"bit_depth={likely}"
+                f"values of {least}..{most} (97 % up to {np.quantile(values, 0.97):.0f}) in a file "
+                "of 16 bits: their depth is unclear. State that of the camera, e.g. bit_depth=12"
             )
         bits = bit_depth or _MOST_BITS
     top = 2**bits - 1
     if least < 0 or most > top:
-        raise ValueError(f"values of {least}..{most}, outside of 0..{top} ({bits} bits)")
-    return np.rint(np.linspace(0, 255, top + 1)).astype(np.uint8)[values]
+        raise ValueError(
+            f"values of {least}..{most}, outside of 0..{top} ({bits} bits). Correct the depth, or "
+            "the values, e.g. of a burnt-in scale bar"
+        )
+    table = np.rint(np.linspace(0, 255, top + 1)).astype(np.uint8)
+    return (table[::-1] if is_inverted else table)[values]
+
+
+def _is_unclear(values):
+    """Return whether values of 16 bits may be those of a camera of fewer bits."""
+    large = values[values >= _CLEARLY_16_BITS]
+    n_below = np.count_nonzero(large < large.max(initial=0))
+    return large.size <= _MARKS * values.size and n_below <= _HOT * values.size

@@ -151,8 +151,9 @@ def _code_to_open(item, name):
     """Return code that makes an image of a variable that holds a known form of one, or None."""
     if _item_form(item) in (PATH, PIL, ARRAY):
         return name
-    if isinstance(item, (bytes, bytearray)):
-        return f"PIL.Image.open(io.BytesIO({name}))"
+    if isinstance(item, (bytes, bytearray, memoryview)):
+        is_path = isinstance(item, bytes) and b"\0" not in item
+        return f"os.fsdecode({name})" if is_path else f"PIL.Image.open(io.BytesIO({name}))"
     keys = [0] if isinstance(item, (list, tuple)) and item else []  # an image and its label
     if isinstance(item, Mapping):  # as Hugging Face's datasets hold images
         keys = [key for key in ("bytes", "path", "image") if item.get(key) is not None]
@@ -171,8 +172,10 @@ def _items(X, shape):
     if not is_column or isinstance(X, torch.Tensor) or not hasattr(X, "__array__"):
         return None
     column = np.asarray(X)
-    # Python objects, strings and NumPy's StringDType.
-    return column.ravel().astype(object).tolist() if column.dtype.kind in "OUT" else None
+    if column.ndim > len(shape):  # of dicts in polars
+        return list(X)
+    # Python objects, bytes, strings and NumPy's StringDType.
+    return column.ravel().astype(object).tolist() if column.dtype.kind in "OSUT" else None
 
 
 def common_form(items):

@@ -3,7 +3,7 @@
 from PIL import Image
 from tqdm.auto import tqdm
 
-from skblood._writing import list_some
+from skblood._writing import list_some, shorten
 
 from ._arrays import array_to_image, stack_to_images
 from ._channels import check_channels
@@ -55,7 +55,8 @@ def read_images(
     bit_depth : int in 8..16, default=None
         Bits of the values in files, and in gray PIL images, of more than 8 bits: 12 means 0..4095.
         Paths from a loader with `bit_depth` state their own. None means 16 (0..65535), and an
-        error if the values do not reach a quarter of that range or are signed.
+        error if the values are signed, or do not reach a quarter of that range but for 3 % of them
+        (a scale bar) of which 0.5 % are below the maximum (hot pixels).
     store : skblood.FeatureStore, default=None
         Keeps decoded files by their content, so that none is decoded twice. It must have a folder,
         which also takes the temporary file of a large result.
@@ -93,9 +94,11 @@ def read_images(
 
     Files are PNG, JPEG, TIFF, BMP, GIF, WEBP, JPEG 2000, PPM or TGA, whatever their names are.
     Files and PIL images are rotated by their EXIF tag. Three gray pages of one size in a TIFF file
-    are read as the channels of a color image; reduced copies of the image are left out. Any other
-    file of several pages or frames, and one with more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``,
-    counts as unreadable. Floating point gray means 0..1.
+    are read as the channels of a color image, unless its description tells of focal planes or
+    times; reduced copies of the image are left out. Any other file of several pages or frames, also
+    of pages that only its description tells of, and one with more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``,
+    counts as unreadable. Floating point gray means 0..1. PPM
+    and JPEG 2000 of more than 8 bits, which Pillow scales, are unreadable, but for 16 bits of gray.
 
     Examples
     --------
@@ -167,7 +170,8 @@ def _fill(stacks, items, read, unreadable, progress):
                     for stack, image in zip(stacks, images, strict=True):
                         stack.append(image, start + i)
             del results  # before the next are read
-            found.update((start + i, f"{some[i]}: {why}") for i, why in sorted(reasons.items()))
+            for i, why in sorted(reasons.items()):
+                found[start + i] = f"{shorten(some[i])}: {why}"
             start += len(some)
             bar.update(len(some))
     if unreadable is not None:
@@ -178,7 +182,7 @@ def _fill(stacks, items, read, unreadable, progress):
         raise ValueError(
             f"{len(found)} of {len(items)} {noun} cannot be read:\n{named}\nRepair them, or leave "
             "them and their labels out (skblood.datasets.find_unreadable lists them). The loaders "
-            "and skblood.images.read_images take bit_depth."
+            "and skblood.images.read_images take bit_depth, e.g. 12 for values of 0..4095."
         )
 
 

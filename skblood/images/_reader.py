@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import torch
 
 from ._cell_images import CellImages
 from ._depth import common_depth
@@ -11,8 +12,8 @@ from ._read import read_images
 
 # What pixels of 12 bits become if they are taken for 16; more are in any image that is not black.
 _BLACK = 16
-# Images that are looked at for that.
-_SAMPLE = 256
+# Fewer black images may be blank, and no more are looked at.
+_SEVERAL, _SAMPLE = 10, 256
 
 
 class ImageLayout:
@@ -81,7 +82,7 @@ class ImageReader:
         channels = None if holds_arrays(X) else spec.image_shape[2]
         options = {"channels": channels, "unreadable": unreadable, "progress": progress}
         arrays = _read(spec, X, is_rows, crops, self.store, **options)
-        self._check(arrays[0])
+        self._check(arrays[0], X)
         _warn_if_black(arrays[0])
         return [
             spec.as_read(_crop_unresized(spec, array, crop), crop)
@@ -98,7 +99,7 @@ class ImageReader:
             )
         return images
 
-    def _check(self, images):
+    def _check(self, images, X):
         """Raise ValueError unless the images are like those of the fit."""
         spec = self.spec
         given, accepted = images.shape[1:], spec.accepted_shape
@@ -106,9 +107,13 @@ class ImageReader:
         if not same_size or given[2] != accepted[2]:
             code = f"read_images(X, channels={accepted[2]})"
             code = code if same_size else f"resize_images({code}, {accepted[:2]})"
+            how = "permute" if isinstance(X, torch.Tensor) else "transpose"
+            one = f" If X is one image, channels first, pass X.{how}(1, 2, 0)[None]."
+            is_one = given[2] < accepted[2] and len(images) in (3, 4) and np.ndim(X) == 3
             raise ValueError(
                 f"X holds images of shape {given} (h, w, c), but the model was fitted with "
                 f"{accepted}. Pass {code}, of skblood.images, or fit with such images."
+                f"{one if is_one else ''}"
             )
         if (images.dtype == np.uint8) != spec.is_pixels:
             form = "uint8 pixels (0..255)" if spec.is_pixels else "rows of float features"
@@ -188,7 +193,11 @@ class Layout(ImageLayout):
 def _warn_if_black(images):
     """Warn if integers that are far below 255 are taken for pixels."""
     some = images[:_SAMPLE]
-    if images.dtype == np.uint8 and images.shape[1] > 1 and (most := some.max()) <= _BLACK:
+    is_black = images.dtype == np.uint8 and images.shape[1] > 1 and (most := some.max()) <= _BLACK
+    # A few may be blank, but not those that were floats in 0..1.
+    if is_black and (
+        len(some) >= _SEVERAL or (most == 1 and np.median(np.ptp(some, (1, 2, 3))) == 1)
+    ):
         warnings.warn(
             f"The pixels are in 0..{most}, where 255 is white: these images are black. If they "
             "were converted to uint8 after a division, pass the floats in 0..1 instead, X / 255; "

@@ -1,5 +1,7 @@
 """Validation of tables of numbers by scikit-learn."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from scipy.sparse import issparse
@@ -28,9 +30,10 @@ def read_table(estimator, X, **options):
     if isinstance(X, (torch.Tensor, np.ma.MaskedArray)):
         X = to_numpy(X)
     try:
-        if estimator is None:
-            return check_array(X, **options)
-        return validate_data(estimator, X, **options)
+        check = check_array if estimator is None else partial(validate_data, estimator)
+        table = check(X, **options)
+        # Columns of other libraries than pandas stay objects.
+        return table.astype(np.float64) if table.dtype == object else table
     except (TypeError, ValueError) as error:
         if issparse(X) or _count_axes(X) > 1:
             raise

@@ -1,6 +1,8 @@
 """Forms of X that are not read: each message prints no data, and its advice works."""
 
+import contextlib
 import io
+import os
 import re
 import zipfile
 
@@ -73,7 +75,16 @@ def in_archive(paths):
     return [zipfile.Path(file, path.lstrip("/")) for path in paths]
 
 
+def polars_dicts(paths):
+    dicts = [{"bytes": data, "path": "x"} for data in contents(paths)]
+    return pytest.importorskip("polars").Series(dicts)
+
+
 OTHER_FORMS = {
+    "paths as bytes": lambda X, paths: [os.fsencode(path) for path in paths],
+    "views of bytes": lambda X, paths: [memoryview(data) for data in contents(paths)],
+    "an array of text bytes": lambda X, paths: np.array(contents(paths)),
+    "a polars column of dicts": lambda X, paths: polars_dicts(paths),
     "bytes": lambda X, paths: contents(paths),
     "an array of bytes": lambda X, paths: np.array(contents(paths), dtype=object),
     "dicts of bytes": lambda X, paths: [{"bytes": x, "path": None} for x in contents(paths)],
@@ -111,7 +122,7 @@ def follow(X, message):
     codes = [found[0] for pattern in CODE if (found := re.search(pattern, message))]
     if "X / 4095" in codes:  # two cases are named, and the range that was given
         codes = ["X.astype(np.uint8)" if "..255." in message else "X / 4095"]
-    return eval(codes[0], {"X": X, "np": np, "io": io, "torch": torch, "PIL": PIL})
+    return eval(codes[0], {"X": X, "np": np, "io": io, "os": os, "torch": torch, "PIL": PIL})
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -219,6 +230,15 @@ def test_images_unlike_those_of_the_fit(cells, clf, make):
     assert clf.predict(eval(code, known)).shape == (N,)
 
 
+@pytest.mark.parametrize("convert", [np.asarray, torch.from_numpy])
+def test_one_image_channels_first(cells, clf, convert):
+    X = convert(np.ascontiguousarray(cells[0][0].transpose(2, 0, 1)))
+    with pytest.raises(ValueError, match="If X is one image, channels first") as error:
+        clf.predict(X)
+    code = re.search(r"channels first, pass (.*)\.$", str(error.value))[1]
+    assert (clf.predict_proba(eval(code)) == clf.predict_proba(cells[0][:1])).all()
+
+
 @pytest.mark.parametrize("X", [np.arange(5.0), [1.0, 2.0], 3, None, object(), [{"a": 1}], [["a"]]])
 def test_no_data_in_messages(clf, X):
     with pytest.raises((TypeError, ValueError)) as error:
@@ -229,7 +249,15 @@ def test_no_data_in_messages(clf, X):
 @pytest.mark.filterwarnings("ignore:X has feature names")
 def test_rows_of_text_are_not_printed(clf):
     secret = pd.DataFrame({"path": ["Jane Doe 1960.png"] * 3, "n": [1, 2, 3]})
-    for X in (secret, secret.to_numpy()):
+    frames = [secret, secret.to_numpy()]
+    with contextlib.suppress(ImportError):
+        import polars
+
+        frames.append(polars.DataFrame({"path": secret["path"].tolist(), "n": [1, 2, 3]}))
+    for X in frames:
+        with pytest.raises(ValueError, match="holds no table of numbers") as error:
+            MLPCellClassifier((8,)).fit(X, ["a", "b", "a"])
+        assert "Jane" not in str(error.value)
         with pytest.raises(ValueError, match="holds no table of numbers") as error:
             clf.predict(X)
         assert "Jane" not in str(error.value) and error.value.__suppress_context__

@@ -14,12 +14,22 @@ CHANNELS = [
     {"ome": True, "metadata": {"axes": "CYX"}},
     {"photometric": "minisblack"},
     {"photometric": "minisblack", "compression": "zlib"},
+    {"photometric": "minisblack", "metadata": {"axes": "CYX"}},
 ]
 STACKS = [
     {"imagej": True, "metadata": {"axes": "ZYX"}},
     {"imagej": True, "metadata": {"axes": "TYX"}},
     {"ome": True, "metadata": {"axes": "ZYX"}},
     {"ome": True, "metadata": {"axes": "TYX"}},
+    {"photometric": "minisblack", "metadata": {"axes": "ZYX"}},
+    {"photometric": "minisblack", "metadata": {"axes": "TYX"}},
+]
+# Only the first page has an entry in the file.
+BLOCKS = [
+    (3, {"imagej": True, "metadata": {"axes": "CYX"}}),
+    (5, {"imagej": True, "metadata": {"axes": "ZYX"}}),
+    (3, {"photometric": "minisblack"}),
+    (4, {"photometric": "minisblack", "metadata": {"axes": "ZYX"}}),
 ]
 
 
@@ -40,6 +50,33 @@ class TestPages:
         tifffile.imwrite(path, noise(3, 20, 16), **options)
         with pytest.raises(ValueError, match=r"3 pages or frames.*Save the page"):
             read_images([path])
+
+    @pytest.mark.parametrize(("n", "options"), BLOCKS, ids=str)
+    def test_pages_that_are_only_described(self, tmp_path, noise, n, options):
+        path = tmp_path / "block.tif"
+        tifffile.imwrite(path, noise(n, 20, 16), truncate=True, **options)
+        expected = rf"1 page\(s\), but its description tells of {n}\b.*Save the image"
+        with pytest.raises(ValueError, match=expected):
+            read_images([path])
+        with Image.open(path) as image, pytest.raises(ValueError, match=expected):
+            read_images([image])
+
+    @pytest.mark.parametrize(
+        ("shape", "options"),
+        [
+            ((20, 16), {"imagej": True}),
+            ((20, 16, 3), {"imagej": True}),
+            ((20, 16, 3), {"photometric": "rgb"}),
+            ((3, 20, 16), {"photometric": "rgb", "planarconfig": "separate"}),
+            ((20, 16), {"description": '{"shape": [60, 80]}', "metadata": None}),  # before a crop
+        ],
+        ids=str,
+    )
+    def test_descriptions_of_one_image(self, tmp_path, noise, shape, options):
+        path, image = tmp_path / "cell.tif", noise(*shape)
+        tifffile.imwrite(path, image, **options)
+        image = image.transpose(1, 2, 0) if shape[0] == 3 else image.reshape(20, 16, -1)
+        np.testing.assert_array_equal(read_images([path])[0], np.broadcast_to(image, (20, 16, 3)))
 
     @pytest.mark.parametrize(
         "shape", [(2, 9, 8), (4, 9, 8), (30, 9, 8), (2, 9, 8, 3), (3, 9, 8, 3)], ids=str
@@ -146,7 +183,7 @@ class TestOtherPlugins:
     def test_what_the_user_has_decoded_is_read(self, noise):
         image = Image.fromarray(noise(9, 8, 3))
         image.format = "EPS"
-        with pytest.raises(ValueError, match=r"Pass image\.copy\(\)"):
+        with pytest.raises(ValueError, match=r"a file of EPS\. Convert it to PNG"):
             read_images([image])
         np.testing.assert_array_equal(read_images([image.copy()])[0], np.asarray(image))
 
