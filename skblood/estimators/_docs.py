@@ -115,7 +115,7 @@ class _Shared:
     n_features_in_ : int
         Number of columns of `X`, if it was a table or a DataFrame. Image arrays and lists of
         images have none.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_columns,)
         Names of the columns, if `X` was a DataFrame.
     net_ : skorch.NeuralNet
         The trained net; its `module_` is the torch network.

@@ -36,7 +36,7 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
     n_features_in_ : int
         Number of columns of `X`, if it was a table or a DataFrame. Image arrays and lists of
         images have none.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_columns,)
         Names of the columns, if `X` was a DataFrame.
     spec_ : skblood.networks.NetworkSpec
         What the network is and what images it takes; everything after `fit` reads it.
