@@ -34,8 +34,8 @@ def load_csv(
     Parameters
     ----------
     path : str or path-like
-        Text file in UTF-8 or UTF-16 with a header line. The delimiter (comma, semicolon, tab or |)
-        is detected.
+        Text file in UTF-8 or UTF-16 with a header line. The delimiter (comma, semicolon, tab or
+        vertical bar) is detected.
     path_column, label_column : str, default="path" and "label"
         Names of the columns with the image files and their labels. Cells that begin with ' and a
         sign of a formula (=, +, -, @), as the command line writes them, are read without the '.
