@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from skblood._writing import list_some
+from skblood._writing import list_some, shorten
 from skblood.cli import _data, _output
 
 # Images that are read and predicted at a time.
@@ -177,7 +177,7 @@ def predict_all(model, X, *, skip=False):
                 labels[rows] = most_probable if is_network else last.predict(features)
             bar.update(len(chunk))
     if unreadable and not skip:
-        named = list_some(f"{X[i]}: {why}" for i, why in unreadable.items())
+        named = list_some(f"{shorten(X[i])}: {why}" for i, why in unreadable.items())
         raise ValueError(
             f"{len(unreadable)} of {len(X)} image files cannot be read:\n{named}\nRepair them, "
             "leave them out, or leave their rows empty by `skblood predict --on-error skip`. The "

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from skblood._labels import list_few
-from skblood._writing import read_formula
+from skblood._writing import read_formula, shorten
 from skblood.datasets._bunch import as_dataset
 from skblood.datasets._folders import check_exists, suggest
 from skblood.images import state_depth
@@ -107,7 +107,8 @@ def load_csv(
     if missing := [name for name in dict.fromkeys(X.tolist()) if not os.path.isfile(name)]:
         raise FileNotFoundError(
             f"{len(missing)} of {len(X)} image files do not exist (relative paths start from "
-            f"`root`, {str(root)!r}){suggest(missing[0])}:\n  " + list_few(missing, "\n  ")
+            f"`root`, {str(root)!r}){suggest(missing[0])}:\n  "
+            + list_few([*map(shorten, missing)], "\n  ")
         )
     labels = {}
     for name, label in zip(X, frame[label_column], strict=True):

@@ -188,8 +188,8 @@ def check_exists(path, layout=None):
 def suggest(path):
     """Name what is there instead of a missing file or folder, as the end of a sentence, or ""."""
     path = Path(os.path.abspath(str(path).replace("\\", "/")))
-    if not path.exists():
-        parent = next(each for each in path.parents if each.is_dir())
+    if not os.path.exists(path):  # pathlib raises OSError if a name is too long
+        parent = next(each for each in path.parents if os.path.isdir(each))
         name, found = path.relative_to(parent).parts[0], sorted(os.listdir(parent))
         stem = os.path.splitext(name)[0].lower()
         close = [each for each in found if os.path.splitext(each)[0].lower() == stem]

@@ -156,7 +156,7 @@ def scale_values(values, image, bit_depth):
         if bit_depth is None and least >= 0 and (is_int16 or _is_unclear(values[..., :3])):
             raise ValueError(
                 f"values of {least}..{most} (97 % up to {np.quantile(values, 0.97):.0f}) in a file "
-                "of 16 bits: their depth is unclear. State that of the camera, e.g. bit_depth=12"
+                "of 16 bits: their depth is unclear. State it: bit_depth=12, e.g., or 16 if dark"
             )
         bits = bit_depth or _MOST_BITS
     top = 2**bits - 1

@@ -211,3 +211,11 @@ def test_another_encoding_and_the_advice(write):
         load_csv(table)
     table.write_text(table.read_text("latin-1"), "utf-8")
     assert load_csv(table).target.tolist() == ["Zelle-ä", "ig"]
+
+
+def test_long_names_are_cut(tmp_path):
+    rows = "".join(f"{'A' * 5000}{i},a\n" for i in range(30))
+    (tmp_path / "cells.csv").write_text(f"path,label\n{rows}")
+    with pytest.raises(FileNotFoundError, match="30 of 30 image files do not exist") as error:
+        load_csv(tmp_path / "cells.csv")
+    assert len(str(error.value)) < 5000
