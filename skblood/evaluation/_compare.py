@@ -263,10 +263,7 @@ def compare_differentials(
     if unrelated and method == "passing-bablok":
         reason = "whose shares do not rise together (Kendall's tau, p > 0.05)"
         if len(a.groups) < _MIN_SLIDES_OF_RANKS:
-            reason = (
-                f"since {len(a.groups)} slides are too few to show that shares rise together "
-                f"(Kendall's tau): {_MIN_SLIDES_OF_RANKS} are needed"
-            )
+            reason = f"since {len(a.groups)} slides are too few, {_MIN_SLIDES_OF_RANKS} are needed"
         warnings.warn(
             f"Passing-Bablok regression does not apply to {unrelated}, {reason}: slope and "
             'intercept are NaN. Compare more slides, or set method="deming".',
