@@ -8,7 +8,7 @@ import threading
 from math import inf, prod
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ._channels import convert_channels
 from ._depth import DEEP_GRAY, is_deep, read_deep, scale_values
@@ -74,7 +74,7 @@ def read_image(item, finish, *, channels=None, bit_depth=None, wanted=None):
 def _read_file(path, bit_depth, wanted, turn):
     """Return the pixels of a file; a large one waits for its turn, which lasts until it closes."""
     check_file(path)
-    with Image.open(path, formats=FORMATS) as image:
+    with _open(path) as image:
         n_pixels = image.width * image.height
         # Pillow only warns, and warning filters are shared by all threads.
         if n_pixels > (limit := Image.MAX_IMAGE_PIXELS or inf):
@@ -85,6 +85,18 @@ def _read_file(path, bit_depth, wanted, turn):
                 height, width = (int(np.ceil(side * _DRAFT_FACTOR)) for side in wanted)
                 image.draft(None, (width, height))  # of JPEG only
         return scale_values(_page_values(image, path), image, bit_depth)
+
+
+def _open(path):
+    try:
+        return Image.open(path, formats=FORMATS)
+    except UnidentifiedImageError:
+        with open(path, "rb") as file:
+            if file.read(2) not in (b"II", b"MM"):
+                raise
+        raise ValueError(
+            "a TIFF of an unusual kind, e.g. of float64. Save it with 8 or 16 bits"
+        ) from None
 
 
 def _check_opened(image):

@@ -100,7 +100,7 @@ def _try_each(convert, items):
             return convert(item), None
         # Damaged files make Pillow's readers raise nearly any exception.
         except Exception as error:
-            return None, _reason(error, item)
+            return None, _reason(error)
 
     # A PIL image may be listed twice, and Pillow loads it at its first use.
     is_opened = len(items) > 0 and isinstance(items[0], Image.Image)
@@ -111,14 +111,11 @@ def _try_each(convert, items):
     return [result for result, _ in results], reasons
 
 
-def _reason(error, item):
-    """Return the message of an exception from an item, for the user who looks for the bad file."""
+def _reason(error):
+    """Return the message of an exception, for the user who looks for the bad file."""
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if isinstance(error, UnidentifiedImageError):
-        with open(item, "rb") as file:
-            if file.read(2) in (b"II", b"MM"):
-                return "a TIFF of an unusual kind, e.g. of float64. Save it with 8 or 16 bits"
         return f"not an image that Pillow can read as {', '.join(FORMATS)}"
     text = getattr(error, "strerror", None) or str(error)
     # The text of other exceptions (e.g. a KeyError) makes no sense without their type.
