@@ -1,4 +1,4 @@
-"""Writing: files replaced in one step, locks, and text that is safe to show.
+"""Writing: files replaced in one step, locks, text that is safe to show, and similar names.
 
 Of a replaced file, the old one or the new one is there, whole.
 """
@@ -8,6 +8,7 @@ import re
 import secrets
 import warnings
 from contextlib import contextmanager, suppress
+from difflib import get_close_matches
 from pathlib import Path
 
 # Seconds that a lock is waited for in silence.
@@ -66,6 +67,21 @@ def list_some(lines, n=10):
     lines = [f"  {printable(line, keep='')}" for line in lines]
     rest = [f"  ... and {len(lines) - n:,} more"] if len(lines) > n else []
     return "\n".join(lines[:n] + rest)
+
+
+def suggest(path):
+    """Name what is there instead of a missing file or folder, as the end of a sentence, or ""."""
+    path = Path(os.path.abspath(str(path).replace("\\", "/")))
+    if not os.path.exists(path):  # pathlib raises OSError if a name is too long
+        parent = next(each for each in path.parents if os.path.isdir(each))
+        name = path.relative_to(parent).parts[0]
+        # Without their ends: a.skblood and b.skblood are not similar.
+        stems = {os.path.splitext(each)[0].lower(): each for each in sorted(os.listdir(parent))}
+        close = get_close_matches(os.path.splitext(name)[0].lower(), stems, n=1)
+        if not close:
+            return ""
+        path = parent / stems[close[0]]
+    return f", but there is {str(path)!r}"
 
 
 def escape_formula(text):

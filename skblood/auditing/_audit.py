@@ -155,8 +155,10 @@ def _find_rare_classes(y, joined, n_splits):
     for label, positions in _positions_by_value(y).items():
         n_groups = len(np.unique(joined[[*positions]]))
         if n_groups < n_splits:
-            grouped = "" if n_groups == len(positions) else f" in {n_groups} groups"
-            detail = f"{label}: {len(positions)} images{grouped}, for {n_splits} folds"
+            n_images = f"{len(positions)} image{'s' * (len(positions) > 1)}"
+            in_groups = f" in {n_groups} group{'s' * (n_groups > 1)}"
+            grouped = "" if n_groups == len(positions) else in_groups
+            detail = f"{label}: {n_images}{grouped}, for {n_splits} folds"
             found.append(Finding("rare_classes", positions, detail))
     return found
 

@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from pathlib import Path
 
 import pandas as pd
 
@@ -92,13 +93,16 @@ class AuditReport:
         found = {kind: getattr(self, kind) for kind in KINDS if getattr(self, kind)}
         parts = ", ".join(f"{n:,} {part}" for part, n in Counter(self.split or ()).items())
         lines = [_truncate(f"{len(self.groups_):,} images" + (f": {parts}" if parts else ""))]
-        if not found:
-            return f"{lines[0]}\nNothing found."
+        if not found.keys() - {"training_overlap"}:
+            checked = ["copies", "bad images"]
+            checked += ["doubtful labels"] * (self.y is not None) + ["leaks"] * bool(parts)
+            lines.append(f"No {', no '.join(checked)} found.")
         # As many examples of each kind as fit on a screen.
-        n_shown = (_HEIGHT - 1 - len(found)) // len(found)
+        n_shown = (_HEIGHT - 1 - len(found)) // max(1, len(found))
         for kind, findings in found.items():
             lines.append(f"{len(findings):,} {KINDS[kind][len(findings) > 1]}")
             if kind == "training_overlap":  # often all images
+                lines.append("  This matters only for pbc8 and models with weights='pbc'.")
                 continue
             lines += [_truncate(f"  {self._format_finding(each)}") for each in findings[:n_shown]]
             if len(findings) > n_shown:
@@ -187,19 +191,23 @@ class AuditReport:
         for ax, position, cell in zip(axes, positions, cells, strict=False):
             show_cell(ax, cell)
             facts = [str(each[position]) for each in (self.y, self.split) if each is not None]
-            name = os.path.basename(self._name(position))
-            ax.set_title("\n".join([name, ", ".join(facts)]), fontsize=7)
+            ax.set_title("\n".join([self._short_name(position), ", ".join(facts)]), fontsize=7)
         return figure
 
     def _name(self, position):
         item = self.images[position]
         return os.fspath(item) if isinstance(item, (str, os.PathLike)) else f"X[{position}]"
 
+    def _short_name(self, position):
+        """Return the name of an image with its folder: numbers repeat from class to class."""
+        return os.path.join(*Path(self._name(position)).parts[-2:])
+
     def _format_finding(self, finding):
         """Return a finding in one line: names, labels and parts of the split, or the detail."""
-        names = [os.path.basename(self._name(i)) for i in finding.positions[:2]]
+        names = [self._short_name(i) for i in finding.positions[:2]]
         if finding.kind not in COPIES:
-            detail = f"{names[0]}: {finding.detail}" if len(names) == 1 else finding.detail
+            is_one = len(names) == 1 and finding.kind != "rare_classes"
+            detail = f"{names[0]}: {finding.detail}" if is_one else finding.detail
             return printable(detail, keep="")
         sign = "~" if finding.kind == "near_identical" else "="
         labels = " / ".join(map(str, dict.fromkeys(_values(self.y, finding))))

@@ -58,7 +58,7 @@ class _Group(TyperGroup):
         except BrokenPipeError:  # `skblood predict ... | head`, which typer handles
             raise
         except _EXPECTED as error:
-            message = f"skblood: {str(error) or type(error).__name__}"
+            message = f"skblood: {_in_shell(str(error)) or type(error).__name__}"
             say(format_exc() if ctx.params["traceback"] else message)
             raise typer.Exit(1) from error
         except KeyboardInterrupt as error:
@@ -68,7 +68,15 @@ class _Group(TyperGroup):
 
 def _show_warning(message, *args, **options):
     """Print a warning in one line."""
-    say("skblood: warning: " + re.sub(r"\s*\n\s*", " ", str(message)))
+    say("skblood: warning: " + re.sub(r"\s*\n\s*", " ", _in_shell(str(message))))
+
+
+def _in_shell(message):
+    """Return a message of the library; if it advises `bit_depth`, with the name of the option."""
+    if "bit_depth" not in message or "--bit-depth" in message:
+        return message
+    stated = re.search(r"bit_depth=(\d+)", message)
+    return f"{message} In the shell it is --bit-depth {stated[1] if stated else 'BITS'}."
 
 
 def _print_version(wanted):

@@ -31,10 +31,10 @@ def audit(
     skblood audit cells/ --out findings.csv
     skblood audit cells.csv --group-column patient --fail
     """
-    from skblood import auditing
-
     _output.reserve_table(out, overwrite)
     cells = _data.read_cells(data, **table)
+    from skblood import auditing
+
     if fail and cells.split is None:
         raise ValueError(f"{data} has no parts, so there is no split to check; leave --fail out.")
     report = auditing.audit(cells.X, cells.y, split=cells.split, groups=cells.groups)

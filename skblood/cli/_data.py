@@ -5,8 +5,12 @@ import os
 from itertools import chain
 from pathlib import Path
 
-from skblood.cli._output import as_utf8
+import typer
 
+from skblood._writing import suggest
+from skblood.cli._output import as_utf8, say
+
+_NAMED = ("synthetic", "bloodmnist", "pbc")
 _SPLIT_NAMES = {"valid": "val", "validation": "val", "dev": "val"}
 
 
@@ -31,13 +35,16 @@ def read_cells(source, **table):
     FileNotFoundError, ValueError
         If `source` is none of these, or holds no images with labels.
     """
+    check_source(source)
     import numpy as np
     from sklearn.utils import Bunch
 
     from skblood import datasets
 
     path = Path(source).expanduser()
-    named = source in ("synthetic", "bloodmnist", "pbc") and not path.exists()
+    named = source in _NAMED and not path.exists()
+    if source in _NAMED and not named:
+        say(f"{source}: the {'folder' if path.is_dir() else 'file'} here, not the data set.")
     if named and (table.get("group_column") or table.get("bit_depth")):
         raise ValueError(f"--group-column and --bit-depth are of a table or files, not {source}.")
     if named and source == "synthetic":
@@ -73,10 +80,18 @@ def select_part(cells, name):
     return type(cells)(**cells | selected)
 
 
+def check_source(source):
+    """Raise an error if the DATA of a command does not exist, or is a model."""
+    path = Path(source).expanduser()
+    if source not in _NAMED and not os.path.exists(path):
+        where = f"(in {os.getcwd()!r}){suggest(path)}"
+        raise FileNotFoundError(f"{source!r} is not a folder, file or name of a data set {where}.")
+    if source.endswith(".skblood"):
+        raise typer.BadParameter(f"{source!r} is a model file; DATA is a folder or a table.")
+
+
 def existing(path, kind="model file"):
     """Return a path; if it does not exist, raise FileNotFoundError, which names a similar one."""
-    from skblood.datasets import suggest
-
     path = Path(path).expanduser()
     if not path.exists():
         where = f"(in {os.getcwd()!r}){suggest(path)}"

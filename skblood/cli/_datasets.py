@@ -8,19 +8,20 @@ import typer
 from skblood.cli import _data, _output
 from skblood.cli._options import add_command
 
-# Datasets that `fetch` knows.
+# All but the last can be downloaded.
 _HEADS = ("name", "images", "classes", "download", "licence", "remark")
 _DATASETS = (
     ("bloodmnist", 17092, 8, "36 MB", "CC BY 4.0", "28 px, with train, val and test"),
     ("pbc", 17092, 8, "281 MB", "CC BY 4.0", "360 px originals of BloodMNIST, without a split"),
+    ("synthetic", 800, 8, "-", "-", "64 px, drawn, with train, val and test, to try things out"),
 )
-Name = StrEnum("Name", [row[0] for row in _DATASETS])
+Name = StrEnum("Name", [row[0] for row in _DATASETS[:-1]])
 
 
 def list_datasets(*, as_json: bool = False):
-    """List the public datasets that can be downloaded.
+    """List the datasets that have a name.
 
-    Other commands take the name of one as DATA, and download it.
+    Other commands take the name as DATA, and download the dataset; synthetic is drawn.
     """
     if as_json:
         _output.show([dict(zip(_HEADS, row, strict=True)) for row in _DATASETS])

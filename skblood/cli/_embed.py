@@ -39,10 +39,12 @@ def embed(
     skblood embed cells.skblood new/ --out features.npz
     skblood embed --backbone efficientnet_b0 new/ --out features.parquet
     """
+    _output.reserve_table(out, overwrite, suffixes=(".csv", ".parquet", ".npz"))
+    if backbone is None and len(words) > 1:
+        _data.existing(words[0])
     import numpy as np
     import pandas as pd
 
-    _output.reserve_table(out, overwrite, suffixes=(".csv", ".parquet", ".npz"))
     names, features = _embed(words, backbone, image_size, device, bit_depth)
     if out.suffix.lower() == ".npz":
         buffer = io.BytesIO()

@@ -44,13 +44,19 @@ def evaluate(
     skblood evaluate cells/
     skblood evaluate cells.skblood other-lab.csv --group-column patient --out evaluation/
     """
-    from skblood._labels import encode_labels
-    from skblood.evaluation import EvaluationReport
-
     *model, data = words
     if len(model) > 1:
         raise typer.BadParameter(f"name a model file, if any, and DATA, not {len(words)} things.")
+    if data.endswith(".skblood"):
+        command = f"skblood evaluate {data} {model[0] if model else 'cells/'}"
+        raise typer.BadParameter(f"{data!r} is a model file; name images after it: {command}")
+    for file in model:
+        _data.existing(file)
+    _data.check_source(data)
     _output.reserve_folder(out, _TABLES + _PICTURES, overwrite)
+    from skblood._labels import encode_labels
+    from skblood.evaluation import EvaluationReport
+
     classifier = _predict.load_classifier(*(model or [None]), device, crop)
     cells = _data.read_cells(data, **table)
     if split not in (None, "all") and cells.split is None:

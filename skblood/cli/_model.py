@@ -25,10 +25,11 @@ def export(model: Path, out: Path, *, as_json: bool = False, overwrite: bool = F
     --------
     skblood export cells.skblood cells.onnx
     """
+    _output.reserve(out, overwrite)
+    file = _data.existing(model)
     from skblood.io import export_onnx, load
 
-    _output.reserve(out, overwrite)
-    fitted = load(_data.existing(model), device="cpu")
+    fitted = load(file, device="cpu")
     difference = _output.write(out, partial(export_onnx, fitted), overwrite)
     document = {"path": str(out), "largest_difference": difference}
     message = f"{out}: differs from the model by {difference:.1e} at most."
@@ -48,11 +49,12 @@ def info(model: Path, *, card: bool = False, as_json: bool = False):
     skblood info cells.skblood
     skblood info cells.skblood --card > MODEL_CARD.md
     """
-    from skblood.io import load_info
-
     if card and as_json:
         raise typer.BadParameter("--card prints Markdown, --json JSON: leave one of the two out.")
-    about = load_info(_data.existing(model))
+    file = _data.existing(model)
+    from skblood.io import load_info
+
+    about = load_info(file)
     if as_json:
         _output.show(about)
     elif card:
@@ -67,9 +69,12 @@ def _describe(path, about):
     yield f"{path}: {about['class']}, {size / 1e6:.1f} MB, written by skblood {about['skblood']}"
     # Of a Pipeline, that of the step with attributes.
     steps = [about, *about.get("steps", ()), *about.get("estimators", ())]
-    attributes = next((step["attributes"] for step in steps if "attributes" in step), {})
+    fitted = next((step for step in steps if "attributes" in step), {"attributes": {}})
+    attributes = fitted["attributes"]
     if "image_shape_" in attributes:
-        yield "images      {} x {} px, {} channels".format(*attributes["image_shape_"])
+        depth = fitted["spec"].get("bit_depth")
+        bits = f", values of {depth} bits" if depth else ""
+        yield "images      {} x {} px, {} channels".format(*attributes["image_shape_"]) + bits
     if "training_data_" in attributes:
         data = attributes["training_data_"]
         counts = ", ".join(f"{label} {n:,}" for label, n in data["class_counts"].items())

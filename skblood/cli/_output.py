@@ -13,6 +13,8 @@ import typer
 
 from skblood._writing import escape_formula, lock, printable, replace_file
 
+# Columns of tables that hold paths.
+_PATHS = ("path", "names")
 # Of the files that the command is going to write.
 locks = ExitStack()
 
@@ -63,11 +65,11 @@ def reserve(out, overwrite, names=("",)):
 
 def reserve_folder(folder, names, overwrite, option="--out"):
     """Lock the folder of tables and pictures, if there is to be one."""
-    from skblood._plotting import import_pyplot
-
     if folder is not None:
-        import_pyplot(option)
         reserve(folder, overwrite, names)
+        from skblood._plotting import import_pyplot
+
+        import_pyplot(option)
 
 
 def reserve_table(path, overwrite, option="--out", suffixes=(".csv", ".parquet")):
@@ -120,21 +122,23 @@ def write_table(path, frame, overwrite=False):
     """Write a DataFrame to a .csv or .parquet file, or as csv to the standard output if None.
 
     A csv cell that a spreadsheet would take for a formula is marked; a path then starts with "./".
-    On the standard output, control characters are escaped.
+    Control characters are escaped; in a file not those of paths, which must still open.
     """
     if path is not None and path.suffix.lower() == ".parquet":
         write_content(path, frame.to_parquet(index=False), overwrite)
         return
 
     def as_text(cell):
-        if not isinstance(cell, str):
-            return cell
-        return escape_formula(printable(cell, keep="") if path is None else cell)
+        return escape_formula(printable(cell, keep="")) if isinstance(cell, str) else cell
 
-    if "path" in frame:
-        names = [os.path.join(".", x) if escape_formula(x) != x else x for x in frame["path"]]
-        frame = frame.assign(path=names)
-    csv = frame.rename(columns=as_text).map(as_text).to_csv(index=False, lineterminator="\n")
+    def as_path(cell):
+        is_formula = isinstance(cell, str) and escape_formula(cell) != cell
+        return os.path.join(".", cell) if is_formula else cell
+
+    paths = frame[[name for name in _PATHS if name in frame]].map(as_path)
+    texts = frame.assign(**paths).map(as_text)
+    texts = texts if path is None else texts.assign(**paths)
+    csv = texts.rename(columns=as_text).to_csv(index=False, lineterminator="\n")
     show(csv.removesuffix("\n")) if path is None else write_content(path, csv, overwrite)
 
 

@@ -52,10 +52,12 @@ def predict(
     skblood predict cells.skblood new/ 'old/**/*.tif' --out new.parquet --on-error skip
     """
     _output.reserve_table(out, overwrite)
+    skip = on_error == ErrorMode.SKIP
+    if not skip and len(words) == 1 and not glob.has_magic(words[0]):
+        _data.existing(words[0], "image, folder or model file")
     model, images = _split_words(words)
     classifier = load_classifier(model, device, crop)
     names, X = _data.find_images(images, bit_depth)
-    skip = on_error == ErrorMode.SKIP
     labels, probabilities, errors = predict_all(classifier, X, skip=skip)
     frame = prediction_table(names, classifier.classes_, labels, probabilities)
     if skip:
@@ -82,7 +84,8 @@ def _split_words(words):
     if len(words) == 1:
         _data.existing(words[0], "image, folder or model file")
         raise typer.BadParameter(
-            f"{words[0]!r} is no image, folder or npz file. If it is a model, name images, too."
+            f"{words[0]!r} is no image, folder or npz file. If it is a model, name images after "
+            f"it: skblood predict {words[0]} new/"
         )
     return words[0], words[1:]
 
@@ -98,13 +101,15 @@ def load_classifier(path, device, crop=None):
     crop : float, default=None
         Share of each side that the model looks at; None keeps that of the model.
     """
+    file = None if path is None else _data.existing(path)
     from skblood.estimators import reconfigure
     from skblood.io import load, load_pretrained
 
-    if path is None:
+    if file is None:
+        _output.say("model: pbc8 (pretrained)")
         model = load_pretrained(device=device)
     else:
-        model = load(_data.existing(path), device=device)
+        model = load(file, device=device)
     if not hasattr(model, "predict_proba"):
         raise TypeError(
             f"{path!r} holds a {type(model).__name__}, which predicts no classes; `skblood embed` "

@@ -79,9 +79,6 @@ def train(
     skblood train cells.csv --out cells.skblood --group-column patient
     skblood train synthetic --out toy.skblood --estimator mlp --epochs 5
     """
-    from skblood import io
-    from skblood.evaluation import evaluate
-
     out = out.expanduser()
     checkpoint, best = (out.with_name(f"{out.name}.{end}") for end in ("checkpoint", "partial"))
     _output.reserve(out, overwrite)
@@ -94,6 +91,9 @@ def train(
             f"An interrupted training left {', '.join(left)}. Continue it by --resume, or start "
             "anew (and remove it) by --overwrite."
         )
+    from skblood import io
+    from skblood.evaluation import evaluate
+
     options = {"image_size": image_size, "max_epochs": epochs, "random_state": seed}
     options |= {"memory": memory, "device": device}
     model = _settings.make_estimator(estimator, backbone, settings, options)
@@ -166,7 +166,7 @@ def _fit(model, parts, checkpoint, best):
     try:
         model.fit(train.X, train.y, groups=train.groups, **options)
     except TrainingInterrupted as interrupted:
-        model = interrupted.estimator.set_params(callbacks=None)
+        model = _without_callbacks(interrupted.estimator)
         _output.write(best, partial(io.save, model), True)
         _output.say(
             f"skblood: interrupted by Ctrl-C after {model.n_iter_} epochs. {best} is the best "
@@ -176,7 +176,13 @@ def _fit(model, parts, checkpoint, best):
     finally:
         with suppress(OSError):  # unless an epoch is complete
             checkpoint.rmdir()
-    model.set_params(callbacks=None)
+    _without_callbacks(model)
+
+
+def _without_callbacks(model):
+    """Return a model without those of this command, also in its card."""
+    model.fit_settings_["callbacks"] = "None"
+    return model.set_params(callbacks=None)
 
 
 def _write_further(model, report, history, plots, overwrite):

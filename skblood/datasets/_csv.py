@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from skblood._labels import list_few
-from skblood._writing import read_formula, shorten
+from skblood._writing import read_formula, shorten, suggest
 from skblood.datasets._bunch import as_dataset
-from skblood.datasets._folders import check_exists, suggest
+from skblood.datasets._folders import check_exists
 from skblood.images import state_depth
 
 

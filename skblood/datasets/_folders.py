@@ -4,12 +4,12 @@ import os
 import re
 import warnings
 from collections import Counter
-from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 
 from skblood._labels import list_few
+from skblood._writing import suggest
 from skblood.datasets._bunch import as_dataset
 from skblood.images import state_depth
 
@@ -183,21 +183,6 @@ def check_exists(path, layout=None):
     found = "" if path.exists() else suggest(path)
     where = f"{str(path)!r} is not a {kind} (in {os.getcwd()!r}){found}"
     raise wrong(f"{where}; expected {layout}" if layout else where)
-
-
-def suggest(path):
-    """Name what is there instead of a missing file or folder, as the end of a sentence, or ""."""
-    path = Path(os.path.abspath(str(path).replace("\\", "/")))
-    if not os.path.exists(path):  # pathlib raises OSError if a name is too long
-        parent = next(each for each in path.parents if os.path.isdir(each))
-        name, found = path.relative_to(parent).parts[0], sorted(os.listdir(parent))
-        stem = os.path.splitext(name)[0].lower()
-        close = [each for each in found if os.path.splitext(each)[0].lower() == stem]
-        close = close or get_close_matches(name, found, n=1)
-        if not close:
-            return ""
-        path = parent / close[0]
-    return f", but there is {str(path)!r}"
 
 
 def _warn_of_folders(parents, classes):

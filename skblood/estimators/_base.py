@@ -47,8 +47,9 @@ PREPROCESSING_CONSTRAINTS = {
 
 # What scikit-learn knows of the columns of X.
 _OF_COLUMNS = ("n_features_in_", "feature_names_in_")
-# What the text of a parameter is shown without: addresses in memory and line breaks.
-_LEFT_OUT = re.compile(r" at 0x[0-9a-fA-F]+|\n *")
+# What the text of a parameter is shown without: addresses in memory and line breaks. Of an object
+# whose text is nothing but its class and address, the name of the class is left.
+_LEFT_OUT = re.compile(r"<[\w.]*?(\w+) object at 0x[0-9a-fA-F]+>| at 0x[0-9a-fA-F]+|\n *")
 
 
 class CellModel(BaseEstimator):
@@ -189,7 +190,7 @@ class CellModel(BaseEstimator):
         """Replace all attributes of an earlier fit by these, and those that all estimators have."""
         attributes["image_shape_"] = attributes["spec_"].image_shape
         attributes["fit_settings_"] = {  # for the model card
-            name: _LEFT_OUT.sub("", repr(value))
+            name: _LEFT_OUT.sub(r"\1", repr(value))
             for name, value in self.get_params(deep=False).items()
             if name not in ("memory", "verbose", "weights")
         }

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import safetensors
 import safetensors.torch
 
-from skblood._writing import printable
+from skblood._writing import printable, suggest
 
 _FORMATS = ("1", "2")
 # Bytes of the header, at most: the JSON of a model has some thousand.
@@ -160,7 +160,10 @@ def unpack(path):
 
 def _read(path):
     """Return the metadata and the bytes of a file whose size and checksum are right."""
-    size = os.stat(path).st_size  # FileNotFoundError names the path
+    try:
+        size = os.stat(path).st_size
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"There is no model file {path!r}{suggest(path)}.") from error
     if not Path(path).is_file():  # a pipe or a device might never end
         raise ModelFileError(f"{path!r} is a folder, a pipe or a device. Name a model file.")
     with open(path, "rb") as file:

@@ -152,7 +152,7 @@ def load(path, *, device="auto"):
     >>> import skblood
     >>> skblood.load("somewhere/else.skblood")
     Traceback (most recent call last):
-    FileNotFoundError: [Errno 2] No such file or directory: 'somewhere/else.skblood'
+    FileNotFoundError: There is no model file 'somewhere/else.skblood'.
     """
     if device != "auto":
         resolve_device(device)  # an error of the call, not of the file

@@ -109,7 +109,8 @@ def _read_state(path):
     if not path.is_file():
         raise FileNotFoundError(
             f"weights={os.fspath(path)!r} is no file. weights takes 'default', None, 'pbc' or the "
-            "path of a .safetensors, .pth, .pt or .bin file."
+            "path of a .safetensors, .pth, .pt or .bin file. A saved model keeps only the name of "
+            "the file: give its path by set_params(weights=...)."
         )
     try:
         safe = path.suffix == ".safetensors"

@@ -79,6 +79,10 @@ class TestLabels:
         report = audit(X, ["a"] * 36 + ["b"] * 4)
         assert [each.detail for each in report.rare_classes] == ["b: 4 images, for 5 folds"]
         assert audit(X, ["a"] * 36 + ["b"] * 4, n_splits=4).rare_classes == []
+        one = audit(X, ["a"] * 39 + ["b"])  # its only image is not named
+        assert str(one).splitlines()[2] == "  b: 1 image, for 5 folds"
+        pair = audit([*X[:10], *X[:1]], ["b"] + ["a"] * 9 + ["b"])
+        assert pair.rare_classes[0].detail == "b: 2 images in 1 group, for 5 folds"
         with_copy = audit(np.concatenate([X[:10], X[:1]]), ["b"] + ["a"] * 6 + ["b"] * 4)
         detail = "b: 5 images in 4 groups, for 5 folds"
         assert [each.detail for each in with_copy.rare_classes] == [detail]
@@ -140,8 +144,21 @@ class TestReport:
         assert max(map(len, lines)) <= 80
         assert ", and " in str(report)
 
+    def test_images_are_named_with_their_folder(self, X, tmp_path):
+        for name in ("ig", "ne"):
+            (tmp_path / name).mkdir()
+            Image.fromarray(X[0]).save(tmp_path / name / "1.png")
+        (tmp_path / "ne" / "2.png").write_bytes(b"no image")
+        report = audit([tmp_path / name for name in ("ig/1.png", "ne/1.png", "ne/2.png")])
+        assert "ig/1.png = ne/1.png" in str(report) and "  ne/2.png: not an" in str(report)
+        titles = [ax.get_title() for ax in report.plot().axes]
+        assert titles == ["ig/1.png\n", "ne/1.png\n"]
+
     def test_nothing_found(self, X):
-        assert str(audit(X)) == "40 images\nNothing found."
+        assert str(audit(X)) == "40 images\nNo copies, no bad images found."
+        report = audit(X, ["a", "b"] * 20, split=["train"] * 20 + ["test"] * 20)
+        last = "No copies, no bad images, no doubtful labels, no leaks found."
+        assert str(report).splitlines()[1:] == [last]
         assert repr(audit(X)) == "AuditReport(nothing found)"
 
     def test_to_frame(self, leaky, X):

@@ -39,6 +39,7 @@ def test_a_model_remembers(shell, folder, model_file):
     other = shell.table("predict", model_file, folder, "--bit-depth", 14)
     assert (remembered["p_a"] != other["p_a"]).any()
     assert "values of 12 bits" in shell("info", model_file, "--card").stdout
+    assert "3 channels, values of 12 bits" in shell("info", model_file).stdout
     assert shell("evaluate", model_file, folder).stdout == (
         shell("evaluate", model_file, folder, "--bit-depth", 12).stdout
     )
@@ -48,6 +49,8 @@ def test_commands_without_a_model(shell, folder, model_file, tmp_path):
     refused = shell("train", folder, "--out", tmp_path / "m.skblood", *TINY, code=1)
     assert "bit_depth=12" in refused.stderr
     assert "bit_depth=12" in shell("audit", folder, code=1).stderr
+    assert "--bit-depth 12" in refused.stderr
+    assert shell("audit", folder, code=1).stderr.count("--bit-depth 12") == 1
     assert "48 images" in shell("audit", folder, "--bit-depth", 12).stdout
     for options, name in ((["--bit-depth", 12], "a.csv"), ([], "b.csv")):
         shell("embed", model_file, folder, "--out", tmp_path / name, *options)

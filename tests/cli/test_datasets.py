@@ -13,7 +13,8 @@ from .conftest import CLASSES
 def test_list(shell):
     assert "bloodmnist   17092" in shell("datasets", "list").stdout
     rows = json.loads(shell("datasets", "list", "--json").stdout)
-    assert [row["name"] for row in rows] == ["bloodmnist", "pbc"]
+    assert [row["name"] for row in rows] == ["bloodmnist", "pbc", "synthetic"]
+    assert "'synthetic' is not one of" in shell("datasets", "fetch", "synthetic", code=2).stderr
 
 
 def test_describe(shell, cell_folder):
@@ -50,3 +51,11 @@ def test_name_of_a_dataset(shell, monkeypatch, cell_folder):
     monkeypatch.setattr(skblood.datasets, "fetch_bloodmnist", fetch_bloodmnist)
     result = shell("datasets", "describe", "bloodmnist", "--json")
     assert json.loads(result.stdout)["n_images"] == 78
+    assert "not the data set" not in result.stderr
+
+
+def test_folder_with_the_name_of_a_dataset(shell, cell_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pbc").symlink_to(cell_folder)
+    message = shell("datasets", "describe", "pbc").stderr
+    assert message == "pbc: the folder here, not the data set.\n"

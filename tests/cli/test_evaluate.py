@@ -11,7 +11,7 @@ from PIL import Image
 import skblood
 from skblood.evaluation import evaluate
 
-from .conftest import CLASSES, draw
+from .conftest import CLASSES, TINY, draw
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,29 @@ def test_another_part(shell, model_file, cell_folder):
 def test_no_such_part(shell, model_file, cell_folder, part, split, message):
     words = ("evaluate", model_file, cell_folder / part, "--split", split)
     assert message in shell(*words, code=1).stderr
+
+
+@pytest.mark.parametrize("words", [["{model}"], ["{cells}", "{model}"]])
+def test_a_model_where_the_images_go(shell, model_file, cell_folder, words):
+    names = {"model": model_file, "cells": cell_folder}
+    message = shell("evaluate", *(word.format(**names) for word in words), code=2).stderr
+    images = cell_folder if len(words) > 1 else "cells/"
+    assert "is a model file; name images after it" in message
+    assert f"skblood evaluate {model_file} {images}" in " ".join(message.split())
+    assert "is a model file; DATA" in shell("audit", model_file, code=2).stderr
+
+
+def test_class_with_the_name_of_a_column(shell, cell_folder, tmp_path):
+    """Its column of numbers is not taken for paths."""
+    for part, label in (("train", "basophil"), ("test", "basophil"), ("train", "platelet")):
+        (tmp_path / part).mkdir(exist_ok=True)
+        name = {"basophil": "path"}.get(label, label)
+        (tmp_path / part / name).symlink_to(cell_folder / part / label)
+    (tmp_path / "test" / "platelet").symlink_to(cell_folder / "test" / "platelet")
+    shell("train", tmp_path, "--out", tmp_path / "a.skblood", *TINY)
+    shell("evaluate", tmp_path / "a.skblood", tmp_path, "--out", tmp_path / "e")
+    table = pd.read_csv(tmp_path / "e" / "confusion_matrix.csv")
+    assert table["path"].sum() + table["platelet"].sum() == 10
 
 
 def test_files(shell, model_file, cell_folder, expected, tmp_path):

@@ -34,6 +34,7 @@ class TestInfo:
 
     def test_card(self, shell, model_file):
         card = shell("info", model_file, "--card").stdout
+        assert "parameter hidden" in card and "callbacks" not in card
         assert card.rstrip("\n") == skblood.load_info(model_file)["card"].rstrip("\n")
 
     @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 import skblood
+from skblood._writing import printable
 from skblood.cli._app import app
 from skblood.datasets import load_csv
 
@@ -166,13 +167,15 @@ class TestNames:
 
     @pytest.mark.filterwarnings("ignore:Glyph")
     def test_cells_of_tables(self, shell, hostile, tmp_path, monkeypatch):
-        """No cell is a formula; load_csv reads paths and labels as they are."""
+        """No cell is a formula; load_csv reads paths as they are, and labels escaped."""
         monkeypatch.chdir(hostile.cells / "=1+1")
         out, files = tmp_path / "p.csv", sorted(os.listdir())
         shell("predict", "--out", out, "--", hostile.model, *files)
         cells = load_csv(out, root=".")
         assert [os.path.basename(path) for path in cells.data] == files
-        assert cells.target.tolist() == skblood.load(hostile.model).predict(files).tolist()
+        labels = skblood.load(hostile.model).predict(files)
+        assert cells.target.tolist() == [printable(label, keep="") for label in labels]
+        assert r"p_\x1b[31mred\nline\x9b\u202e" in out.read_text().splitlines()[0]
         shell("evaluate", hostile.model, hostile.cells, "--out", tmp_path)
         tables = [out, tmp_path / "predictions.csv", tmp_path / "confusion_matrix.csv"]
         lines = "".join(file.read_text() for file in tables).splitlines()

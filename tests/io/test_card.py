@@ -314,7 +314,7 @@ class TestText:
         found = dict(rows(section(card, "Model")))
         augment, optimizer = found["parameter augment"], found["parameter optimizer"]
         assert "lambda" in augment
-        assert "EpochTimer object" in found["parameter callbacks"]
+        assert found["parameter callbacks"] == r"\[EpochTimer\]"
         assert "SGD" in optimizer
         assert "momentum=0.5" in optimizer
         assert "0x" not in augment + found["parameter callbacks"]

@@ -96,7 +96,14 @@ def test_a_pickle_is_not_opened(path):
 
 @pytest.mark.parametrize("read", [skblood.load, skblood.load_info])
 def test_no_file(read, path):
-    with pytest.raises(FileNotFoundError, match="model"):
+    with pytest.raises(FileNotFoundError, match="There is no model file"):
+        read(path)
+    close, other = path.with_name("modell.skblood"), path.with_name("z.skblood")
+    other.touch()
+    with pytest.raises(FileNotFoundError, match=r"model\.skblood'\.$"):
+        read(path)
+    close.touch()
+    with pytest.raises(FileNotFoundError, match=rf"but there is '{close}'\.$"):
         read(path)
     os.mkfifo(path)  # which is not waited for
     for other in (path.parent, path):

@@ -24,7 +24,9 @@ def test_predict_and_evaluate(synthetic, pretrained, trained_on, tmp_path):
     for i in range(16):
         (tmp_path / y[i]).mkdir(exist_ok=True)
         Image.fromarray(X[i]).save(tmp_path / y[i] / f"{i:02}.png")
-    frame = pd.read_csv(io.StringIO(run("predict", tmp_path).stdout))
+    predicted = run("predict", tmp_path)
+    assert predicted.stderr.startswith("model: pbc8 (pretrained)\n")
+    frame = pd.read_csv(io.StringIO(predicted.stdout))
     assert frame["label"].tolist() == pretrained.predict(read_images(frame["path"])).tolist()
     assert list(frame)[3:] == [f"p_{label}" for label in pretrained.classes_]
     trained_on(X[:5])
@@ -33,4 +35,5 @@ def test_predict_and_evaluate(synthetic, pretrained, trained_on, tmp_path):
     assert report["n_images"] == 16
     right = pretrained.predict(X) == y
     assert report["scores"]["accuracy"]["value"] == pytest.approx(right.mean())
+    assert result.stderr.startswith("model: pbc8 (pretrained)\n")
     assert "trained on 5 of the 16 images of X: scores" in result.stderr

@@ -91,5 +91,11 @@ def test_audit(synthetic, trained_on, tmp_path):
     assert [e.positions for e in report.training_overlap] == [(1,), (2,)]
     lines = [line for line in str(report).splitlines() if "PBC" in line or ".png" in line]
     assert lines[1:] == ["2 training images of the pretrained model, in the train part of PBC"]
+    clean = str(skblood.audit(X, split=["train", "test"] * (len(X) // 2))).splitlines()[1:]
+    assert clean == [
+        "No copies, no bad images, no leaks found.",
+        "2 training images of the pretrained model, in the train part of PBC",
+        "  This matters only for pbc8 and models with weights='pbc'.",
+    ]
     assert report.to_frame()["names"][1:].tolist() == [(str(paths[1]),), (str(paths[2]),)]
     report.raise_if_leaky()
