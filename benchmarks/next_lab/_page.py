@@ -93,7 +93,8 @@ def _text(figure, form):
     if not isinstance(figure, dict):
         return format(figure, form)
     if "value" in figure:
-        return str(Estimate(**figure))
+        known = {name: value for name, value in figure.items() if value is not None}
+        return str(Estimate(**known)) if "value" in known else "-"
     return ", ".join(f"{what} ({count})" for what, count in figure.items())
 
 

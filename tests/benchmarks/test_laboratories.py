@@ -60,6 +60,7 @@ def folder(tmp_path_factory):
     return root
 
 
+@pytest.mark.filterwarnings("ignore:`y` holds .* labels that are not among the classes")
 def test_pretrain_writes_a_model_and_its_figures(folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(pretrain, "REFINEMENT_EPOCHS", 1)
     out = tmp_path / "models"

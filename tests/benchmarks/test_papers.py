@@ -162,6 +162,7 @@ class TestData:
         # Without shuffling, batches are of one class: the order of the training images says so.
         assert (np.diff(cells.y[fold[0]]) >= 0).all()
 
+    @pytest.mark.filterwarnings("ignore:The folders in .* are read as classes")
     def test_a_home_with_both_forms(self, archive):
         home = archive.parent
         archive.rename(home / "pbc_28.npz")
