@@ -145,8 +145,9 @@ def match_labels(y, classes, name="y"):
     ValueError
         If labels are missing, a label matches several classes, or several labels match one class.
     """
-    check_complete(as_column(y, name), name, "Leave out the images without a label.")
-    labels, classes = plain_list(as_column(y, name)), plain_list(classes)
+    column = as_column(y, name)
+    check_complete(column, name, "Leave out the images without a label.")
+    labels, classes = plain_list(column), plain_list(classes)
     if set(classes) != {0, 1}:  # True is not the class 1 of eight
         labels = [str(label) if isinstance(label, bool) else label for label in labels]
     unknown = [label for label in dict.fromkeys(labels) if label not in classes]
