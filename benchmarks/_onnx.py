@@ -5,10 +5,7 @@ import importlib.util
 
 import numpy as np
 import torch
-
-from skblood.io._onnx_graph import Graph
-from skblood.io._onnx_proto import make_proto
-from skblood.networks import HeadSpec, NetworkSpec
+from torch import nn
 
 
 def why_not(device):
@@ -22,15 +19,32 @@ def why_not(device):
     return None
 
 
+class _Probabilities(nn.Module):
+    """uint8 images ``(n, h, w, c)`` to probabilities."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, images):
+        return self.network(images.permute(0, 3, 1, 2).float() / 255).softmax(1)
+
+
 def make_session(network, image_size, device):
     """Write a network for images of its own size, so that no time goes by in resizing; open it."""
     network = copy.deepcopy(network).cpu()
     network.image_size = None
-    shape = (image_size, image_size, 3)
-    graph = Graph(network, NetworkSpec((), HeadSpec(), (0, 1), shape, shape)).eval()
-    example = torch.zeros((2, *shape), dtype=torch.uint8)
-    proto = make_proto(graph, example, {0: "n"}, ("images", "probabilities"))
-    return open_session(proto.SerializeToString(), device)
+    program = torch.onnx.export(
+        _Probabilities(network).eval(),
+        (torch.zeros((2, image_size, image_size, 3), dtype=torch.uint8),),
+        input_names=["images"],
+        output_names=["probabilities"],
+        opset_version=18,
+        dynamo=True,
+        dynamic_shapes=({0: torch.export.Dim("n", min=1)},),
+        verbose=False,
+    )
+    return open_session(program.model_proto.SerializeToString(), device)
 
 
 def open_session(model, device):

@@ -101,6 +101,13 @@ def read_rows(path):
     return json.loads(path.read_text()) if path.exists() else {}
 
 
+def replace_text(path, text):
+    """Write a file in one step: a process that is killed leaves the old one."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text, "utf-8")
+    part.replace(path)
+
+
 def store_row(folder, name, row, result, as_markdown):
     """Write one row into the JSON and the Markdown of a benchmark; the other rows stay.
 

@@ -19,9 +19,12 @@ from benchmarks._report import Bar, lines_of
 from skblood.datasets import load_image_folder, load_npz, make_blood_cells
 from skblood.images import map_images, resize_images
 from skblood.io import load_pretrained
-from skblood.pretrained import find_training_overlap
-from skblood.pretrained._fingerprints import compute_fingerprints, match_fingerprints
-from skblood.pretrained._training_overlap import FINGERPRINTS_FILE
+from skblood.pretrained import (
+    FINGERPRINTS_FILE,
+    compute_fingerprints,
+    find_training_overlap,
+    match_fingerprints,
+)
 
 TEXT = """\
 The model of `skblood.load_pretrained("pbc8")`. Bytes are those of its files, deflated as they are

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._report import RESULTS, provenance, read_rows
-from skblood._writing import replace_file
+from benchmarks._report import RESULTS, provenance, read_rows, replace_text
 from skblood.evaluation import EvaluationReport
 
 from ._catalogue import OF_PAPERS
@@ -107,7 +106,7 @@ def _outcomes(recipe, parameters, cells, folds, seed, work):
         if not file.is_file():
             estimator = make_estimator(recipe, parameters, seed, checkpoint=work)
             outcome = fit_fold(estimator, cells, fold, recipe.on_all)
-            replace_file(file, json.dumps(outcome).encode())
+            replace_text(file, json.dumps(outcome))
         outcomes.append(json.loads(file.read_bytes()))
     return outcomes
 
@@ -151,7 +150,7 @@ def store(folder, results):
     lines = [
         f"{json.dumps(key)}: {json.dumps(rows[key], ensure_ascii=False)}" for key in sorted(rows)
     ]
-    replace_file(folder / FILE, ("{\n" + ",\n".join(lines) + "\n}\n").encode())
+    replace_text(folder / FILE, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def _summary(result):

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks._command import REPOSITORY
-from benchmarks._report import origins, table
-from skblood._writing import replace_file
+from benchmarks._report import origins, replace_text, table
 
 from ._catalogue import OF_PAPERS, RECIPES, REFERENCES
 from .comparisons import GROUP, PAIRS, differences
@@ -168,7 +167,7 @@ def write_tables(results, folder, page=None):
     text = render(results)
     file = Path(folder) / "papers.md"
     file.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(file, f"# The systems of the papers\n\n{text}\n".encode())
+    replace_text(file, f"# The systems of the papers\n\n{text}\n")
     if page is None:
         return file
     before = page.read_text("utf-8")
@@ -176,5 +175,5 @@ def write_tables(results, folder, page=None):
         raise ValueError(f"{page.name} must hold {_BEGIN} and {_END}, in this order.")
     between = f"{_BEGIN}\n\n{text}\n\n{_END}"
     after = re.sub(f"{_BEGIN}.*{_END}", lambda _: between, before, flags=re.DOTALL)
-    replace_file(page, after.encode())
+    replace_text(page, after)
     return file

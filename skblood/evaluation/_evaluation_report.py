@@ -107,8 +107,8 @@ class EvaluationReport:
     and the intervals would be too narrow [7]_; the design effect of an intraclass correlation of
     0.1 is therefore included with the weight of one error. A class that lies in one group does not
     tell how its recall varies between groups: the same correlation is assumed for it. In
-    simulations with 5 to 60 groups, 95 % intervals contain the true accuracy in 91 to 99 % of the
-    cases, and other scores in 88 to 100 % (``benchmarks.intervals``).
+    simulations with 5 to 60 groups, 95 % intervals contain the true accuracy in 92 to 99 % of the
+    cases, and other scores in 89 to 100 % (``benchmarks.intervals``).
 
     Intervals of losses are bootstrap intervals (BCa [8]_); with `groups`, Student's, on the log
     scale. The calibration error [9]_ has no interval, since resampling raises it.
