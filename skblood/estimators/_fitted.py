@@ -13,6 +13,7 @@ from skblood.networks import configure_network
 from skblood.training import TrainingNet, WeightedLoss
 
 from ._base import PREPROCESSING_CONSTRAINTS, CellModel
+from ._prior import class_factors
 
 # Constraints of what can be changed after a fit.
 _SETTINGS = {
@@ -84,7 +85,9 @@ def replace_network(model, spec, network, device=None):
 
 
 @torch_defaults()
-def reconfigure(model, *, crop=None, dihedral_views=None, precision=None, device=None):
+def reconfigure(
+    model, *, crop=None, dihedral_views=None, precision=None, device=None, classes=None, prior=None
+):
     """Return a fitted estimator that predicts with other settings; nothing is trained.
 
     Parameters
@@ -103,6 +106,16 @@ def reconfigure(model, *, crop=None, dihedral_views=None, precision=None, device
         Precision of prediction.
     device : str, default=None
         Where to predict.
+    classes : array-like of labels or "all", default=None
+        Classes that can occur among the cells to come, two or more. The others keep their column,
+        with probability 0. "all" lifts the restriction. `classes` and `prior` belong together: if
+        one is given, both are replaced.
+    prior : dict, "blood", array-like of shape (n_classes,) or "training", default=None
+        Shares, or counts, of the classes among the cells to come: by class, or in the order of
+        ``classes_``. They are divided by their sum over the classes that can occur; a share of 0
+        rules a class out. "blood" is a normal differential count of peripheral blood: basophil
+        0.03, eosinophil 0.05, erythroblast 0.01, ig 0.02, lymphocyte 0.30, monocyte 0.10,
+        neutrophil 0.48, platelet 0.01, matched by name. "training": the shares of the training.
 
     Returns
     -------
@@ -112,9 +125,27 @@ def reconfigure(model, *, crop=None, dihedral_views=None, precision=None, device
     Raises
     ------
     TypeError
-        If `model` is no estimator of skblood.
+        If `model` is no estimator of skblood, or `prior` is neither a dict nor an array.
     ValueError
-        If a setting is not allowed, or does not suit the network.
+        If a setting is not allowed, or does not suit the network: among others, if `classes` or
+        `prior` names no class of the model, or `prior` has no share of a class that can occur.
+
+    Notes
+    -----
+    With a prior, the probability of a class is multiplied by its share there divided by its share
+    in the training, and the products are divided by their sum [1]_. The shares of the training are
+    those of the training images times `class_weight`; after `skblood.adapt` has fitted the output
+    layer, they are equal. With `classes` alone, only the other classes are set to 0. All that
+    comes from the probabilities follows, saved and exported files included; `decision_function`
+    adds the logarithm of the factor, and -10000 for a class that cannot occur.
+
+    A prior raises the accuracy among cells that have these shares. It lowers the balanced accuracy
+    where rare classes matter, and both if the shares are wrong.
+
+    References
+    ----------
+    .. [1] M. Saerens, P. Latinne, C. Decaestecker, "Adjusting the outputs of a classifier to new a
+       priori probabilities: a simple procedure", Neural Computation 14, 2002.
 
     Examples
     --------
@@ -124,6 +155,13 @@ def reconfigure(model, *, crop=None, dihedral_views=None, precision=None, device
     >>> clf = TransferCellClassifier("cellnet_t", max_epochs=3, random_state=0).fit(X, y)
     >>> reconfigure(clf, dihedral_views=8).spec_.dihedral_views
     8
+
+    White cells of normal blood only:
+
+    >>> white = ["basophil", "eosinophil", "lymphocyte", "monocyte", "neutrophil"]
+    >>> blood = reconfigure(clf, classes=white, prior="blood")
+    >>> blood.predict_proba(X)[:, blood.classes_ == "platelet"].max()
+    np.float64(0.0)
     """
     if not isinstance(model, CellModel):
         raise TypeError(
@@ -140,6 +178,10 @@ def reconfigure(model, *, crop=None, dihedral_views=None, precision=None, device
     if dihedral_views is not None:
         _check_views(spec, dihedral_views)
         spec = replace(spec, dihedral_views=int(dihedral_views))
+    if classes is not None or prior is not None:
+        if spec.classes is None:
+            raise ValueError(f"A {type(model).__name__} has no classes. Leave classes, prior out.")
+        spec = replace(spec, class_factors=class_factors(model, classes, prior))
     spec = replace(spec, precision=precision or spec.precision)
     return replace_network(model, spec, copy.deepcopy(model.predictor_.network), device)
 

@@ -41,7 +41,8 @@ def continue_network(former, network, spec):
         for old, new in zip(former.backbones, spec.backbones, strict=True)
     )
     head = replace(former.head, dropout=spec.head.dropout)
-    spec = replace(spec, backbones=backbones, head=head, dihedral_views=former.dihedral_views)
+    kept = {name: getattr(former, name) for name in ("dihedral_views", "class_factors")}
+    spec = replace(spec, backbones=backbones, head=head, **kept)
     network = copy.deepcopy(network)
     configure_network(network, spec)
     for module in network.head.modules():

@@ -81,7 +81,7 @@ class Predictor:
         return {**vars(self), "network": None}
 
     def logits(self, images):
-        """Return the logits.
+        """Return the logits, those of `class_factors` included.
 
         Parameters
         ----------
@@ -97,7 +97,7 @@ class Predictor:
             If the network gives no finite number for an image, as in all methods.
         """
         source = self.features(images) if self.spec.frozen else images
-        return self.run(self.network.forward, source).astype(np.float64)
+        return self.run(self.network.forward, source).astype(np.float64) + self.spec.log_factors
 
     def penultimate(self, images):
         """Return the input of the output layer for `CellImages`, float32 of shape (n, d)."""

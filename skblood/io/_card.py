@@ -12,6 +12,7 @@ from importlib.metadata import version
 import numpy as np
 
 from skblood._writing import printable
+from skblood.estimators import describe_prior
 from skblood.evaluation import EvaluationReport
 from skblood.pretrained import ATTRIBUTION, starts_from_pretrained
 
@@ -180,7 +181,8 @@ def _model(model):
         if value != defaults.get(name, value)
     ]
     unlisted = "Parameters of the fit that are not listed are the defaults of this version."
-    return [_table(("what", "value"), rows), unlisted]
+    prior = describe_prior(model)
+    return [_table(("what", "value"), rows), unlisted, *([f"**{_as_text(prior)}**"] * bool(prior))]
 
 
 def _training_data(model):

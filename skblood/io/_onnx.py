@@ -12,7 +12,7 @@ from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted
 
 from skblood._writing import replace_file
-from skblood.estimators import CellModel
+from skblood.estimators import CellModel, describe_prior
 from skblood.images import resize_images, torch_defaults
 
 from ._card import attribution
@@ -76,8 +76,9 @@ def export_onnx(model, path):
 
     The metadata hold, as text: ``classes`` (a JSON list; classifiers only), ``input`` (a JSON
     object: name, dtype, axes, shape with null for any length, and the range), ``estimator``,
-    ``skblood_version``, ``largest_difference``, ``intended_use`` and, of a model that started from
-    the weights "pbc", the ``attribution`` that their licence asks for.
+    ``skblood_version``, ``largest_difference``, ``intended_use``, of a model that started from the
+    weights "pbc" the ``attribution`` that their licence asks for, and ``prior`` (text) if classes
+    are ruled out or shares assumed by `reconfigure`, which the graph does, too.
 
     The file computes in float32, and is compared with the model in float32 on the CPU. A model
     that was fitted with ``precision="auto"`` on a device that chooses bfloat16 differs from both by
@@ -135,6 +136,8 @@ def export_onnx(model, path):
     }
     if spec.classes is not None:
         facts["classes"] = json.dumps(spec.classes)
+    if prior := describe_prior(model):
+        facts["prior"] = prior
     if notice := attribution([model]):
         facts["attribution"] = notice
     for key, value in facts.items():
@@ -183,7 +186,8 @@ def _largest_difference(model, batches, outputs):
     for X, output in zip(batches, outputs, strict=True):
         # Not by `predictor.features`, which would keep those of synthetic images.
         expected = predictor.run(predictor.network, model.read_images(X))
-        expected = expected if model.spec_.head is None else softmax(expected, axis=1)
+        if spec.head is not None:
+            expected = softmax(expected + np.float32(spec.log_factors), axis=1)
         scale = max(1.0, float(np.abs(expected).max()))
         differences.append(np.abs(output - expected).max() / scale)
     return float(np.max(differences))

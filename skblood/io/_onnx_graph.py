@@ -37,6 +37,8 @@ class Graph(nn.Module):
         else:
             x = x.reshape(-1, *self.spec.image_shape).permute(0, 3, 1, 2)
         out = self.network(x)
+        if self.spec.class_factors is not None:
+            out = out + out.new_tensor(self.spec.log_factors)
         return out if self.spec.head is None else out.softmax(1)
 
     def _prepare(self, images):

@@ -54,13 +54,22 @@ def decode_spec(stored, n_tensors):
         _decode(BackboneSpec, {"weights_sha256": None, **each}) for each in stored["backbones"]
     ]
     head = None if stored["head"] is None else _decode(HeadSpec, stored["head"])
-    spec = {"bit_depth": None, **stored, "backbones": backbones, "head": head}
+    spec = {
+        "bit_depth": None,
+        "class_factors": None,
+        **stored,
+        "backbones": backbones,
+        "head": head,
+    }
     spec = _decode(NetworkSpec, spec)
     n_parts = max(len(backbones), len(head.hidden_layer_sizes) if head else 0)
     if not 1 <= n_parts <= n_tensors:
         raise ValueError(f"its network has more or fewer parts than its {n_tensors} tensors")
     if (spec.head is None) != (spec.classes is None):
         raise ValueError("its network must have both head and classes, or neither")
+    factors = spec.class_factors
+    if factors is not None and len(factors) != len(spec.classes or ()):
+        raise ValueError("class_factors of its network do not fit its classes")
     _check_preprocessing(spec)
     return spec
 
@@ -149,6 +158,12 @@ def _are_label_counts(value):
     return isinstance(value, dict) and all(_is_count(n, 0) for n in value.values())
 
 
+def _are_factors(value):
+    """Return whether these are factors of probabilities, two or more of them above 0."""
+    are_numbers = type(value) is list and all(map(_is_number, value))
+    return are_numbers and all(0 <= v < math.inf for v in value) and sum(v > 0 for v in value) > 1
+
+
 def _is_sha256(value):
     return _is_text(value) and bool(re.fullmatch("[0-9a-f]{64}", value))
 
@@ -190,6 +205,7 @@ _SPEC = {
     "dihedral_views": lambda v: type(v) is int and v in (1, 2, 4, 8),
     "precision": lambda v: v in ("auto", "float32", "bfloat16"),
     "bit_depth": lambda v: v is None or (type(v) is int and 8 <= v <= 16),
+    "class_factors": lambda v: v is None or _are_factors(v),
 }
 _TRAINING_DATA = {
     "n_images": _is_count,

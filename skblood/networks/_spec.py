@@ -1,8 +1,13 @@
 """What a fitted network is: everything that is needed to build it again and to feed it."""
 
+import math
 from dataclasses import asdict, dataclass, replace
 
 from skblood.images import ImageLayout
+
+# Added to the logit of a class that cannot occur. Finite, since scikit-learn's calibration takes no
+# infinite numbers; its probability is exactly 0, even with the logits divided by a temperature.
+_IMPOSSIBLE = -1e4
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,10 @@ class NetworkSpec(ImageLayout):
         Precision of prediction; "auto" depends on the device.
     bit_depth : int in 8..16 or None
         Bits of the values in files of more than 8 bits, unless their paths state it; None is 16.
+    class_factors : tuple of float, or None
+        Factor of the probability of each class, before they are divided by their sum: 0 if the
+        class cannot occur, otherwise its share among the cells to come divided by that in the
+        training. None leaves the probabilities of the network.
     """
 
     backbones: tuple
@@ -98,11 +107,18 @@ class NetworkSpec(ImageLayout):
     dihedral_views: int = 1
     precision: str = "auto"
     bit_depth: int | None = None
+    class_factors: tuple | None = None
 
     @property
     def frozen(self):
         """Whether only the head was trained, so that features can be stored."""
         return all(backbone.trained == "head" for backbone in self.backbones)
+
+    @property
+    def log_factors(self):
+        """What is added to the logit of each class: a list of finite float."""
+        factors = self.class_factors or (1.0,) * len(self.classes)
+        return [math.log(factor) if factor else _IMPOSSIBLE for factor in factors]
 
     def with_crop(self, crop):
         """Return the spec of the same network looking at another share of each image.

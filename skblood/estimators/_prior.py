@@ -1,0 +1,164 @@
+"""Which classes can occur among the cells to be predicted, and in which shares."""
+
+import ast
+from contextlib import suppress
+
+import numpy as np
+
+from skblood._labels import encode_labels, list_few, plain_list
+
+# A normal differential count of peripheral blood, with a little of what is rare in it.
+_BLOOD = {
+    "basophil": 0.03,
+    "eosinophil": 0.05,
+    "erythroblast": 0.01,
+    "ig": 0.02,
+    "lymphocyte": 0.30,
+    "monocyte": 0.10,
+    "neutrophil": 0.48,
+    "platelet": 0.01,
+}
+# Steps of an adaptation that fit the network to classes of equal weight.
+_BALANCED_STEPS = {"output", "self-training", "network"}
+
+
+def training_shares(model):
+    """Return the class shares that the probabilities of a fitted classifier assume.
+
+    Those of the training images times `class_weight`; equal ones after an adaptation that fitted
+    the output layer, since all classes count alike there.
+
+    Parameters
+    ----------
+    model : CellClassifier
+        Fitted.
+
+    Returns
+    -------
+    shares : ndarray of shape (n_classes,), dtype float64
+        Positive, with the sum 1.
+    """
+    counts = model.training_data_["class_counts"]
+    # Of a class that was named to `partial_fit` there may be no image.
+    shares = np.maximum([*counts.values()], 1).astype(float)
+    steps = model.adaptation_.steps if hasattr(model, "adaptation_") else ()
+    weighted = model.fit_settings_.get("class_weight", "None")
+    if weighted == repr("balanced") or not _BALANCED_STEPS.isdisjoint(steps):
+        shares[:] = 1
+    elif weighted.startswith("{"):
+        with suppress(ValueError, SyntaxError):  # whatever a file has there
+            weights = dict(ast.literal_eval(weighted))
+            shares *= [max(float(weights.get(label, 1)), 1e-6) for label in counts]
+    return shares / shares.sum()
+
+
+def class_factors(model, classes=None, prior=None):
+    """Return the factors of a classifier's probabilities for the cells that are to come.
+
+    Parameters
+    ----------
+    model : CellClassifier
+        Fitted.
+    classes, prior : object
+        See `reconfigure`.
+
+    Returns
+    -------
+    factors : tuple of float, or None
+        For each class, 0 if it cannot occur, else its share among the cells divided by that in the
+        training [1]_, or 1 without a prior. None if neither is restricted.
+
+    Raises
+    ------
+    TypeError
+        If `prior` is neither a name, a mapping, nor an array.
+    ValueError
+        If `classes` or `prior` names no class of the model, fewer than two classes are left, or
+        shares are missing or negative.
+
+    References
+    ----------
+    .. [1] M. Saerens, P. Latinne, C. Decaestecker, "Adjusting the outputs of a classifier to new a
+       priori probabilities: a simple procedure", Neural Computation 14, 2002.
+    """
+    labels = plain_list(model.classes_)
+    possible = np.ones(len(labels), bool)
+    if classes is not None and not _is_name(classes, "all"):
+        classes = [classes] if isinstance(classes, str) else list(classes)
+        possible[:] = False
+        possible[encode_labels(classes, labels, "classes")] = True
+    factors, has_prior = possible.astype(float), not (prior is None or _is_name(prior, "training"))
+    if has_prior:
+        factors *= _read_prior(prior, labels, possible)
+    if (factors > 0).sum() < 2:
+        raise ValueError(
+            "`classes` and `prior` leave fewer than two classes that can occur. Name two or more "
+            f"of {labels}, with shares above 0."
+        )
+    if has_prior:
+        factors /= factors.sum() * training_shares(model)
+    return None if (factors == 1).all() else tuple(factors.tolist())
+
+
+def describe_prior(model):
+    """Return a line on the classes and shares that predictions are held to; "" without any.
+
+    Parameters
+    ----------
+    model : object
+        An estimator, fitted. Others than classifiers of skblood have no such line.
+    """
+    factors = getattr(getattr(model, "spec_", None), "class_factors", None)
+    if factors is None:
+        return ""
+    factors = np.array(factors)
+    names = [str(label) for label in model.classes_]
+    possible = [name for name, factor in zip(names, factors, strict=True) if factor]
+    parts = []
+    if len(possible) < len(names):
+        kept = f"{len(possible)} of {len(names)} classes: {', '.join(possible)}."
+        parts.append(f"Predictions are restricted to {kept}")
+    if len(set(factors[factors > 0])) > 1:
+        shares = factors * training_shares(model)
+        pairs = zip(names, shares / shares.sum(), strict=True)
+        listed = ", ".join(f"{name} {share:.3g}" for name, share in pairs if share)
+        parts.append(f"Prior (class shares that are assumed): {listed}.")
+    return " ".join(parts)
+
+
+def _is_name(value, name):
+    return isinstance(value, str) and value == name
+
+
+def _read_prior(prior, labels, possible):
+    """Return the shares, or numbers, of a prior in the order of the labels."""
+    if isinstance(prior, str):
+        if prior != "blood":
+            raise ValueError(
+                f'prior={prior!r} must be "blood", "training", a dict of shares or counts by '
+                f"class, or an array in the order of the classes {labels}."
+            )
+        folded = {str(label).casefold(): label for label in labels}
+        prior = {folded[name]: share for name, share in _BLOOD.items() if name in folded}
+    elif not hasattr(prior, "items"):
+        if np.shape(prior) != (len(labels),):
+            raise TypeError(
+                f"`prior` must be a dict of shares or counts by class, or an array of "
+                f"{len(labels)} in the order of the classes {labels}; got a "
+                f"{type(prior).__name__} of shape {np.shape(prior)}."
+            )
+        prior = dict(zip(labels, prior, strict=True))
+    keys, values = zip(*prior.items(), strict=True) if len(prior) else ((), ())
+    values = np.array(values, dtype=float)
+    if not np.isfinite(values).all() or (values < 0).any():
+        raise ValueError("`prior` must hold shares or counts of 0 or more.")
+    shares = np.full(len(labels), np.nan)
+    if len(keys):
+        shares[encode_labels(list(keys), labels, "prior")] = values
+    missing = [repr(labels[i]) for i in np.flatnonzero(np.isnan(shares) & possible)]
+    if missing:
+        raise ValueError(
+            f"`prior` has no share of {list_few(missing)}. Give one (0 if the class cannot occur), "
+            "or name the classes that can occur in `classes`."
+        )
+    return np.nan_to_num(shares)
