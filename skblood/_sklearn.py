@@ -3,6 +3,7 @@
 # ruff: noqa: F401 (other modules import these names from here)
 
 from sklearn.base import _fit_context as fit_context
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing as safe_indexing
@@ -39,12 +40,23 @@ def unwrap_model(estimator, X):
     X : object
         `X` after all steps before the last; samplers are skipped, as in a prediction.
     """
-    if isinstance(estimator, FrozenEstimator):
-        return unwrap_model(estimator.estimator, X)
-    if hasattr(estimator, "best_estimator_"):
-        return unwrap_model(estimator.best_estimator_, X)
     if isinstance(estimator, Pipeline):
         for _, step in estimator.steps[:-1]:
             X = step.transform(X) if hasattr(step, "transform") else X
-        return unwrap_model(estimator.steps[-1][1], X)
-    return estimator, X
+    inner = _inside(estimator)
+    return (estimator, X) if inner is None else unwrap_model(inner, X)
+
+
+def innermost_model(estimator):
+    """Return the model inside of Pipelines, searches, FrozenEstimators and calibrations."""
+    calibrated = isinstance(estimator, CalibratedClassifierCV)
+    inner = estimator.estimator if calibrated else _inside(estimator)
+    return estimator if inner is None else innermost_model(inner)
+
+
+def _inside(estimator):
+    if isinstance(estimator, FrozenEstimator):
+        return estimator.estimator
+    if isinstance(estimator, Pipeline):
+        return estimator.steps[-1][1]
+    return getattr(estimator, "best_estimator_", None)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from skblood.cli import _data, _output, _predict
+from skblood.cli import _data, _output, _predict, _settings
 
 _TABLES = ("metrics.json", "classes.csv", "confusion_matrix.csv", "predictions.csv")
 _PICTURES = ("confusion_matrix.png", "wrong_cells.png")
@@ -16,6 +16,9 @@ def evaluate(
     split: str | None = None,
     out: Path | None = None,
     crop: float | None = None,
+    classes: str | None = None,
+    prior: str | None = None,
+    shares: str | None = None,
     device: str = "auto",
     as_json: bool = False,
     overwrite: bool = False,
@@ -35,6 +38,9 @@ def evaluate(
         and optionally split; an npz file in the MedMNIST format; or the name of a dataset.
     split : NAME
         Part to evaluate on, or all; by default, test.
+    shares : SHARES
+        Report the accuracy at these class shares, too, written as those of --prior; by default, at
+        those of the prior.
     out : FOLDER
         Write tables, metrics and pictures here.
 
@@ -55,9 +61,11 @@ def evaluate(
     _data.check_source(data)
     _output.reserve_folder(out, _TABLES + _PICTURES, overwrite)
     from skblood._labels import encode_labels
+    from skblood.estimators import assumed_prior, describe_prior
     from skblood.evaluation import EvaluationReport
 
-    classifier = _predict.load_classifier(*(model or [None]), device, crop)
+    settings = {"crop": crop, **_settings.parse_prior(classes, prior)}
+    classifier = _predict.load_classifier(*(model or [None]), device, settings)
     cells = _data.read_cells(data, **table)
     if split not in (None, "all") and cells.split is None:
         raise ValueError(f"{cells.source} has no parts; leave --split out.")
@@ -66,17 +74,17 @@ def evaluate(
     classes = classifier.classes_
     # Raises now, not after the prediction; a table may write 2 where a class is "2".
     cells.y = classes[encode_labels(cells.y, classes, cells.source)]
-    _, reader = _predict.find_reader(classifier)
-    X = cells.X
-    if hasattr(reader, "read_to_score"):
-        X, warning = reader.read_to_score(X)
-        if warning:
-            _output.say(f"skblood: warning: {warning}")
-    elif reader is not None:  # a CellEmbedder
-        X = reader.read_images(X)
+    X = _read_to_score(classifier, cells.X)
     predicted, probabilities, _ = _predict.predict_all(classifier, X)
+    shares = _settings.parse_prior(None, shares).get("prior") or assumed_prior(classifier)
     report = EvaluationReport.from_predictions(
-        cells.y, predicted, probabilities, classes=classes, groups=cells.groups
+        cells.y,
+        predicted,
+        probabilities,
+        classes=classes,
+        groups=cells.groups,
+        shares=shares,
+        note=describe_prior(classifier),
     )
     if out is not None:
         table = _predict.prediction_table(
@@ -86,6 +94,17 @@ def evaluate(
         _write_evaluation(out, report, table, X, overwrite)
         _output.say(f"{out}: tables and pictures are written.")
     _output.show(report.to_dict() if as_json else report)
+
+
+def _read_to_score(classifier, X):
+    """Return the images as read by the model, if it reads them, with a warning of known ones."""
+    _, reader = _predict.find_reader(classifier)
+    if not hasattr(reader, "read_to_score"):  # a CellEmbedder, or an ensemble
+        return X if reader is None else reader.read_images(X)
+    images, warning = reader.read_to_score(X)
+    if warning:
+        _output.say(f"skblood: warning: {warning}")
+    return images
 
 
 def _write_evaluation(folder, report, predictions, X, overwrite):

@@ -6,12 +6,20 @@ from pathlib import Path
 import typer
 
 from skblood._writing import printable
-from skblood.cli import _data, _output
+from skblood.cli import _data, _output, _settings
 
 _SCORES = ("accuracy", "balanced_accuracy", "f1_macro")
 
 
-def export(model: Path, out: Path, *, as_json: bool = False, overwrite: bool = False):
+def export(
+    model: Path,
+    out: Path,
+    *,
+    classes: str | None = None,
+    prior: str | None = None,
+    as_json: bool = False,
+    overwrite: bool = False,
+):
     """Write a model as ONNX: uint8 pixels in, probabilities out, preprocessing included.
 
     ONNX Runtime checks the file against the model before it is written.
@@ -27,9 +35,11 @@ def export(model: Path, out: Path, *, as_json: bool = False, overwrite: bool = F
     """
     _output.reserve(out, overwrite)
     file = _data.existing(model)
+    from skblood.estimators import reconfigure
     from skblood.io import export_onnx, load
 
-    fitted = load(file, device="cpu")
+    settings, fitted = _settings.parse_prior(classes, prior), load(file, device="cpu")
+    fitted = reconfigure(fitted, **settings) if settings else fitted
     difference = _output.write(out, partial(export_onnx, fitted), overwrite)
     document = {"path": str(out), "largest_difference": difference}
     message = f"{out}: differs from the model by {difference:.1e} at most."

@@ -14,6 +14,12 @@ crop : SHARE
     Share of each side to keep, around the center, instead of that of the model (above 1: the image
     continues as its mirror image). Cells must fill the image as they did in training: 0.556 for
     the originals of PBC, if that was on BloodMNIST.
+classes : NAMES
+    Classes that can occur, separated by commas, such as lymphocyte,monocyte,neutrophil. The others
+    get probability 0.
+prior : SHARES
+    Shares of the classes that can occur, such as lymphocyte=.3,monocyte=.1,neutrophil=.6, or blood:
+    a normal differential count. Probabilities are multiplied by them.
 bit_depth : BITS
     Bits of the values in image files of more than 8 bits, e.g. 12 for 0..4095. A trained model
     remembers it.

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from skblood._writing import list_some, shorten
-from skblood.cli import _data, _output
+from skblood.cli import _data, _output, _settings
 
 # Images that are read and predicted at a time.
 _CHUNK = 1024
@@ -20,6 +20,8 @@ def predict(
     *,
     out: Path | None = None,
     crop: float | None = None,
+    classes: str | None = None,
+    prior: str | None = None,
     on_error: ErrorMode = ErrorMode.RAISE,
     device: str = "auto",
     bit_depth: int | None = None,
@@ -56,7 +58,8 @@ def predict(
     if not skip and len(words) == 1 and not glob.has_magic(words[0]):
         _data.existing(words[0], "image, folder or model file")
     model, images = _split_words(words)
-    classifier = load_classifier(model, device, crop)
+    settings = {"crop": crop, **_settings.parse_prior(classes, prior)}
+    classifier = load_classifier(model, device, settings)
     names, X = _data.find_images(images, bit_depth)
     labels, probabilities, errors = predict_all(classifier, X, skip=skip)
     frame = prediction_table(names, classifier.classes_, labels, probabilities)
@@ -90,7 +93,7 @@ def _split_words(words):
     return words[0], words[1:]
 
 
-def load_classifier(path, device, crop=None):
+def load_classifier(path, device, settings):
     """Load a model that predicts probabilities.
 
     Parameters
@@ -98,8 +101,8 @@ def load_classifier(path, device, crop=None):
     path : str or None
         None loads the pretrained model.
     device : str
-    crop : float, default=None
-        Share of each side that the model looks at; None keeps that of the model.
+    settings : dict
+        Of `reconfigure`; None keeps that of the model.
     """
     file = None if path is None else _data.existing(path)
     from skblood.estimators import reconfigure
@@ -115,11 +118,11 @@ def load_classifier(path, device, crop=None):
             f"{path!r} holds a {type(model).__name__}, which predicts no classes; `skblood embed` "
             "gives its features."
         )
-    if crop is None:
+    if all(value is None for value in settings.values()):
         return model
     name, reader = find_reader(model)
-    cropped = reconfigure(reader or model, crop=crop)
-    return cropped if name is None else model.set_params(**{name: cropped})
+    changed = reconfigure(reader or model, **settings)
+    return changed if name is None else model.set_params(**{name: changed})
 
 
 def find_reader(model):

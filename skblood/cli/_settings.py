@@ -1,6 +1,7 @@
 """The estimator that options describe, all names and values checked."""
 
 import ast
+import csv
 from difflib import get_close_matches
 from enum import StrEnum
 
@@ -34,6 +35,41 @@ def parse_value(text):
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return literal
     return tuple(value) if isinstance(value, list) else value
+
+
+def parse_prior(classes, prior):
+    """Return the settings of `reconfigure` that --classes and --prior stand for.
+
+    Parameters
+    ----------
+    classes : str or None
+        Names, separated by commas; one with a comma is put in double quotes.
+    prior : str or None
+        "blood", or name=share for each class, separated by commas.
+
+    Raises
+    ------
+    typer.BadParameter
+        If a share is no number.
+
+    Examples
+    --------
+    >>> parse_prior("ig,platelet", "ig=1, platelet=3")
+    {'classes': ['ig', 'platelet'], 'prior': {'ig': 1.0, 'platelet': 3.0}}
+    """
+    settings = {} if classes is None else {"classes": _split_names(classes)}
+    if prior is None or "=" not in prior:
+        return settings if prior is None else {**settings, "prior": prior}
+    pairs = [pair.rpartition("=") for pair in _split_names(prior)]
+    try:
+        return {**settings, "prior": {name.strip(): float(share) for name, _, share in pairs}}
+    except ValueError as error:
+        message = f"--prior: {prior!r} must be blood, or class=share,class=share."
+        raise typer.BadParameter(message) from error
+
+
+def _split_names(text):
+    return [name.strip() for name in next(csv.reader([text], skipinitialspace=True))]
 
 
 def make_estimator(kind, backbones, settings, options):

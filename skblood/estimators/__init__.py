@@ -7,5 +7,11 @@ from ._embedder import CellEmbedder
 from ._fitted import attach_network, reconfigure, replace_network
 from ._hybrid import HybridFeatureClassifier
 from ._mlp import MLPCellClassifier
-from ._prior import class_factors, describe_prior, training_shares
+from ._prior import (
+    assumed_prior,
+    class_factors,
+    describe_prior,
+    read_prior,
+    training_shares,
+)
 from ._transfer import TransferCellClassifier

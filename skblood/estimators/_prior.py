@@ -6,6 +6,7 @@ from contextlib import suppress
 import numpy as np
 
 from skblood._labels import encode_labels, list_few, plain_list
+from skblood._sklearn import innermost_model
 
 # A normal differential count of peripheral blood, with a little of what is rare in it.
 _BLOOD = {
@@ -89,7 +90,7 @@ def class_factors(model, classes=None, prior=None):
         possible[encode_labels(classes, labels, "classes")] = True
     factors, has_prior = possible.astype(float), not (prior is None or _is_name(prior, "training"))
     if has_prior:
-        factors *= _read_prior(prior, labels, possible)
+        factors *= read_prior(prior, labels, possible)
     if (factors > 0).sum() < 2:
         raise ValueError(
             "`classes` and `prior` leave fewer than two classes that can occur. Name two or more "
@@ -100,28 +101,40 @@ def class_factors(model, classes=None, prior=None):
     return None if (factors == 1).all() else tuple(factors.tolist())
 
 
-def describe_prior(model):
-    """Return a line on the classes and shares that predictions are held to; "" without any.
+def assumed_prior(model):
+    """Return the prior of the predictions of a fitted model.
 
     Parameters
     ----------
     model : object
-        An estimator, fitted. Others than classifiers of skblood have no such line.
+        A fitted estimator, or a Pipeline and the like.
+
+    Returns
+    -------
+    prior : dict of label to float, or None
+        Shares of the classes; None without a prior.
     """
+    model = innermost_model(model)
+    factors = np.array(getattr(getattr(model, "spec_", None), "class_factors", None) or [1.0])
+    if len(set(factors[factors > 0])) == 1:
+        return None
+    shares = factors * training_shares(model)
+    return dict(zip(plain_list(model.classes_), (shares / shares.sum()).tolist(), strict=True))
+
+
+def describe_prior(model):
+    """Return a line on the classes and shares that predictions are held to; "" without any."""
+    model = innermost_model(model)
     factors = getattr(getattr(model, "spec_", None), "class_factors", None)
     if factors is None:
         return ""
-    factors = np.array(factors)
-    names = [str(label) for label in model.classes_]
-    possible = [name for name, factor in zip(names, factors, strict=True) if factor]
+    possible = [str(c) for c, factor in zip(model.classes_, factors, strict=True) if factor]
     parts = []
-    if len(possible) < len(names):
-        kept = f"{len(possible)} of {len(names)} classes: {', '.join(possible)}."
-        parts.append(f"Predictions are restricted to {kept}")
-    if len(set(factors[factors > 0])) > 1:
-        shares = factors * training_shares(model)
-        pairs = zip(names, shares / shares.sum(), strict=True)
-        listed = ", ".join(f"{name} {share:.3g}" for name, share in pairs if share)
+    if len(possible) < len(factors):
+        kept = f"{len(possible)} of {len(factors)} classes: {', '.join(possible)}"
+        parts.append(f"Predictions are restricted to {kept}.")
+    if prior := assumed_prior(model):
+        listed = ", ".join(f"{label} {share:.3g}" for label, share in prior.items() if share)
         parts.append(f"Prior (class shares that are assumed): {listed}.")
     return " ".join(parts)
 
@@ -130,8 +143,21 @@ def _is_name(value, name):
     return isinstance(value, str) and value == name
 
 
-def _read_prior(prior, labels, possible):
-    """Return the shares, or numbers, of a prior in the order of the labels."""
+def read_prior(prior, labels, possible):
+    """Return the shares, or numbers, of a prior in the order of the labels.
+
+    Parameters
+    ----------
+    prior : dict, "blood", or array-like of shape (n_classes,)
+    labels : list of length n_classes
+    possible : ndarray of bool of shape (n_classes,)
+        Classes that need a share.
+
+    Returns
+    -------
+    shares : ndarray of shape (n_classes,), dtype float64
+        0 or more. They need not sum to 1.
+    """
     if isinstance(prior, str):
         if prior != "blood":
             raise ValueError(

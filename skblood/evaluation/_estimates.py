@@ -67,7 +67,7 @@ def format_table(classes, columns):
     return pd.DataFrame(texts, index=[printable(each, keep="") for each in classes]).to_string()
 
 
-def estimate_scores(tables, confidence_level, *, grouped):
+def estimate_scores(tables, confidence_level, *, grouped, shares=None):
     """Return the scores over all classes and those of each class.
 
     Parameters
@@ -77,6 +77,8 @@ def estimate_scores(tables, confidence_level, *, grouped):
     confidence_level : float
     grouped : bool
         Whether the images of a table are alike.
+    shares : ndarray of shape (n_classes,), default=None
+        Adds "accuracy_at_shares", the accuracy where the classes have these shares.
 
     Returns
     -------
@@ -88,11 +90,11 @@ def estimate_scores(tables, confidence_level, *, grouped):
     hits, true, predicted = np.split(sums, 3, axis=-1)
     interval = partial(proportion_interval, confidence_level=confidence_level, grouped=grouped)
     overall = {}
-    for name, value in overall_scores(sums.sum(axis=0)).items():
+    for name, value in overall_scores(sums.sum(axis=0), shares).items():
         if name == "accuracy":
             low, high = interval(hits.sum(axis=1), true.sum(axis=1))
         else:
-            score = partial(_overall_score, name=name)
+            score = partial(_overall_score, name=name, shares=shares)
             low, high = score_interval(score, tables, confidence_level, grouped=grouped)
             low, high = max(low, _LOWEST.get(name, 0)), min(high, 1)
         overall[name] = Estimate(float(value), float(low), float(high))
@@ -131,7 +133,7 @@ def estimate_losses(true, probabilities, groups, **bootstrap):
     return {**scores, "expected_calibration_error": Estimate(error)}
 
 
-def overall_scores(sums):
+def overall_scores(sums, shares=None):
     """Return the scores over all classes, as `sklearn.metrics` defines them.
 
     The balanced accuracy leaves out classes without images, and the macro F1 those that are not
@@ -142,6 +144,8 @@ def overall_scores(sums):
     ----------
     sums : ndarray of shape (..., 3 * n_classes)
         As of `count_images`.
+    shares : ndarray of shape (n_classes,), default=None
+        See `estimate_scores`. Those of classes without images are left out.
 
     Returns
     -------
@@ -150,11 +154,17 @@ def overall_scores(sums):
     hits, true, predicted = np.split(sums, 3, axis=-1)
     n, n_hits, n_present = true.sum(-1), hits.sum(-1), (true > 0).sum(-1)
     f1 = divide(2 * hits, true + predicted)
+    at_shares = {}
+    if shares is not None:
+        found = (shares * (true > 0)).sum(-1)
+        recalls = divide(hits, true)
+        at_shares["accuracy_at_shares"] = divide((shares * recalls).sum(-1), found, np.nan)
     covariance = n_hits * n - (true * predicted).sum(-1)
     spread = (n**2 - (true**2).sum(-1)) * (n**2 - (predicted**2).sum(-1))
     correlation = divide(covariance, np.sqrt(np.maximum(spread, 0)))
     return {
         "accuracy": divide(n_hits, n, np.nan),
+        **at_shares,
         "balanced_accuracy": divide(divide(hits, true).sum(-1), n_present, np.nan),
         "f1_macro": divide(f1.sum(-1), (true + predicted > 0).sum(-1), np.nan),
         "f1_weighted": divide((f1 * true).sum(-1), n, np.nan),
@@ -162,8 +172,8 @@ def overall_scores(sums):
     }
 
 
-def _overall_score(sums, name):
-    return overall_scores(sums)[name]
+def _overall_score(sums, name, shares):
+    return overall_scores(sums, shares)[name]
 
 
 def divide(a, b, undefined=0.0):

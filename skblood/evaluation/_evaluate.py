@@ -6,11 +6,21 @@ from sklearn.calibration import CalibratedClassifierCV
 
 from skblood._labels import encode_labels
 from skblood._sklearn import unwrap_model
-from skblood.estimators import CellClassifier
+from skblood.estimators import CellClassifier, assumed_prior, describe_prior
 from skblood.evaluation._evaluation_report import EvaluationReport
 
 
-def evaluate(model, X, y, *, groups=None, n_resamples=2000, confidence_level=0.95, random_state=0):
+def evaluate(
+    model,
+    X,
+    y,
+    *,
+    groups=None,
+    n_resamples=2000,
+    confidence_level=0.95,
+    random_state=0,
+    shares=None,
+):
     """Evaluate a fitted classifier on test images.
 
     Parameters
@@ -30,6 +40,12 @@ def evaluate(model, X, y, *, groups=None, n_resamples=2000, confidence_level=0.9
         Confidence level of the intervals.
     random_state : int, RandomState instance or None, default=0
         Seed of the resampling.
+    shares : dict, "blood", or array-like of shape (n_classes,), default=None
+        Class shares, or counts, for a further score, accuracy_at_shares: the accuracy to expect
+        where the classes occur in these shares, as they do on a slide but not in most test sets.
+        It is the mean of the recalls, weighted by the shares of the classes that have images.
+        Forms as of the `prior` of :func:`skblood.reconfigure`; None takes the prior of the model,
+        if it has one.
 
     Returns
     -------
@@ -65,6 +81,8 @@ def evaluate(model, X, y, *, groups=None, n_resamples=2000, confidence_level=0.9
     classes = getattr(model, "classes_", None)
     if classes is not None:
         encode_labels(y, classes)  # raises before the prediction, which may take long
+    note = describe_prior(model)
+    shares = assumed_prior(model) if shares is None else shares
     # The steps before the last run once, for labels and probabilities.
     model, X = unwrap_model(model, X)
     y_proba = model.predict_proba(X) if hasattr(model, "predict_proba") else None
@@ -74,6 +92,7 @@ def evaluate(model, X, y, *, groups=None, n_resamples=2000, confidence_level=0.9
     else:
         y_pred = model.predict(X)
     settings = {"n_resamples": n_resamples, "confidence_level": confidence_level}
+    settings |= {"shares": shares, "note": note}
     return EvaluationReport.from_predictions(
         y, y_pred, y_proba, classes=classes, groups=groups, random_state=random_state, **settings
     )

@@ -17,6 +17,7 @@ from skblood._labels import (
 )
 from skblood._plotting import make_axes
 from skblood._writing import printable
+from skblood.estimators import read_prior
 from skblood.evaluation._estimates import (
     estimate_losses,
     estimate_scores,
@@ -59,7 +60,8 @@ class EvaluationReport:
     scores : dict of str to Estimate
         Scores over all classes, by the names of `sklearn.metrics`: accuracy, balanced_accuracy,
         f1_macro, f1_weighted, matthews_corrcoef, and, if probabilities were given, log_loss,
-        brier_score_loss and expected_calibration_error. Each has `value`, `low` and `high`.
+        brier_score_loss and expected_calibration_error; with `shares` also accuracy_at_shares.
+        Each has `value`, `low` and `high`.
     class_scores : dict of str to list of Estimate
         Precision, recall and f1 of each class. What is undefined (the recall of a class without
         images, the precision of a class that is not predicted) is NaN, as with
@@ -70,6 +72,8 @@ class EvaluationReport:
         Number of bootstrap resamples, for losses without groups.
     n_groups : int, default=None
         Number of groups; None if the images were taken as independent.
+    note : str, default=""
+        How the images were predicted, such as a prior; printed above the scores.
 
     Attributes
     ----------
@@ -167,6 +171,7 @@ class EvaluationReport:
     confidence_level: float
     n_resamples: int
     n_groups: int | None = None
+    note: str = ""
 
     @classmethod
     def from_predictions(
@@ -180,6 +185,8 @@ class EvaluationReport:
         n_resamples=2000,
         confidence_level=0.95,
         random_state=0,
+        shares=None,
+        note="",
     ):
         """Create a report from predictions.
 
@@ -202,6 +209,9 @@ class EvaluationReport:
             Confidence level of the intervals.
         random_state : int, RandomState instance or None, default=0
             Seed of the resampling.
+        shares : dict, "blood", or array-like of shape (n_classes,), default=None
+            See :func:`~skblood.evaluation.evaluate`.
+        note : str, default=""
 
         Returns
         -------
@@ -234,13 +244,18 @@ class EvaluationReport:
             raise ValueError("`groups` holds a single group: give several, or leave `groups` out.")
         tables = np.zeros((n_groups or 1, len(classes), len(classes)), int)
         np.add.at(tables, (0 if groups is None else groups, true, predicted), 1)
-        scores, class_scores = estimate_scores(tables, confidence_level, grouped=groups is not None)
+        if shares is not None:
+            shares = read_prior(shares, classes, tables.sum(axis=(0, 2)) > 0)
+        scores, class_scores = estimate_scores(
+            tables, confidence_level, grouped=groups is not None, shares=shares
+        )
         settings = {"n_resamples": n_resamples, "confidence_level": confidence_level}
         if y_proba is not None:
             rng = np.random.default_rng(draw_seed(random_state))
             scores |= estimate_losses(true, y_proba, groups, rng=rng, **settings)
         confusion = tables.sum(axis=0)
-        return cls(classes, confusion, scores, class_scores, n_groups=n_groups, **settings)
+        settings |= {"n_groups": n_groups, "note": note}
+        return cls(classes, confusion, scores, class_scores, **settings)
 
     def __repr__(self):
         accuracy, f1 = self.scores["accuracy"].value, self.scores["f1_macro"].value
@@ -259,6 +274,7 @@ class EvaluationReport:
         lines = [
             f"{self.n_images:,} images{groups}, {len(self.classes)} classes; "
             f"intervals of {100 * self.confidence_level:.4g}% confidence",
+            *textwrap.wrap(printable(self.note), _LINE_WIDTH),
             "",
             *(
                 f"{name:{width}}  {_UNDEFINED if math.isnan(each.value) else each}"
@@ -334,11 +350,11 @@ class EvaluationReport:
         Returns
         -------
         dict
-            With n_images, n_groups, confidence_level, n_resamples, classes, scores and
+            With n_images, n_groups, confidence_level, n_resamples, note, classes, scores and
             class_scores (each estimate is a dict of value, low and high, None where there is
             none), support, absent_classes and confusion_matrix.
         """
-        plain = "n_images", "n_groups", "confidence_level", "n_resamples", "classes"
+        plain = "n_images", "n_groups", "confidence_level", "n_resamples", "note", "classes"
         return {
             **{name: getattr(self, name) for name in plain},
             "scores": {name: each.to_dict() for name, each in self.scores.items()},

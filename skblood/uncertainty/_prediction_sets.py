@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skblood._labels import list_few
 from skblood._sklearn import Interval, fit_context
 
-from ._classifier import predict_labelled, predict_proba
+from ._classifier import possible_classes, predict_labelled, predict_proba
 
 # Ranks are rounded to this precision: (n + 1) * 0.9 must be 9 for n = 9.
 _DIGITS = 9
@@ -68,7 +68,8 @@ class PredictionSets(BaseEstimator):
         Class labels; the columns of `predict_sets` are in this order.
     thresholds_ : ndarray of shape (n_classes,)
         A set contains a label if 1 minus its probability is at most this. Infinite, so that the
-        label is in every set, if there are too few calibration cells for this level.
+        label is in every set, if there are too few calibration cells for this level; minus
+        infinity, so that it is in no set, if `reconfigure` ruled the class out.
     n_calibration_ : ndarray of int of shape (n_classes,)
         Number of calibration cells of each class.
 
@@ -145,7 +146,7 @@ class PredictionSets(BaseEstimator):
         TypeError
             If the estimator has no predict_proba.
         ValueError
-            If `y` holds a label that the classifier does not know.
+            If `y` holds a label that the classifier does not know, or has ruled out.
 
         Warns
         -----
@@ -155,19 +156,28 @@ class PredictionSets(BaseEstimator):
         codes, probabilities = predict_labelled(self.estimator, X, y)
         losses = 1 - probabilities[np.arange(len(codes)), codes]
         self.classes_ = np.asarray(self.estimator.classes_)
+        possible = possible_classes(self.estimator)
         self.n_calibration_ = np.bincount(codes, minlength=len(self.classes_))
+        if odd := self.n_calibration_[~possible].sum():
+            raise ValueError(
+                f"`y` holds {odd} cells of classes that the classifier rules out. If these cells "
+                "occur, give it all `classes` by skblood.reconfigure; otherwise leave them out."
+            )
         parts = [losses] * len(self.classes_)
         if self.class_conditional:
             parts = [losses[codes == code] for code in range(len(self.classes_))]
         self.thresholds_ = np.array([_threshold(part, self.confidence_level) for part in parts])
-        few = np.isinf(self.thresholds_)
+        few = np.isinf(self.thresholds_) & possible
+        self.thresholds_[~possible] = -np.inf
         if few.any():
             needed = math.ceil(round(self.confidence_level / (1 - self.confidence_level), _DIGITS))
-            least = min(map(len, parts))
+            least = min(len(part) for part, needs in zip(parts, possible, strict=True) if needs)
             reached = math.floor(1000 * least / (least + 1)) / 1000
             advice = f"Give more cells, or a confidence_level of at most {reached:g}."
             labels = (
-                "every label" if few.all() else list_few([*map(repr, self.classes_[few].tolist())])
+                "every label"
+                if few.sum() == possible.sum()
+                else list_few([*map(repr, self.classes_[few].tolist())])
             )
             warnings.warn(
                 f"confidence_level={self.confidence_level:g} requires {needed} calibration cells"

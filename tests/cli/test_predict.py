@@ -229,6 +229,59 @@ class TestCrop:
         assert message in shell(*words, code=code).stderr
 
 
+class TestPrior:
+    OPTIONS = ("--classes", "basophil,platelet", "--prior", "basophil=1,platelet=3")
+
+    def test_classifier_and_pipeline(self, shell, model_file, cell_folder, tmp_path):
+        model = skblood.load(model_file)
+        pipeline = make_pipeline(model)
+        words = [cell_folder / "test", *self.OPTIONS]
+        table = shell.table("predict", model_file, *words)
+        prior = {"basophil": 1, "platelet": 3}
+        expected = skblood.reconfigure(model, classes=[*prior], prior=prior)
+        found = table.filter(like="p_")
+        np.testing.assert_allclose(found, expected.predict_proba(table["path"].tolist()))
+        assert (found["p_monocyte"] == 0).all()
+        file = skblood.save(pipeline, tmp_path / "pipeline.skblood")
+        assert shell.table("predict", file, *words).equals(table)
+
+    def test_evaluate(self, shell, model_file, cell_folder, test_cells):
+        def scores(*options):
+            report = json.loads(
+                shell("evaluate", model_file, cell_folder, *options, "--json").stdout
+            )
+            return report["scores"], report["note"]
+
+        options = ("--prior", "basophil=1,monocyte=1,platelet=8")
+        found, note = scores(*options)
+        assert note.startswith("Prior (class shares that are assumed): basophil 0.1, monocyte 0.1,")
+        assert "accuracy_at_shares" in found
+        plain, note = scores("--shares", options[1])
+        assert note == ""
+        assert found["accuracy_at_shares"]["value"] >= plain["accuracy_at_shares"]["value"]
+        assert "accuracy_at_shares" not in scores()[0]
+
+    def test_errors(self, shell, model_file, cell_folder):
+        words = ("predict", model_file, cell_folder / "test")
+        assert (
+            "no share of 'basophil', 'monocyte'"
+            in shell(*words, "--prior", "platelet=1", code=1).stderr
+        )
+        assert "must be blood" in shell(*words, "--prior", "platelet=x", code=2).stderr
+        assert "not among the classes" in shell(*words, "--classes", "ig,blast", code=1).stderr
+
+    def test_export(self, shell, model_file, test_cells, tmp_path):
+        import onnxruntime
+
+        out = tmp_path / "two.onnx"
+        shell("export", model_file, out, *self.OPTIONS)
+        session = onnxruntime.InferenceSession(out)
+        images = skblood.images.read_images(test_cells.data)
+        assert (session.run(None, {"images": images})[0][:, 1] == 0).all()
+        note = session.get_modelmeta().custom_metadata_map["prior"]
+        assert note.startswith("Predictions are restricted to 2 of 3 classes: basophil, platelet.")
+
+
 @pytest.fixture(scope="module")
 def two_classes(tmp_path_factory):
     """Files of cells of two classes."""

@@ -1,9 +1,10 @@
 """Values of --set, and what is checked before any image is read."""
 
 import pytest
+import typer
 
 import skblood
-from skblood.cli._settings import Estimator, make_estimator, parse_value
+from skblood.cli._settings import Estimator, make_estimator, parse_prior, parse_value
 
 
 @pytest.mark.parametrize(
@@ -64,3 +65,22 @@ def test_wrong_command_line(shell, tmp_path, words, message):
     """It is found before the data, which do not exist, are looked for."""
     result = shell("train", "nowhere", "--out", tmp_path / "a.skblood", *words, code=2)
     assert message in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("classes", "prior", "settings"),
+    [
+        (None, None, {}),
+        ("a,b", None, {"classes": ["a", "b"]}),
+        (' a b, "c, d"', "blood", {"classes": ["a b", "c, d"], "prior": "blood"}),
+        (None, "a=.5, b c = 2,d=e=1", {"prior": {"a": 0.5, "b c": 2, "d=e": 1}}),
+    ],
+)
+def test_parse_prior(classes, prior, settings):
+    assert parse_prior(classes, prior) == settings
+
+
+@pytest.mark.parametrize("prior", ["a=x", "a=1,b", "a=1,"])
+def test_parse_prior_of_other_text(prior):
+    with pytest.raises(typer.BadParameter, match="must be blood, or class=share"):
+        parse_prior(None, prior)

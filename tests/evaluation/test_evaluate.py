@@ -17,7 +17,8 @@ from sklearn.preprocessing import LabelEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from skblood import CellEmbedder, MLPCellClassifier
+from skblood import CellEmbedder, MLPCellClassifier, reconfigure
+from skblood.estimators import describe_prior
 from skblood.evaluation import EvaluationReport, evaluate
 from skblood.uncertainty import PredictionSets
 
@@ -92,6 +93,43 @@ def decoded(monkeypatch):
         Image, "open", lambda path, **kw: (opened.append(path), open_image(path, **kw))[1]
     )
     return opened
+
+
+class TestPrior:
+    """Accuracy and balanced accuracy say different things once a prior is on."""
+
+    def test_of_the_model(self, fitted, cells):
+        X, y = cells
+        shares = np.arange(1, 1 + len(fitted.classes_))
+        model = reconfigure(fitted, prior=shares)
+        report = evaluate(make_pipeline(model), X, y, n_resamples=50)
+        assert report.note == describe_prior(model) != ""
+        recalls = [each.value for each in report.class_scores["recall"]]
+        found = report.scores["accuracy_at_shares"]
+        assert found.value == pytest.approx(np.average(recalls, weights=shares))
+        assert found.low < found.value < found.high
+        second = str(report).splitlines()[1]
+        assert second.startswith("Prior (class shares that are assumed)")
+        assert report.to_dict()["note"] == report.note
+
+    def test_shares_of_the_test_set_give_the_accuracy(self, fitted, cells):
+        X, y = cells
+        report = evaluate(fitted, X, y, shares=pd.Series(y).value_counts(), n_resamples=50)
+        assert report.note == ""
+        at_shares, accuracy = report.scores["accuracy_at_shares"], report.scores["accuracy"]
+        assert at_shares == pytest.approx(accuracy, abs=0.01)
+        assert at_shares.value == pytest.approx(accuracy.value)
+
+    def test_classes_without_images_are_left_out(self):
+        y, found = ["a", "a", "b", "b"], ["a", "b", "b", "b"]
+        settings = {"classes": ["a", "b", "c"], "n_resamples": 50}
+        make = EvaluationReport.from_predictions
+        report = make(y, found, shares={"a": 3, "b": 1, "c": 9}, **settings)
+        assert report.scores["accuracy_at_shares"].value == pytest.approx(0.75 * 0.5 + 0.25)
+        assert make(y, found, shares=[3, 1, 9], **settings).to_dict() == report.to_dict()
+        assert make(y, found, shares={"a": 3, "b": 1}, **settings).to_dict() == report.to_dict()
+        with pytest.raises(ValueError, match="no share of 'b'"):
+            make(y, found, shares={"a": 3}, **settings)
 
 
 class TestReading:

@@ -180,6 +180,16 @@ class TestBackbones:
         assert "cellnet_s, from the weights of pbc, all" in model_card(skblood.load_pretrained())
 
 
+def test_prior(fitted):
+    """The card says what the predictions are restricted to."""
+    assert "restricted" not in model_card(fitted["mlp"])
+    lines = section(model_card(fitted["hybrid"]), "Model")
+    assert (
+        "**Predictions are restricted to 2 of 3 classes: lymphocyte, neutrophil. "
+        "Prior (class shares that are assumed): lymphocyte 0.25, neutrophil 0.75.**"
+    ) in lines
+
+
 class TestPreprocessing:
     def lines(self, model):
         return [line[2:] for line in section(model_card(model), "Preprocessing") if line]

@@ -6,9 +6,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.pipeline import make_pipeline
 
+from skblood import reconfigure
 from skblood.uncertainty import PredictionSets
 
 
@@ -156,3 +160,46 @@ class TestBesideMapie:
         labels, sets = other.conformalize(X, y).predict_set(X)
         assert_array_equal(labels, network.predict(X))
         assert sets.shape == (160, 8, 1)
+
+
+class TestClassesThatCannotOccur:
+    """They are in no set, and need no calibration cells."""
+
+    CLASSES = ("lymphocyte", "monocyte", "neutrophil")
+
+    @pytest.fixture(params=["network", "pipeline", "calibrated"])
+    def model(self, request, network, some_cells):
+        model = reconfigure(network, classes=self.CLASSES)
+        if request.param == "calibrated":
+            X, y = some_cells
+            model = reconfigure(network, prior=[0 if c == "ig" else 1 for c in network.classes_])
+            model = CalibratedClassifierCV(FrozenEstimator(model)).fit(X[:160], y[:160])
+        return make_pipeline(model) if request.param == "pipeline" else model
+
+    @pytest.mark.parametrize("class_conditional", [False, True])
+    def test_sets(self, model, some_cells, class_conditional):
+        X, y = some_cells
+        possible = [c for c in model.classes_ if c != "ig"]
+        possible = possible if isinstance(model, CalibratedClassifierCV) else list(self.CLASSES)
+        rows = np.isin(y, possible) & (np.arange(len(y)) >= 160)
+        sets = PredictionSets(model, confidence_level=0.8, class_conditional=class_conditional)
+        found = sets.fit(X[rows], y[rows]).predict_sets(X[160:])
+        absent = ~np.isin(model.classes_, possible)
+        assert not found[:, absent].any()
+        assert (sets.thresholds_[absent] == -np.inf).all()
+        assert np.isfinite(sets.thresholds_[~absent]).all()
+        assert found[:, ~absent].any(axis=0).all()
+
+    def test_too_few_cells(self, network, some_cells):
+        X, y = some_cells
+        model = reconfigure(network, classes=self.CLASSES)
+        rows = np.flatnonzero(np.isin(y, self.CLASSES))[:5]
+        sets = PredictionSets(model)
+        with pytest.warns(UserWarning, match="requires 9 .* 5: every label will be"):
+            sets.fit(X[rows], y[rows])
+        assert sets.predict_sets(X).sum() == 3 * len(X)
+
+    def test_cells_of_such_a_class(self, network, some_cells):
+        sets = PredictionSets(reconfigure(network, classes=self.CLASSES))
+        with pytest.raises(ValueError, match="cells of classes that the classifier rules out"):
+            sets.fit(*some_cells)
