@@ -18,8 +18,9 @@ classes : NAMES
     Classes that can occur, separated by commas, such as lymphocyte,monocyte,neutrophil. The others
     get probability 0.
 prior : SHARES
-    Shares of the classes that can occur, such as lymphocyte=.3,monocyte=.1,neutrophil=.6, or blood:
-    a normal differential count. Probabilities are multiplied by them.
+    Shares of the classes that can occur, such as lymphocyte=.3,monocyte=.1,neutrophil=.6; blood: a
+    normal differential count; or equal. Probabilities are multiplied by them, divided by the shares
+    in the training.
 bit_depth : BITS
     Bits of the values in image files of more than 8 bits, e.g. 12 for 0..4095. A trained model
     remembers it.

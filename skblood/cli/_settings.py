@@ -45,7 +45,7 @@ def parse_prior(classes, prior):
     classes : str or None
         Names, separated by commas; one with a comma is put in double quotes.
     prior : str or None
-        "blood", or name=share for each class, separated by commas.
+        "blood", "equal", or name=share for each class, separated by commas.
 
     Raises
     ------

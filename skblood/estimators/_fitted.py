@@ -110,12 +110,13 @@ def reconfigure(
         Classes that can occur among the cells to come, two or more. The others keep their column,
         with probability 0. "all" lifts the restriction. `classes` and `prior` belong together: if
         one is given, both are replaced.
-    prior : dict, "blood", array-like of shape (n_classes,) or "training", default=None
+    prior : dict, "blood", "equal", array-like of shape (n_classes,) or "training", default=None
         Shares, or counts, of the classes among the cells to come: by class, or in the order of
         ``classes_``. They are divided by their sum over the classes that can occur; a share of 0
         rules a class out. "blood" is a normal differential count of peripheral blood: basophil
         0.03, eosinophil 0.05, erythroblast 0.01, ig 0.02, lymphocyte 0.30, monocyte 0.10,
-        neutrophil 0.48, platelet 0.01, matched by name. "training": the shares of the training.
+        neutrophil 0.48, platelet 0.01, matched by name. "equal": the same share for each class, as
+        in the balanced accuracy. "training": the shares of the training.
 
     Returns
     -------
@@ -140,7 +141,7 @@ def reconfigure(
     adds the logarithm of the factor, and -10000 for a class that cannot occur.
 
     A prior raises the accuracy among cells that have these shares. It lowers the balanced accuracy
-    where rare classes matter, and both if the shares are wrong.
+    where rare classes matter, and both if the shares are wrong: see the user guide for figures.
 
     References
     ----------

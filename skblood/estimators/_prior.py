@@ -148,7 +148,7 @@ def read_prior(prior, labels, possible):
 
     Parameters
     ----------
-    prior : dict, "blood", or array-like of shape (n_classes,)
+    prior : dict, "blood", "equal", or array-like of shape (n_classes,)
     labels : list of length n_classes
     possible : ndarray of bool of shape (n_classes,)
         Classes that need a share.
@@ -158,11 +158,13 @@ def read_prior(prior, labels, possible):
     shares : ndarray of shape (n_classes,), dtype float64
         0 or more. They need not sum to 1.
     """
+    if _is_name(prior, "equal"):
+        return np.ones(len(labels))
     if isinstance(prior, str):
         if prior != "blood":
             raise ValueError(
-                f'prior={prior!r} must be "blood", "training", a dict of shares or counts by '
-                f"class, or an array in the order of the classes {labels}."
+                f'prior={prior!r} must be "blood", "equal", "training", a dict of shares or counts '
+                f"by class, or an array in the order of the classes {labels}."
             )
         folded = {str(label).casefold(): label for label in labels}
         prior = {folded[name]: share for name, share in _BLOOD.items() if name in folded}

@@ -156,9 +156,8 @@ def overall_scores(sums, shares=None):
     f1 = divide(2 * hits, true + predicted)
     at_shares = {}
     if shares is not None:
-        found = (shares * (true > 0)).sum(-1)
-        recalls = divide(hits, true)
-        at_shares["accuracy_at_shares"] = divide((shares * recalls).sum(-1), found, np.nan)
+        hit, found = (shares * divide(hits, true)).sum(-1), (shares * (true > 0)).sum(-1)
+        at_shares["accuracy_at_shares"] = divide(hit, found, np.nan)
     covariance = n_hits * n - (true * predicted).sum(-1)
     spread = (n**2 - (true**2).sum(-1)) * (n**2 - (predicted**2).sum(-1))
     correlation = divide(covariance, np.sqrt(np.maximum(spread, 0)))

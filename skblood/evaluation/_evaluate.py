@@ -40,7 +40,7 @@ def evaluate(
         Confidence level of the intervals.
     random_state : int, RandomState instance or None, default=0
         Seed of the resampling.
-    shares : dict, "blood", or array-like of shape (n_classes,), default=None
+    shares : dict, "blood", "equal", or array-like of shape (n_classes,), default=None
         Class shares, or counts, for a further score, accuracy_at_shares: the accuracy to expect
         where the classes occur in these shares, as they do on a slide but not in most test sets.
         It is the mean of the recalls, weighted by the shares of the classes that have images.

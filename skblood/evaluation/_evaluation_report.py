@@ -209,7 +209,7 @@ class EvaluationReport:
             Confidence level of the intervals.
         random_state : int, RandomState instance or None, default=0
             Seed of the resampling.
-        shares : dict, "blood", or array-like of shape (n_classes,), default=None
+        shares : dict, "blood", "equal", or array-like of shape (n_classes,), default=None
             See :func:`~skblood.evaluation.evaluate`.
         note : str, default=""
 

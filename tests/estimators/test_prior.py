@@ -98,6 +98,13 @@ class TestPrior:
             model = reconfigure(clf, prior=prior)
             assert_allclose(model.predict_proba(X), clf.predict_proba(X))
 
+    def test_equal(self, clf, uneven):
+        X, _ = uneven
+        model = reconfigure(clf, prior="equal")
+        assert_allclose(model.predict_proba(X), expected_proba(clf, X, [1, 1, 1], [6, 3, 1]))
+        model = reconfigure(clf, prior="equal", classes=TWO)
+        assert_allclose(model.predict_proba(X), expected_proba(clf, X, [1, 1, 0], [6, 3, 1]))
+
     @pytest.mark.parametrize(
         ("class_weight", "training"),
         [
@@ -219,7 +226,7 @@ class TestDescription:
         ({"prior": [1, 2, np.nan]}, "shares or counts of 0 or more"),
         ({"prior": [0, 0, 0]}, "fewer than two classes"),
         ({"prior": [0, 2, 0]}, "fewer than two classes"),
-        ({"prior": "blod"}, 'must be "blood", "training"'),
+        ({"prior": "blod"}, 'must be "blood", "equal"'),
     ],
 )
 def test_bad_values(clf, settings, message):
