@@ -1,7 +1,7 @@
 """Public names, for lazy loading and for static tools."""
 
 from . import augment, datasets, evaluation, explain, uncertainty
-from .adaptation import adapt
+from .adaptation import adapt, query
 from .auditing import AuditReport, audit
 from .estimators import (
     CellEmbedder,
@@ -42,6 +42,7 @@ __all__ = [
     "load_info",
     "load_pretrained",
     "model_card",
+    "query",
     "reconfigure",
     "save",
     "uncertainty",

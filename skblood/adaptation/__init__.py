@@ -2,5 +2,6 @@
 
 from ._account import Adaptation
 from ._adapt import adapt
+from ._query import CellQuery, query
 
-__all__ = ["Adaptation", "adapt"]
+__all__ = ["Adaptation", "CellQuery", "adapt", "query"]
