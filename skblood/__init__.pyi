@@ -3,6 +3,7 @@
 from . import augment, datasets, evaluation, explain, uncertainty
 from .adaptation import adapt, query
 from .auditing import AuditReport, audit
+from .cells import measure_cells, measured_crop
 from .estimators import (
     CellEmbedder,
     ContrastiveCellClassifier,
@@ -41,6 +42,8 @@ __all__ = [
     "load",
     "load_info",
     "load_pretrained",
+    "measure_cells",
+    "measured_crop",
     "model_card",
     "query",
     "reconfigure",

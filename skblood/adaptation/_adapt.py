@@ -15,7 +15,7 @@ from skblood.inference import draw_seed, seeded, to_tensor
 
 from ._account import Adaptation
 from ._candidates import LabelledChoice, adapt_without_labels
-from ._crop_search import candidate_crops, choose_crop
+from ._crop_search import choose_crop, measure_crops
 from ._target_cells import TargetCells, encode_partial_labels
 
 
@@ -36,7 +36,7 @@ def adapt(model, X, y=None, *, random_state=None):
         ``model.set_params(verbose=1)``, a line for each stage is printed on the standard error.
     X : array-like or sequence
         Cells of the target laboratory, in any form that `model.predict` takes. Files are decoded
-        once.
+        once, and at most 512 of them once more, to be measured.
     y : array-like of shape (n,), default=None
         Labels, which must be classes of the model. None, NaN, or -1 (unless it is a class) marks a
         cell without a label, as in scikit-learn's semi-supervised learning. A class may have any
@@ -68,9 +68,10 @@ def adapt(model, X, y=None, *, random_state=None):
     -----
     The steps, each of which may be skipped:
 
-    1. "crop": another crop of each image, from 0.5 to 1.6 times the model's, if the model clearly
-       knows the cells better there. It is not tried for images that were read before
-       (`CellImages`).
+    1. "crop": the crop at which the cells are as large as those of the training
+       (`measured_crop`), for all images. Labels can only refuse it, where the mean probability of
+       the right classes is clearly higher without it. It is not tried for images that were read
+       before (`CellImages`).
     2. "statistics": mixes means and variances of batch normalization with those of the target
        cells [1]_. n target cells count as n images against 100 of the training [2]_, weighted to
        the class proportions of the training set.
@@ -90,8 +91,8 @@ def adapt(model, X, y=None, *, random_state=None):
     unless it is clearly worse. With one labelled cell a class, nothing can be validated and only
     the output layer is fitted.
 
-    Without labels, nothing can be validated. A new crop and self-training are taken if the mean
-    probability of the predicted class is at least 0.8 afterwards. New statistics are taken if those
+    Without labels, nothing can be validated. Self-training is taken if the mean probability of the
+    predicted class is at least 0.8 afterwards. New statistics are taken if those
     of the cells are far from the network's (squared difference of the means of at least 0.1
     variances, averaged over all layers) or the mean probability increases. Statistics and
     self-training are refused if the predictions concentrate on fewer classes, and self-training if
@@ -134,9 +135,9 @@ def adapt(model, X, y=None, *, random_state=None):
     has_geometry = spec.is_pixels and min(spec.image_shape[:2]) > 1
     # A smear has no orientation: flips, which are always on, and this rotation give any angle.
     augment = CellAugment(rotation=45, scale=0.1, color=0.1) if has_geometry else None
-    log("read the cells and search for the crop")
+    log("read the cells and measure them")
     has_crops = has_geometry and not isinstance(X, CellImages)
-    crops = candidate_crops(spec.crop) if has_crops else None
+    crops, measured = measure_crops(model, X) if has_crops else (None, "")
     images = model.read_images(X, crops=crops)
     own = best = images[0] if has_crops else images
     codes = torch.full((len(own),), -1) if codes is None else torch.as_tensor(codes)
@@ -146,8 +147,9 @@ def adapt(model, X, y=None, *, random_state=None):
         images = dict(zip(crops, images, strict=True))
         # Its network resizes: a model that works at the images' own size takes no other crops.
         predictor = model.predictor_.with_spec(spec.with_crop(spec.crop))
-        crop, note = choose_crop(predictor, images, codes)
-        best, spec = images[crop], spec.with_crop(crop) if note else spec
+        crop = choose_crop(predictor, images, codes)
+        if crop != spec.crop:
+            best, spec, note = images[crop], spec.with_crop(crop), measured
     own = TargetCells(to_tensor(own.pixels, device), codes, augment, device)
     cells = replace(own, images=to_tensor(best.pixels, device))
     # Statistics are mixed and measured, and weights trained, on single views.

@@ -1,67 +1,71 @@
-"""Search for the crop at which a model knows the target cells best."""
+"""The crop at which the target cells are as large as those of the training."""
 
 import torch
 from scipy.special import stdtrit
 
-from skblood.images import CROP_RANGE
+from skblood.cells import measure_frame
 
 from ._candidates import is_clearly_better
-from ._fine_tuning import MIN_CONFIDENCE
 from ._target_cells import balanced_weights
 
-# Crops that are tried, as multiples of the model's own.
-_FACTORS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.15, 1.35, 1.6)
-# Confidence level at which a crop must be better; high, because the best of eight is often better
-# by chance.
+# Confidence level at which labels must speak against the measured crop.
 _LEVEL = 0.977
 
 
-def candidate_crops(crop):
-    """Return the crops to read the images at: the model's own, then those to be tried."""
-    tried = [round(crop * factor, 3) for factor in _FACTORS]
-    return [crop, *(crop for crop in tried if CROP_RANGE[0] <= crop <= CROP_RANGE[1])]
+def measure_crops(model, X):
+    """Return the crops to read the images at, and what the cells' size says about them.
+
+    Parameters
+    ----------
+    model : CellClassifier
+        Fitted with images.
+    X : array-like or sequence
+        The images, not read before.
+
+    Returns
+    -------
+    crops : list of float
+        The model's own, then the measured one if it differs.
+    note : str
+        Sizes of the cells and the crop.
+    """
+    own = model.spec_.crop
+    if model.training_data_.get("cell_size") is None:
+        return [own], ""
+    frame = measure_frame(model, X)
+    return [own] if frame.crop == own else [own, frame.crop], str(frame)
 
 
 def choose_crop(predictor, images, codes):
-    """Return the crop at which the model knows the cells best.
-
-    With labels, that is the crop with the highest mean probability of the right classes, all
-    classes counting alike. Without, it is the crop with the highest confidence, if that is at least
-    `MIN_CONFIDENCE`.
+    """Return the measured crop, unless the labels speak against it.
 
     Parameters
     ----------
     predictor : Predictor
     images : dict of float to CellImages
-        The cells at each crop, the model's own first.
+        The cells at the model's own crop, and at the measured one if it differs.
     codes : torch.Tensor of shape (n,)
         Class code of each cell; -1 without a label.
 
     Returns
     -------
     crop : float
-        The model's own unless another one is clearly better.
-    note : str
-        Probabilities at both crops; empty if the crop stays.
+        The measured one, unless the mean probability of the right classes, all classes counting
+        alike, is clearly higher at the model's own.
     """
+    own, *others = images
     rows = torch.nonzero(codes >= 0).flatten()
-    # Without labels all cells count alike.
-    weights = balanced_weights(codes[rows] if len(rows) else torch.zeros_like(codes))
+    if not others or not len(rows):
+        return others[0] if others else own
+    weights = balanced_weights(codes[rows])
 
     def judge(images):
-        probabilities = torch.from_numpy(predictor.logits(images)).double().softmax(1).float()
-        return probabilities[rows, codes[rows]] if len(rows) else probabilities.amax(1)
+        probabilities = torch.from_numpy(predictor.logits(images[rows.numpy()])).double().softmax(1)
+        return probabilities.float()[torch.arange(len(rows)), codes[rows]]
 
-    values = {crop: judge(images[crop]) for crop in images}
-    means = {crop: float(weights @ values[crop]) for crop in values}
-    own, *others = images
-    best = max(others, key=means.get)
-    is_trusted = len(rows) > 0 or means[best] >= MIN_CONFIDENCE
-    margin = _margin(len(weights))
-    if not is_trusted or not is_clearly_better(values[best], values[own], weights, margin):
-        return own, ""
-    kind = "mean probability of the " + ("right" if len(rows) else "predicted") + " classes"
-    return best, f"crop {best:g}: {kind} {means[best]:.3f}, not {means[own]:.3f}"
+    measured = others[0]
+    values = judge(images[own]), judge(images[measured])
+    return own if is_clearly_better(*values, weights, _margin(len(rows))) else measured
 
 
 def _margin(n):

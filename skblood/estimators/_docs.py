@@ -127,9 +127,10 @@ class _Shared:
     best_epoch_ : int
         The epoch, counted from 1, whose weights the network has.
     training_data_ : dict
-        `n_images`, `n_validation_images`, `class_counts` (label to number of images), and
+        `n_images`, `n_validation_images`, `class_counts` (label to number of images),
         `fingerprint`, a SHA-256 of the decoded images with their classes, which does not depend on
-        their order.
+        their order, and `cell_size`, the median of a sample of the white cells as a share of
+        the side (`size` of :func:`skblood.measure_cells`), or None.
     fit_settings_ : dict of str to str
         Parameters of the fit, as text.
     device_ : str

@@ -7,6 +7,8 @@ from ._save_load import read_file
 
 _FOLDER = Path(__file__).parents[1] / "pretrained"
 _NAMES = ("pbc8",)
+# Median size of its training cells, which the file does not have: it is of an earlier version.
+_CELL_SIZE = 0.5575
 
 
 def load_pretrained(name="pbc8", *, device="auto"):
@@ -68,4 +70,6 @@ def load_pretrained(name="pbc8", *, device="auto"):
     model = contents.document["model"]
     # It was trained from scratch. What starts from it, and its own scores, know it as "pbc".
     model["spec"]["backbones"][0]["weights"] = model["parameters"]["weights"] = "pbc"
-    return restore_model(model, contents.tensors, device)
+    model = restore_model(model, contents.tensors, device)
+    model.training_data_.setdefault("cell_size", _CELL_SIZE)
+    return model

@@ -212,6 +212,7 @@ _TRAINING_DATA = {
     "n_validation_images": lambda v: _is_count(v, 0),
     "class_counts": _are_label_counts,
     "fingerprint": _is_sha256,
+    "cell_size": lambda v: v is None or (_is_number(v) and 0 < v < 2),
 }
 _ACCOUNT = {
     "steps": lambda v: type(v) is tuple and all(map(_is_text, v)),
@@ -220,6 +221,13 @@ _ACCOUNT = {
     "n_labelled": _are_label_counts,
     "n_unlabelled": lambda v: _is_count(v, 0),
 }
+
+
+def _is_training_data(value):
+    """Return whether this is `training_data_`; files of earlier versions lack the size."""
+    return isinstance(value, dict) and has_fields({"cell_size": None, **value}, _TRAINING_DATA)
+
+
 # Fitted attributes in a file. All others follow from the specification.
 ATTRIBUTES = {
     "device_": lambda v: _is_text(v) and re.fullmatch(r"\w{1,20}(:\d{1,3})?", v, re.ASCII),
@@ -228,7 +236,7 @@ ATTRIBUTES = {
     "history_": lambda v: type(v) is History and all(_is_map(row, _is_figure) for row in v),
     "n_iter_": _is_count,
     "best_epoch_": _is_count,
-    "training_data_": lambda v: has_fields(v, _TRAINING_DATA),
+    "training_data_": _is_training_data,
     "n_features_in_": _is_count,
     "feature_names_in_": lambda v: isinstance(v, np.ndarray) and all(map(_is_text, v.tolist())),
     "adaptation_": lambda v: type(v) is Adaptation and has_fields(vars(v), _ACCOUNT),

@@ -9,6 +9,7 @@ import torch
 from sklearn.utils import compute_class_weight
 
 from skblood._labels import encode_groups, join_groups
+from skblood.cells import expected_size
 from skblood.images import CellImages
 from skblood.inference import to_tensor
 
@@ -135,7 +136,7 @@ class TrainingSet:
         return channel_statistics(_array(self.images), self.rows)
 
     def describe(self, former=None):
-        """Summarize the training data (counts, fingerprint); see `training_data_`.
+        """Summarize the training data (counts, sizes, fingerprint); see `training_data_`.
 
         Parameters
         ----------
@@ -151,6 +152,9 @@ class TrainingSet:
         pairs = np.column_stack([self.keys[used], self.codes[used].astype(np.uint64)])
         digest = hashlib.sha256(pairs[np.lexsort(pairs.T)].astype("<u8").tobytes())
         counts = np.bincount(self.codes[used], minlength=len(self.classes))
+        size = (former or {}).get("cell_size")
+        if size is None:
+            size = expected_size(self.images, used, self.codes)
         if former is not None:
             counts = counts + list(former["class_counts"].values())
             digest.update(former["fingerprint"].encode())
@@ -159,6 +163,7 @@ class TrainingSet:
             "n_validation_images": n_valid,
             "class_counts": dict(zip(self.classes.tolist(), counts.tolist(), strict=True)),
             "fingerprint": digest.hexdigest(),
+            "cell_size": size,
         }
 
     def hash(self):

@@ -74,4 +74,6 @@ def abroad(home):
 @pytest.fixture
 def no_crop(monkeypatch):
     """Leave out the crop search, which is tested by itself."""
-    monkeypatch.setattr("skblood.adaptation._adapt.choose_crop", lambda p, images, c: (1.0, ""))
+    monkeypatch.setattr(
+        "skblood.adaptation._adapt.measure_crops", lambda m, X: ([m.spec_.crop], "")
+    )
