@@ -93,8 +93,9 @@ def query(model, X, k, *, y=None, random_state=None):
     are wrong, that made the choice worse than a random one.
 
     Labels saved vary: on four laboratories, the accuracy with 5, 10, 20 and 40 chosen cells was
-    that of 14, 28, 40 and 58 random ones on average (`n_random`: 12, 21, 37 and 66), but of 6 to 23
-    for 5 chosen ones, and with 80 cells the choice hardly mattered.
+    that of 15, 28, 41 and 65 random ones on average (`n_random`: 11, 21, 36 and 63), but of 7 to 23
+    for 5 chosen ones; on one of them 20 chosen cells were as good as 18 random ones. With 80 cells
+    the choice hardly mattered. The weights were chosen on the same laboratories.
 
     References
     ----------
