@@ -5,18 +5,17 @@ from dataclasses import replace
 from functools import partial
 
 import torch
-from sklearn.utils.validation import check_is_fitted
 
 from skblood._labels import check_lengths
 from skblood.augment import CellAugment
-from skblood.estimators import CellClassifier, replace_network
+from skblood.estimators import replace_network
 from skblood.images import CellImages, torch_defaults
 from skblood.inference import draw_seed, seeded, to_tensor
 
 from ._account import Adaptation
 from ._candidates import LabelledChoice, adapt_without_labels
 from ._crop_search import choose_crop, measure_crops
-from ._target_cells import TargetCells, encode_partial_labels
+from ._target_cells import TargetCells, check_classifier, encode_partial_labels
 
 
 @torch_defaults()
@@ -123,12 +122,7 @@ def adapt(model, X, y=None, *, random_state=None):
     >>> adapted.adaptation_.n_labelled["platelet"]
     2
     """
-    if not isinstance(model, CellClassifier):
-        raise TypeError(
-            f"adapt takes a fitted classifier of skblood, got a {type(model).__name__}. Of a "
-            "Pipeline, give its last step, and the images as that step gets them."
-        )
-    check_is_fitted(model)
+    check_classifier(model, "adapt")
     log = partial(print, "adapt:", file=sys.stderr, flush=True) if model.verbose else _print_nothing
     codes = None if y is None else encode_partial_labels(y, model.classes_)
     spec, device = model.spec_, model.predictor_.device

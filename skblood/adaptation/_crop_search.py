@@ -53,17 +53,17 @@ def choose_crop(predictor, images, codes):
         The measured one, unless the mean probability of the right classes, all classes counting
         alike, is clearly higher at the model's own.
     """
-    own, *others = images
+    crops = list(images)
+    own, measured = crops[0], crops[-1]
     rows = torch.nonzero(codes >= 0).flatten()
-    if not others or not len(rows):
-        return others[0] if others else own
+    if measured == own or not len(rows):
+        return measured
     weights = balanced_weights(codes[rows])
 
     def judge(images):
         probabilities = torch.from_numpy(predictor.logits(images[rows.numpy()])).double().softmax(1)
         return probabilities.float()[torch.arange(len(rows)), codes[rows]]
 
-    measured = others[0]
     values = judge(images[own]), judge(images[measured])
     return own if is_clearly_better(*values, weights, _margin(len(rows))) else measured
 

@@ -5,13 +5,11 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.utils import check_scalar
-from sklearn.utils.validation import check_is_fitted
 
 from skblood._labels import check_lengths
-from skblood.estimators import CellClassifier
 from skblood.inference import draw_seed
 
-from ._target_cells import encode_partial_labels
+from ._target_cells import check_classifier, encode_partial_labels
 
 # Quantile of the distances between two cells at which similarity falls to 1 / e.
 _NEAR = 0.1
@@ -117,12 +115,7 @@ def query(model, X, k, *, y=None, random_state=None):
     >>> bool(chosen.n_random[-1] > 10)
     True
     """
-    if not isinstance(model, CellClassifier):
-        raise TypeError(
-            f"query takes a fitted classifier of skblood, got a {type(model).__name__}. Of a "
-            "Pipeline, give its last step, and the images as that step gets them."
-        )
-    check_is_fitted(model)
+    check_classifier(model, "query")
     check_scalar(k, "k", Integral, min_val=1)
     known = None if y is None else encode_partial_labels(y, model.classes_) >= 0
     images = model.read_images(X)

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from sklearn.utils.validation import check_is_fitted
 
 from skblood._labels import as_column, encode_labels, is_missing
+from skblood.estimators import CellClassifier
 from skblood.inference import as_nchw
 
 # Views of each cell, the cell itself included.
@@ -76,6 +78,16 @@ class TargetCells:
             batches = (self.prepare(network, batch, view > 0) for batch in rows.split(_BATCH))
             views.append(torch.cat([network.penultimate(batch) for batch in batches]))
         return torch.stack(views, 1).float()
+
+
+def check_classifier(model, caller):
+    """Raise an error that names the caller unless the model is a fitted classifier of skblood."""
+    if not isinstance(model, CellClassifier):
+        raise TypeError(
+            f"{caller} takes a fitted classifier of skblood, got a {type(model).__name__}. Of a "
+            "Pipeline, give its last step, and the images as that step gets them."
+        )
+    check_is_fitted(model)
 
 
 def encode_partial_labels(y, classes):

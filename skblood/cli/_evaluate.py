@@ -76,7 +76,7 @@ def evaluate(
     cells.y = classes[encode_labels(cells.y, classes, cells.source)]
     X = _read_to_score(classifier, cells.X)
     predicted, probabilities, _ = _predict.predict_all(classifier, X)
-    shares = _settings.parse_prior(None, shares).get("prior") or assumed_prior(classifier)
+    shares = _settings.parse_shares(shares, "--shares") or assumed_prior(classifier)
     report = EvaluationReport.from_predictions(
         cells.y,
         predicted,

@@ -57,14 +57,22 @@ def parse_prior(classes, prior):
     >>> parse_prior("ig,platelet", "ig=1, platelet=3")
     {'classes': ['ig', 'platelet'], 'prior': {'ig': 1.0, 'platelet': 3.0}}
     """
-    settings = {} if classes is None else {"classes": _split_names(classes)}
-    if prior is None or "=" not in prior:
-        return settings if prior is None else {**settings, "prior": prior}
-    pairs = [pair.rpartition("=") for pair in _split_names(prior)]
+    settings = {
+        "classes": None if classes is None else _split_names(classes),
+        "prior": parse_shares(prior),
+    }
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def parse_shares(text, option="--prior"):
+    """Return the shares that an option states: a dict, a name, or None without the option."""
+    if text is None or "=" not in text:
+        return text
+    pairs = [pair.rpartition("=") for pair in _split_names(text)]
     try:
-        return {**settings, "prior": {name.strip(): float(share) for name, _, share in pairs}}
+        return {name.strip(): float(share) for name, _, share in pairs}
     except ValueError as error:
-        message = f"--prior: {prior!r} must be blood, or class=share,class=share."
+        message = f"{option}: {text!r} must be blood, or class=share,class=share."
         raise typer.BadParameter(message) from error
 
 

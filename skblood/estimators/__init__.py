@@ -11,6 +11,7 @@ from ._prior import (
     assumed_prior,
     class_factors,
     describe_prior,
+    given_factors,
     read_prior,
     training_shares,
 )

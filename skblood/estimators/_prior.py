@@ -101,6 +101,22 @@ def class_factors(model, classes=None, prior=None):
     return None if (factors == 1).all() else tuple(factors.tolist())
 
 
+def given_factors(model):
+    """Return the factors that `reconfigure` gave a fitted model, or None.
+
+    Parameters
+    ----------
+    model : object
+        A fitted estimator, or a Pipeline and the like.
+
+    Returns
+    -------
+    factors : ndarray of shape (n_classes,), dtype float64, or None
+    """
+    factors = getattr(getattr(innermost_model(model), "spec_", None), "class_factors", None)
+    return None if factors is None else np.array(factors)
+
+
 def assumed_prior(model):
     """Return the prior of the predictions of a fitted model.
 
@@ -114,21 +130,20 @@ def assumed_prior(model):
     prior : dict of label to float, or None
         Shares of the classes; None without a prior.
     """
-    model = innermost_model(model)
-    factors = np.array(getattr(getattr(model, "spec_", None), "class_factors", None) or [1.0])
-    if len(set(factors[factors > 0])) == 1:
+    factors = given_factors(model)
+    if factors is None or len(set(factors[factors > 0])) == 1:
         return None
+    model = innermost_model(model)
     shares = factors * training_shares(model)
     return dict(zip(plain_list(model.classes_), (shares / shares.sum()).tolist(), strict=True))
 
 
 def describe_prior(model):
     """Return a line on the classes and shares that predictions are held to; "" without any."""
-    model = innermost_model(model)
-    factors = getattr(getattr(model, "spec_", None), "class_factors", None)
+    factors = given_factors(model)
     if factors is None:
         return ""
-    possible = [str(c) for c, factor in zip(model.classes_, factors, strict=True) if factor]
+    possible = [str(label) for label in innermost_model(model).classes_[factors > 0]]
     parts = []
     if len(possible) < len(factors):
         kept = f"{len(possible)} of {len(factors)} classes: {', '.join(possible)}"

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skblood._labels import check_lengths, check_probabilities, encode_labels
-from skblood._sklearn import innermost_model
+from skblood.estimators import given_factors
 
 
 def predict_proba(estimator, X):
@@ -33,9 +33,8 @@ def predict_labelled(estimator, X, y):
 
 def possible_classes(estimator):
     """Return which classes `skblood.reconfigure` has not ruled out, bool of shape (n_classes,)."""
-    spec = getattr(innermost_model(estimator), "spec_", None)
-    factors = getattr(spec, "class_factors", None)
-    return np.ones(len(estimator.classes_), bool) if factors is None else np.array(factors) > 0
+    factors = given_factors(estimator)
+    return np.ones(len(estimator.classes_), bool) if factors is None else factors > 0
 
 
 def _check_classifier(estimator):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from skblood import TransferCellClassifier, adapt, measured_crop, reconfigure
 from skblood.adaptation import _crop_search
@@ -116,3 +117,23 @@ def test_images_read_before_keep_their_crop(sized, far_away):
     X, y = far_away
     adaptation = adapt(sized, sized.read_images(X[:24]), y[:24], random_state=0).adaptation_
     assert not any("crop" in name for name in adaptation.scores)
+
+
+@pytest.mark.parametrize("name", ["sized", "skilled"])
+def test_files_are_decoded_to_be_measured_and_to_be_read(
+    request, name, far_away, tmp_path, monkeypatch
+):
+    model, X, y = request.getfixturevalue(name), far_away[0][:24, ::2, ::2], far_away[1][:24]
+    paths = [tmp_path / f"{i}.png" for i in range(24)]
+    for path, x in zip(paths, X, strict=True):
+        Image.fromarray(x).save(path)
+    decoded, decode = [], Image.open
+
+    def count(path, *args, **options):
+        decoded.append(str(path))
+        return decode(path, *args, **options)
+
+    monkeypatch.setattr(Image, "open", count)
+    one = adapt(model, paths, y, random_state=0)
+    assert sorted(decoded) == sorted(2 * [str(path) for path in paths])
+    assert one.adaptation_ == adapt(model, X, y, random_state=0).adaptation_

@@ -4,7 +4,7 @@ import pytest
 import typer
 
 import skblood
-from skblood.cli._settings import Estimator, make_estimator, parse_prior, parse_value
+from skblood.cli._settings import Estimator, make_estimator, parse_prior, parse_shares, parse_value
 
 
 @pytest.mark.parametrize(
@@ -82,5 +82,7 @@ def test_parse_prior(classes, prior, settings):
 
 @pytest.mark.parametrize("prior", ["a=x", "a=1,b", "a=1,"])
 def test_parse_prior_of_other_text(prior):
+    with pytest.raises(typer.BadParameter, match="--shares: 'a=b' must be blood"):
+        parse_shares("a=b", "--shares")
     with pytest.raises(typer.BadParameter, match="must be blood, or class=share"):
         parse_prior(None, prior)
