@@ -33,6 +33,7 @@ NAMES = (
     "robust",
     "uncertainty",
     "ready_model",
+    "query",
 )
 
 

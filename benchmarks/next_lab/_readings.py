@@ -1,150 +1,167 @@
-"""A model in a laboratory: as it is, adapted to the cells, and to a few that are labelled."""
+"""What a model is worth in a laboratory: as it is, adapted without labels, and with a few."""
 
-import time
+from contextlib import suppress
 
 import numpy as np
-from joblib import Parallel, delayed
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import f1_score
 
-from benchmarks.next_lab._figures import LABELLED, OFTEN, Reading
-from benchmarks.next_lab._labs import draw_each
-from skblood import adapt
+from benchmarks._labs import divide
+from skblood import adapt, measured_crop, reconfigure
+from skblood.estimators import class_factors
+from skblood.evaluation import EvaluationReport
 from skblood.uncertainty import PredictionSets
 
+# Cells of a class that are labelled; the sets are calibrated with those of CALIBRATED that are new.
+LABELLED = (5, 10, 20)
+CALIBRATED = 10
 LEVEL = 0.9
-# Whether the cells that are read have been seen without labels, and how the state is called.
-_WITH_REST = {False: "", True: ", rest unlabelled"}
 # With fewer cells for calibration, sets of that level hold all labels.
 _FEWEST = 9
+# Classes with fewer cells than these are left out of "common".
+_COMMON = 10
 
 
-def read_at_home(model, laboratory, calibration):
-    """Return what a model takes the test cells at home for; see `read_elsewhere`."""
-    X = laboratory.X
-    return {"home": [_read(model, X, np.arange(len(X)), calibration)]}
-
-
-def read_elsewhere(model, laboratory, calibration, draws, n_jobs=1):
-    """Return what a model takes the cells of a laboratory for, in each state.
+def measure(model, laboratory, seeds=(), labelled=LABELLED, log=print):
+    """Return the figures of a model in a laboratory.
 
     Parameters
     ----------
     model : fitted classifier of skblood
     laboratory : Laboratory
-    calibration : Laboratory
-        Cells at home, which prediction sets are calibrated with as long as no cell of the
-        laboratory is labelled.
-    draws : int
-        Draws of the cells that are labelled; 0 labels none.
-    n_jobs : int, default=1
-        Draws at a time, each in a process of its own.
+    seeds : sequence of int
+        Of the draws of labelled cells; none labels none.
+    labelled : tuple of int
+        Cells of a class that are labelled, increasing.
+    log : callable
+        Is told what has been measured.
 
     Returns
     -------
-    readings : dict of str to list of Reading
+    figures : dict
+        "crop", "steps", "unlabelled" (of each state, see `figures_of`), and with seeds "labelled"
+        (the same for 0 and each number of `labelled`, means over the seeds), "draws" (the
+        "common" of each seed), "gain" and "sets".
     """
-    X, codes = laboratory.X, np.searchsorted(model.classes_, laboratory.y)
-    everything = np.arange(len(X))
-    some, others = np.array_split(np.random.default_rng(0).permutation(everything), 2)
-    unseen = [
-        _read_adapted(model, X, seen, rows, calibration)
-        for seen, rows in ((some, others), (others, some))
-    ]
-    return {
-        "zero-shot": [_read(model, X, everything, calibration)],
-        "unlabelled": [_read_adapted(model, X, everything, everything, calibration)],
-        "unlabelled, others": [unseen[0].beside(unseen[1])],
-        **_read_labelled(model, X, codes, draws, n_jobs),
-    }
+    figures, zero = _without_labels(model, laboratory, log)
+    if not seeds:
+        return figures
+    found = [_draw(model, laboratory, zero, labelled, seed) for seed in seeds]
+    draws, sets = zip(*found, strict=True)
+    means = average(draws)
+    common = {k: each["common"] for k, each in means.items()}
+    log(f"  labelled {common}")
+    figures |= {"labelled": means, "draws": {k: [d[k]["common"] for d in draws] for k in means}}
+    figures["gain"] = min(value - common["0"] for k, value in common.items() if k != "0")
+    if sets := [each for each in sets if each]:
+        covered = [each["coverage"] for each in sets]
+        figures["sets"] = average(sets) | {"least": min(covered), "most": max(covered)}
+    return figures
 
 
-def _read_adapted(model, X, seen, rows, calibration):
-    adapted, account = _adapt(model, X[seen])
-    return _read(adapted, X, rows, calibration, **account)
+def measure_home(model, laboratory):
+    """Return the figures of a model at home, as `measure` does."""
+    proba = model.predict_proba(laboratory.X)
+    return {"unlabelled": {"as they come": figures_of(model, laboratory, proba, interval=True)}}
 
 
-def _read(model, X, rows, calibration, **account):
-    proba = model.predict_proba(X[rows])
-    sets = prediction_sets(
-        model.predict_proba(calibration.X),
-        np.searchsorted(model.classes_, calibration.y),
-        proba,
-    )
-    return Reading(rows, proba, sets, **account)
-
-
-def _read_labelled(model, X, codes, draws, n_jobs):
-    """Adapt to some labelled cells of each class, draw by draw, and read the others."""
-    counts = np.bincount(codes, minlength=len(model.classes_))
-    # Half of the cells of a class at most, so that there are some to be read.
-    drawn = {
-        k: np.where(counts >= OFTEN, np.minimum(k, counts // 2), 0)
-        for k in LABELLED
-        if counts.max() >= max(2 * k, OFTEN)
-    }
-    each_k, states = list(drawn.values()), {}
-    for with_rest, beside in _WITH_REST.items() if draws else ():
-        readings = Parallel(n_jobs, max_nbytes=None)(
-            delayed(_read_draw)(model, X, codes, each_k, draw, with_rest) for draw in range(draws)
-        )
-        for k, *each in zip(drawn, *readings, strict=True):
-            states[f"{k} labelled{beside}"] = each
-    return states
-
-
-def _read_draw(model, X, codes, drawn, draw, with_rest):
-    """Return a reading for each number of labelled cells, all from one order of the cells."""
-    labelled, proba, readings = np.array([], int), None, []
-    for counts in drawn:
-        # Those of the smaller number are among them: what the model adapted to these has not seen,
-        # or not with labels, calibrates its prediction sets.
-        before, labelled = labelled, draw_each(codes, counts, np.random.default_rng(draw))
-        fresh, rest = np.setdiff1d(labelled, before), np.setdiff1d(np.arange(len(X)), labelled)
-        sets = None
-        if proba is not None and len(fresh) >= _FEWEST:
-            sets = prediction_sets(proba[fresh], codes[fresh], proba[rest])
-        seen = np.concatenate([labelled, rest]) if with_rest else labelled
-        y = np.full(len(seen), None, object)
-        y[: len(labelled)] = model.classes_[codes[labelled]]
-        adapted, account = _adapt(model, X[seen], y, seed=draw)
-        proba = adapted.predict_proba(X)
-        readings.append(Reading(rest, proba[rest], sets, len(labelled), **account))
-    return readings
-
-
-def _adapt(model, *cells, seed=0):
-    """Return the adapted model; and what it did, and the seconds that it took."""
-    start = time.perf_counter()
-    adapted = adapt(model, *cells, random_state=seed)
-    seconds = time.perf_counter() - start
+def _without_labels(model, laboratory, log):
+    """Return the figures of each state, and the adapted model with its probabilities."""
+    # Models of earlier versions do not know how large their cells were.
+    knows_size = "cell_size" in model.training_data_
+    crop = float(measured_crop(model, laboratory.X) if knows_size else model.spec_.crop)
+    adapted = adapt(model, laboratory.X, random_state=0)
+    states = {"as they come": model, "frame": reconfigure(model, crop=crop), "adapt": adapted}
+    figures = {}
+    for name, state in states.items():
+        proba = state.predict_proba(laboratory.X)
+        figures[name] = figures_of(state, laboratory, proba, interval=True)
+        log(f"  {name}: {figures[name]['balanced_accuracy']:.3f}")
     steps = " + ".join(adapted.adaptation_.steps) or "unchanged"
-    return adapted, {"seconds": seconds, "steps": steps}
+    return {"crop": crop, "steps": steps, "unlabelled": figures}, (adapted, proba)
 
 
-def prediction_sets(calibration, codes, proba):
-    """Return prediction sets of some cells, calibrated with others.
+def _draw(model, laboratory, zero, labelled, seed):
+    """Label some cells of one half of the groups, and read the other half.
 
-    Parameters
-    ----------
-    calibration, proba : ndarray of shape (n, n_classes)
-        Probabilities of those that calibrate, and of those that the sets are for.
-    codes : ndarray of int of shape (n,)
-        The true classes of those that calibrate.
+    `zero` is the model for 0 labels and its probabilities of all cells. Returns the figures for
+    each number of labels, and those of the prediction sets or None.
+    """
+    rng, X, y = np.random.default_rng(seed), laboratory.X, laboratory.y
+    pool, rest = divide(y, laboratory.groups, rng)
+    pool = rng.permutation(pool)
+    figures = {"0": figures_of(zero[0], laboratory, zero[1][rest], rest)}
+    sets, adapted, rows = None, None, np.array([], int)
+    for k in labelled:
+        # The smaller number is among the larger one.
+        seen, rows = rows, np.concatenate([pool[y[pool] == c][:k] for c in np.unique(y)])
+        fresh = np.setdiff1d(rows, seen)
+        if k == CALIBRATED and adapted is not None and len(fresh) >= _FEWEST:
+            found = PredictionSets(adapted, confidence_level=LEVEL).fit(X[fresh], y[fresh])
+            found = found.coverage(X[rest], y[rest])
+            sets = {"coverage": found.marginal, "size": found.mean_size}
+        adapted = adapt(model, X[rows], y[rows], random_state=seed)
+        figures[str(k)] = figures_of(adapted, laboratory, adapted.predict_proba(X[rest]), rest)
+        figures[str(k)]["n_labelled"] = len(rows)
+    return figures, sets
+
+
+def figures_of(model, laboratory, proba, rows=slice(None), interval=False):
+    """Return the scores of the probabilities of some cells of a laboratory.
 
     Returns
     -------
-    sets : ndarray of bool of shape (n, n_classes)
+    figures : dict
+        "balanced_accuracy" (mean recall of the classes that are there), "accuracy" and "f1_macro";
+        "told" and "blood", the same with the classes ruled out that the laboratory does not have,
+        and with the shares of normal blood as well; "recall" of each class; "common", the mean
+        recall of the classes of which the laboratory has 10 cells and more; and on request
+        "interval", of the balanced accuracy (95 %, by groups).
     """
-    known = _Known().fit(calibration, codes)
-    return PredictionSets(known, confidence_level=LEVEL).fit(calibration, codes).predict_sets(proba)
+    y, (labels, counts) = laboratory.y[rows], np.unique(laboratory.y, return_counts=True)
+    predicted = model.classes_[proba.argmax(axis=1)]
+    told = np.where(np.isin(model.classes_, labels), proba, -1)
+    figures = _scores(y, predicted) | {
+        "told": _scores(y, model.classes_[told.argmax(axis=1)]),
+        "recall": _recalls(y, predicted),
+        "n_cells": len(y),
+    }
+    with suppress(ValueError):  # a class of which the shares of blood know nothing
+        # What `reconfigure` multiplies with, so that the network runs once.
+        blood = np.divide(class_factors(model, labels, "blood"), model.spec_.class_factors or 1)
+        figures["blood"] = _scores(y, model.classes_[(proba * blood).argmax(axis=1)])
+    known = [figures["recall"].get(label) for label in labels[counts >= _COMMON]]
+    figures["common"] = average(known) if known else None
+    if interval:
+        groups = None if laboratory.groups is None else laboratory.groups[rows]
+        report = EvaluationReport.from_predictions(
+            y, predicted, classes=model.classes_, groups=groups
+        )
+        found = report.scores["balanced_accuracy"]
+        figures["interval"] = [float(found.low), float(found.high)]
+    return figures
 
 
-class _Known(ClassifierMixin, BaseEstimator):
-    """A classifier whose X are probabilities, which it returns: no image is predicted twice."""
+def _recalls(y, predicted):
+    return {str(c): float(np.mean(predicted[y == c] == c)) for c in np.unique(y)}
 
-    def fit(self, X, y):
-        self.classes_ = np.arange(X.shape[1])
-        return self
 
-    def predict_proba(self, X):
-        return X
+def _scores(y, predicted):
+    return {
+        "balanced_accuracy": float(np.mean([*_recalls(y, predicted).values()])),
+        "accuracy": float(np.mean(y == predicted)),
+        "f1_macro": float(f1_score(y, predicted, average="macro", zero_division=0)),
+    }
+
+
+def average(figures):
+    """Return the means of nested dicts and lists of numbers, None left out; texts are listed."""
+    first = figures[0]
+    if isinstance(first, dict):
+        names = dict.fromkeys(name for each in figures for name in each)
+        return {name: average([each[name] for each in figures if name in each]) for name in names}
+    if isinstance(first, list):
+        return [average(each) for each in zip(*figures, strict=True)]
+    if isinstance(first, str):
+        return " / ".join(dict.fromkeys(figures))
+    known = [each for each in figures if each is not None]
+    return float(np.mean(known)) if known else None

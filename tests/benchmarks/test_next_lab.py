@@ -1,21 +1,21 @@
-"""The benchmark of the next laboratory: its cells, what models read of them, and the command."""
+"""The benchmark of the next laboratory: its cells, its figures, its page, and the command."""
 
 import json
-import tempfile
-from dataclasses import replace
+import re
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from joblib import parallel_config
 from PIL import Image
+from sklearn.base import BaseEstimator, ClassifierMixin
 
+import skblood
+from benchmarks import _labs, query
+from benchmarks._labs import Laboratory, divide, read_laboratory, simulate
 from benchmarks.next_lab import __main__ as command
-from benchmarks.next_lab import _labs, _models, _readings
-from benchmarks.next_lab._labs import Laboratory, draw_each, read_folder, read_home, simulate
+from benchmarks.next_lab import _page, _readings
+from skblood import TransferCellClassifier
 from skblood.datasets import make_blood_cells
-
-pytestmark = pytest.mark.slow
 
 CLASSES = ["erythroblast", "ig", "monocyte", "neutrophil", "platelet"]
 
@@ -32,66 +32,60 @@ def write_cells(folder, counts, seed=0):
 
 
 class TestFolders:
-    def test_names_of_other_laboratories_become_those_of_home(self, tmp_path):
+    def read(self, folder, counts, classes=CLASSES, most=100):
+        return read_laboratory(f"there={write_cells(folder, counts)}", folder, classes, most)
+
+    def test_names_of_other_laboratories_become_those_of_the_model(self, tmp_path):
         counts = {"Monocytes": 2, "Band_Neutrophil": 1, "SNE": 3, "metamyelocyte": 1, "NRBC": 1}
-        lab = read_folder("there", write_cells(tmp_path, counts), CLASSES, most=100)
+        lab = self.read(tmp_path, counts)
         found = dict(zip(*np.unique(lab.y, return_counts=True), strict=True))
         assert found == {"monocyte": 2, "neutrophil": 4, "ig": 1, "erythroblast": 1}
-        assert lab.notes == ()
+        assert lab.name == "there" and lab.notes == () and lab.groups is None
         assert all(
             ("Monocytes" in path) == (y == "monocyte") for path, y in zip(lab.X, lab.y, strict=True)
         )
 
-    def test_a_class_that_home_does_not_have_is_not_named_after_another(self, tmp_path):
-        folder = write_cells(tmp_path, {"band neutrophil": 1, "monocyte": 1})
-        lab = read_folder("there", folder, ["monocyte", "platelet"], most=100)
-        assert lab.y.tolist() == ["monocyte"]
-
-    def test_unknown_folders_are_left_out_and_named(self, tmp_path):
-        folder = write_cells(tmp_path, {"platelet": 2, "artefact": 3, "blast": 1})
-        lab = read_folder("there", folder, CLASSES, most=100)
+    def test_unknown_labels_are_left_out_and_named(self, tmp_path):
+        lab = self.read(
+            tmp_path, {"platelet": 2, "artefact": 3, "band neutrophil": 1}, ["platelet"]
+        )
         assert lab.y.tolist() == ["platelet"] * 2
-        assert lab.notes == ("there: no class of home, left out: artefact, blast.",)
+        assert lab.notes == ("there: no class of the model, left out: artefact, band neutrophil.",)
 
     def test_a_folder_of_unknown_classes_is_an_error(self, tmp_path):
-        folder = write_cells(tmp_path, {"cat": 1, "dog": 1})
         with pytest.raises(ValueError, match=r"there.*\['cat', 'dog'\].*'monocyte'.*Rename them"):
-            read_folder("there", folder, CLASSES, most=100)
+            self.read(tmp_path, {"cat": 1, "dog": 1})
 
     def test_of_a_common_class_some_cells_are_drawn(self, tmp_path):
-        folder = write_cells(tmp_path, {"monocyte": 9, "platelet": 3})
-        lab = read_folder("there", folder, CLASSES, most=4)
+        lab = self.read(tmp_path, {"monocyte": 9, "platelet": 3}, most=4)
         assert lab.y.tolist() == ["monocyte"] * 4 + ["platelet"] * 3
         assert lab.notes == ("there: at most 4 cells of a class, drawn from 12 cells.",)
-        again = read_folder("there", folder, CLASSES, most=4)
+        again = read_laboratory(f"there={tmp_path}", tmp_path, CLASSES, most=4)
         assert lab.X.tolist() == again.X.tolist()
 
-    def test_home_keeps_apart_what_calibrates_and_what_is_simulated(self, tmp_path):
-        for split in ("train", "val", "test"):
-            write_cells(tmp_path / split, {"monocyte": 8, "platelet": 3})
-        home = read_home(tmp_path, most=3)
-        assert sorted(home.simulation.y.tolist()) == ["monocyte"] * 3 + ["platelet"]
-        val = set(home.simulation.X) | set(home.calibration.X)
-        assert len(home.simulation.X) + len(home.calibration.X) == len(val) == 11
-        assert all("val" in path for path in val) and all("test" in path for path in home.test.X)
+    def test_by_name_with_the_groups_of_the_table(self, tmp_path):
+        folder = write_cells(tmp_path / "labs" / "bangkok", {"a": 2, "b": 1})
+        rows = ["a/0.png,monocyte,s1,", "a/1.png,blast,s1,", "b/0.png,platelet,s2,"]
+        (folder / "cells.csv").write_text("\n".join(["path,label,group,subtype", *rows]))
+        lab = read_laboratory("bangkok", tmp_path, CLASSES, most=100)
+        assert lab.y.tolist() == ["monocyte", "platelet"]
+        assert lab.groups.tolist() == ["s1", "s2"]
+        assert lab.notes == ("bangkok: no class of the model, left out: blast.",)
+
+    def test_an_unknown_name_is_an_error(self, tmp_path):
+        with pytest.raises(ValueError, match=r"--labs rome: no folder .*labs.rome.*NAME=FOLDER"):
+            read_laboratory("rome", tmp_path, CLASSES, most=100)
 
     @pytest.mark.real
-    def test_originals_are_a_laboratory_as_any_other(self, real_data):
-        home = read_home(real_data / "pbc" / "128px", most=40)
-        classes = np.unique(home.train.y).tolist()
-        lab = read_folder("originals", real_data / "pbc" / "originals_val", classes, most=250)
-        assert np.unique(lab.y, return_counts=True)[1].tolist() == [25] * 8
-        assert lab.notes == ()
-        assert len(home.simulation.y) == 320 and len(home.calibration.y) == 1539 - 320
-
-
-def test_fewer_are_among_more():
-    codes = np.repeat([0, 1, 2], [30, 20, 5])
-    some = draw_each(codes, [5, 3, 0], np.random.default_rng(1))
-    more = draw_each(codes, [10, 3, 2], np.random.default_rng(1))
-    assert np.bincount(codes[some], minlength=3).tolist() == [5, 3, 0]
-    assert np.bincount(codes[more]).tolist() == [10, 3, 2]
-    assert set(some) < set(more) and (np.diff(more) > 0).all()
+    @pytest.mark.parametrize(
+        ("name", "n_cells", "n_groups"),
+        [("home", 3077, None), ("chula", 508, 30), ("jhu", 463, 48), ("wbc_tecom", 300, None)],
+    )
+    def test_real_ones(self, real_data, name, n_cells, n_groups):
+        classes = skblood.load_pretrained("pbc8").classes_
+        lab = read_laboratory(name, real_data, classes, 250 if name != "home" else 9999)
+        assert len(lab.X) == len(lab.y) == n_cells
+        assert (None if lab.groups is None else len(np.unique(lab.groups))) == n_groups
 
 
 class TestSimulated:
@@ -114,212 +108,262 @@ class TestSimulated:
         assert not np.array_equal(lab.X, X)
 
 
-class Painter:
-    """A model that reads a cell's class off its first pixel; as it is, off the one beside it."""
+class TestDivide:
+    def test_no_group_is_on_both_sides_and_classes_are_halved(self):
+        rng = np.random.default_rng(0)
+        y = rng.choice(list("abc"), 300)
+        groups = rng.integers(0, 40, 300)  # with cells of several classes
+        rows, rest = divide(y, groups, rng)
+        assert sorted([*rows, *rest]) == list(range(300))
+        assert set(groups[rows]) & set(groups[rest]) == set()
+        for label in "abc":
+            assert (y[rows] == label).mean() == pytest.approx((y[rest] == label).mean(), abs=0.1)
+            assert 0.3 < (y[rows] == label).sum() / (y == label).sum() < 0.7
 
-    classes_ = np.array(["a", "b", "c"])
+    def test_each_draw_is_another(self):
+        y = np.repeat(["a", "b"], 50)
+        one, other = (divide(y, None, np.random.default_rng(seed))[0] for seed in (0, 1))
+        assert one.tolist() != other.tolist()
+
+
+class Painter(ClassifierMixin, BaseEstimator):
+    """A model that reads a cell's class off a pixel: the right one after adaptation."""
+
+    classes_ = np.array(["a", "b", "c", "d"])
     adaptation_ = SimpleNamespace(steps=("output", "network"))
+    training_data_ = {"cell_size": 0.5}
+    spec_ = SimpleNamespace(class_factors=None)
 
     def __init__(self, pixel=1):
         self.pixel = pixel
 
+    def fit(self, X, y):
+        raise AssertionError
+
+    def __sklearn_is_fitted__(self):
+        return True
+
     def predict_proba(self, X):
-        return 0.1 + 0.7 * np.eye(3)[X[:, 0, self.pixel, 0]]
+        return 0.1 + 0.6 * np.eye(4)[X[:, 0, self.pixel, 0]]
+
+
+def paint(counts, n_groups=None):
+    """Return a laboratory whose cells have their class, a wrong one and their number as pixels."""
+    codes = np.repeat(np.arange(len(counts)), counts)
+    X = np.zeros((len(codes), 2, 2, 3), np.uint8)
+    X[:, 0, 0, 0] = codes
+    X[:, 0, 1, 0] = (codes + 1) % 4
+    X[:, 1, 1, 0] = np.arange(len(codes))
+    groups = None if n_groups is None else np.arange(len(codes)) % n_groups
+    return Laboratory("painted", X, Painter.classes_[codes], groups)
 
 
 @pytest.fixture
-def adapted(monkeypatch):
-    """What models are adapted to, in a list that grows; adapted models are right."""
+def calls(monkeypatch):
+    """What models are adapted to, in a list that grows; with labels they are right."""
     calls = []
 
     def adapt(model, X, y=None, *, random_state=None):
         calls.append((X[:, 1, 1, 0], y))
-        return Painter(pixel=0)
+        return Painter(0 if y is not None else 1)
 
     monkeypatch.setattr(_readings, "adapt", adapt)
+    monkeypatch.setattr(_readings, "measured_crop", lambda model, X: 0.5)
+    monkeypatch.setattr(_readings, "reconfigure", lambda model, crop: model)
     return calls
 
 
-def paint(counts, of_home=False):
-    """Return a laboratory whose cells have their class, a wrong one and their number as pixels."""
-    codes = np.repeat([0, 1, 2], counts)
-    X = np.zeros((len(codes), 2, 2, 3), np.uint8)
-    X[:, 0, 0, 0] = codes
-    X[:, 0, 1, 0] = codes if of_home else (codes + 1) % 3
-    X[:, 1, 1, 0] = np.arange(len(codes))
-    return Laboratory("painted", X, Painter.classes_[codes]), codes
+class TestFigures:
+    def test_scores_by_hand(self, monkeypatch):
+        # Blood in which c is frequent: cells of a with c as their second choice become c.
+        monkeypatch.setattr(_readings, "class_factors", lambda model, *_: [1.0, 1.0, 9.0, 0.0])
+        lab, proba = paint([6, 3, 10]), np.full((19, 4), 0.1)
+        proba[:6, 0] = 0.7  # all of a
+        proba[0, 2] = 0.2
+        proba[6:, 3] = 0.7  # none of b and c
+        proba[6:9, 1] = 0.2
+        found = _readings.figures_of(Painter(), lab, proba, interval=True)
+        assert found["accuracy"] == pytest.approx(6 / 19)
+        assert found["balanced_accuracy"] == pytest.approx(1 / 3)
+        assert found["f1_macro"] == pytest.approx(1 / 4)  # d is predicted
+        assert found["told"]["accuracy"] == pytest.approx(9 / 19)
+        assert found["told"]["balanced_accuracy"] == pytest.approx(2 / 3)
+        assert found["blood"]["accuracy"] == pytest.approx(10 / 19)  # c, and none of a and b
+        assert found["recall"] == {"a": 1.0, "b": 0.0, "c": 0.0}
+        assert found["common"] == 0.0  # of c alone
+        assert 0 <= found["interval"][0] < 1 / 3 < found["interval"][1] <= 1
 
+    def test_classes_are_told_that_the_scored_half_lacks(self):
+        lab, proba = paint([6, 3, 1]), np.full((6, 4), 0.1)
+        proba[:, 2] = 0.7
+        found = _readings.figures_of(Painter(), lab, proba, np.arange(6))
+        assert found["told"]["accuracy"] == 0.0 and found["n_cells"] == 6
+        assert "blood" not in found  # of which nobody knows the share of c
 
-class TestReadings:
-    home, _ = paint([10, 10, 10], of_home=True)
-
-    def read(self, counts, draws=2):
-        laboratory, codes = paint(counts)
-        return _readings.read_elsewhere(Painter(), laboratory, self.home, draws), codes
-
-    def test_states(self, adapted):
-        states, codes = self.read([45, 20, 4])
-        assert list(states) == [
-            *("zero-shot", "unlabelled", "unlabelled, others"),
-            *(f"{k} labelled" for k in (1, 5, 10, 20)),
-            *(f"{k} labelled, rest unlabelled" for k in (1, 5, 10, 20)),
+    def test_average(self):
+        some = [
+            {"a": {"b": 1.0, "c": None}, "n": [1, 4], "s": "x"},
+            {"a": {"b": 2.0, "c": 5.0}, "n": [2, 4], "s": "y", "d": 7},
         ]
-        right = {
-            state: [(each.proba.argmax(axis=1) == codes[each.rows]).mean() for each in readings]
-            for state, readings in states.items()
+        means = {"a": {"b": 1.5, "c": 5.0}, "n": [1.5, 4.0], "s": "x / y", "d": 7.0}
+        assert _readings.average(some) == means
+        assert _readings.average([{"a": None}, {"a": None}]) == {"a": None}
+
+    def test_states(self, calls):
+        figures = _readings.measure(Painter(), paint([45, 20, 4]), seeds=(0, 1), log=id)
+        assert list(figures["unlabelled"]) == ["as they come", "frame", "adapt"]
+        assert len(calls) == 1 + 2 * 3 and calls[0][1] is None
+        values = {k: each["common"] for k, each in figures["labelled"].items()}
+        assert values == {"0": 0.0, "5": 1.0, "10": 1.0, "20": 1.0}
+        assert figures["draws"] == {k: [v, v] for k, v in values.items()}
+        assert figures["gain"] == 1.0 and figures["crop"] == 0.5
+        assert figures["steps"] == "output + network"
+
+    def test_labelled_cells_of_a_group_are_not_scored(self, calls, monkeypatch):
+        lab, scored = paint([45, 20, 4], n_groups=9), []
+        monkeypatch.setattr(
+            Painter,
+            "predict_proba",
+            lambda model, X: scored.append(X) or np.full((len(X), 4), 0.25),
+        )
+        _readings.measure(Painter(), lab, seeds=[0], log=id)
+        rest = scored[-1][:, 1, 1, 0]
+        before = set()
+        for (cells, y), k in zip(calls[1:], (5, 10, 20), strict=True):
+            counts = [(y == label).sum() for label in "abc"]
+            assert counts[:2] == [k, min(k, counts[1])] and counts[2] <= 4
+            assert y.tolist() == lab.y[cells].tolist()
+            assert set(lab.groups[cells]) & set(lab.groups[rest]) == set()
+            assert before < set(cells.tolist())
+            before = set(cells.tolist())
+
+    def test_sets_are_calibrated_with_cells_that_were_not_adapted_to(self, calls, monkeypatch):
+        fitted = []
+
+        class Sets:
+            def __init__(self, model, confidence_level):
+                self.model = model
+
+            def fit(self, X, y):
+                fitted.append(X[:, 1, 1, 0])
+                return self
+
+            def coverage(self, X, y):
+                return SimpleNamespace(marginal=0.9, mean_size=1.5)
+
+        monkeypatch.setattr(_readings, "PredictionSets", Sets)
+        figures = _readings.measure(Painter(), paint([45, 25, 20]), seeds=[0], log=id)
+        assert figures["sets"] == {"coverage": 0.9, "size": 1.5, "least": 0.9, "most": 0.9}
+        (calibrated,), five, ten = fitted, *(set(calls[i][0].tolist()) for i in (1, 2))
+        assert set(calibrated.tolist()) == ten - five and len(ten - five) == 15
+
+
+def stored(model, laboratory, value, trained_on=(), labelled=True):
+    """Return a result as it is stored; all of its scores are the same."""
+    scores = dict.fromkeys(("balanced_accuracy", "accuracy", "f1_macro"), value)
+    state = {**scores, "told": scores, "blood": scores, "common": value}
+    result = {
+        **{"model": model, "laboratory": laboratory, "trained_on": list(trained_on), "notes": []},
+        "unlabelled": dict.fromkeys(("as they come", "frame", "adapt"), state),
+        **{"date": "2026-01-01", "machine": "m", "versions": {"skblood": "1"}},
+    }
+    if labelled:
+        result["labelled"] = dict.fromkeys(("0", "5", "10", "20"), state)
+        result |= {"gain": 0.02, "sets": {"coverage": 0.9, "least": 0.88, "most": 0.94}}
+    return {f"{model}, {laboratory}": result}
+
+
+class TestPage:
+    results = {
+        **stored("old", "home", 0.989, labelled=False),
+        **stored("old", "chula", 0.71),
+        **stored("old", "wbc_tecom", 0.93),
+        **stored("old", "eosin", 0.4, labelled=False),
+        **stored("new", "chula", 0.99, ["chula"]),
+    }
+
+    def test_tables_of_at_most_eight_columns(self):
+        page = _page.as_markdown(self.results)
+        rows = [line for line in page.splitlines() if line.startswith("|")]
+        assert len(rows) > 20 and all(len(row.split(" | ")) <= 8 for row in rows)
+        assert max(len(found) for found in re.findall(r"\d\.\d+", page)) == 5
+
+    def test_a_laboratory_of_the_training_is_marked_and_in_no_mean(self):
+        page = _page.as_markdown(self.results)
+        assert "| chula* | `new` | 0.990 |" in page
+        assert "| **mean, not trained on** | `old` | 0.820 |" in page
+        assert "**mean, not trained on** | `new`" not in page
+        assert "| eosin | `old` | 0.400 |" in page
+
+    def test_labels_and_sets(self):
+        line = "| chula | `old` | 0.710 | 0.710 | 0.710 | 0.710 | +0.020 | 0.900 (0.880..0.940) |"
+        assert line in _page.as_markdown(self.results)
+
+    def test_what_was_not_measured_is_a_dash(self):
+        results = stored("old", "chula", 0.71)
+        (result,) = results.values()
+        del result["labelled"]["20"], result["sets"]
+        line = "| chula | `old` | 0.710 | 0.710 | 0.710 | - | +0.020 | - |"
+        assert line in _page.as_markdown(results)
+
+    def test_bars(self):
+        found = {
+            what: bar.holds(figure) for what, figure, bar in _page.bars_of(self.results, "old")
         }
-        assert right.pop("zero-shot") == [0.0]
-        assert right.pop("unlabelled") == right.pop("unlabelled, others") == [1.0]
-        assert set(map(tuple, right.values())) == {(1.0, 1.0)}
-        steps = {state: readings[0].steps for state, readings in states.items()}
-        assert steps.pop("zero-shot") == "" and set(steps.values()) == {"output + network"}
-
-    def test_each_half_is_read_by_a_model_that_saw_the_other(self, adapted):
-        states, _ = self.read([45, 20, 4])
-        (some, no_labels), (others, _), (everything, _) = adapted[:3]
-        assert no_labels is None
-        assert sorted([*some, *others]) == sorted(everything) == list(range(69))
-        (reading,) = states["unlabelled, others"]
-        assert reading.rows[: len(others)].tolist() == others.tolist()
-        assert sorted(reading.rows) == list(range(69))
-
-    def test_labelled_cells_are_not_read(self, adapted):
-        states, codes = self.read([45, 20, 4])
-        labelled = {k: adapted[3 + i : 11 : 4] for i, k in enumerate((1, 5, 10, 20))}
-        # Class 2 has too few cells; of class 1 half are labelled at most.
-        expected = {1: [1, 1, 0], 5: [5, 5, 0], 10: [10, 10, 0], 20: [20, 10, 0]}
-        for k, draws in labelled.items():
-            for (cells, y), reading in zip(draws, states[f"{k} labelled"], strict=True):
-                assert np.bincount(codes[cells], minlength=3).tolist() == expected[k]
-                assert y.tolist() == Painter.classes_[codes[cells]].tolist()
-                assert sorted([*cells, *reading.rows]) == list(range(69))
-                assert reading.labelled == sum(expected[k])
-        first, second = (set(cells) for cells, _ in labelled[10])
-        assert first != second
-
-    def test_sets_are_calibrated_with_labelled_cells_that_were_not_adapted_to(
-        self, adapted, monkeypatch
-    ):
-        calibrated = []
-
-        def sets_of(calibration, codes, proba):
-            calibrated.append(len(codes))
-            return proba > 0.5
-
-        monkeypatch.setattr(_readings, "prediction_sets", sets_of)
-        states, _ = self.read([45, 20, 4], draws=1)
-        # With home's 30 cells until there are labels; then with 20 - 10 and 30 - 20.
-        assert sorted(calibrated) == [10, 10, 10, 10, 30, 30, 30, 30]
-        assert states["1 labelled"][0].sets is None
-        assert states["5 labelled"][0].sets is None  # 10 - 2 are too few
-        assert states["10 labelled"][0].sets.shape == (49, 3)
-
-    def test_the_rest_is_seen_without_labels(self, adapted):
-        states, _ = self.read([45, 20, 4], draws=1)
-        for (alone, known), (cells, y), k in zip(
-            adapted[3:7], adapted[7:11], (1, 5, 10, 20), strict=True
-        ):
-            (reading,) = states[f"{k} labelled, rest unlabelled"]
-            assert cells[: len(alone)].tolist() == alone.tolist()
-            assert y[: len(alone)].tolist() == known.tolist()
-            assert cells[len(alone) :].tolist() == reading.rows.tolist()
-            assert set(y[len(alone) :]) == {None}
-            assert reading.labelled == len(alone)
-
-    def test_no_more_labels_than_half_a_class(self, adapted):
-        states, _ = self.read([25, 25, 25], draws=1)
-        assert list(states)[-1] == "10 labelled, rest unlabelled"
-
-    def test_without_draws_no_cell_is_labelled(self, adapted):
-        states, _ = self.read([45, 20, 4], draws=0)
-        assert list(states) == ["zero-shot", "unlabelled", "unlabelled, others"]
-
-    def test_draws_do_not_depend_on_how_many_run_at_a_time(self, adapted):
-        laboratory, _ = paint([20, 20, 20])
-        with parallel_config("threading"):
-            alone, together = (
-                _readings.read_elsewhere(Painter(), laboratory, self.home, 3, n_jobs)
-                for n_jobs in (1, 3)
-            )
-        rows = [
-            [each.rows.tolist() for each in states["5 labelled"]] for states in (alone, together)
-        ]
-        assert rows[0] == rows[1] and rows[0][0] != rows[0][1]
-
-    def test_rare_cells_are_not_labelled(self, adapted):
-        states, _ = self.read([15, 5, 1])
-        assert list(states) == ["zero-shot", "unlabelled", "unlabelled, others"]
-
-    def test_at_home(self):
-        (reading,) = _readings.read_at_home(Painter(), self.home, self.home)["home"]
-        assert reading.rows.tolist() == list(range(30))
-        assert reading.sets[np.arange(30), np.repeat([0, 1, 2], 10)].all()
-
-    def test_prediction_sets_hold_nine_of_ten(self):
-        rng = np.random.default_rng(0)
-        proba, codes = rng.dirichlet(np.ones(3), 2000), np.arange(2000) % 3
-        sets = _readings.prediction_sets(proba[:1000], codes[:1000], proba[1000:])
-        assert sets[np.arange(1000), codes[1000:]].mean() == pytest.approx(0.9, abs=0.03)
+        missed = [what for what, held in found.items() if not held]
+        assert missed == [f"{k} labelled cells a class, mean" for k in ("5", "10", "20")]
+        assert len(found) == 9
+        assert "0.989, bar >= 0.988" in _page.as_markdown(self.results)
 
 
-class TestCommand:
-    @pytest.fixture
-    def data(self, tmp_path, monkeypatch):
-        """Home, and another laboratory with two of its classes and one that is not known."""
-        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "work"))
-        (tmp_path / "work").mkdir()
-        X, y = make_blood_cells(640, image_size=28, random_state=0)
-        for i, (image, label) in enumerate(zip(X, y, strict=True)):
-            split = ("train", "val", "test")[i % 3]
-            if label in ("ig", "platelet") and i % 8 < 4:
-                split = "there"
-            elif i % 100 == 0:
-                split, label = "there", "unknown"
-            file = tmp_path / split / label / f"{i}.png"
+def fit_tiny(tmp_path):
+    """Save a small model, and return a folder with cells of three classes and the model's file."""
+    X, y = make_blood_cells(320, image_size=28, random_state=0)
+    model = TransferCellClassifier("cellnet_t", image_size=28, max_epochs=6, random_state=0)
+    model = model.fit(X[:160], y[:160])
+    skblood.save(model, tmp_path / "tiny.skblood")
+    for i, (image, label) in enumerate(zip(X[160:], y[160:], strict=True)):
+        if label in ("ig", "platelet", "lymphocyte"):
+            file = tmp_path / "there" / label / f"{i}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image).save(file)
-        return tmp_path
+    return tmp_path / "there", tmp_path / "tiny.skblood"
 
-    def test_the_short_form(self, data, monkeypatch, capsys):
-        monkeypatch.setattr(_readings, "LABELLED", (1,))  # more take longer
-        out = data / "out"
-        argv = f"--train {data} --labs there={data / 'there'} --draws 1 --quick --out {out}"
-        assert command.main(argv.split()) == 1  # a tiny network misses the bar at home
-        results = json.loads((out / "next_lab.json").read_text())
-        assert list(results) == ["home", "there"]
-        assert results["there"]["notes"] == ["there: no class of home, left out: unknown."]
-        states = results["there"]["figures"]
-        assert list(states) == ["model", "plain"]
-        assert list(states["model"])[3:] == ["1 labelled", "1 labelled, rest unlabelled"]
-        # Of one cell of each of two classes more is learned than by a network of 23 cells.
-        assert states["model"]["1 labelled"]["balanced_accuracy"]["value"] > 0.6
-        assert 0 <= states["plain"]["unlabelled"]["balanced_accuracy"]["value"] <= 1
-        assert (out / "next_lab.png").is_file()
-        assert (out / "next_lab.md").read_text() in capsys.readouterr().out
 
-    def test_what_is_trained_is_kept(self, data, capsys):
-        home = read_home(data, most=2)
-        models = [_models.get_models("plain", [], home, quick=True)[0] for _ in range(2)]
-        assert capsys.readouterr().out.count("is trained") == 1
-        (file,) = (data / "work").rglob("*.skblood")
-        models += _models.get_models("model", [file], home, quick=True)
-        first, *others = (model.predict_proba(home.test.X) for model in models)
-        assert all((each == first).all() for each in others)
+@pytest.mark.slow
+def test_the_short_form(tmp_path, capsys):
+    (folder, file), out = fit_tiny(tmp_path), tmp_path / "out"
+    argv = f"--data {tmp_path} --labs there={folder} --quick --out {out} --model {file}"
+    status = command.main(argv.split())
+    results = json.loads((out / "next_lab.json").read_text())
+    assert list(results) == ["tiny, there"]
+    result = results["tiny, there"]
+    assert set(result["labelled"]) == {"0", "10"}
+    assert result["labelled"]["10"]["common"] > 0.5
+    assert set(result["labelled"]["10"]["recall"]) == {"ig", "platelet", "lymphocyte"}
+    page = (out / "next_lab.md").read_text()
+    assert page in capsys.readouterr().out
+    assert status == ("missed" in page)
 
-    def test_a_model_of_other_classes_is_an_error(self, data):
-        home = read_home(data, most=2)
-        _models.get_models("plain", [], home, quick=True)
-        (file,) = (data / "work").rglob("*.skblood")
-        fewer = replace(home, train=home.train.take(home.train.y != "ig"))
-        with pytest.raises(ValueError, match=r"knows the classes .*'ig'.*another model"):
-            _models.get_models("model", [file], fewer, quick=True)
 
-    def test_without_real_cells_nothing_is_measured(self, monkeypatch, capsys):
-        monkeypatch.setattr(command, "find_cells", lambda: None)
-        assert command.main([]) == 0
-        assert "needs real cells" in capsys.readouterr().out
+@pytest.mark.slow
+def test_query(tmp_path, monkeypatch):
+    folder, file = fit_tiny(tmp_path)
+    (tmp_path / "128px").mkdir()
+    monkeypatch.setattr(query, "LABELS", (5, 10))
+    monkeypatch.setattr(query, "_CURVE", (3, 5, 10, 20))
+    options = SimpleNamespace(data=tmp_path / "pbc" / "128px", model=str(file), repeats=2)
+    figures = query.measure(f"there={folder}", options)
+    assert list(figures["lines"]) == ["5 labels", "10 labels", "mean"]
+    line = figures["lines"]["10 labels"]
+    assert 0.5 < line["random"] < 1 and 0.5 < line["query"] <= 1
+    assert line["gain"]["min"] <= line["query"] - line["random"] <= line["gain"]["max"]
+    assert 3 <= line["as_good_as"] <= 20 and line["expected"] > 10
+    mean = figures["lines"]["mean"]
+    assert figures["mean_gain"]["median"] == pytest.approx(mean["query"] - mean["random"])
 
-    def test_a_laboratory_needs_a_name(self, capsys):
-        with pytest.raises(SystemExit):
-            command.main(["--labs", "simulated", "somewhere"])
-        assert "--labs somewhere: write NAME=FOLDER" in capsys.readouterr().err
+
+def test_it_is_left_out_without_real_cells(monkeypatch, capsys):
+    monkeypatch.setattr(command, "find_cells", lambda: None)
+    assert command.main(["--quick"]) == 0
+    assert "left out" in capsys.readouterr().out
