@@ -16,6 +16,7 @@ def evaluate(
     split: str | None = None,
     out: Path | None = None,
     crop: float | None = None,
+    frame: _predict.FrameMode | None = None,
     classes: str | None = None,
     prior: str | None = None,
     shares: str | None = None,
@@ -64,7 +65,7 @@ def evaluate(
     from skblood.estimators import assumed_prior, describe_prior
     from skblood.evaluation import EvaluationReport
 
-    settings = {"crop": crop, **_settings.parse_prior(classes, prior)}
+    settings = _predict.check_settings(crop, frame, classes, prior)
     classifier = _predict.load_classifier(*(model or [None]), device, settings)
     cells = _data.read_cells(data, **table)
     if split not in (None, "all") and cells.split is None:
@@ -74,6 +75,7 @@ def evaluate(
     classes = classifier.classes_
     # Raises now, not after the prediction; a table may write 2 where a class is "2".
     cells.y = classes[encode_labels(cells.y, classes, cells.source)]
+    classifier = _predict.take_frame(classifier, frame, cells.X)
     X = _read_to_score(classifier, cells.X)
     predicted, probabilities, _ = _predict.predict_all(classifier, X)
     shares = _settings.parse_shares(shares, "--shares") or assumed_prior(classifier)

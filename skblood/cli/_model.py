@@ -89,6 +89,8 @@ def _describe(path, about):
         data = attributes["training_data_"]
         counts = ", ".join(f"{label} {n:,}" for label, n in data["class_counts"].items())
         yield f"trained on  {data['n_images']:,} images: {counts}"
+        if size := data.get("cell_size"):
+            yield f"cells       fill {size:.2f} of the side"
         yield f"validated   on {data['n_validation_images']:,} images"
         yield f"epoch       {attributes['best_epoch_']} of {attributes['n_iter_']}"
     reports = about["evaluation"] or {}

@@ -14,6 +14,9 @@ crop : SHARE
     Share of each side to keep, around the center, instead of that of the model (above 1: the image
     continues as its mirror image). Cells must fill the image as they did in training: 0.556 for
     the originals of PBC, if that was on BloodMNIST.
+frame : auto
+    Measure the sizes of the cells, and take the crop at which they are as large as those that the
+    model was trained on: one crop for all images, which should be of one laboratory.
 classes : NAMES
     Classes that can occur, separated by commas, such as lymphocyte,monocyte,neutrophil. The others
     get probability 0.

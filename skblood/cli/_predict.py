@@ -13,6 +13,7 @@ from skblood.cli import _data, _output, _settings
 _CHUNK = 1024
 
 ErrorMode = StrEnum("ErrorMode", ["RAISE", "SKIP"])
+FrameMode = StrEnum("FrameMode", ["AUTO"])
 
 
 def predict(
@@ -20,6 +21,7 @@ def predict(
     *,
     out: Path | None = None,
     crop: float | None = None,
+    frame: FrameMode | None = None,
     classes: str | None = None,
     prior: str | None = None,
     on_error: ErrorMode = ErrorMode.RAISE,
@@ -51,6 +53,7 @@ def predict(
     --------
     skblood predict new/
     skblood predict cells.skblood cell.png
+    skblood predict new/ --frame auto
     skblood predict cells.skblood new/ 'old/**/*.tif' --out new.parquet --on-error skip
     """
     _output.reserve_table(out, overwrite)
@@ -58,22 +61,23 @@ def predict(
     if not skip and len(words) == 1 and not glob.has_magic(words[0]):
         _data.existing(words[0], "image, folder or model file")
     model, images = _split_words(words)
-    settings = {"crop": crop, **_settings.parse_prior(classes, prior)}
+    settings = check_settings(crop, frame, classes, prior)
     classifier = load_classifier(model, device, settings)
     names, X = _data.find_images(images, bit_depth)
+    classifier = take_frame(classifier, frame, X)
     labels, probabilities, errors = predict_all(classifier, X, skip=skip)
-    frame = prediction_table(names, classifier.classes_, labels, probabilities)
+    table = prediction_table(names, classifier.classes_, labels, probabilities)
     if skip:
-        frame["error"] = _output.as_utf8(errors.get(i, "") for i in range(len(names)))
+        table["error"] = _output.as_utf8(errors.get(i, "") for i in range(len(names)))
     if errors:
         _output.say(f"skblood: {len(errors)} of {len(names)} images cannot be read: see `error`.")
     if out is not None or not as_json:
-        _output.write_table(out, frame, overwrite)
+        _output.write_table(out, table, overwrite)
     if out is not None:
         _output.say(f"{out}: {len(names) - len(errors)} images predicted.")
     if as_json:
         counts = {"n_images": len(names), "n_unreadable": len(errors)}
-        _output.show({**counts, "predictions": frame.to_dict("records")})
+        _output.show({**counts, "predictions": table.to_dict("records")})
 
 
 def _split_words(words):
@@ -120,9 +124,36 @@ def load_classifier(path, device, settings):
         )
     if all(value is None for value in settings.values()):
         return model
+    return _change_reader(model, lambda reader: reconfigure(reader, **settings))
+
+
+def _change_reader(model, change):
+    """Return the model with what reads its images changed."""
     name, reader = find_reader(model)
-    changed = reconfigure(reader or model, **settings)
+    changed = change(reader or model)
     return changed if name is None else model.set_params(**{name: changed})
+
+
+def check_settings(crop, frame, classes, prior):
+    """Return settings of `reconfigure`. A crop that is to be measured must not be given, too."""
+    if frame is not None and crop is not None:
+        raise typer.BadParameter("--frame auto measures the crop: leave --crop out, or --frame.")
+    return {"crop": crop, **_settings.parse_prior(classes, prior)}
+
+
+def take_frame(model, frame, X):
+    """Return the model at the crop that suits the size of the cells, if a frame is asked for."""
+    if frame is None:
+        return model
+    from skblood.cells import measure_frame
+    from skblood.estimators import reconfigure
+
+    def change(reader):
+        measured = measure_frame(reader, X)
+        _output.say(f"frame: {measured}")
+        return reconfigure(reader, crop=measured.crop)
+
+    return _change_reader(model, change)
 
 
 def find_reader(model):

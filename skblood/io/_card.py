@@ -243,6 +243,11 @@ def _preprocessing(model):
         if backbone.standardize == "image":
             line = "Each image standardized by its darkest and brightest spot, per channel."
         lines += [line] if line not in lines else []
+    if size := getattr(model, "training_data_", {}).get("cell_size"):
+        lines.append(
+            f"Expects cells that fill {size:.2f} of the side after the crop (median of the white "
+            "cells of the training; geometric mean of the diameters of nucleus and cell)."
+        )
     if spec.dihedral_views > 1:
         lines.append(f"Logits are averaged over {spec.dihedral_views} dihedral views of an image.")
     return ["\n".join(f"- {line}" for line in lines)]

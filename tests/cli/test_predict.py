@@ -191,6 +191,16 @@ def pipeline_file(test_cells, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def frame_model(tmp_path_factory):
+    """A model that resizes its images, for those of any size."""
+    X, y = make_blood_cells(160, image_size=28, random_state=3)
+    keep = np.isin(y, ["basophil", "monocyte", "platelet"])
+    options = {"image_size": 28, "max_epochs": 1, "random_state": 0}
+    clf = skblood.TransferCellClassifier("cellnet_t", **options).fit(X[keep], y[keep])
+    return skblood.save(clf, tmp_path_factory.mktemp("frame") / "cells.skblood")
+
+
+@pytest.fixture(scope="module")
 def framed(cell_folder, tmp_path_factory):
     """The test cells, each in the center of a white image of twice the size."""
     folder = tmp_path_factory.mktemp("framed")
@@ -216,6 +226,24 @@ class TestCrop:
         bare = shell.table("predict", pipeline_file, cell_folder / "test")
         cropped = shell.table("predict", pipeline_file, framed, "--crop", 0.5)
         assert cropped.iloc[:, 1:].equals(bare.iloc[:, 1:])
+
+    def test_frame_auto(self, shell, frame_model, cell_folder, framed):
+        model = frame_model
+        result = shell("predict", model, framed, "--frame", "auto")
+        crop = skblood.measured_crop(skblood.load(model), sorted(framed.glob("*/*.png")))
+        assert crop == pytest.approx(0.5, abs=0.07)
+        assert f"crop={crop:g}" in result.stderr and "the model expects 0." in result.stderr
+        given = shell("predict", model, framed, "--crop", crop)
+        assert result.stdout == given.stdout
+        report = shell("evaluate", model, framed, "--frame", "auto")
+        assert report.stdout == shell("evaluate", model, framed, "--crop", crop).stdout
+        whole = shell("predict", model, cell_folder / "test", "--frame", "auto")
+        assert "crop=1 " in whole.stderr
+
+    def test_frame_and_crop(self, shell, model_file, framed):
+        for command in ("predict", "evaluate"):
+            result = shell(command, model_file, framed, "--crop", 0.5, "--frame", "auto", code=2)
+            assert "leave --crop out" in result.stderr
 
     def test_no_step_reads_images(self, shell, npz_file, tmp_path):
         pipeline = make_pipeline(StandardScaler(), LogisticRegression()).fit([[0], [1]], [0, 1])

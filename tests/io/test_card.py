@@ -107,6 +107,14 @@ class TestOfAClassifier:
         fresh.fit_settings_ = {"lr": "'auto'"}
         assert len(rows(section(model_card(fresh), "Model"))) == 3
 
+    def test_size_of_the_cells(self, mlp):
+        size = mlp.training_data_["cell_size"]
+        lines = section(model_card(mlp), "Preprocessing")
+        assert any(f"Expects cells that fill {size:.2f} of the side" in line for line in lines)
+        unknown = copy.copy(mlp)
+        unknown.training_data_ = mlp.training_data_ | {"cell_size": None}
+        assert not any("Expects" in x for x in section(model_card(unknown), "Preprocessing"))
+
     def test_training(self, stopped):
         card, data = model_card(stopped), stopped.training_data_
         lines = section(card, "Training data")
@@ -210,8 +218,8 @@ class TestPreprocessing:
         assert self.lines(fitted["transfer"])[-1] == (
             "Logits are averaged over 4 dihedral views of an image."
         )
-        assert "darkest and brightest spot" in self.lines(fitted["contrastive"])[-1]
-        assert len(self.lines(fitted["hybrid"])) == 4  # both backbones standardize alike
+        assert "darkest and brightest spot" in self.lines(fitted["contrastive"])[-2]
+        assert len(self.lines(fitted["hybrid"])) == 5  # both backbones standardize alike
 
     def test_gray_images_extended(self, cells):
         model = MAKERS["embedder"](crop=1.25).fit(cells[0][..., 0])
