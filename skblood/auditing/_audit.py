@@ -11,6 +11,7 @@ from skblood._labels import check_lengths, check_no_bytes, encode_groups, join_g
 from skblood.pretrained import find_training_overlap
 
 from ._audit_report import AuditReport
+from ._cell_sizes import find_cell_sizes
 from ._copies import BLANK_CONTRAST, find_copies
 from ._finding import Finding
 from ._image_summary import list_images, summarize_images
@@ -21,7 +22,7 @@ _USUAL_SHARE = 0.05
 _SIZE_TOLERANCE = 0.1
 
 
-def audit(X, y=None, *, split=None, groups=None, n_splits=5, image_shape=None):
+def audit(X, y=None, *, split=None, groups=None, n_splits=5, image_shape=None, model=None):
     """Find what makes scores on these images wrong: copies, leaks, doubtful labels, bad images.
 
     Parameters
@@ -40,6 +41,8 @@ def audit(X, y=None, *, split=None, groups=None, n_splits=5, image_shape=None):
         as one.
     image_shape : tuple of int, default=None
         (height, width, channels) of the images in rows of pixels; None means square images.
+    model : fitted classifier, default=None
+        Report it if the cells are not as large as this model expects them.
 
     Returns
     -------
@@ -49,12 +52,13 @@ def audit(X, y=None, *, split=None, groups=None, n_splits=5, image_shape=None):
     Raises
     ------
     ValueError
-        If no image can be read, or `y`, `split` or `groups` has missing entries or another length
-        than `X`.
+        If no image can be read, `y`, `split` or `groups` has missing entries or another length
+        than `X`, or `model` does not know how large the cells of its training were.
 
     See Also
     --------
     skblood.datasets.train_val_test_split : Split that keeps copies together.
+    skblood.measured_crop : The crop at which cells suit a model.
 
     Notes
     -----
@@ -66,6 +70,9 @@ def audit(X, y=None, *, split=None, groups=None, n_splits=5, image_shape=None):
     A training overlap is an image on which the pretrained model (:func:`skblood.load_pretrained`)
     was trained: scores on it of that model, and of models that start from its weights, are too
     high.
+
+    Sizes of cells are medians over white cells (:func:`skblood.measure_cells`), of 256 images of a
+    part at most. A part is reported if they differ by over 15 % from those of the first part.
 
     A search by descriptors gives the most similar images of each image, which are then registered
     and correlated. The time of the search grows with the square of the number of images, but is a
@@ -94,6 +101,7 @@ def audit(X, y=None, *, split=None, groups=None, n_splits=5, image_shape=None):
     copies = find_copies(summary, images)
     joined = join_groups(n, groups, pairs=[pair.positions for pair in copies])
     findings = copies + _find_single_images(summary, unreadable) + _find_odd_sizes(summary)
+    findings += find_cell_sizes(summary, split, model)
     if groups is not None and split is not None:
         findings += _find_crossing_groups(groups, split)
     if y is not None:

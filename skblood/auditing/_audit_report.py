@@ -56,6 +56,9 @@ class AuditReport:
         their number only, :meth:`to_frame` all of them.
     unreadable, blank, odd_size : list of Finding
         Images that cannot be read, are almost uniform, or differ in size from most.
+    cell_size : list of Finding
+        Parts whose cells are larger or smaller than those of the first part, and all images if
+        their cells do not suit the size that a model expects. `positions` is empty.
     rare_classes, similar_labels : list of Finding
         Classes with fewer images than folds, and labels that differ only by case or spaces.
 

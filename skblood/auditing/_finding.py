@@ -17,6 +17,7 @@ KINDS = {
     ),
     "blank": ("blank image", "blank images"),
     "odd_size": ("image of an unusual size", "images of an unusual size"),
+    "cell_size": ("difference in the size of cells", "differences in the size of cells"),
     "rare_classes": ("class too rare for the folds", "classes too rare for the folds"),
     "similar_labels": ("set of labels of similar spelling", "sets of labels of similar spelling"),
 }
@@ -32,7 +33,7 @@ class Finding:
     kind : str
         A key of `KINDS`.
     positions : tuple of int
-        Positions in X.
+        Positions in X; empty if a whole part is concerned.
     detail : str
     similarity : float or None
         For copies: 1 for identical pixels, else the correlation of the two images.

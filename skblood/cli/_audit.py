@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from skblood.cli import _data, _output
+from skblood.cli import _data, _output, _predict
 
 # Columns with several values in each row.
 _LISTS = ["positions", "names", "labels", "splits"]
@@ -13,11 +13,12 @@ def audit(
     *,
     out: Path | None = None,
     fail: bool = False,
+    model: str | None = None,
     as_json: bool = False,
     overwrite: bool = False,
     **table,
 ):
-    """Find copies, leaks between parts, contradictory labels and bad images.
+    """Find copies, leaks between parts, contradictory labels, bad images and frames.
 
     Parameters
     ----------
@@ -25,19 +26,25 @@ def audit(
         A .csv or .parquet file to write.
     fail : bool
         Exit with 1 if copies or groups cross the split.
+    model : FILE
+        A model file, or pbc8: report it if the cells do not have the size that this model expects.
 
     Examples
     --------
     skblood audit cells/ --out findings.csv
     skblood audit cells.csv --group-column patient --fail
+    skblood audit cells/ --model pbc8
     """
     _output.reserve_table(out, overwrite)
+    if model is not None:
+        model = _predict.load_classifier(None if model == "pbc8" else model, "cpu", {})
+        model = _predict.find_reader(model)[1] or model
     cells = _data.read_cells(data, **table)
     from skblood import auditing
 
     if fail and cells.split is None:
         raise ValueError(f"{data} has no parts, so there is no split to check; leave --fail out.")
-    report = auditing.audit(cells.X, cells.y, split=cells.split, groups=cells.groups)
+    report = auditing.audit(cells.X, cells.y, split=cells.split, groups=cells.groups, model=model)
     frame = report.to_frame()
     if out is not None:
         lists = {name: ["; ".join(map(str, each)) for each in frame[name]] for name in _LISTS}

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from skblood import AuditReport, audit
+from skblood import AuditReport, TransferCellClassifier, audit
 from skblood.datasets import make_blood_cells
 from skblood.images import CellImages
 
@@ -25,6 +25,16 @@ def leaky(X):
     y = np.array(["a"] * 20 + ["b"] * 20 + ["a", "b"])
     split = np.array(["train"] * 40 + ["test", "train"])
     return audit(images, y, split=split, groups=[*range(40), 40, 2])
+
+
+@pytest.fixture(scope="module")
+def framed():
+    """A model, its training cells, and cells with twice as much around them."""
+    cells, y = make_blood_cells(160, image_size=48, random_state=1)
+    options = {"image_size": 28, "max_epochs": 1, "random_state": 0}
+    model = TransferCellClassifier("cellnet_t", **options).fit(cells, y)
+    wide = np.pad(cells[:80], ((0, 0), (24, 24), (24, 24), (0, 0)), mode="edge")
+    return model, cells, wide
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +82,27 @@ class TestBadImages:
         assert report.odd_size[0].detail == "50 x 36, not 36 x 36"
         assert audit([x if i % 2 else x[::2, ::2] for i, x in enumerate(X)]).odd_size == []
         assert [e.positions for e in audit([*X[:5], X[5, ::3, ::3]]).odd_size] == [(5,)]
+
+
+class TestCellSizes:
+    def test_a_part_in_another_frame(self, framed):
+        _, cells, wide = framed
+        split = ["train"] * 80 + ["test"] * 80
+        assert audit(cells, split=split).cell_size == []
+        images = [*cells[:80], *wide]
+        (found,) = audit(images, split=split).cell_size
+        assert found.detail.startswith("cells of test fill 0.2")
+        assert " of the side, those of train 0." in found.detail and found.positions == ()
+        assert audit(images).cell_size == []
+        assert audit([*cells[:80], *wide[:10]], split=split[:90]).cell_size == []
+
+    def test_a_model_that_expects_another_size(self, framed):
+        model, cells, wide = framed
+        assert audit(cells, model=model).cell_size == []
+        report = audit(wide, model=model)
+        (found,) = report.cell_size
+        assert found.detail.startswith("cells fill 0.2") and "the model expects 0." in str(report)
+        assert report.to_frame()["names"].tolist()[-1] == ()
 
 
 class TestLabels:

@@ -3,8 +3,11 @@
 import json
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
+
+from skblood.datasets import make_blood_cells
 
 
 @pytest.fixture
@@ -44,3 +47,14 @@ def test_groups(shell, cell_table):
 def test_image_without_a_part(shell, cell_table):
     file = cell_table(lambda frame: frame.assign(split=frame["split"].mask(frame.index == 3)))
     assert "1 images have no split, the first at position 3" in shell("audit", file, code=1).stderr
+
+
+def test_cells_that_do_not_suit_a_model(shell, tmp_path):
+    X, _ = make_blood_cells(40, image_size=48, random_state=0)
+    wide = np.pad(X, ((0, 0), (24, 24), (24, 24), (0, 0)), mode="edge")
+    file = tmp_path / "cells.npz"
+    np.savez(file, train_images=wide, train_labels=np.zeros(40, np.int64))
+    result = shell("audit", file, "--model", "pbc8")
+    assert "1 difference in the size of cells\n  cells fill 0.3" in result.stdout
+    assert result.stdout.endswith(" of the side, the model expects 0.56\n")
+    assert "pbc9" in shell("audit", file, "--model", "pbc9", code=1).stderr
