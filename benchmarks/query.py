@@ -37,8 +37,8 @@ regression with balanced classes is fitted to their standardized inputs of the m
 (it stands for `adapt`, which is slower), and scored on the other half: mean recall of the classes
 with 10 cells and more. Images are in the frame of `measured_crop`. *Random* and *query* are means,
 *gain* is the median of the rounds (least to most). *As good as* is the number of random labels with
-the mean score of the chosen ones; *expected*, this number by `CellQuery.n_random`, without labels.
-The weights of the choice were chosen on the same laboratories."""
+the mean score of the chosen ones (110: as many or more); *expected*, this number by
+`CellQuery.n_random`, without labels. Weights of the choice were chosen on these laboratories."""
 
 
 def measure(name, options):
