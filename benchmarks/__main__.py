@@ -34,6 +34,7 @@ NAMES = (
     "uncertainty",
     "ready_model",
     "query",
+    "leave_one_out",
 )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 import skblood
-from benchmarks import _labs, query
+from benchmarks import _labs, leave_one_out, query
 from benchmarks._labs import Laboratory, divide, read_laboratory, simulate
 from benchmarks.next_lab import __main__ as command
 from benchmarks.next_lab import _page, _readings
@@ -361,6 +362,31 @@ def test_query(tmp_path, monkeypatch):
     assert 3 <= line["as_good_as"] <= 20 and line["expected"] > 10
     mean = figures["lines"]["mean"]
     assert figures["mean_gain"]["median"] == pytest.approx(mean["query"] - mean["random"])
+
+
+class TestLeaveOneOut:
+    def test_each_class_of_each_source_counts_alike(self):
+        def source(n_a, n_b, value_of_a):
+            y = np.repeat(["a", "b"], [n_a, n_b])
+            return np.where(y == "a", value_of_a, 1 - value_of_a)[:, None], None, y
+
+        head, _ = leave_one_out.fit_head([source(400, 40, 1.0), source(5, 50, 0.0)])
+        np.testing.assert_allclose(head.coef_, 0, atol=1e-3)  # they say the opposite
+        head, _ = leave_one_out.fit_head([source(400, 40, 1.0), source(5, 50, 1.0)])
+        assert head.coef_[0, 0] < -0.5
+
+    def test_recipes(self, monkeypatch):
+        classes, y = np.array(["a", "b", "c"]), np.repeat(["a", "b"], 20)
+        inputs = np.eye(2)[(y == "b").astype(int)]
+        proba = np.tile([0.3, 0.2, 0.5], (40, 1))  # c, which is ruled out, or else a
+        labs = {"PBC": inputs, "left": inputs, "other": 1 - inputs}
+        monkeypatch.setattr(leave_one_out, "LABS", ("left", "other"))
+        monkeypatch.setattr(
+            leave_one_out, "read", lambda name, model, data: (labs[name], proba, y, classes)
+        )
+        figures = leave_one_out.measure("left", SimpleNamespace(model="m", data=Path("pbc/128px")))
+        assert figures.keys() == leave_one_out.BENCHMARK.columns.keys()
+        assert (figures["model"], figures["home"], figures["others"]) == (0.5, 1.0, 0.0)
 
 
 def test_it_is_left_out_without_real_cells(monkeypatch, capsys):
