@@ -1,6 +1,7 @@
 """Measure what a model is worth in the next laboratory.
 
-    python -m benchmarks.next_lab [--labs NAME ...] [--model NAME|FILE ...] [--seed N ...] [--quick]
+    python -m benchmarks.next_lab [--labs NAME ...] [--model NAME|FILE ...] [--seed N ...]
+                                   [--unlabelled] [--quick]
 
 A laboratory is named by its folder below ``labs`` of the data (SKBLOOD_DATA_HOME, or
 ``../shared/data``), or as NAME=FOLDER; ``home`` is the test cells of PBC, and the names of
@@ -72,6 +73,11 @@ def _parse(argv):
     parser.add_argument(
         "--quick", action="store_true", help="seed 0, 10 labelled cells a class; kept nowhere"
     )
+    parser.add_argument(
+        "--unlabelled",
+        action="store_true",
+        help="adapt also to the others of the labelled half",
+    )
     parser.add_argument("--out", type=Path, help="folder of the results")
     options = parser.parse_args(argv)
     if options.data is None and (cells := find_cells()):
@@ -79,6 +85,7 @@ def _parse(argv):
     options.name = options.name or Path(options.model[0]).stem
     if options.trained_on is None:
         options.trained_on = TRAINED_ON.get(options.name, [])
+    options.name += " + unlabelled" * options.unlabelled
     if options.seed is None:
         options.seed = [0] if options.quick else [0, 1, 2]
     options.labelled = (10,) if options.quick else LABELLED
@@ -90,7 +97,8 @@ def _measure(model, laboratory, options):
     if laboratory.name == HOME:
         return measure_home(model, laboratory)
     seeds = () if laboratory.name in SIMULATED else options.seed
-    return measure(model, laboratory, seeds, options.labelled, log=partial(print, flush=True))
+    log = partial(print, flush=True)
+    return measure(model, laboratory, seeds, options.labelled, options.unlabelled, log)
 
 
 if __name__ == "__main__":

@@ -14,12 +14,13 @@ laboratory are in the training. Balanced accuracy is the mean recall of the clas
 with all classes of the model to choose from; *told*: the others are ruled out (`classes=`). *Frame*
 is the crop of `measured_crop`, *adapt* is `adapt(model, X)` without labels. *Blood*: told, and
 `prior="blood"`. *Labelled*: slides or patients are divided at random into two halves of about equal
-classes; up to 5, 10 or 20 cells of each class of one half are labelled (`adapt(model, X, y)`); the
-other half is scored, by the mean recall of the classes with 10 cells and more; mean of the draws. 0
-is `adapt` without labels; *least gain* is that of the number of labels that gains least. *Sets*:
-share of the cells whose label is in its prediction set for 90 %, of a model adapted to 5 labelled
-cells a class and calibrated with 5 others (least to most of the draws). Accuracy and macro-F1 of
-all, each class, each draw, and intervals (95 %, by slide or patient) are in `next_lab.json`.
+classes; up to 5, 10 or 20 cells of each class of one half are labelled (`adapt(model, X, y)`;
+*+ unlabelled*: the others of this half are given without labels); the other half is scored, by the
+mean recall of the classes with 10 cells and more; mean of the draws. 0 is `adapt` without labels;
+*least gain* is that of the number of labels that gains least. *Sets*: share of the cells whose
+label is in its prediction set for 90 %, of a model adapted to 5 labelled cells a class and
+calibrated with 5 others (least to most of the draws). Accuracy and macro-F1 of all, each class,
+each draw, and intervals (95 %, by slide or patient) are in `next_lab.json`.
 Methods were chosen on chula, jhu, bionet and wbc_tecom: their figures are slightly optimistic."""
 
 _UNLABELLED = {

@@ -21,7 +21,7 @@ _FEWEST = 9
 _COMMON = 10
 
 
-def measure(model, laboratory, seeds=(), labelled=LABELLED, log=print):
+def measure(model, laboratory, seeds=(), labelled=LABELLED, unlabelled=False, log=print):
     """Return the figures of a model in a laboratory.
 
     Parameters
@@ -32,6 +32,8 @@ def measure(model, laboratory, seeds=(), labelled=LABELLED, log=print):
         Of the draws of labelled cells; none labels none.
     labelled : tuple of int
         Cells of a class that are labelled, increasing.
+    unlabelled : bool
+        Whether `adapt` is also given the other cells of the labelled half, without their labels.
     log : callable
         Is told what has been measured.
 
@@ -45,7 +47,7 @@ def measure(model, laboratory, seeds=(), labelled=LABELLED, log=print):
     figures, zero = _without_labels(model, laboratory, log)
     if not seeds:
         return figures
-    found = [_draw(model, laboratory, zero, labelled, seed) for seed in seeds]
+    found = [_draw(model, laboratory, zero, labelled, unlabelled, seed) for seed in seeds]
     draws, sets = zip(*found, strict=True)
     means = average(draws)
     common = {k: each["common"] for k, each in means.items()}
@@ -80,7 +82,7 @@ def _without_labels(model, laboratory, log):
     return {"crop": crop, "steps": steps, "unlabelled": figures}, (adapted, proba)
 
 
-def _draw(model, laboratory, zero, labelled, seed):
+def _draw(model, laboratory, zero, labelled, unlabelled, seed):
     """Label some cells of one half of the groups, and read the other half.
 
     `zero` is the model for 0 labels and its probabilities of all cells. Returns the figures for
@@ -99,7 +101,9 @@ def _draw(model, laboratory, zero, labelled, seed):
             found = PredictionSets(adapted, confidence_level=LEVEL).fit(X[fresh], y[fresh])
             found = found.coverage(X[rest], y[rest])
             sets = {"coverage": found.marginal, "size": found.mean_size}
-        adapted = adapt(model, X[rows], y[rows], random_state=seed)
+        given = pool if unlabelled else rows
+        known = np.where(np.isin(given, rows), y[given], None)
+        adapted = adapt(model, X[given], known, random_state=seed)
         figures[str(k)] = figures_of(adapted, laboratory, adapted.predict_proba(X[rest]), rest)
         figures[str(k)]["n_labelled"] = len(rows)
     return figures, sets

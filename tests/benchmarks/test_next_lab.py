@@ -238,6 +238,15 @@ class TestFigures:
             assert before < set(cells.tolist())
             before = set(cells.tolist())
 
+    def test_the_other_cells_of_the_labelled_half(self, calls):
+        lab = paint([45, 20, 4], n_groups=9)
+        _readings.measure(Painter(), lab, seeds=[0], labelled=(5, 10), unlabelled=True, log=id)
+        for (cells, y), k in zip(calls[1:], (5, 10), strict=True):
+            known = np.array([label is not None for label in y])
+            assert 20 < len(cells) < 49 and (~known).any()
+            assert y[known].tolist() == lab.y[cells[known]].tolist()
+            assert (y == "a").sum() == k
+
     def test_sets_are_calibrated_with_cells_that_were_not_adapted_to(self, calls, monkeypatch):
         fitted = []
 
