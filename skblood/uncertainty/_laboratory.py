@@ -10,11 +10,20 @@ from sklearn.base import is_classifier
 from skblood._sklearn import unwrap_model
 from skblood.inference import draw_seed
 
-from ._features import extract_features, read_cells
+from ._features import extract_features, read_cells, takes_pixels
+from ._harmless import harmless_changes
 from ._known import ClassGaussian
 
 # p-value that a test must be able to reach.
 _LEVEL = 0.05
+
+
+# A distance is one of laboratories if it is so many times that of harmless changes, and above this
+# one. Of real cells, batches of 50 of the known laboratory in other files are below 0.3, and those
+# of four other laboratories above 0.8.
+_TIMES, _LEAST = 2.0, 0.4
+# Known cells that are changed harmlessly, at most.
+_MOST = 200
 
 
 @dataclass(frozen=True)
@@ -24,19 +33,32 @@ class LaboratoryTest:
     Attributes
     ----------
     distance : float
-        Distance between the means of new and known cells of a label, in standard deviations of both
-        together, minus its expectation by chance: about 0 for a known laboratory; 2 if they do not
-        overlap at all and there are as many new as known cells.
+        Distance between the means of new and known cells of a label, in standard deviations of the
+        known cells within a label: the root mean square over the features, minus its expectation
+        by chance. About 0 for a known laboratory.
     pvalue : float
-        Probability of this distance or a larger one if both come from one laboratory.
+        Probability of such a difference or a larger one if both come from one laboratory.
     n_known, n_new : int
         Numbers of cells compared: those of labels that occur on both sides.
+    harmless_distance : float or None
+        The largest distance between known cells and the same cells in other files: compressed,
+        resampled, slightly blurred, cut out 8 % closer. None if the model takes no images.
+    is_other_laboratory : bool
+        Whether `pvalue` is at most 0.05, and `distance` more than 0.4 and more than twice
+        `harmless_distance`.
     """
 
     distance: float
     pvalue: float
     n_known: int
     n_new: int
+    harmless_distance: float | None = None
+
+    @property
+    def is_other_laboratory(self):
+        """Whether the difference is significant, and more than one of files."""
+        least = max(_LEAST, _TIMES * (self.harmless_distance or 0))
+        return self.pvalue <= _LEVEL and self.distance > least
 
 
 def laboratory_test(estimator, X_known, X, *, n_permutations=999, random_state=None):
@@ -79,9 +101,10 @@ def laboratory_test(estimator, X_known, X, *, n_permutations=999, random_state=N
 
     Notes
     -----
-    With many cells even small differences are significant, e.g. between two slides or two days,
-    since cells of one slide are not independent as the test assumes. Compare the distance with that
-    between two slides of the known laboratory.
+    With many cells even small differences are significant: those between two slides, two days, or
+    two ways to compress an image. So the distance is compared with that of harmless changes of the
+    known cells, and `is_other_laboratory` tells a laboratory from a codec. Compare the distance
+    with that between two slides of the known laboratory as well.
 
     Examples
     --------
@@ -98,49 +121,75 @@ def laboratory_test(estimator, X_known, X, *, n_permutations=999, random_state=N
     >>> laboratory_test(clf, X[100:250], darker, random_state=0).pvalue
     0.001
     """
-    sides = [_features_and_labels(estimator, cells) for cells in (X_known, X)]
-    features, labels = (np.concatenate(each) for each in zip(*sides, strict=True))
-    is_new = np.arange(len(labels)) >= len(sides[0][1])
-    shared = np.isin(labels, np.intersect1d(labels[is_new], labels[~is_new]))
-    if not shared.any():
-        counts = f"{(~is_new).sum()} known and the {is_new.sum()} new"
+    known_model, X_known = unwrap_model(estimator, X_known)
+    known = read_cells(known_model, X_known)
+    model, X = unwrap_model(estimator, X)
+    sides = _describe(known_model, known), _describe(model, read_cells(model, X))
+    labels = [np.isin(each, np.intersect1d(sides[0][1], sides[1][1])) for _, each in sides]
+    n_known, n_new = (int(each.sum()) for each in labels)
+    if not n_new:
+        counts = f"{len(labels[0])} known and the {len(labels[1])} new"
         raise ValueError(f"No label occurs among both the {counts} cells. Give more cells.")
-    features, is_new = features[shared], is_new[shared]
-    codes = np.unique(labels[shared], return_inverse=True)[1]
-    gaussian = ClassGaussian(features, codes)
-    rows = gaussian.whiten(features) - gaussian.centers[codes]
+    shared = [[each[rows] for each in side] for side, rows in zip(sides, labels, strict=True)]
     rng = np.random.default_rng(draw_seed(random_state))
-    total = np.zeros(1 + n_permutations)  # as found, then by chance
-    total_weight, smallest = 0.0, 1.0
-    for code in range(len(gaussian.centers)):
-        among, new = rows[codes == code], is_new[codes == code]
-        permuted = new[rng.random((n_permutations, len(among))).argsort(axis=1)]
-        weight = new.sum() * (~new).sum() / len(new)  # half the harmonic mean of the numbers
-        smallest /= binom(len(new), new.sum())  # as many permutations differ
-        # The mean of all rows is 0, so the sum over the new ones determines both means: this is
-        # the squared distance between the means, multiplied by the weight.
-        sums = np.vstack([new, permuted]).astype(np.float64) @ among
-        total += (sums**2).sum(axis=1) / weight
-        total_weight += weight
+    pvalue, smallest = _permute(*shared, n_permutations, rng)
     if smallest > _LEVEL:
         warnings.warn(
-            f"{(~is_new).sum()} known and {is_new.sum()} new cells are too few: the p-value cannot "
-            f"be below {smallest:.2g}, however different they are. Give 100 or more of each.",
+            f"{n_known} known and {n_new} new cells are too few: the p-value cannot be below "
+            f"{smallest:.2g}, however different they are. Give 100 or more of each.",
             stacklevel=2,
         )
-    found, chance = total[0], total[1:]
-    return LaboratoryTest(
-        distance=float(np.sqrt(max(found - chance.mean(), 0) / total_weight)),
-        pvalue=float((1 + (chance >= found).sum()) / (1 + n_permutations)),
-        n_known=int((~is_new).sum()),
-        n_new=int(is_new.sum()),
-    )
+    harmless = None
+    if takes_pixels(known_model):
+        rows = rng.permutation(len(known))[:_MOST]
+        before = [each[rows] for each in sides[0]]
+        after = [_describe(known_model, each)[0] for each in harmless_changes(known[rows])]
+        # The label of a changed cell is that of its original.
+        harmless = max(_distance(before, (each, before[1]), paired=True) for each in after)
+    return LaboratoryTest(_distance(*shared), pvalue, n_known, n_new, harmless)
 
 
-def _features_and_labels(estimator, X):
+def _distance(known, new, paired=False):
+    """Return the distance of new from known cells, each side features and labels.
+
+    `paired`: they are the same cells, so that no difference is by chance.
+    """
+    gaussian = ClassGaussian(*known)
+    rows = [gaussian.whiten(features) for features, _ in (known, new)]
+    total = total_weight = 0.0
+    for label in np.unique(new[1]):
+        parts = rows[0][known[1] == label], rows[1][new[1] == label]
+        chance = 0 if paired else sum(1 / len(part) for part in parts)
+        squares = (parts[0].mean(axis=0) - parts[1].mean(axis=0)) ** 2
+        weight = 1 / sum(1 / len(part) for part in parts)
+        total += weight * (squares.mean() - chance)
+        total_weight += weight
+    return float(np.sqrt(max(total / total_weight, 0)))
+
+
+def _permute(known, new, n_permutations, rng):
+    """Return the p-value of a permutation test, and the smallest one that it can reach."""
+    features, labels = (np.concatenate(each) for each in zip(known, new, strict=True))
+    is_new = np.arange(len(labels)) >= len(known[1])
+    codes = np.unique(labels, return_inverse=True)[1]
+    gaussian = ClassGaussian(features, codes)
+    rows = gaussian.whiten(features) - gaussian.centers[codes]
+    total = np.zeros(1 + n_permutations)  # as found, then by chance
+    smallest = 1.0
+    for code in range(len(gaussian.centers)):
+        among, chosen = rows[codes == code], is_new[codes == code]
+        permuted = chosen[rng.random((n_permutations, len(among))).argsort(axis=1)]
+        weight = chosen.sum() * (~chosen).sum() / len(chosen)  # half the harmonic mean
+        smallest /= binom(len(chosen), chosen.sum())  # as many permutations differ
+        # The mean of all rows is 0, so the sum over the new ones determines both means: this is
+        # the squared distance between the means, multiplied by the weight.
+        sums = np.vstack([chosen, permuted]).astype(np.float64) @ among
+        total += (sums**2).sum(axis=1) / weight
+    return float((1 + (total[1:] >= total[0]).sum()) / (1 + n_permutations)), smallest
+
+
+def _describe(model, X):
     """Return the features and the predicted label of each cell; one label without a classifier."""
-    model, X = unwrap_model(estimator, X)
-    X = read_cells(model, X)
     features = np.hstack(extract_features(model, X))
     if model is None or not is_classifier(model):
         return features, np.zeros(len(features), int)

@@ -1,7 +1,10 @@
 """Laboratory test: it holds its level and finds differences."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -53,10 +56,12 @@ def test_another_mix_of_cells_makes_no_difference_within_labels(classifier):
 
 @pytest.mark.parametrize("shift", [0.0, 0.5, 2.0])
 def test_distance(classifier, shift):
+    """The root mean square over four features, of which one is shifted by standard deviations."""
     result = laboratory_test(classifier, draw(1000, 1)[0], draw(1000, 2, shift)[0], random_state=0)
-    spread = np.sqrt(1 + shift**2 / 4)  # of both together
-    assert result.distance == pytest.approx(shift / spread, rel=0.15, abs=0.1 * (shift == 0))
+    assert result.distance == pytest.approx(shift / 2, rel=0.15, abs=0.05 * (shift == 0))
     assert (result.pvalue == 0.001) == (shift > 0)
+    assert result.harmless_distance is None
+    assert result.is_other_laboratory == (shift == 2)
 
 
 def test_labels_of_one_side_are_left_out(classifier):
@@ -97,3 +102,18 @@ def test_other_colors_are_another_laboratory(network, some_cells):
     assert same.pvalue > 0.01
     assert other.pvalue == 0.001
     assert other.distance > 2 * same.distance
+    assert other.harmless_distance == same.harmless_distance > 0
+    assert not same.is_other_laboratory
+    assert other.is_other_laboratory
+
+
+def test_another_codec_is_no_other_laboratory(network, some_cells):
+    """Though the difference may be significant."""
+    X, _ = some_cells
+    files = [io.BytesIO() for _ in X[320:]]
+    for image, file in zip(X[320:], files, strict=True):
+        Image.fromarray(image).save(file, "WEBP", quality=50)
+    compressed = np.stack([np.asarray(Image.open(file)) for file in files])
+    known = X[160:320]
+    for given in (known, known / 255):
+        assert not laboratory_test(network, given, compressed, random_state=0).is_other_laboratory

@@ -1,5 +1,6 @@
 """All tools with all kinds of classifiers, and each file decoded once."""
 
+import os
 import pickle
 
 import numpy as np
@@ -104,9 +105,13 @@ class TestFiles:
     def decoded(self, monkeypatch):
         """Names of the files that Pillow opens."""
         opened, open_image = [], Image.open
-        monkeypatch.setattr(
-            Image, "open", lambda path, **kw: (opened.append(path), open_image(path, **kw))[1]
-        )
+
+        def open_and_note(path, **options):
+            if isinstance(path, str | os.PathLike):  # and no buffer
+                opened.append(path)
+            return open_image(path, **options)
+
+        monkeypatch.setattr(Image, "open", open_and_note)
         return opened
 
     def calls(self, network, y):
