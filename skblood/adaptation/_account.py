@@ -10,15 +10,16 @@ class Adaptation:
     Attributes
     ----------
     steps : tuple of str
-        Steps taken, in order: "crop", "statistics", "output", "self-training", "network". Empty if
-        the model was left unchanged.
+        Steps taken, in order: "crop", "prior" (classes or prior as given), "statistics", "bias" or
+        "output"; see the notes of `skblood.adapt`. Empty if the model was left unchanged. The steps
+        of earlier adaptations of the model come before. Those of earlier versions may include
+        "self-training" and "network".
     reason : str
-        Why these steps were taken.
+        Why steps were taken or refused.
     scores : dict of str to float
         Balanced accuracy on the labelled cells of each candidate, named by its steps joined by
-        " + ". "unchanged" is the model as it was given, at its own crop; "crop" is the same
-        network at the new crop. The others are cross-validated. Each cell is scored on several
-        random views. Empty if nothing could be validated.
+        " + ". "unchanged" is the model exactly as it was given, with its own crop, classes and
+        prior. Candidates with "bias" or "output" are cross-validated. Empty without labels.
     n_labelled : dict
         Number of labelled cells of each class of the model.
     n_unlabelled : int
@@ -36,7 +37,7 @@ class Adaptation:
         counted = f"labelled cells: {labelled or 'none'}; unlabelled: {self.n_unlabelled}"
         lines = [f"Adaptation: {join_steps(self.steps)}", f"reason: {self.reason}", counted]
         if self.scores:
-            lines.append("balanced accuracy in cross-validation:")
+            lines.append("balanced accuracy on the labelled cells:")
             lines += [f"  {score:.3f}  {name}" for name, score in self.scores.items()]
         return "\n  ".join(lines)
 

@@ -1,101 +1,99 @@
 """Adaptation of a fitted classifier to the cells of another laboratory."""
 
 import sys
-from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import torch
 
 from skblood._labels import check_lengths
-from skblood.augment import CellAugment
-from skblood.estimators import replace_network
-from skblood.images import CellImages, torch_defaults
-from skblood.inference import draw_seed, seeded, to_tensor
+from skblood.estimators import reconfigure
+from skblood.images import torch_defaults
+from skblood.inference import draw_seed, seeded
 
-from ._account import Adaptation
-from ._candidates import LabelledChoice, adapt_without_labels
-from ._crop_search import choose_crop, measure_crops
-from ._target_cells import TargetCells, check_classifier, encode_partial_labels
+from ._course import Course
+from ._partial_labels import check_classifier, check_possible, encode_partial_labels
+from ._reading import read_cells
 
 
 @torch_defaults()
-def adapt(model, X, y=None, *, random_state=None):
+def adapt(model, X, y=None, *, classes=None, prior=None, random_state=None, verbose=None):
     """Adapt a fitted classifier to the cells of another laboratory.
 
     Another stain, microscope or camera changes the images of the same cells. A few labelled cells
     of the target laboratory, or many unlabelled ones, are enough to adapt a classifier to them. The
-    given model is not changed. It takes minutes on a CPU, most of them for the cross-validation of
-    the candidates, even with 50 labelled cells only.
+    given model is not changed. ``model.adapt(X, y)`` is the same.
 
     Parameters
     ----------
     model : estimator
         A fitted `TransferCellClassifier`, `HybridFeatureClassifier`, `ContrastiveCellClassifier`
-        or `MLPCellClassifier`. If its parameter `verbose` is not 0, e.g. after
-        ``model.set_params(verbose=1)``, a line for each stage is printed on the standard error.
+        or `MLPCellClassifier`.
     X : array-like or sequence
-        Cells of the target laboratory, in any form that `model.predict` takes. Files are decoded
-        once, and at most 512 of them once more, to be measured.
+        Cells of the target laboratory, in any form that `model.predict` takes. Each file is decoded
+        once.
     y : array-like of shape (n,), default=None
         Labels, which must be classes of the model. None, NaN, or -1 (unless it is a class) marks a
         cell without a label, as in scikit-learn's semi-supervised learning. A class may have any
         number of labelled cells, or none. If `y` is None, no cell has a label.
+    classes : array-like of labels or "all", default=None
+        Classes that can occur in the laboratory, as in :func:`reconfigure`.
+    prior : dict, "blood", "equal", array-like of shape (n_classes,) or "training", default=None
+        Shares of the classes in the laboratory, as in :func:`reconfigure`. If neither `classes` nor
+        `prior` is given, those of the model stay; if one is given, both are replaced.
     random_state : int, RandomState instance or None, default=None
-        Seed of the random views of the cells, of the folds and of the training.
+        Seed of the random views of the cells and of the folds.
+    verbose : int, default=None
+        If not 0, a line for each stage is printed on the standard error. None takes the parameter
+        `verbose` of the model.
 
     Returns
     -------
     adapted : estimator
-        A new fitted estimator of the same class, with the same parameters and `classes_`; a new
-        crop is in `spec_`. Its attribute `adaptation_` is an `Adaptation`: the steps taken and why,
-        and the scores of all candidates.
+        A new fitted estimator of the same class, with the same parameters and `classes_`; crop,
+        classes and prior are in `spec_`. Its attribute `adaptation_` is an `Adaptation`: the steps
+        taken and why, and the scores of all candidates.
 
     Raises
     ------
     TypeError
         If the model is not one of those listed.
     ValueError
-        If X or y is not as described, or a label is not a class of the model.
+        If X, y, `classes` or `prior` is not as described, a label is not a class of the model, or
+        is one that cannot occur.
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
 
     See Also
     --------
+    query : Chooses the cells whose labels help most.
     TransferCellClassifier.partial_fit : Continue training on many cells; forgets classes they lack.
 
     Notes
     -----
-    The steps, each of which may be skipped:
+    The steps, in this order, each of which may be skipped:
 
     1. "crop": the crop at which the cells are as large as those of the training
        (`measured_crop`), for all images. Labels can only refuse it, where the mean probability of
        the right classes is clearly higher without it. It is not tried for images that were read
        before (`CellImages`).
-    2. "statistics": mixes means and variances of batch normalization with those of the target
-       cells [1]_. n target cells count as n images against 100 of the training [2]_, weighted to
-       the class proportions of the training set.
-    3. "output": logistic regression on the inputs of the output layer, with several random views of
-       each cell and an L2-SP penalty [3]_, stronger for fewer cells. Weights of classes without a
-       labelled cell stay as they are.
-    4. "self-training": the output layer is also fitted to unlabelled cells whose views all get the
-       same class with high confidence, at most a limited number a class.
-    5. "network": with at least 5 labelled cells a class on average, 80 training steps of all
-       weights that the model's fit trained, with L2-SP towards their old values and distillation
-       of the logits of classes without a cell [4]_.
+    2. "prior": `classes` and `prior`, if they are given.
+    3. "statistics": mixes means and variances of batch normalization with those of up to 300 target
+       cells, 20 or more [1]_. n of them count as n images against 100 of the training [2]_,
+       weighted to the class proportions of the training set. Taken if the mean probability of the
+       predicted class increases.
+    4. "bias" or "output": logistic regression on the inputs of the output layer, all labelled
+       classes counting alike, with an L2-SP penalty [3]_, which keeps it near the old weights:
+       "bias" changes only the bias of each class, "output" the whole layer. Each cell is seen as in
+       prediction and in four random views in other colors. Outputs of classes without a labelled
+       cell stay as they are. If there are 20 or more cells without a label, "output" also asks that
+       the predictions for up to 300 of them are sure, and have together the shares of `prior`, or
+       equal ones [4]_.
 
-    With labels, the candidates are compared by cross-validation on the labelled cells. Taken is the
-    best of those whose balanced accuracy exceeds that of the model, at its new crop if there is
-    one, by more than 1.25 standard errors of the difference. Fine-tuning of the network suffers
-    most from held-out cells, so it need not beat the best of the other candidates: it is taken
-    unless it is clearly worse. With one labelled cell a class, nothing can be validated and only
-    the output layer is fitted.
-
-    Without labels, nothing can be validated. Self-training is taken if the mean probability of the
-    predicted class is at least 0.8 afterwards. New statistics are taken if those
-    of the cells are far from the network's (squared difference of the means of at least 0.1
-    variances, averaged over all layers) or the mean probability increases. Statistics and
-    self-training are refused if the predictions concentrate on fewer classes, and self-training if
-    views of a cell agree less often.
+    "bias" and "output" are taken unless they are worse, by more than a standard error, in
+    cross-validation on the labelled cells. With one labelled cell a class nothing can be validated,
+    and "output" is taken. Cross-validation knows nothing of patients and slides: with several
+    labelled cells of one, its scores are optimistic.
 
     References
     ----------
@@ -105,7 +103,8 @@ def adapt(model, X, y=None, *, random_state=None):
        robustness against common corruptions by covariate shift adaptation", NeurIPS 33, 2020.
     .. [3] X. Li, Y. Grandvalet and F. Davoine, "Explicit inductive bias for transfer learning with
        convolutional networks", ICML, 2018.
-    .. [4] Z. Li and D. Hoiem, "Learning without forgetting", ECCV, 2016.
+    .. [4] M. Boudiaf, I. Ziko, J. Rony, J. Dolz, P. Piantanida and I. Ben Ayed, "Information
+       maximization for few-shot learning", NeurIPS 33, 2020.
 
     Examples
     --------
@@ -123,51 +122,23 @@ def adapt(model, X, y=None, *, random_state=None):
     2
     """
     check_classifier(model, "adapt")
-    log = partial(print, "adapt:", file=sys.stderr, flush=True) if model.verbose else _print_nothing
+    assumed = reconfigure(model, classes=classes, prior=prior)  # says what is wrong with them
+    is_verbose = model.verbose if verbose is None else verbose
+    say = partial(print, "adapt:", file=sys.stderr, flush=True) if is_verbose else _say_nothing
     codes = None if y is None else encode_partial_labels(y, model.classes_)
-    spec, device = model.spec_, model.predictor_.device
-    has_geometry = spec.is_pixels and min(spec.image_shape[:2]) > 1
-    # A smear has no orientation: flips, which are always on, and this rotation give any angle.
-    augment = CellAugment(rotation=45, scale=0.1, color=0.1) if has_geometry else None
-    log("read the cells and measure them")
-    has_crops = has_geometry and not isinstance(X, CellImages)
-    crops, measured = measure_crops(model, X) if has_crops else (None, "")
-    images = model.read_images(X, crops=crops)
-    own = best = images[0] if has_crops else images
-    codes = torch.full((len(own),), -1) if codes is None else torch.as_tensor(codes)
+    check_possible(codes, assumed)
+    say("read the cells and measure them")
+    own, measured, frame = read_cells(model, X)
+    codes = np.full(len(own), -1) if codes is None else codes
     check_lengths(X=len(own), y=len(codes))
-    note = ""
-    if has_crops:
-        images = dict(zip(crops, images, strict=True))
-        # Its network resizes: a model that works at the images' own size takes no other crops.
-        predictor = model.predictor_.with_spec(spec.with_crop(spec.crop))
-        crop = choose_crop(predictor, images, codes)
-        if crop != spec.crop:
-            best, spec, note = images[crop], spec.with_crop(crop), measured
-    own = TargetCells(to_tensor(own.pixels, device), codes, augment, device)
-    cells = replace(own, images=to_tensor(best.pixels, device))
-    # Statistics are mixed and measured, and weights trained, on single views.
-    network = model.predictor_.with_spec(replace(spec, dihedral_views=1)).network
-    counts = torch.tensor([*model.training_data_["class_counts"].values()])
-    shares = counts / counts.sum()
-    with seeded(draw_seed(random_state), device):
-        if len(cells.labelled):
-            choice = LabelledChoice(network, cells, shares, log, own if note else None)
-            network, steps, reason, scores = choice.choose()
-        else:
-            network, steps, reason, scores = adapt_without_labels(network, cells, shares, log)
-            steps = ("crop", *steps) if note else steps
-    adapted = replace_network(model, spec, network)
-    n_labelled = torch.bincount(codes[cells.labelled], minlength=len(model.classes_)).tolist()
-    adapted.adaptation_ = Adaptation(
-        steps,
-        f"{note}; {reason}" if note else reason,
-        scores,
-        dict(zip(model.classes_.tolist(), n_labelled, strict=True)),
-        len(cells.unlabelled),
-    )
-    return adapted
+    with seeded(draw_seed(random_state), model.predictor_.device):
+        course = Course(model, own, torch.from_numpy(codes), say)
+        course.take_crop(measured, frame)
+        course.take_prior(classes, prior)
+        course.mix_statistics()
+        course.fit_outputs()
+        return course.finish()
 
 
-def _print_nothing(line):
+def _say_nothing(line):
     """Do not show which stage it is."""

@@ -5,6 +5,8 @@ import copy
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from skblood.inference import as_nchw, to_tensor
+
 # Number of training images that the old statistics count for (N in Schneider et al. 2020).
 _PRIOR = 100
 
@@ -14,13 +16,16 @@ def has_statistics(network):
     return bool(_layers(network))
 
 
-def with_target_statistics(network, cells, shares):
-    """Return a copy of the network with the statistics of the cells mixed in.
+def with_target_statistics(network, pixels, codes, shares):
+    """Return a copy of the network, of one view, with the statistics of the cells mixed in.
 
     Parameters
     ----------
     network : CellNetwork
-    cells : TargetCells
+    pixels : ndarray of shape (n, h, w, c)
+        Cells, all of which are in one batch.
+    codes : torch.Tensor of shape (n,)
+        Class codes; -1 without a label.
     shares : torch.Tensor of shape (n_classes,)
         Share of each class in the training set. The cells are weighted to these shares, because
         other class proportions are no change of stain.
@@ -30,15 +35,16 @@ def with_target_statistics(network, cells, shares):
     network : CellNetwork
     """
     network = copy.deepcopy(network)
-    rows = cells.sample()
-    x = cells.prepare(network, rows)
+    network.dihedral_views = 1  # statistics would be mixed once for each view
+    device = next(network.parameters()).device
+    x = network.prepare(as_nchw(to_tensor(pixels, device)))
     with torch.no_grad():
-        codes = network(x).argmax(1).cpu()
-    codes = torch.where(cells.codes[rows] >= 0, cells.codes[rows], codes)
+        found = network.eval()(x).argmax(1).cpu()
+    codes = torch.where(codes >= 0, codes, found)
     counts = torch.bincount(codes, minlength=len(shares))
     # Smoothed by the mean count, so that a class predicted for one cell does not rest on it alone.
-    weights = (shares / (counts + len(rows) / len(shares)))[codes].to(x)
-    mix_statistics(network, x, len(rows) / (len(rows) + _PRIOR), weights / weights.sum())
+    weights = (shares / (counts + len(codes) / len(shares)))[codes].to(x)
+    mix_statistics(network, x, len(codes) / (len(codes) + _PRIOR), weights / weights.sum())
     return network
 
 
@@ -69,39 +75,8 @@ def mix_statistics(network, x, share, weights):
         layer.running_var.add_(share * (1 - share) * distance.square())
         layer.running_mean.add_(share * distance)
 
-    _forward_with_hook(network, x, mix)
-
-
-def distance_of_statistics(network, x):
-    """Return the distance between the statistics of a batch and those of the network.
-
-    Parameters
-    ----------
-    network : CellNetwork
-    x : torch.Tensor of shape (n, c, h, w) or (n, d)
-        Prepared images.
-
-    Returns
-    -------
-    distance : float
-        Squared difference of the means in units of the variance, averaged over the channels of
-        each layer and over the layers.
-    """
-    distances = []
-
-    def measure(layer, inputs):
-        mean = inputs[0].detach().transpose(0, 1).flatten(1).mean(1)
-        squared = (mean - layer.running_mean).square() / (layer.running_var + layer.eps)
-        distances.append(float(squared.mean()))
-
-    _forward_with_hook(network, x, measure)
-    return sum(distances) / len(distances)
-
-
-def _forward_with_hook(network, x, hook):
-    """Apply the network to `x`, calling `hook` before each layer that has statistics."""
     network.eval()
-    handles = [layer.register_forward_pre_hook(hook) for layer in _layers(network)]
+    handles = [layer.register_forward_pre_hook(mix) for layer in _layers(network)]
     try:
         with torch.no_grad():
             network(x)

@@ -9,7 +9,7 @@ from sklearn.utils import check_scalar
 from skblood._labels import check_lengths
 from skblood.inference import draw_seed
 
-from ._target_cells import check_classifier, encode_partial_labels
+from ._partial_labels import check_classifier, encode_partial_labels
 
 # Quantile of the distances between two cells at which similarity falls to 1 / e.
 _NEAR = 0.1

@@ -24,7 +24,7 @@ _MOST_IMAGES, _SIDE = 512, 192
 _FEWEST = 5
 # Smaller images show no nucleus.
 _SMALLEST = 16
-_CROPS = (0.2, 2.0)
+MEASURED_CROPS = (0.2, 2.0)
 _N_STEPS = 3
 _N_DRAWS = 500
 # Frames that differ by less are the same one: so much does the median depend on the mix of classes.
@@ -100,6 +100,11 @@ def expected_size(images, rows, codes):
     return round(float(np.median(found)), 4) if len(found) >= _FEWEST else None
 
 
+def measured_rows(n):
+    """Return the positions of the images that are measured, sorted: of many, a sample."""
+    return np.sort(np.random.default_rng(0).permutation(n)[:_MOST_IMAGES])
+
+
 def measure_frame(model, X):
     """Measure which crop makes the cells of a laboratory as large as a model expects them.
 
@@ -137,10 +142,10 @@ def measure_frame(model, X):
         cells = measure_cells(CellImages(_as_seen(frames, crop, spec)))
         found = _sizes(cells)
         if len(found) < _FEWEST:
-            return CellFrame(spec.crop, spec.crop, _CROPS, np.nan, expected, len(found))
+            return CellFrame(spec.crop, spec.crop, MEASURED_CROPS, np.nan, expected, len(found))
         whole = np.median(found) if whole is None else whole
         seen, former = found / expected, crop
-        crop = float(np.clip(former * np.median(seen), *_CROPS))
+        crop = float(np.clip(former * np.median(seen), *MEASURED_CROPS))
     draws = np.random.default_rng(0).integers(len(seen), size=(_N_DRAWS, len(seen)))
     low, high = former * np.quantile(np.median(seen[draws], axis=1), (0.025, 0.975))
     is_same = low / (1 + _TOLERANCE) <= spec.crop <= high * (1 + _TOLERANCE)
@@ -214,9 +219,8 @@ def _read_frames(spec, X):
     else:
         items = image_items(X)
     if len(items) > _MOST_IMAGES:
-        rows = np.random.default_rng(0).permutation(len(items))[:_MOST_IMAGES]
-        is_array = isinstance(items, np.ndarray)
-        items = items[np.sort(rows)] if is_array else [items[row] for row in np.sort(rows)]
+        rows = measured_rows(len(items))
+        items = items[rows] if isinstance(items, np.ndarray) else [items[row] for row in rows]
     options = {"channels": spec.image_shape[2], "bit_depth": spec.bit_depth}
     return read_images(items, size=(_SIDE, _SIDE), unreadable={}, **options)
 

@@ -1,6 +1,7 @@
 """Base of the classifiers: fit, partial_fit, predict."""
 
 import warnings
+from importlib import import_module
 from numbers import Integral, Real
 
 import numpy as np
@@ -193,6 +194,28 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         self._replace_fitted(net is not None, columns, fitting, result, data.describe(former))
         self.fit_settings_["early_stopping"] = "False"
         return self
+
+    def adapt(self, X, y=None, *, classes=None, prior=None, random_state=None, verbose=None):
+        """Return a classifier adapted to the cells of another laboratory; this one stays as it is.
+
+        Parameters
+        ----------
+        X : array-like or sequence
+            Cells of the laboratory, in any form that `fit` takes.
+        y : array-like of shape (n,), default=None
+            Their labels; None, NaN, or -1 (unless it is a class) marks a cell without a label.
+        classes, prior, random_state, verbose
+            As in :func:`skblood.adapt`, which says what is done and which errors are raised.
+
+        Returns
+        -------
+        adapted : object
+            A new fitted estimator with the attribute `adaptation_`, an account of the steps.
+        """
+        options = {"classes": classes, "prior": prior, "random_state": random_state}
+        # By name: the room of the adaptation stands on this one.
+        room = import_module("skblood.adaptation")
+        return room.adapt(self, X, y, **options, verbose=verbose)
 
     def score(self, X, y, sample_weight=None):
         """Return the accuracy.

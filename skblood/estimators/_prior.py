@@ -20,7 +20,7 @@ _BLOOD = {
     "platelet": 0.01,
 }
 # Steps of an adaptation that fit the network to classes of equal weight.
-_BALANCED_STEPS = {"output", "self-training", "network"}
+_BALANCED_STEPS = {"bias", "output", "self-training", "network"}
 
 
 def training_shares(model):

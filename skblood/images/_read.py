@@ -199,7 +199,7 @@ def _reader(form, finish, decoding, store=None, settings=()):
     return lambda items, _: read_files(items, finish, **decoding)
 
 
-def map_images(function, X):
+def map_images(function, X, **decoding):
     """Apply a function to each image of a sequence as it is read, keeping no image.
 
     Parameters
@@ -208,6 +208,8 @@ def map_images(function, X):
         Takes a uint8 image (h, w, c), in one of several threads if X holds paths.
     X : array or sequence of paths, PIL images or arrays
         As in :func:`read_images`, of any sizes.
+    **decoding
+        `channels` and `bit_depth` of :func:`read_images`.
 
     Returns
     -------
@@ -229,7 +231,7 @@ def map_images(function, X):
     ([None], {0: 'no such file'})
     """
     items = list(image_items(X))
-    return _reader(common_form(items), function, {})(items, 0)
+    return _reader(common_form(items), function, decoding)(items, 0)
 
 
 def _shrink(images, size, interpolation):

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from skblood import TransferCellClassifier
-from skblood.adaptation._target_cells import TargetCells
 from skblood.datasets import make_blood_cells
 
 QUICK = {"max_epochs": 2, "batch_size": 16, "random_state": 0, "device": "cpu"}
@@ -30,12 +29,6 @@ def same(one, other):
 def n_per_class(y, n):
     """Return the positions of the first n cells of each class."""
     return np.concatenate([np.flatnonzero(y == label)[:n] for label in np.unique(y)])
-
-
-def target_cells(images, codes=None, augment=None):
-    """Return cells on the CPU, by default without labels."""
-    codes = torch.full((len(images),), -1) if codes is None else torch.as_tensor(codes)
-    return TargetCells(torch.from_numpy(images), codes, augment, torch.device("cpu"))
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +66,7 @@ def abroad(home):
 
 @pytest.fixture
 def no_crop(monkeypatch):
-    """Leave out the crop search, which is tested by itself."""
+    """Leave out the measurement, which is tested by itself."""
     monkeypatch.setattr(
-        "skblood.adaptation._adapt.measure_crops", lambda m, X: ([m.spec_.crop], "")
+        "skblood.adaptation._adapt.read_cells", lambda m, X: (m.read_images(X), None, None)
     )

@@ -1,6 +1,7 @@
 """What `adapt` returns for each classifier, and what it leaves unchanged."""
 
 import copy
+import itertools
 import pickle
 import random
 
@@ -22,7 +23,7 @@ from skblood import (
     reconfigure,
     save,
 )
-from skblood.adaptation import _fine_tuning
+from skblood.estimators import assumed_prior
 
 from .conftest import QUICK, n_per_class, other_laboratory, same, state
 
@@ -112,12 +113,6 @@ class TestAbroad:
         before, after = accuracies(skilled, adapted, *home, known)
         assert after >= before - 0.05
 
-    def test_five_cells_a_class_train_the_network(self, skilled, abroad, monkeypatch):
-        monkeypatch.setattr(_fine_tuning, "_N_STEPS", 2)
-        known = n_per_class(abroad[1], 5)
-        scores = adapt(skilled, abroad[0][known], abroad[1][known], random_state=0)
-        assert sum(name.endswith("network") for name in scores.adaptation_.scores) == 1
-
     def test_one_cell_a_class_changes_only_the_output_layer(self, skilled, abroad):
         known = n_per_class(abroad[1], 1)
         adapted = adapt(skilled, abroad[0][known], abroad[1][known], random_state=0)
@@ -125,33 +120,35 @@ class TestAbroad:
         changed = {name for name in before if not torch.equal(before[name], after[name])}
         assert adapted.adaptation_.steps == ("output",)
         assert len(changed) == 2 and all(name.startswith("head") for name in changed)
-        assert adapted.adaptation_.scores == {}
+        assert list(adapted.adaptation_.scores) == ["unchanged"]
 
-    def test_unequal_counts_and_classes_without_a_cell(self, skilled, abroad, monkeypatch):
+    def test_unequal_counts_and_classes_without_a_cell(self, skilled, abroad):
         X, y = abroad
-        monkeypatch.setattr(_fine_tuning, "_N_STEPS", 2)
-        counts = dict(zip(skilled.classes_.tolist(), [0, 0, 7, 0, 6, 1, 5, 0], strict=True))
+        counts = dict(zip(skilled.classes_.tolist(), [0, 0, 4, 0, 4, 1, 3, 0], strict=True))
         known = np.concatenate([np.flatnonzero(y == label)[:n] for label, n in counts.items()])
         adapted = adapt(skilled, X[known], y[known], random_state=0)
-        old, new = (clf.predictor_.network.head[-1] for clf in (skilled, adapted))
+        old, new = (clf.predictor_.network.head[-1].weight for clf in (skilled, adapted))
         absent = np.array([n == 0 for n in counts.values()])
         assert adapted.adaptation_.n_labelled == counts
         assert "output" in adapted.adaptation_.steps
-        if "network" not in adapted.adaptation_.steps:
-            assert torch.equal(old.weight[absent], new.weight[absent])
-        assert not torch.equal(old.weight[~absent], new.weight[~absent])
+        torch.testing.assert_close(old[absent], new[absent])
+        assert ((old - new)[~absent].norm(dim=1) > 0.01).all()
         assert np.isfinite(adapted.predict_proba(X)).all()
         known = np.flatnonzero(y == "monocyte")[:4]  # a single class
         adapted = adapt(skilled, X[known], y[known], random_state=0)
         assert np.isfinite(adapted.predict_proba(X)).all()
 
-    def test_labelled_and_unlabelled_cells_together(self, skilled, abroad):
-        partly = abroad[1].astype(object)
-        partly[np.setdiff1d(np.arange(160), n_per_class(abroad[1], 3))] = None
-        adaptation = adapt(skilled, abroad[0], partly, random_state=0).adaptation_
-        assert adaptation.n_unlabelled == 160 - 24
-        assert set(adaptation.n_labelled.values()) == {3}
-        assert any("self-training" in name for name in adaptation.scores)
+    def test_unlabelled_cells_help(self, skilled, abroad):
+        partly, known = abroad[1].astype(object), n_per_class(abroad[1], 2)
+        partly[np.setdiff1d(np.arange(160), known)] = None
+        one = adapt(skilled, abroad[0], partly, random_state=0)
+        other = adapt(skilled, abroad[0][known], abroad[1][known], random_state=0)
+        assert one.adaptation_.n_unlabelled == 160 - 16
+        assert set(one.adaptation_.n_labelled.values()) == {2}
+        assert (
+            accuracies(other, one, *abroad, known)[1]
+            > accuracies(skilled, other, *abroad, known)[1]
+        )
 
     def test_no_labels_and_missing_labels_are_the_same(self, skilled, abroad):
         X = abroad[0][:40]
@@ -160,16 +157,19 @@ class TestAbroad:
         assert one.adaptation_ == other.adaptation_
         assert same(state(one), state(other))
 
-    def test_dihedral_views_do_not_change_the_adaptation(self, skilled, abroad):
+    def test_statistics_are_mixed_once_for_all_views(self, skilled, abroad, monkeypatch):
         known = n_per_class(abroad[1], 3)
         X, y = abroad[0][known], abroad[1][known]
         eight = reconfigure(skilled, dihedral_views=8)
-        for labels in (y, None):  # statistics would be mixed eight times
+        # Not only if the predictions get surer.
+        monkeypatch.setattr("skblood.adaptation._course._confidence", lambda *_: next(surer))
+        surer = itertools.count()
+        for labels in (y, None):
             one, other = (adapt(clf, X, labels, random_state=0) for clf in (skilled, eight))
-            assert one.adaptation_ == other.adaptation_
-            assert same(state(one), state(other))
+            assert "statistics" in one.adaptation_.steps and "statistics" in other.adaptation_.steps
+            name = "backbones.0.body.stem.1.running_mean"
+            torch.testing.assert_close(state(one)[name], state(other)[name])
         assert other.spec_.dihedral_views == other.predictor_.network.dihedral_views == 8
-        assert not np.allclose(one.predict_proba(X), other.predict_proba(X))
 
 
 def test_the_seed_repeats_it_and_nothing_else_is_changed(skilled, abroad):
@@ -210,6 +210,76 @@ def test_rows_of_numbers_have_no_views():
     assert not hasattr(adapted.fit(X, y), "adaptation_")  # another fit forgets the adaptation
 
 
+@pytest.mark.usefixtures("no_crop")
+class TestPrior:
+    CLASSES = ("lymphocyte", "monocyte", "neutrophil")
+
+    @pytest.fixture
+    def white(self, abroad):
+        known = np.concatenate([np.flatnonzero(abroad[1] == label)[:8] for label in self.CLASSES])
+        return abroad[0][known], abroad[1][known]
+
+    def test_classes_that_can_occur(self, skilled, white, abroad):
+        adapted = adapt(skilled, *white, classes=self.CLASSES, random_state=0)
+        possible = np.isin(adapted.classes_, self.CLASSES)
+        proba = adapted.predict_proba(abroad[0])
+        assert (proba[:, ~possible] == 0).all() and (proba[:, possible] > 0).all()
+        assert adapted.adaptation_.steps[0] == "prior"
+        assert list(adapted.adaptation_.scores)[:2] == ["unchanged", "prior"]
+
+    def test_a_prior_is_relative_to_equal_shares_afterwards(self, skilled, white):
+        prior = {"lymphocyte": 0.3, "monocyte": 0.1, "neutrophil": 0.6}
+        adapted = adapt(skilled, *white, classes=self.CLASSES, prior=prior, random_state=0)
+        assert "output" in adapted.adaptation_.steps
+        found = {label: share for label, share in assumed_prior(adapted).items() if share}
+        assert found == pytest.approx(prior)
+        factors = dict(zip(adapted.classes_, adapted.spec_.class_factors, strict=True))
+        assert factors["neutrophil"] / factors["monocyte"] == pytest.approx(6)
+
+    def test_those_of_the_model_stay(self, skilled, white):
+        prior = {"lymphocyte": 0.3, "monocyte": 0.1, "neutrophil": 0.6}
+        held = reconfigure(skilled, classes=self.CLASSES, prior=prior)
+        adapted = adapt(held, *white, random_state=0)
+        assert "prior" not in adapted.adaptation_.steps
+        assert assumed_prior(adapted) == pytest.approx(assumed_prior(held))
+        assert adapt(held, *white, classes="all", random_state=0).spec_.class_factors is None
+
+    def test_labels_that_cannot_occur(self, skilled, abroad):
+        with pytest.raises(ValueError, match=r"cannot occur: 'basophil'.*Add them"):
+            adapt(skilled, *(part[:20] for part in abroad), classes=self.CLASSES)
+        with pytest.raises(ValueError, match="blast"):
+            adapt(skilled, "no file", classes=["blast", "ig"])  # before anything is read
+
+
+@pytest.mark.usefixtures("no_crop")
+def test_scores_of_the_model_as_it_was_given(skilled, abroad):
+    X, y = (part[n_per_class(abroad[1], 3)] for part in abroad)
+    given = reconfigure(skilled, dihedral_views=8, prior="blood")
+    adapted = given.adapt(X, y, classes="all", prior="training", random_state=0)
+    expected = balanced_accuracy_score(y, given.predict(X))
+    assert adapted.adaptation_.scores["unchanged"] == pytest.approx(expected)
+    expected = balanced_accuracy_score(y, reconfigure(given, prior="training").predict(X))
+    assert adapted.adaptation_.scores["prior"] == pytest.approx(expected)
+
+
+@pytest.mark.usefixtures("no_crop")
+def test_another_adaptation_remembers_the_first(skilled, abroad):
+    X, y = (part[n_per_class(abroad[1], 3)] for part in abroad)
+    adapted = adapt(skilled, X, y, random_state=0)
+    again = adapted.adapt(X[:5], prior="blood")
+    assert again.adaptation_.steps == (*adapted.adaptation_.steps, "prior")
+    # The outputs are still for equal shares.
+    assert again.spec_ == reconfigure(adapted, prior="blood").spec_
+
+
+def test_the_method_is_the_function(skilled, abroad):
+    X, y = (part[n_per_class(abroad[1], 2)] for part in abroad)
+    options = {"classes": "all", "prior": "equal", "random_state": 3, "verbose": 0}
+    one, other = adapt(skilled, X, y, **options), skilled.adapt(X, y, **options)
+    assert one.adaptation_ == other.adaptation_
+    assert same(state(one), state(other)) and one.spec_ == other.spec_
+
+
 class TestErrors:
     def test_not_fitted(self, few):
         with pytest.raises(NotFittedError):
@@ -236,8 +306,11 @@ def test_verbose_prints_the_stages(model, few, capsys):
     adapt(model, *few, random_state=0)
     assert capsys.readouterr() == ("", "")
     loud = copy.copy(model).set_params(verbose=2)
-    for cells, stage in ((few, "cross-validation of: output"), (few[:1], "without labels: ")):
-        adapt(loud, *cells, random_state=0)
-        out, err = capsys.readouterr()
-        assert not out and all(line.startswith("adapt: ") for line in err.splitlines())
-        assert "read the cells" in err and stage in err
+    adapt(loud, *few, random_state=0)
+    out, err = capsys.readouterr()
+    assert not out and all(line.startswith("adapt: ") for line in err.splitlines())
+    assert "read the cells" in err and "output layer" in err
+    adapt(loud, *few, verbose=0)
+    assert capsys.readouterr() == ("", "")
+    adapt(model, few[0], verbose=1)
+    assert "read the cells" in capsys.readouterr().err

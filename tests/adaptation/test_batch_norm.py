@@ -7,13 +7,13 @@ import torch
 from torch import nn
 
 from skblood.adaptation._batch_norm import (
-    distance_of_statistics,
     has_statistics,
     mix_statistics,
     with_target_statistics,
 )
+from skblood.inference import as_nchw
 
-from .conftest import other_laboratory, same, target_cells
+from .conftest import other_laboratory, same
 
 
 def normal(*shape, seed=0):
@@ -69,34 +69,22 @@ def test_hooks_are_removed_after_an_error(small_net):
     assert not any(module._forward_pre_hooks for module in small_net.modules())
 
 
-def test_distance_is_the_mean_over_layers_in_variances():
-    x = normal(40, 5)
-    layer = nn.BatchNorm1d(5, eps=0.0)
-    mix_statistics(layer, x, 1.0, uniform(40))
-    before = copy.deepcopy(layer.state_dict())
-    assert distance_of_statistics(layer, x) == pytest.approx(0, abs=1e-10)
-    shifted = x + 2 * x.std(0, correction=0)
-    assert distance_of_statistics(layer, shifted) == pytest.approx(4, rel=1e-4)
-    both = nn.Sequential(layer, copy.deepcopy(layer))
-    both[1].running_mean.fill_(2.0)
-    both[1].running_var.fill_(1.0)
-    assert distance_of_statistics(both, x) == pytest.approx(2, rel=1e-4)  # of 0 and 4
-    assert same(before, layer.state_dict())
-
-
 def test_some_networks_have_no_statistics(small_net):
     assert has_statistics(small_net)
     assert not has_statistics(nn.Sequential(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4)))
     assert not has_statistics(nn.BatchNorm1d(4, track_running_stats=False))
 
 
-def test_a_copy_moves_towards_the_target_laboratory(network, home):
-    before = copy.deepcopy(network.state_dict())
-    cells = target_cells(other_laboratory(home[0]))
-    moved = with_target_statistics(network, cells, torch.full((8,), 1 / 8))
-    assert same(before, network.state_dict())
+@pytest.mark.parametrize("n_views", [1, 8])
+def test_a_copy_moves_towards_the_target_laboratory(network, home, n_views):
+    given = copy.deepcopy(network)
+    given.dihedral_views = n_views  # statistics would be mixed once for each view
+    before, images = copy.deepcopy(given.state_dict()), other_laboratory(home[0])
+    no_labels, shares = torch.full((160,), -1), torch.full((8,), 1 / 8)
+    moved = with_target_statistics(given, images, no_labels, shares)
+    assert same(before, given.state_dict())
 
-    body, x = network.backbones[0], cells.prepare(network, torch.arange(160))
+    body, x = network.backbones[0], network.prepare(as_nchw(torch.from_numpy(images)))
     with torch.no_grad():
         new = body.body.stem[0](body.standardize(x)).mean((0, 2, 3))
     old = before["backbones.0.body.stem.1.running_mean"]
