@@ -51,7 +51,7 @@ def measure(model, laboratory, seeds=(), labelled=LABELLED, unlabelled=False, lo
     draws, sets = zip(*found, strict=True)
     means = average(draws)
     common = {k: each["common"] for k, each in means.items()}
-    log(f"  labelled {common}")
+    log("  labelled " + ", ".join(f"{k}: {value:.3f}" for k, value in common.items()))
     figures |= {"labelled": means, "draws": {k: [d[k]["common"] for d in draws] for k in means}}
     figures["gain"] = min(value - common["0"] for k, value in common.items() if k != "0")
     if sets := [each for each in sets if each]:
