@@ -67,8 +67,7 @@ class Course:
         cropped, n = reconfigure(self._model, crop=frame.crop), len(self._labels)
         features = self._see(cropped, images)
         if n > 1:
-            old, new = (self._logits(each).softmax(1) for each in (self._features, features))
-            mean, error = mean_and_error((new - old)[range(n), self._labels], self._weights)
+            mean, error = mean_and_error(self._gain(features), self._weights)
             # Of few cells more must agree. The second factor, because the error divides by n.
             if mean < -stdtrit(n - 1, _LEVEL) * (n / (n - 1)) ** 0.5 * error:
                 self._reasons.append(f"crop={frame.crop:g} refused: the labels speak against it")
@@ -83,7 +82,7 @@ class Course:
             self._take("prior", "classes and shares as given", model)
 
     def mix_statistics(self):
-        """Mix the statistics of batch normalization, if the predictions become surer by that."""
+        """Mix the statistics of batch normalization, if the predictions become better or surer."""
         network = self._model.predictor_.network
         if not has_statistics(network) or len(self._images) < _FEWEST:
             return
@@ -92,12 +91,17 @@ class Course:
         images, shares = self._images[rows], torch.from_numpy(training_shares(self._model)).float()
         mixed = with_target_statistics(network, images.pixels, self._codes[rows], shares)
         mixed = replace_network(self._model, self._model.spec_, mixed)
-        before, after = (_confidence(model, images) for model in (self._model, mixed))
-        change = f"mean probability of the predicted class {before:.3f}, then {after:.3f}"
-        if after <= before:
+        features = self._see(mixed, self._images)
+        if len(self._labels):
+            gain = float(self._weights @ self._gain(features))
+        else:
+            gain = _confidence(mixed, images) - _confidence(self._model, images)
+        which = "right" if len(self._labels) else "predicted"
+        change = f"mean probability of the {which} class {gain:+.3f}"
+        if gain <= 0:
             self._reasons.append(f"statistics refused: {change}")
             return
-        self._features = self._see(mixed, self._images)
+        self._features = features
         self._take("statistics", change, mixed)
 
     def fit_outputs(self):
@@ -148,6 +152,11 @@ class Course:
     def _logits(self, features):
         logits = logits_of(output_layer(self._model), features)
         return logits + torch.tensor(self._model.spec_.log_factors)
+
+    def _gain(self, features):
+        """Return by how much other features raise the probability of each cell's right class."""
+        old, new = (self._logits(each).softmax(1) for each in (self._features, features))
+        return (new - old)[range(len(self._labels)), self._labels]
 
     def _right(self):
         return (self._logits(self._features).argmax(1) == self._labels).double()

@@ -23,6 +23,7 @@ from skblood import (
     reconfigure,
     save,
 )
+from skblood.adaptation._course import Course
 from skblood.estimators import assumed_prior
 
 from .conftest import QUICK, n_per_class, other_laboratory, same, state
@@ -161,15 +162,33 @@ class TestAbroad:
         known = n_per_class(abroad[1], 3)
         X, y = abroad[0][known], abroad[1][known]
         eight = reconfigure(skilled, dihedral_views=8)
-        # Not only if the predictions get surer.
-        monkeypatch.setattr("skblood.adaptation._course._confidence", lambda *_: next(surer))
-        surer = itertools.count()
+        # Also where they do not help.
+        falling = itertools.count(0, -1)
+        monkeypatch.setattr("skblood.adaptation._course._confidence", lambda *_: next(falling))
+        monkeypatch.setattr(Course, "_gain", lambda self, _: torch.ones(len(self._labels)).double())
         for labels in (y, None):
             one, other = (adapt(clf, X, labels, random_state=0) for clf in (skilled, eight))
             assert "statistics" in one.adaptation_.steps and "statistics" in other.adaptation_.steps
             name = "backbones.0.body.stem.1.running_mean"
             torch.testing.assert_close(state(one)[name], state(other)[name])
         assert other.spec_.dihedral_views == other.predictor_.network.dihedral_views == 8
+
+    @pytest.mark.parametrize("with_labels", [True, False])
+    @pytest.mark.parametrize("gain", [0.1, -0.1])
+    def test_statistics_that_do_not_help_are_refused(
+        self, skilled, abroad, monkeypatch, with_labels, gain
+    ):
+        confidences = iter([0.5 + gain, 0.5])
+        monkeypatch.setattr("skblood.adaptation._course._confidence", lambda *_: next(confidences))
+        monkeypatch.setattr(Course, "_gain", lambda *_: torch.full((24,), gain).double())
+        known = n_per_class(abroad[1], 3)
+        y = abroad[1][known] if with_labels else None
+        adaptation = adapt(skilled, abroad[0][known], y, random_state=0).adaptation_
+        assert ("statistics" in adaptation.steps) == (gain > 0)
+        which, verb = "right" if with_labels else "predicted", "" if gain > 0 else " refused"
+        assert f"statistics{verb}: mean probability of the {which} class {gain:+}" in (
+            adaptation.reason
+        )
 
 
 def test_the_seed_repeats_it_and_nothing_else_is_changed(skilled, abroad):
