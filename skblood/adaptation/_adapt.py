@@ -78,10 +78,11 @@ def adapt(model, X, y=None, *, classes=None, prior=None, random_state=None, verb
        the right classes is clearly higher without it. It is not tried for images that were read
        before (`CellImages`).
     2. "prior": `classes` and `prior`, if they are given.
-    3. "statistics": mixes means and variances of batch normalization with those of up to 300 target
-       cells, 20 or more [1]_. n of them count as n images against 100 of the training [2]_,
-       weighted to the class proportions of the training set. Taken if the mean probability of the
-       right class increases or, without labels, that of the predicted class.
+    3. "statistics": mixes means and variances of batch normalization with those of 20 or more
+       target cells [1]_; of many, with those of 300, fewer if images are large. n of them count as
+       n images against 100 of the training [2]_, weighted to the class proportions of the training
+       set. Taken if the mean probability of the right class increases or, without labels, that of
+       the predicted class.
     4. "bias" or "output": logistic regression on the inputs of the output layer, all labelled
        classes counting alike, with an L2-SP penalty [3]_, which keeps it near the old weights:
        "bias" changes only the bias of each class, "output" the whole layer. Each cell is seen as in

@@ -30,6 +30,8 @@ from ._partial_labels import balanced_weights
 _N_VIEWS = 4
 # Cells from which statistics are taken or unlabelled ones learned from; and, of many, how many.
 _FEWEST, _MOST = 20, 300
+# Pixels that statistics are taken from in one batch, which holds the maps of all of them.
+_MOST_PIXELS = 2**22
 # Confidence level at which labels must speak against a measured crop.
 _LEVEL = 0.977
 
@@ -87,7 +89,9 @@ class Course:
         if not has_statistics(network) or len(self._images) < _FEWEST:
             return
         self._say("statistics")
-        rows = np.sort(torch.randperm(len(self._images))[:_MOST])
+        height, width, _ = self._model.spec_.image_shape
+        most = min(_MOST, max(_FEWEST, _MOST_PIXELS // (height * width)))
+        rows = np.sort(torch.randperm(len(self._images))[:most])
         images, shares = self._images[rows], torch.from_numpy(training_shares(self._model)).float()
         mixed = with_target_statistics(network, images.pixels, self._codes[rows], shares)
         mixed = replace_network(self._model, self._model.spec_, mixed)

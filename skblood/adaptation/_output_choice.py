@@ -77,8 +77,8 @@ def choose_layer(layer, features, codes, shares, unlabelled, right):
         scores[step] = float(weights @ new[tested])
         mean, error = mean_and_error((new - hits)[tested], weights)
         is_taken = mean >= -_MARGIN * error
-        verb = "taken" if is_taken else "refused"
-        reasons.append(f"{step} {verb}: balanced accuracy {mean:+.3f} in cross-validation")
+        verdict = "refused" if not is_taken else "taken" if mean >= 0 else "not clearly worse"
+        reasons.append(f"{step} {verdict}: balanced accuracy {mean:+.3f} in cross-validation")
         best, hits = (step, new) if is_taken else (best, hits)
     fitted = fits[best](features=features, codes=codes) if best else layer
     return ChosenLayer(best, fitted, "; ".join(reasons), scores)
