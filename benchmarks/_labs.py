@@ -12,6 +12,13 @@ from skblood.datasets import load_csv, load_image_folder
 from skblood.images import read_images
 
 HOME = "home"
+# For the pages on which their figures are shown.
+SOURCES = """\
+Laboratories: chula is github.com/singgihbekti/WBC_Dataset (Chulalongkorn University, MIT); jhu is
+Sidhom et al. 2021 (github.com/sidhomj/DeepAPL, Johns Hopkins Hospital); bionet is
+github.com/usmanalishams/DeepBioNet_dataset_BCCD_WBC_Classifition (Blood Cells Mol Dis 2024,
+102823); wbc_tecom is Dataset 1 of Zheng et al. 2018 (Micron 107:55; Jiangxi Tecom Science
+Corporation)."""
 # What other laboratories call the classes of PBC; see `_plain`.
 _OTHER_NAMES = {
     "erythroblast": ("normoblast", "nucleatedredbloodcell", "nrbc"),

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks._command import Benchmark, Row, run
-from benchmarks._labs import load_model, read_laboratory
+from benchmarks._labs import SOURCES, load_model, read_laboratory
 from benchmarks.query import LABS
 from skblood import measured_crop, reconfigure
 
@@ -75,7 +75,7 @@ def _score(scores, classes, y):
 BENCHMARK = Benchmark(
     name="leave_one_out",
     title="A laboratory left out",
-    text=TEXT,
+    text=f"{TEXT}\n\n{SOURCES}",
     rows={name: Row(what, partial(measure, name), needs_data=True) for name, what in LABS.items()},
     columns={
         "model": ("the model", ".3f"),

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks._command import Benchmark, Row, run
-from benchmarks._labs import divide, load_model, read_laboratory
+from benchmarks._labs import SOURCES, divide, load_model, read_laboratory
 from benchmarks._measure import summary
 from benchmarks._report import Bar, lines_of
 from skblood import measured_crop, query, reconfigure
@@ -97,7 +97,7 @@ def _score(inputs, y, rows, rest, common):
 BENCHMARK = Benchmark(
     name="query",
     title="Which cells to label",
-    text=TEXT,
+    text=f"{TEXT}\n\n{SOURCES}",
     rows={
         name: Row(what, partial(measure, name), {"mean_gain": Bar(">=", 0.0)}, True)
         for name, what in LABS.items()

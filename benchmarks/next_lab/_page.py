@@ -3,7 +3,7 @@
 import numpy as np
 
 from benchmarks._laboratories import SIMULATED
-from benchmarks._labs import HOME
+from benchmarks._labs import HOME, SOURCES
 from benchmarks._report import Bar, cell, origins, table
 
 TITLE = "The next laboratory"
@@ -64,7 +64,7 @@ def as_markdown(results):
         for model in dict.fromkeys(each["model"] for each in results.values())
         for what, figure, bar in bars_of(results, model)
     ]
-    page = [f"# {TITLE}", "", TEXT, ""]
+    page = [f"# {TITLE}", "", TEXT, "", SOURCES, ""]
     page += [*table(["model", "figure", "reached"], bars), ""] if bars else []
     page += ["## Without labels, balanced accuracy", ""]
     page += [*_table(real + simulated, _UNLABELLED), ""]
