@@ -23,7 +23,7 @@ from benchmarks.next_lab._page import TITLE, as_markdown, bars_of
 from benchmarks.next_lab._readings import LABELLED, average, measure, measure_home
 
 # Laboratories beside PBC on which the weights of a ready model were trained.
-TRAINED_ON = {"blood8-2": ["chula", "aslan"]}
+TRAINED_ON = {"blood8-2": ["chula"]}
 LABS = ("chula", "jhu", "bionet", "wbc_tecom")
 _NAME = "next_lab"
 
