@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from skblood.augment import CellAugment
+from skblood.augment import make_augment
 
 
 def train(network, images, codes, *, epochs, device, dtype, lr=3e-3, weight_decay=0.02):
@@ -42,7 +42,7 @@ def train(network, images, codes, *, epochs, device, dtype, lr=3e-3, weight_deca
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, lr, total_steps=epochs * -(-n // batch_size), cycle_momentum=False
     )
-    augment = CellAugment()
+    augment = make_augment("cells")
     losses = []
     for _ in range(epochs):
         total = torch.zeros((), device=device)

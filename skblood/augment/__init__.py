@@ -3,6 +3,7 @@
 from ._background import BackgroundAugment
 from ._cell_augment import CellAugment
 from ._color import LightAugment, StainAugment
+from ._export import ExportAugment
 from ._frame import FrameAugment
 from ._optics import OpticsAugment
 from ._policies import AUGMENTS, POLICIES, LaboratoryAugment, augment_images, is_own, make_augment
@@ -10,6 +11,7 @@ from ._policies import AUGMENTS, POLICIES, LaboratoryAugment, augment_images, is
 __all__ = [
     "BackgroundAugment",
     "CellAugment",
+    "ExportAugment",
     "FrameAugment",
     "LaboratoryAugment",
     "LightAugment",

@@ -1,4 +1,4 @@
-"""Default augmentation, for cells of one laboratory: flips, shifts and mild colors."""
+"""Augmentation for cells of one laboratory: flips, shifts and mild colors."""
 
 import torch
 

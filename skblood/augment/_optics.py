@@ -78,16 +78,27 @@ class OpticsAugment(Augment):
         return images + self.noise * draw_uniform(images) * torch.randn_like(images)
 
     def _compress(self, images):
-        height, width = images.shape[2:]
-        padded = F.pad(images, (0, -width % 8, 0, -height % 8), mode="replicate")
-        blocks = padded.unfold(2, 8, 8).unfold(3, 8, 8)
-        cosines = torch.tensor(_COSINES, device=images.device)
-        strength = self.compression * (0.02 + draw_uniform(images)[..., None, None])
-        quanta = torch.tensor(_QUANTA, device=images.device) / 255 * strength
-        waves = cosines @ blocks @ cosines.T
-        blocks = cosines.T @ ((waves / quanta).round() * quanta) @ cosines
-        pixels = blocks.permute(0, 1, 2, 4, 3, 5).reshape(padded.shape)
-        return pixels[:, :, :height, :width]
+        return compress(images, self.compression * (0.02 + draw_uniform(images)))
+
+
+def compress(images, strength):
+    """Round the frequencies of each block of 8 x 8 to multiples of a share of the table.
+
+    Parameters
+    ----------
+    images : torch.Tensor of shape (n, c, h, w)
+    strength : torch.Tensor of shape (n, 1, 1, 1)
+        The share of the table, for each image.
+    """
+    height, width = images.shape[2:]
+    padded = F.pad(images, (0, -width % 8, 0, -height % 8), mode="replicate")
+    blocks = padded.unfold(2, 8, 8).unfold(3, 8, 8)
+    cosines = torch.tensor(_COSINES, device=images.device)
+    quanta = torch.tensor(_QUANTA, device=images.device) / 255 * strength[..., None, None]
+    waves = cosines @ blocks @ cosines.T
+    blocks = cosines.T @ ((waves / quanta).round() * quanta) @ cosines
+    pixels = blocks.permute(0, 1, 2, 4, 3, 5).reshape(padded.shape)
+    return pixels[:, :, :height, :width]
 
 
 def _blur(images, deviation):

@@ -13,6 +13,7 @@ from ._augment import Augment, change_share
 from ._background import BackgroundAugment
 from ._cell_augment import CellAugment
 from ._color import LightAugment, StainAugment
+from ._export import ExportAugment
 from ._frame import FrameAugment
 from ._optics import OpticsAugment
 
@@ -55,7 +56,7 @@ class LaboratoryAugment(Augment):
 AUGMENTS = tuple(Augment.__subclasses__())
 
 POLICIES = {
-    "cells": CellAugment,
+    "cells": lambda: nn.Sequential(CellAugment(), ExportAugment()),
     "stain": lambda: nn.Sequential(CellAugment(color=0.0), StainAugment(), LightAugment()),
     "laboratory": LaboratoryAugment,
 }
@@ -67,8 +68,9 @@ def make_augment(policy):
     Parameters
     ----------
     policy : {"cells", "stain", "laboratory"}
-        As for the parameter `augment` of the estimators: flips, shifts and mild colors; flips,
-        shifts, other stains and other light; or whatever differs between laboratories.
+        As for the parameter `augment` of the estimators: flips, shifts, mild colors and, in some
+        images, the traces of other software (scale, focus, compression); flips, shifts, other
+        stains and other light; or whatever differs between laboratories.
 
     Returns
     -------

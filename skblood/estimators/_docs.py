@@ -33,11 +33,13 @@ class _Shared:
     interpolation : {"bilinear", "bicubic", "nearest"}, default="bilinear"
         Interpolation of resizing, with antialiasing, as in Pillow.
     augment : "cells", "stain", "laboratory", callable or None, default="cells"
-        Random changes of the training images, drawn anew in each epoch: shifts, flips and mild
-        color changes ("cells"), other stains and light as well ("stain"), or everything that
-        differs between laboratories ("laboratory"); see `skblood.augment`. A callable maps a float
-        batch (n, c, h, w) in 0..1 to one of the same shape. Rows of numbers are changed by
-        callables only.
+        Random changes of the training images, drawn anew in each epoch: shifts, flips, mild
+        color changes and, in three of ten images of 48 px or more, slightly other scale, focus and
+        compression, so that cells which other software exported are recognized as well
+        ("cells"); shifts, flips, other stains and light ("stain"); or everything that differs
+        between laboratories ("laboratory"); see `skblood.augment`. A callable maps a float batch
+        (n, c, h, w) in 0..1 to one of the same shape. Rows of numbers are changed by callables
+        only.
     optimizer : {"adam", "adamw", "sgd", "rmsprop"} or callable, default="adamw"
         Optimizer; "sgd" and "rmsprop" with a momentum of 0.9. Or an optimizer class of torch, or a
         `functools.partial` of one, which is called with parameter groups and `lr`.

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from skblood.augment import (
     POLICIES,
     BackgroundAugment,
+    ExportAugment,
     FrameAugment,
     LaboratoryAugment,
     LightAugment,
@@ -18,6 +19,7 @@ from skblood.augment._optics import _blur
 # Parameters with which an augmentation changes nothing.
 OFF = {
     BackgroundAugment: {"fade": 0.0, "color": 0.0},
+    ExportAugment: {"share": 0.0, "scale": 0.1},
     FrameAugment: {"scale": (1.0, 1.0), "stretch": 0.0},
     LightAugment: dict.fromkeys(["gamma", "balance", "contrast", "brightness", "slope"], 0.0),
     OpticsAugment: dict.fromkeys(["blur", "sharpen", "noise", "compression", "share"], 0.0),
@@ -41,9 +43,9 @@ class TestEach:
                 assert torch.equal(images, before)
 
     def test_drawn_for_each_image_by_the_global_seed(self, make, batch):
-        one = batch[:1].repeat(64, 1, 1, 1)
+        one = F.interpolate(batch[:1], size=48).repeat(64, 1, 1, 1)
         first = make()(one)
-        assert len(torch.unique(first.flatten(1), dim=0)) > 32
+        assert len(torch.unique(first.flatten(1), dim=0)) > 16
         torch.manual_seed(0)
         assert torch.equal(make()(one), first)
 
@@ -189,6 +191,38 @@ class TestOptics:
         changed = only(OpticsAugment, noise=0.1, share=0.25)(many)
         touched = ((changed - many).abs().amax((1, 2, 3)) > 0.01).float().mean()
         assert 0.1 < touched < 0.5
+
+
+class TestExport:
+    @pytest.fixture
+    def many(self, batch):
+        return F.interpolate(batch[:1], size=64, mode="bilinear").repeat(300, 1, 1, 1)
+
+    def test_a_share_is_changed_mildly(self, many):
+        change = (ExportAugment(share=0.25, scale=0.0)(many) - many).abs().mean((1, 2, 3))
+        assert (change > 1e-5).float().mean() == pytest.approx(0.25, abs=0.07)
+        assert change.max() < 0.05  # no reader would notice
+
+    def test_color_loses_and_gains_details(self, many):
+        def detail(images):  # of the color, as a standard deviation
+            color = images - images.mean(1, keepdim=True)
+            smooth = F.avg_pool2d(color, 3, 1, 1, count_include_pad=False)
+            return (color - smooth).std((1, 2, 3))
+
+        many = 0.5 + 0.05 * torch.randn_like(many)
+        ratio = detail(ExportAugment(share=1.0, scale=0.0)(many)) / detail(many)
+        assert ratio.min() < 0.5 and 1.5 < ratio.max() < 4
+
+    def test_small_images_are_kept(self, many):
+        assert torch.equal(ExportAugment(share=1.0)(many[..., :47]), many[..., :47])
+        assert not torch.equal(ExportAugment(share=1.0)(many[..., :48]), many[..., :48])
+
+    def test_scale_has_bounds(self):
+        images = torch.zeros(300, 1, 65, 65)
+        images[:, :, 16:49, 16:49] = 1.0
+        sizes = ExportAugment(share=1.0, scale=0.2)(images)[:, 0, 32].mean(1) * 65 / 33
+        assert 0.77 < sizes.min() < 0.9
+        assert 1.1 < sizes.max() < 1.28
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
