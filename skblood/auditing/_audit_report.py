@@ -105,7 +105,7 @@ class AuditReport:
         for kind, findings in found.items():
             lines.append(f"{len(findings):,} {KINDS[kind][len(findings) > 1]}")
             if kind == "training_overlap":  # often all images
-                lines.append("  This matters only for pbc8 and models with weights='pbc'.")
+                lines.append("  They matter to these models, and to those that start from them.")
                 continue
             lines += [_truncate(f"  {self._format_finding(each)}") for each in findings[:n_shown]]
             if len(findings) > n_shown:

@@ -12,8 +12,8 @@ KINDS = {
     "identical_pixels": ("other pair of identical images", "other pairs of identical images"),
     "near_identical": ("pair of nearly identical images", "pairs of nearly identical images"),
     "training_overlap": (
-        "training image of the pretrained model, in the train part of PBC",
-        "training images of the pretrained model, in the train part of PBC",
+        "training image of the pretrained models",
+        "training images of the pretrained models",
     ),
     "blank": ("blank image", "blank images"),
     "odd_size": ("image of an unusual size", "images of an unusual size"),

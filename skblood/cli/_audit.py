@@ -27,17 +27,18 @@ def audit(
     fail : bool
         Exit with 1 if copies or groups cross the split.
     model : FILE
-        A model file, or pbc8: report it if the cells do not have the size that this model expects.
+        A model file, or a pretrained model: report it if the cells do not have the size that it
+        expects.
 
     Examples
     --------
     skblood audit cells/ --out findings.csv
     skblood audit cells.csv --group-column patient --fail
-    skblood audit cells/ --model pbc8
+    skblood audit cells/ --model blood8-2
     """
     _output.reserve_table(out, overwrite)
     if model is not None:
-        model = _predict.load_classifier(None if model == "pbc8" else model, "cpu", {})
+        model = _predict.load_classifier(model, "cpu", {})
         model = _predict.find_reader(model)[1] or model
     cells = _data.read_cells(data, **table)
     from skblood import auditing

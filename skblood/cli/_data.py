@@ -99,6 +99,12 @@ def existing(path, kind="model file"):
     return path
 
 
+def is_pretrained(name):
+    """Return whether it names a pretrained model, and no file."""
+    folder = Path(__file__).parents[1] / "pretrained"
+    return (folder / f"{name}.safetensors").is_file() and not Path(name).exists()
+
+
 def find_images(arguments, bit_depth=None):
     """Find the images of files, folders, patterns, or one npz file.
 

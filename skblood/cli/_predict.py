@@ -103,18 +103,20 @@ def load_classifier(path, device, settings):
     Parameters
     ----------
     path : str or None
-        None loads the pretrained model.
+        A file, or the name of a pretrained model unless there is such a file; None is the default
+        one.
     device : str
     settings : dict
         Of `reconfigure`; None keeps that of the model.
     """
-    file = None if path is None else _data.existing(path)
+    is_pretrained = path is None or _data.is_pretrained(path)
+    file = None if is_pretrained else _data.existing(path)
     from skblood.estimators import reconfigure
     from skblood.io import load, load_pretrained
 
-    if file is None:
-        _output.say("model: pbc8 (pretrained)")
-        model = load_pretrained(device=device)
+    if is_pretrained:
+        model = load_pretrained(*filter(None, [path]), device=device)
+        _output.say(f"model: {path or model.weights} (pretrained)")
     else:
         model = load(file, device=device)
     if not hasattr(model, "predict_proba"):

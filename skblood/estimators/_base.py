@@ -24,6 +24,7 @@ from skblood.images import (
 from skblood.inference import FeatureStore
 from skblood.networks import (
     PIXELS,
+    PRETRAINED_WEIGHTS,
     BackboneSpec,
     backbone_config,
     identify_weights,
@@ -227,11 +228,12 @@ def resolve_image_size(image_size, names):
 def backbone_spec(name, weights, trainable, standardize):
     """Return the specification of a backbone that is to be fitted."""
     source, digest = resolve_weights(name, weights), None
-    if source is not None and source not in ("default", "pbc"):
+    if source not in (None, "default", *PRETRAINED_WEIGHTS):
         file_name, digest = identify_weights(source)
         source = f"file:{file_name}"
     if isinstance(trainable, bool | np.bool_):
         raise ValueError(f"trainable={trainable} must be 'all', 'head' or a number of stages.")
     trained = trainable if isinstance(trainable, str) else int(trainable)
-    by_image = standardize == "image" or source == "pbc"  # as these weights were trained
+    # Pretrained models were trained on images that are standardized by themselves.
+    by_image = standardize == "image" or source in PRETRAINED_WEIGHTS
     return BackboneSpec(str(name), source, trained, "image" if by_image else "channel", digest)

@@ -21,11 +21,7 @@ from skblood._sklearn import (
 )
 from skblood.augment import POLICIES
 from skblood.networks import HeadSpec, check_layer_sizes
-from skblood.pretrained import (
-    TrainingOverlapWarning,
-    overlap_message,
-    starts_from_pretrained,
-)
+from skblood.pretrained import TrainingOverlapWarning, overlap_message, pretrained_weights
 from skblood.training import OPTIMIZERS, TrainingInterrupted, TrainingSet, decision_values
 
 from ._base import CellModel, backbone_spec
@@ -105,14 +101,15 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
             If `X_val` holds images of `X`, the last step made weights infinite or NaN, stored
             images or features are damaged, or a checkpoint is damaged or cannot be written.
         TrainingOverlapWarning
-            If ``weights="pbc"``, and these weights were trained on some of the images.
+            If `weights` are those of a pretrained model, which was trained on some of the images.
         """
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given together.")
         tasks = FitTasks(self, X, y, sample_weight) if hasattr(self, "_skl_callbacks") else None
         labels = read_targets(self, y)
         specs, weights = self._backbones()
-        overlaps = any(each.weights == "pbc" for each in specs)
+        pretrained = pretrained_weights(specs)
+        overlaps = bool(pretrained)
         images, whole, layout, columns = self._read_to_fit(X, specs, whole=overlaps)
         data = self._plan(images, labels, None, sample_weight, groups=groups)
         spec, network = make_spec(self, layout, data.classes, specs), None
@@ -127,7 +124,7 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
                     "scores on them are too high. Leave them out of one of the two.",
                     stacklevel=3,
                 )
-        if overlaps and spec.is_pixels and (message := overlap_message(whole, valid_whole)):
+        if spec.is_pixels and (message := overlap_message(pretrained, whole, valid_whole)):
             warnings.warn(message, TrainingOverlapWarning, stacklevel=3)
         fitting = Fitting(self, spec, weights, data.classes)
         if tasks is not None:
@@ -237,7 +234,7 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         Warns
         -----
         TrainingOverlapWarning
-            If the model started from the weights "pbc", and these were trained on some of the
+            If the model started from pretrained weights, and these were trained on some of the
             images.
         UserWarning
             If labels are no class of the model; they count as wrong.
@@ -270,10 +267,10 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         """
         check_is_fitted(self)
         spec = self.spec_
-        overlaps = spec.is_pixels and starts_from_pretrained(spec)
-        crops = [spec.crop, 1.0] if overlaps else [spec.crop]
+        pretrained = spec.is_pixels and pretrained_weights(spec.backbones)
+        crops = [spec.crop, 1.0] if pretrained else [spec.crop]
         images, *whole = self._read(X, spec, self.predictor_.store, crops=crops)
-        return images, overlap_message(whole[0].pixels) if whole else None
+        return images, overlap_message(pretrained, whole[0].pixels) if whole else None
 
     def decision_function(self, X):
         """Return the logits.

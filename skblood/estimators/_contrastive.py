@@ -27,7 +27,7 @@ class ContrastiveCellClassifier(CellClassifier):
     ----------
     backbone : str, default="cellnet_s"
         As in `TransferCellClassifier`. Battu et al. 2024 took ``"resnetv2_50"``.
-    weights : "default", "pbc", None or path-like, default="default"
+    weights : "default", "pbc", "blood8-2", None or path-like, default="default"
         Initial weights of the backbone, as in `TransferCellClassifier`.
     trainable : "all" or int, default="all"
         Train the whole backbone in the first phase, or its last `trainable` stages.

@@ -24,8 +24,9 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
     ----------
     backbone : str, default="efficientnet_b0"
         As in `TransferCellClassifier`. The backbones of skblood have no published weights: their
-        features are those of an untrained network, unless `weights` names a file or "pbc".
-    weights : "default", "pbc", None or path-like, default="default"
+        features are those of an untrained network, unless `weights` names a file or a pretrained
+        model.
+    weights : "default", "pbc", "blood8-2", None or path-like, default="default"
         As in `TransferCellClassifier`.
     {parameters}
 

@@ -21,7 +21,7 @@ class HybridFeatureClassifier(CellClassifier):
     ----------
     backbones : sequence of str, default=("inception_v3", "legacy_xception")
         Two or more names, each as in `TransferCellClassifier`.
-    weights : "default", "pbc", None, path-like, or a sequence of these, default="default"
+    weights : str, None, path-like, or a sequence of these, default="default"
         As in `TransferCellClassifier`; a sequence has one entry for each backbone.
     trainable : "all", "head", int, or a sequence of these, default="all"
         As in `TransferCellClassifier`; a sequence has one entry for each backbone.

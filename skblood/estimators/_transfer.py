@@ -17,11 +17,13 @@ class TransferCellClassifier(CellClassifier):
     backbone : str, default="cellnet_s"
         A name of `timm.list_models`, ``"torchvision/<name>"`` with a name of torchvision's
         classification models, or one of skblood: ``"cellnet_s"`` (630,000 parameters, for images
-        of 28 to 128 px) and ``"cellnet_t"`` (56,000 parameters, for tests).
-    weights : "default", "pbc", None or path-like, default="default"
+        of 28 to 128 px), ``"cellnet_t"`` (56,000 parameters, for tests) and ``"cell_lite0"`` (the
+        first 925,000 parameters of EfficientNet-Lite0).
+    weights : "default", "pbc", "blood8-2", None or path-like, default="default"
         Published weights, loaded through timm or torchvision (the backbones of skblood have none
-        and start at random); "pbc", those of the pretrained model, for "cellnet_s" only; None,
-        random weights; or the path of a ``.safetensors`` or ``.pth`` file.
+        and start at random); "blood8-2" or "pbc", those of a pretrained model, for "cell_lite0"
+        or "cellnet_s" only; None, random weights; or the path of a ``.safetensors`` or ``.pth``
+        file.
     trainable : "all", "head" or int, default="all"
         Train the whole network; only the head, for which each image passes the backbone once (see
         `memory`); or the head and the last `trainable` stages of the backbone. Frozen layers stay
@@ -34,7 +36,7 @@ class TransferCellClassifier(CellClassifier):
     MLPCellClassifier : A multi-layer perceptron on the pixels.
     HybridFeatureClassifier : Several backbones, their features concatenated.
     CellEmbedder : The features of a backbone, without a classifier.
-    load_pretrained : The pretrained model, whose weights are "pbc".
+    load_pretrained : The pretrained models, whose weights are "blood8-2" and "pbc".
     reconfigure : Another crop, or test-time augmentation, for a fitted model.
 
     Examples

@@ -14,7 +14,7 @@ import numpy as np
 from skblood._writing import printable
 from skblood.estimators import describe_prior
 from skblood.evaluation import EvaluationReport
-from skblood.pretrained import ATTRIBUTION, starts_from_pretrained
+from skblood.pretrained import ATTRIBUTIONS, pretrained_weights
 
 from ._pipelines import find_fitted
 
@@ -119,8 +119,8 @@ def model_card(model, *, evaluation=None):
 
 def attribution(estimators):
     """Return what the licence of the weights that estimators started from asks for, or ""."""
-    is_needed = any(starts_from_pretrained(each.spec_) for each in estimators)
-    return ATTRIBUTION if is_needed else ""
+    names = pretrained_weights(b for each in estimators for b in each.spec_.backbones)
+    return "\n\n".join(ATTRIBUTIONS[name] for name in names)
 
 
 def _of_each(describe, estimators):

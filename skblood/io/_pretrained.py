@@ -2,33 +2,41 @@
 
 from pathlib import Path
 
+import torch
+
+from skblood.networks import PRETRAINED_WEIGHTS
+
 from ._pipelines import restore_model
 from ._save_load import read_file
 
 _FOLDER = Path(__file__).parents[1] / "pretrained"
-_NAMES = ("pbc8",)
-# Median size of its training cells, which the file does not have: it is of an earlier version.
+# The name of its weights, by the name of the model.
+_WEIGHTS = {model: weights for weights, (_, model) in PRETRAINED_WEIGHTS.items()}
+# Median size of the training cells of pbc8, whose file, of an earlier version, does not have it.
 _CELL_SIZE = 0.5575
 
 
-def load_pretrained(name="pbc8", *, device="auto"):
+def load_pretrained(name="blood8-2", *, device="auto"):
     """Load a pretrained model that comes with the package.
 
     Nothing is trained or downloaded.
 
     Parameters
     ----------
-    name : {"pbc8"}, default="pbc8"
-        "pbc8" classifies the eight classes of PBC and BloodMNIST: basophil, eosinophil,
-        erythroblast, ig (immature granulocytes), lymphocyte, monocyte, neutrophil and platelet.
-        A ``cellnet_s``, trained on the training part of PBC (10,766 images).
+    name : {"blood8-2", "pbc8"}, default="blood8-2"
+        Both classify the eight classes of PBC and BloodMNIST: basophil, eosinophil, erythroblast,
+        ig (immature granulocytes), lymphocyte, monocyte, neutrophil and platelet. "blood8-2" is
+        made for other laboratories: a ``cell_lite0``, which started from ImageNet weights and was
+        trained on the training part of PBC (10,766 images) and on 508 cells of another laboratory,
+        shown in many stains and scales. "pbc8" is an older ``cellnet_s``, trained on PBC alone.
     device : str, default="auto"
         As in :func:`skblood.load`.
 
     Returns
     -------
     model : TransferCellClassifier
-        Fitted. Its parameter `weights` is "pbc": a clone of it starts from these weights.
+        Fitted. Its parameter `weights` is "blood8-2" or "pbc": a clone of it starts from these
+        weights.
 
     Raises
     ------
@@ -37,39 +45,46 @@ def load_pretrained(name="pbc8", *, device="auto"):
 
     See Also
     --------
-    TransferCellClassifier : With ``weights="pbc"``, trains these weights further.
+    TransferCellClassifier : With such `weights`, trains them further.
 
     Notes
     -----
-    It expects a cell that fills the image as in BloodMNIST: of PBC's originals, the central 200 px.
-    Images may have any size. It assigns one of its classes to every image, whatever it shows;
-    measure how well it does in your laboratory. For research use; not a medical device. Its model
-    card is the file ``pbc8.md`` beside it. Its `score` warns (`TrainingOverlapWarning`) of images
-    that it was trained on.
+    They expect a cell that fills the image as in BloodMNIST: of PBC's originals, the central 200
+    px. Images may have any size. They assign one of their classes to every image, whatever it
+    shows; measure how well they do in your laboratory. For research use; not a medical device. The
+    model card is the Markdown file beside the model's. Its `score` warns (`TrainingOverlapWarning`)
+    of images that it was trained on.
 
     References
     ----------
     Acevedo et al. 2020: A dataset of microscopic peripheral blood cell images for development of
     automatic recognition systems, Data in Brief 30:105474 (CC BY 4.0).
 
+    WBC dataset of Chulalongkorn University, https://github.com/singgihbekti/WBC_Dataset (MIT).
+
+    Tan, Le 2019: EfficientNet: Rethinking model scaling for convolutional neural networks, ICML.
+
     Examples
     --------
     >>> from skblood import load_pretrained
     >>> from skblood.datasets import make_blood_cells
     >>> X, _ = make_blood_cells(4, image_size=64, random_state=0)
-    >>> model = load_pretrained("pbc8")
+    >>> model = load_pretrained()
     >>> model.predict_proba(X).shape
     (4, 8)
     """
-    if name not in _NAMES:
+    if name not in _WEIGHTS:
         raise ValueError(
-            f"{name!r} is not a pretrained model of skblood; choose from {_NAMES}. For a file of "
-            "your own, use skblood.load."
+            f"{name!r} is not a pretrained model of skblood; choose from {(*_WEIGHTS,)}. For a "
+            "file of your own, use skblood.load."
         )
     contents = read_file(_FOLDER / f"{name}.safetensors")
     model = contents.document["model"]
-    # It was trained from scratch. What starts from it, and its own scores, know it as "pbc".
-    model["spec"]["backbones"][0]["weights"] = model["parameters"]["weights"] = "pbc"
-    model = restore_model(model, contents.tensors, device)
+    # What starts from it, and its own scores, know it by its own name.
+    model["spec"]["backbones"][0] |= {"weights": _WEIGHTS[name], "weights_sha256": None}
+    model["parameters"]["weights"] = _WEIGHTS[name]
+    # Half the bytes in the package; the network is one of float32.
+    halves = {k: v.float() for k, v in contents.tensors.items() if v.dtype == torch.float16}
+    model = restore_model(model, contents.tensors | halves, device)
     model.training_data_.setdefault("cell_size", _CELL_SIZE)
     return model

@@ -2,6 +2,7 @@
 
 from ._backbone import Backbone, ImageStandardize, Standardize, create_backbone
 from ._build import PIXELS, build_network, configure_network, create_network
+from ._cell_lite import cell_lite0
 from ._cellnet import CellNet
 from ._config import OWN_BACKBONES, BackboneConfig, backbone_config, resolve_weights
 from ._module import (
@@ -14,4 +15,4 @@ from ._module import (
 )
 from ._paper_nets import PlainCNN, UNet
 from ._spec import BackboneSpec, HeadSpec, NetworkSpec
-from ._weights import PRETRAINED_FILE, PRETRAINED_WEIGHTS, identify_weights
+from ._weights import PRETRAINED_WEIGHTS, identify_weights

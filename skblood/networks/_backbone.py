@@ -149,9 +149,9 @@ def create_backbone(
     ----------
     name : str
         A name of timm, ``"torchvision/<name>"``, or one of our own.
-    weights : "default", "pbc", None or path-like, default="default"
-        Published weights (our own networks have none and start at random), for "cellnet_s" those
-        of the pretrained model, random weights, or those of a ``.safetensors`` or ``.pth`` file.
+    weights : "default", "pbc", "blood8-2", None or path-like, default="default"
+        Published weights (our own networks have none and start at random), those of a pretrained
+        model, random weights, or those of a ``.safetensors`` or ``.pth`` file.
     trainable : "all", "head" or int, default="all"
         Train all of it, nothing of it, or its last `trainable` stages.
     image_shape : tuple of (int, int, int), default=(224, 224, 3)
@@ -186,7 +186,7 @@ def create_backbone(
             f"backbone={name!r} takes images of {body.in_channels} channels (or gray ones), not of "
             f"shape {tuple(image_shape)} (height, width, channels)."
         )
-    if standardize == "image" or weights == PRETRAINED_WEIGHTS:  # as these were trained
+    if standardize == "image" or weights in PRETRAINED_WEIGHTS:  # as these were trained
         scale = ImageStandardize(n_channels)
     else:
         published = None if config.mean is None else (config.mean, config.std)

@@ -42,7 +42,7 @@ def create_network(spec, weights, statistics, load=True, widths=None):
     Parameters
     ----------
     spec : NetworkSpec
-    weights : list of "default", "pbc", None or path-like
+    weights : list of "default", "pbc", "blood8-2", None or path-like
         What each backbone starts from; see `create_backbone`.
     statistics : tuple of (array-like, array-like)
         Mean and standard deviation per channel of the training images, for backbones that bring

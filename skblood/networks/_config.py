@@ -30,6 +30,7 @@ class BackboneConfig:
 
 # They take images of any size and any number of channels, and start at random.
 OWN_BACKBONES = {
+    "cell_lite0": BackboneConfig(),
     "cellnet_s": BackboneConfig(),
     "cellnet_t": BackboneConfig(),
     "cnn_asghar": BackboneConfig(),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from ._config import OWN_BACKBONES, TORCHVISION_PREFIX, backbone_config, resolve_weights
-from ._weights import PRETRAINED_BACKBONE, PRETRAINED_WEIGHTS, load_pretrained_body, load_weights
+from ._weights import PRETRAINED_WEIGHTS, load_pretrained_body, load_weights
 
 
 @dataclass
@@ -34,11 +34,11 @@ def build_body(name, weights, n_channels, image_size, load=True):
     ----------
     name : str
         The backbone's name.
-    weights : "default", "pbc", None or path-like
-        Published weights, those of the pretrained model, random ones, or those of a file.
+    weights : "default", "pbc", "blood8-2", None or path-like
+        Published weights, those of a pretrained model, random ones, or those of a file.
     n_channels : int
         Channels of the images. The networks of skblood are built for them, unless the weights are
-        those of the pretrained model; the others take RGB.
+        those of a pretrained model; the others take RGB.
     image_size : tuple of (int, int)
         Height and width of the images.
     load : bool, default=True
@@ -48,11 +48,11 @@ def build_body(name, weights, n_channels, image_size, load=True):
     -------
     body : Body
     """
-    pretrained = weights == PRETRAINED_WEIGHTS
-    if pretrained and name != PRETRAINED_BACKBONE:
+    pretrained = weights in PRETRAINED_WEIGHTS
+    if pretrained and name != (needed := PRETRAINED_WEIGHTS[weights][0]):
         raise ValueError(
-            f"weights={PRETRAINED_WEIGHTS!r} are those of backbone={PRETRAINED_BACKBONE!r}, not of "
-            f"{name!r}. Use that backbone, or weights='default', None or the path of a file."
+            f"weights={weights!r} are those of backbone={needed!r}, not of {name!r}. Use that "
+            "backbone, or weights='default', None or the path of a file."
         )
     weights = resolve_weights(name, weights)
     published = load and weights == "default"
@@ -79,7 +79,7 @@ def build_body(name, weights, n_channels, image_size, load=True):
             "Choose another image_size."
         ) from error
     if load and pretrained:
-        load_pretrained_body(body.module)
+        load_pretrained_body(body.module, weights)
     elif load and weights not in (None, "default"):
         load_weights(body.module, weights, name, head_prefixes)
     return body

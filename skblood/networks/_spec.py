@@ -20,8 +20,8 @@ class BackboneSpec:
         Name of timm, ``"torchvision/<name>"``, one of skblood's, or "pixels" for the flattened
         pixels themselves.
     weights : str or None
-        What training started from: "default" (published weights), "pbc" (those of the pretrained
-        model), ``"file:<name>"``, or None (random).
+        What training started from: "default" (published weights), "pbc" or "blood8-2" (those of a
+        pretrained model), ``"file:<name>"``, or None (random).
     trained : "all", "head" or int
         What the fit trained: everything, nothing of the backbone, or its last stages.
     standardize : {"channel", "image"}

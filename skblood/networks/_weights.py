@@ -1,4 +1,4 @@
-"""Pretrained weights: from a file of the user's, or of the pretrained model."""
+"""Pretrained weights: from a file of the user's, or of a pretrained model of skblood."""
 
 import hashlib
 import os
@@ -21,10 +21,9 @@ _LEGACY_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
 # What weights are stored in. Integers and floats of 8 bits are quantized: they need a scale, too.
 _DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
-# Weights of the pretrained model: their name, their backbone, and the file, of format 1.
-PRETRAINED_WEIGHTS = "pbc"
-PRETRAINED_BACKBONE = "cellnet_s"
-PRETRAINED_FILE = Path(__file__).parents[1] / "pretrained" / "pbc8.safetensors"
+# Weights of the pretrained models: name, backbone, and the file, without its suffix.
+_FOLDER = Path(__file__).parents[1] / "pretrained"
+PRETRAINED_WEIGHTS = {"blood8-2": ("cell_lite0", "blood8-2"), "pbc": ("cellnet_s", "pbc8")}
 _BODY = "backbones.0.body."
 
 
@@ -85,9 +84,9 @@ def identify_weights(path):
     return name, None
 
 
-def load_pretrained_body(body):
-    """Load the weights of the pretrained model into its backbone, in place."""
-    state = load_file(PRETRAINED_FILE).items()
+def load_pretrained_body(body, name):
+    """Load the weights of a pretrained model into its backbone, in place."""
+    state = load_file(_FOLDER / f"{PRETRAINED_WEIGHTS[name][1]}.safetensors").items()
     body.load_state_dict({k.removeprefix(_BODY): v for k, v in state if k.startswith(_BODY)})
 
 
@@ -108,9 +107,10 @@ def _read_state(path):
     path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(
-            f"weights={os.fspath(path)!r} is no file. weights takes 'default', None, 'pbc' or the "
-            "path of a .safetensors, .pth, .pt or .bin file. A saved model keeps only the name of "
-            "the file: give its path by set_params(weights=...)."
+            f"weights={os.fspath(path)!r} is no file. weights takes 'default', None, "
+            f"{', '.join(map(repr, PRETRAINED_WEIGHTS))} or the path of a .safetensors, .pth, .pt "
+            "or .bin file. A saved model keeps only the name of the file: give its path by "
+            "set_params(weights=...)."
         )
     try:
         safe = path.suffix == ".safetensors"

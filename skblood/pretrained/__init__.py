@@ -1,11 +1,11 @@
-"""Training images of the pretrained model, recognized in fits, scores and audits."""
+"""Training images of the pretrained models, recognized in fits, scores and audits."""
 
 from ._fingerprints import compute_fingerprints, match_fingerprints
 from ._training_overlap import (
-    ATTRIBUTION,
-    FINGERPRINTS_FILE,
+    ATTRIBUTIONS,
+    FINGERPRINT_FILES,
     TrainingOverlapWarning,
     find_training_overlap,
     overlap_message,
-    starts_from_pretrained,
+    pretrained_weights,
 )

@@ -58,8 +58,8 @@ def started(cells):
     fine_tuned = skblood.TransferCellClassifier("cellnet_s", weights="pbc", **QUICK)
     embedder = skblood.CellEmbedder("cellnet_s", weights="pbc", **options)
     return {
-        "loaded": skblood.load_pretrained(),
-        "reconfigured": skblood.reconfigure(skblood.load_pretrained(), dihedral_views=2),
+        "loaded": skblood.load_pretrained("pbc8"),
+        "reconfigured": skblood.reconfigure(skblood.load_pretrained("pbc8"), dihedral_views=2),
         "fine-tuned": fine_tuned.fit(*cells),
         "pipeline": make_pipeline(embedder, LogisticRegression(max_iter=5000)).fit(*cells),
     }
@@ -185,7 +185,9 @@ class TestBackbones:
 
         model = skblood.load(forge(fitted["frozen"], change))
         assert "cellnet_t, from the weights of mine.pth, none" in model_card(model)
-        assert "cellnet_s, from the weights of pbc, all" in model_card(skblood.load_pretrained())
+        assert "cellnet_s, from the weights of pbc, all" in model_card(
+            skblood.load_pretrained("pbc8")
+        )
 
 
 def test_prior(fitted):

@@ -6,6 +6,7 @@ import torch
 from skblood import TransferCellClassifier
 from skblood.datasets import make_blood_cells
 from skblood.networks import (
+    PRETRAINED_WEIGHTS,
     BackboneSpec,
     HeadSpec,
     ImageStandardize,
@@ -37,6 +38,7 @@ def make_spec(**changes):
         ({"backbones": (BackboneSpec("pixels"),), "head": PIXEL_HEAD}, 768),
         ({"head": None, "classes": None}, None),
         ({"backbones": (BackboneSpec("cellnet_s", "pbc"),)}, 192),
+        ({"backbones": (BackboneSpec("cell_lite0", "blood8-2"),)}, 192),
         ({"backbones": (BackboneSpec("test_resnet", "default", 1),), "dihedral_views": 4}, 96),
     ],
 )
@@ -60,7 +62,9 @@ def test_build_network_reads_nothing(changes, n_features, monkeypatch):
     assert network.dihedral_views == spec.dihedral_views
     assert network.frozen is spec.frozen
     by_image = [isinstance(each.standardize, ImageStandardize) for each in network.backbones]
-    pretrained = spec.backbones[0].weights == "pbc"  # those weights know their standardization
+    pretrained = (
+        spec.backbones[0].weights in PRETRAINED_WEIGHTS
+    )  # those weights know their standardization
     assert by_image == [each.standardize == "image" or pretrained for each in spec.backbones]
 
 

@@ -30,6 +30,6 @@ def trained_on(monkeypatch):
 
     def pretend(images):
         tree = cKDTree(compute_fingerprints(np.asarray(images))[:, 0])
-        monkeypatch.setattr(_training_overlap, "_training_tree", lambda: tree)
+        monkeypatch.setattr(_training_overlap, "_training_tree", lambda names: tree)
 
     return pretend

@@ -10,6 +10,12 @@ from typer.testing import CliRunner
 
 from skblood.cli._app import app
 from skblood.images import read_images
+from skblood.io import load_pretrained
+
+
+@pytest.fixture(scope="module")
+def pretrained():
+    return load_pretrained(device="cpu")
 
 
 def run(*words):
@@ -25,7 +31,7 @@ def test_predict_and_evaluate(synthetic, pretrained, trained_on, tmp_path):
         (tmp_path / y[i]).mkdir(exist_ok=True)
         Image.fromarray(X[i]).save(tmp_path / y[i] / f"{i:02}.png")
     predicted = run("predict", tmp_path)
-    assert predicted.stderr.startswith("model: pbc8 (pretrained)\n")
+    assert predicted.stderr.startswith("model: blood8-2 (pretrained)\n")
     frame = pd.read_csv(io.StringIO(predicted.stdout))
     assert frame["label"].tolist() == pretrained.predict(read_images(frame["path"])).tolist()
     assert list(frame)[3:] == [f"p_{label}" for label in pretrained.classes_]
@@ -35,5 +41,5 @@ def test_predict_and_evaluate(synthetic, pretrained, trained_on, tmp_path):
     assert report["n_images"] == 16
     right = pretrained.predict(X) == y
     assert report["scores"]["accuracy"]["value"] == pytest.approx(right.mean())
-    assert result.stderr.startswith("model: pbc8 (pretrained)\n")
+    assert result.stderr.startswith("model: blood8-2 (pretrained)\n")
     assert "trained on 5 of the 16 images of X: scores" in result.stderr

@@ -9,14 +9,13 @@ from scipy.spatial import cKDTree
 
 from skblood.datasets import load_image_folder, load_npz, make_blood_cells
 from skblood.images import map_images, read_images, resize_images
-from skblood.pretrained import find_training_overlap
+from skblood.pretrained import FINGERPRINT_FILES, find_training_overlap
 from skblood.pretrained._fingerprints import (
     LENGTH,
     RADIUS,
     compute_fingerprints,
     match_fingerprints,
 )
-from skblood.pretrained._training_overlap import FINGERPRINTS_FILE
 
 
 @pytest.fixture(scope="module")
@@ -85,12 +84,13 @@ def test_codes(cells, monkeypatch):
     assert code[-1] >= 126 and code[-2] <= 1
 
 
-def test_file_of_the_package(cells):
-    codes = np.load(FINGERPRINTS_FILE, allow_pickle=False)
-    assert codes.dtype == np.int8 and codes.shape[1] == LENGTH
-    assert len(codes) > 10_000
-    assert FINGERPRINTS_FILE.stat().st_size < 200_000
-    assert len(np.unique(codes, axis=0)) == len(codes)
+def test_files_of_the_package(cells):
+    for file, least in zip(FINGERPRINT_FILES["blood8-2"], (10_000, 450), strict=True):
+        codes = np.load(file, allow_pickle=False)
+        assert codes.dtype == np.int8 and codes.shape[1] == LENGTH
+        assert least < len(codes)
+        assert file.stat().st_size < 200_000
+        assert len(np.unique(codes, axis=0)) == len(codes)
     assert not find_training_overlap(cells).any()
 
 
@@ -110,6 +110,12 @@ class TestRealCells:
         for part, n in {"val": 3, "test": 2}.items():
             X = load_npz(real_data / "pbc" / "pbc_28.npz", part).data
             assert find_training_overlap(X).sum() == n
+
+    def test_cells_of_the_second_laboratory(self, real_data):
+        paths = sorted((real_data / "labs" / "chula").glob("*/*.webp"))[::10]
+        X = read_images(paths, size=(128, 128))
+        assert find_training_overlap(X, ["blood8-2"]).all()
+        assert not find_training_overlap(X, ["pbc"]).any()
 
     def test_originals(self, real_data):
         """Originals exist for val only, and are compared with the 128 px cells of val."""

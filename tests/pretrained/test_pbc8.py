@@ -17,7 +17,7 @@ from skblood import (
 from skblood.datasets import load_image_folder
 from skblood.io import load_pretrained
 from skblood.networks import create_backbone
-from skblood.pretrained._training_overlap import FINGERPRINTS_FILE
+from skblood.pretrained import FINGERPRINT_FILES
 
 CLASSES = "basophil eosinophil erythroblast ig lymphocyte monocyte neutrophil platelet".split()
 OPTIONS = {"image_size": 32, "random_state": 0, "device": "cpu"}
@@ -39,7 +39,7 @@ def weights_of(model):
 class TestModel:
     def test_a_fitted_classifier(self, pretrained, synthetic, monkeypatch):
         monkeypatch.setattr("socket.socket.connect", None)  # nothing is downloaded
-        again = load_pretrained()
+        again = load_pretrained("pbc8")
         assert type(again) is TransferCellClassifier and again is not pretrained
         assert (again.backbone, again.weights) == ("cellnet_s", "pbc")
         assert again.classes_.tolist() == list(again.training_data_["class_counts"]) == CLASSES
@@ -61,10 +61,12 @@ class TestModel:
             assert np.array_equal(again.predict_proba(synthetic[0][:16]), expected)
 
     def test_files_of_the_package(self):
-        folder = FINGERPRINTS_FILE.parent
-        assert [file.name for file in folder.glob("*.safetensors")] == ["pbc8.safetensors"]
-        assert (folder / "pbc8.safetensors").stat().st_size < 3_000_000
-        assert (folder / "pbc8.md").read_text(encoding="utf-8").startswith("---\n")
+        folder = FINGERPRINT_FILES["pbc"][0].parent
+        files = sorted(folder.glob("*.safetensors"))
+        assert [file.stem for file in files] == ["blood8-2", "pbc8"]
+        for file in files:
+            assert file.stat().st_size < 3_000_000
+            assert file.with_suffix(".md").read_text(encoding="utf-8").startswith("---\n")
 
     @pytest.mark.real
     def test_real_cells(self, pretrained, real_data):

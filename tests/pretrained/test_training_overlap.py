@@ -10,7 +10,7 @@ from sklearn.model_selection import cross_val_score
 
 import skblood
 from skblood import MLPCellClassifier, TrainingOverlapWarning, TransferCellClassifier
-from skblood.pretrained import starts_from_pretrained
+from skblood.pretrained import pretrained_weights
 
 
 def make(**options):
@@ -72,10 +72,11 @@ class TestFit:
         model.fit(*synthetic).score(*synthetic)
 
 
-def test_starts_from_pretrained():
-    for weights, expected in [(["pbc"], True), ([None, "pbc"], True), (["file:pbc"], False)]:
-        spec = SimpleNamespace(backbones=[SimpleNamespace(weights=each) for each in weights])
-        assert starts_from_pretrained(spec) is expected
+def test_pretrained_weights():
+    cases = [(["pbc"], ["pbc"]), ([None, "blood8-2"], ["blood8-2"]), (["file:pbc", "default"], [])]
+    for weights, expected in cases:
+        backbones = [SimpleNamespace(weights=each) for each in weights]
+        assert pretrained_weights(backbones) == expected
 
 
 def test_audit(synthetic, trained_on, tmp_path):
@@ -90,12 +91,12 @@ def test_audit(synthetic, trained_on, tmp_path):
     report = skblood.audit(paths, split=["train", "test"] * 8 + ["test"])
     assert [e.positions for e in report.training_overlap] == [(1,), (2,)]
     lines = [line for line in str(report).splitlines() if "PBC" in line or ".png" in line]
-    assert lines[1:] == ["2 training images of the pretrained model, in the train part of PBC"]
+    assert lines[1:] == []
     clean = str(skblood.audit(X, split=["train", "test"] * (len(X) // 2))).splitlines()[1:]
     assert clean == [
         "No copies, no bad images, no leaks found.",
-        "2 training images of the pretrained model, in the train part of PBC",
-        "  This matters only for pbc8 and models with weights='pbc'.",
+        "2 training images of the pretrained models",
+        "  They matter to these models, and to those that start from them.",
     ]
     assert report.to_frame()["names"][1:].tolist() == [(str(paths[1]),), (str(paths[2]),)]
     report.raise_if_leaky()
