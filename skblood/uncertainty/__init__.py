@@ -2,6 +2,7 @@
 
 from ._calibration import expected_calibration_error
 from ._coverage import AccuracyCoverageDisplay, accuracy_coverage_curve
+from ._energy import energy_score
 from ._laboratory import laboratory_test
 from ._outliers import OutlierDetector
 from ._prediction_sets import PredictionSets
@@ -13,6 +14,7 @@ __all__ = [
     "PredictionSets",
     "RejectOption",
     "accuracy_coverage_curve",
+    "energy_score",
     "expected_calibration_error",
     "laboratory_test",
 ]
