@@ -62,7 +62,7 @@ def main(argv=None):
 def _parse(argv):
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{_NAME}", description=TITLE)
     parser.add_argument("--labs", nargs="+", metavar="NAME", default=LABS)
-    parser.add_argument("--model", nargs="+", default=["pbc8"], metavar="NAME|FILE")
+    parser.add_argument("--model", nargs="+", default=["blood8-2"], metavar="NAME|FILE")
     parser.add_argument("--name", help="what the model is called; the first of --model")
     parser.add_argument("--trained-on", nargs="*", metavar="NAME", help="laboratories beside PBC")
     parser.add_argument("--data", type=Path, help="folder that holds pbc and the laboratories")
