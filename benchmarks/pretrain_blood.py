@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from benchmarks._cell_views import random_colors, random_frame, random_resolution
 from benchmarks._command import find_cells
-from skblood import TransferCellClassifier, reconfigure, save
+from skblood import TransferCellClassifier, measure_cells, reconfigure, save
 from skblood.datasets import load_image_folder
 from skblood.estimators import replace_network
 from skblood.images import read_images
@@ -227,6 +227,11 @@ def main(argv=None):
     checkpoint = options.out.with_suffix(".checkpoint")
     mean = train(model.net_.module_, cells, others, neighbors, options.steps, checkpoint)
     model = replace_network(model, model.spec_, mean)
+    # Cells of the second laboratory, cut out by their own box, say nothing of the size to expect.
+    sizes = measure_cells(paths[0][::20])
+    model.training_data_["cell_size"] = float(np.nanmedian(sizes.size[sizes.is_white_cell]))
+    note = f"{options.steps} steps of {BATCH} cells: see the card of blood8-2"
+    model.fit_settings_ |= {"lr": repr(LR), "max_epochs": note, "augment": note}
     model.set_params(lr="auto", augment="laboratory", max_epochs=30)
     model = reconfigure(model, dihedral_views=4)
     model.net_.module_.half()  # half the bytes; `load_pretrained` computes in float32

@@ -91,10 +91,10 @@ def adapt(model, X, y=None, *, classes=None, prior=None, random_state=None, verb
        the predictions for up to 300 of them are sure, and have together the shares of `prior`, or
        equal ones [4]_.
 
-    "bias" and "output" are taken unless they are worse, by more than a standard error, in
-    cross-validation on the labelled cells. With one labelled cell a class nothing can be validated,
-    and "output" is taken. Cross-validation knows nothing of patients and slides: with several
-    labelled cells of one, its scores are optimistic.
+    "bias" and "output" need labelled cells of two classes, and are taken unless they are worse, by
+    more than a standard error, in cross-validation on the labelled cells. With one labelled cell a
+    class nothing can be validated, and "output" is taken. Cross-validation knows nothing of
+    patients and slides: with several labelled cells of one, its scores are optimistic.
 
     References
     ----------

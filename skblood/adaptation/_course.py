@@ -110,7 +110,9 @@ class Course:
 
     def fit_outputs(self):
         """Fit the output layer, or only its biases, to the labelled cells."""
-        if not len(self._labels):
+        if len(self._labels.unique()) < 2:
+            one = "outputs not fitted: all labelled cells are of one class"
+            self._reasons += [one] if len(self._labels) else []
             return
         self._say("output layer")
         model, others = self._model, None

@@ -77,8 +77,9 @@ def choose_layer(layer, features, codes, shares, unlabelled, right):
         scores[step] = float(weights @ new[tested])
         mean, error = mean_and_error((new - hits)[tested], weights)
         is_taken = mean >= -_MARGIN * error
-        verdict = "refused" if not is_taken else "taken" if mean >= 0 else "not clearly worse"
-        reasons.append(f"{step} {verdict}: balanced accuracy {mean:+.3f} in cross-validation")
+        verdict = "taken" if is_taken else "refused"
+        note = ", not clearly worse" if is_taken and mean < 0 else ""
+        reasons.append(f"{step} {verdict}: balanced accuracy {mean:+.3f} in cross-validation{note}")
         best, hits = (step, new) if is_taken else (best, hits)
     fitted = fits[best](features=features, codes=codes) if best else layer
     return ChosenLayer(best, fitted, "; ".join(reasons), scores)

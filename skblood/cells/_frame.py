@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from skblood.images import (
     CellImages,
@@ -122,13 +123,18 @@ def measure_frame(model, X):
 
     Raises
     ------
+    TypeError
+        If the model is no estimator.
     ValueError
         If the model does not know how large its training cells were, or X is not as described.
+    sklearn.exceptions.NotFittedError
+        If the model is not fitted.
 
     See Also
     --------
     measured_crop : Only the crop.
     """
+    check_is_fitted(model)
     expected = getattr(model, "training_data_", {}).get("cell_size")
     if expected is None:
         raise ValueError(
@@ -178,8 +184,12 @@ def measured_crop(model, X):
 
     Raises
     ------
+    TypeError
+        If the model is no estimator.
     ValueError
         If the model does not know how large its training cells were, or X is not as described.
+    sklearn.exceptions.NotFittedError
+        If the model is not fitted.
 
     See Also
     --------

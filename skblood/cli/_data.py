@@ -99,10 +99,14 @@ def existing(path, kind="model file"):
     return path
 
 
-def is_pretrained(name):
-    """Return whether it names a pretrained model, and no file."""
-    folder = Path(__file__).parents[1] / "pretrained"
-    return (folder / f"{name}.safetensors").is_file() and not Path(name).exists()
+def find_pretrained(name):
+    """Return the file of the pretrained model of that name, or None.
+
+    The name goes before a file or folder of the same name, which is ``./name``.
+    """
+    name = str(name)
+    file = Path(__file__).parents[1] / "pretrained" / f"{name}.safetensors"
+    return file if Path(name).name == name and file.is_file() else None
 
 
 def find_images(arguments, bit_depth=None):

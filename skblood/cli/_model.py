@@ -61,7 +61,7 @@ def info(model: Path, *, card: bool = False, as_json: bool = False):
     """
     if card and as_json:
         raise typer.BadParameter("--card prints Markdown, --json JSON: leave one of the two out.")
-    file = _data.existing(model)
+    file = _data.find_pretrained(model) or _data.existing(model)
     from skblood.io import load_info
 
     about = load_info(file)
@@ -70,7 +70,7 @@ def info(model: Path, *, card: bool = False, as_json: bool = False):
     elif card:
         _output.show(about["card"])
     else:
-        _output.show("\n".join(printable(line, keep="") for line in _describe(model, about)))
+        _output.show("\n".join(printable(line, keep="") for line in _describe(file, about)))
 
 
 def _describe(path, about):
@@ -93,6 +93,11 @@ def _describe(path, about):
             yield f"cells       fill {size:.2f} of the side"
         yield f"validated   on {data['n_validation_images']:,} images"
         yield f"epoch       {attributes['best_epoch_']} of {attributes['n_iter_']}"
+    if adaptation := attributes.get("adaptation_"):
+        yield f"adapted     {' + '.join(adaptation.steps) or 'unchanged'}"
+    if factors := fitted.get("spec", {}).get("class_factors"):
+        labels = [c for c, factor in zip(fitted["spec"]["classes"], factors, strict=True) if factor]
+        yield f"classes     that can occur, with a prior or without: {', '.join(map(str, labels))}"
     reports = about["evaluation"] or {}
     is_single = isinstance(reports.get("n_images"), int)
     for name, report in ({"evaluated": reports} if is_single else reports).items():

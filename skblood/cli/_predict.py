@@ -84,6 +84,13 @@ def _split_words(words):
     """Return the model file, or None if the first word names images, and the images."""
     from skblood.datasets import IMAGE_EXTENSIONS
 
+    if _data.find_pretrained(words[0]):
+        if len(words) == 1:
+            raise typer.BadParameter(
+                f"{words[0]!r} is a pretrained model: name images after it, skblood predict "
+                f"{words[0]} new/. A folder of this name is ./{words[0]}"
+            )
+        return words[0], words[1:]
     first = Path(words[0]).expanduser()
     is_pattern = glob.has_magic(words[0]) and not first.exists()
     if first.is_dir() or is_pattern or first.suffix.lower() in (*IMAGE_EXTENSIONS, ".npz"):
@@ -109,7 +116,7 @@ def load_classifier(path, device, settings):
     settings : dict
         Of `reconfigure`; None keeps that of the model.
     """
-    is_pretrained = path is None or _data.is_pretrained(path)
+    is_pretrained = path is None or _data.find_pretrained(path) is not None
     file = None if is_pretrained else _data.existing(path)
     from skblood.estimators import reconfigure
     from skblood.io import load, load_pretrained

@@ -119,6 +119,6 @@ def overlap_message(weights, images, valid_images=None):
         return None
     return (
         f"weights={' and '.join(map(repr, weights))} were trained on {' and '.join(counts)}: "
-        "scores on them are too high. Leave them out (skblood.audit lists them), or start from "
-        "weights=None."
+        "scores on them are too high. Leave them out (skblood.audit lists them), or, to train a "
+        "model, start from weights=None."
     )

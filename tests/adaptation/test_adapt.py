@@ -135,9 +135,17 @@ class TestAbroad:
         torch.testing.assert_close(old[absent], new[absent])
         assert ((old - new)[~absent].norm(dim=1) > 0.01).all()
         assert np.isfinite(adapted.predict_proba(X)).all()
-        known = np.flatnonzero(y == "monocyte")[:4]  # a single class
-        adapted = adapt(skilled, X[known], y[known], random_state=0)
-        assert np.isfinite(adapted.predict_proba(X)).all()
+
+    @pytest.mark.parametrize("n", [1, 8])
+    def test_labels_of_a_single_class_leave_the_outputs(self, skilled, abroad, n):
+        """Else all cells would get this class, and cross-validation would approve."""
+        X, y = abroad
+        partly = np.full(len(y), None, object)
+        partly[np.flatnonzero(y == "monocyte")[:n]] = "monocyte"
+        adapted = adapt(skilled, X, partly, random_state=0)
+        assert not {"bias", "output"} & set(adapted.adaptation_.steps)
+        assert "all labelled cells are of one class" in adapted.adaptation_.reason
+        assert (adapted.predict(X) == "monocyte").mean() < 0.7
 
     def test_unlabelled_cells_help(self, skilled, abroad):
         partly, known = abroad[1].astype(object), n_per_class(abroad[1], 2)

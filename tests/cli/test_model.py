@@ -27,6 +27,19 @@ class TestInfo:
         assert "validated   on 15 images" in text
         assert "test        15 images: accuracy" in text
 
+    def test_adapted(self, shell, tmp_path):
+        model = skblood.load_pretrained("pbc8", device="cpu")
+        X = skblood.datasets.make_blood_cells(20, image_size=32, random_state=0)[0]
+        adapted = model.adapt(X, classes=["ig", "monocyte"], random_state=0)
+        text = shell("info", skblood.save(adapted, tmp_path / "m.skblood")).stdout
+        assert "adapted     prior" in text or "adapted     crop" in text
+        assert "can occur, with a prior or without: ig, monocyte\n" in text
+
+    def test_pretrained(self, shell, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "blood8-2").mkdir()
+        assert "trained on  11,274 images" in shell("info", "blood8-2").stdout
+
     def test_json(self, shell, model_file):
         info = json.loads(shell("info", model_file, "--json").stdout)
         assert info["attributes"]["classes_"] == list(CLASSES)

@@ -1,6 +1,7 @@
 """`skblood predict`: forms of images, tables, unreadable files and crops."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -147,6 +148,13 @@ class TestModel:
         assert "not a file that skblood.save wrote" in result.stderr
         model = tmp_path / "a.csv"
         assert "If it is a model, name images" in shell("predict", model, code=2).stderr
+
+    def test_a_pretrained_name_is_never_a_folder(self, shell, cell_folder, tmp_path, monkeypatch):
+        shutil.copytree(cell_folder, tmp_path / "pbc8")
+        monkeypatch.chdir(tmp_path)
+        assert shell("predict", "pbc8", "./pbc8").stderr.startswith("model: pbc8 (pretrained)\n")
+        message = shell("predict", "pbc8", code=2).stderr
+        assert "'pbc8' is a pretrained model" in message
 
     @pytest.mark.parametrize(
         "words",
