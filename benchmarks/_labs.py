@@ -101,6 +101,16 @@ def read_laboratory(name, data, classes, most):
     if name in SIMULATED:
         X, y = load_image_folder(pbc, split="val", return_X_y=True)
         return simulate(name, _draw(Laboratory(name, X, y), min(most, _SIMULATED_CELLS)))
+    laboratory = _name_classes(read_folder(name, data), classes)
+    drawn = _draw(laboratory, most)
+    if len(drawn.y) < len(laboratory.y):
+        note = f"at most {most} cells of a class, drawn from {len(laboratory.y)} cells."
+        drawn = replace(drawn, notes=(*drawn.notes, f"{laboratory.name}: {note}"))
+    return drawn
+
+
+def read_folder(name, data):
+    """Find all cells of a laboratory, whatever their labels; see `read_laboratory`."""
     name, _, folder = name.partition("=")
     places = [Path(folder)] if folder else [data / p / name for p in ("labs", "", "pbc")]
     folder = next((place for place in places if place.is_dir()), None)
@@ -111,15 +121,8 @@ def read_laboratory(name, data, classes, most):
         )
     if (table := folder / "cells.csv").is_file():
         cells = load_csv(table, group_column="group")
-        laboratory = Laboratory(name, cells.data, cells.target, cells.groups)
-    else:
-        laboratory = Laboratory(name, *load_image_folder(folder, return_X_y=True))
-    laboratory = _name_classes(laboratory, classes)
-    drawn = _draw(laboratory, most)
-    if len(drawn.y) < len(laboratory.y):
-        note = f"{name}: at most {most} cells of a class, drawn from {len(laboratory.y)} cells."
-        drawn = replace(drawn, notes=(*drawn.notes, note))
-    return drawn
+        return Laboratory(name, cells.data, cells.target, cells.groups)
+    return Laboratory(name, *load_image_folder(folder, return_X_y=True))
 
 
 def _name_classes(laboratory, classes):

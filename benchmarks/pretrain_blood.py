@@ -228,8 +228,8 @@ def main(argv=None):
     mean = train(model.net_.module_, cells, others, neighbors, options.steps, checkpoint)
     model = replace_network(model, model.spec_, mean)
     # Cells of the second laboratory, cut out by their own box, say nothing of the size to expect.
-    sizes = measure_cells(paths[0][::20])
-    model.training_data_["cell_size"] = float(np.nanmedian(sizes.size[sizes.is_white_cell]))
+    sizes = measure_cells(paths[0][::20]).white_cell_sizes
+    model.training_data_["cell_size"] = float(np.median(sizes))
     note = f"{options.steps} steps of {BATCH} cells: see the card of blood8-2"
     model.fit_settings_ |= {"lr": repr(LR), "max_epochs": note, "augment": note}
     model.set_params(lr="auto", augment="laboratory", max_epochs=30)

@@ -13,11 +13,11 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from benchmarks._command import Benchmark, Row, run
-from benchmarks._labs import load_model
+from benchmarks._labs import load_model, read_folder
 from benchmarks._no_cells import KINDS
 from benchmarks._report import Bar
 from skblood import measured_crop, reconfigure
-from skblood.datasets import load_csv, load_image_folder
+from skblood.datasets import load_image_folder
 from skblood.images import read_images
 from skblood.uncertainty import OutlierDetector, energy_score, laboratory_test
 
@@ -57,18 +57,6 @@ COLUMNS = {
 }
 
 
-def read_cells(name, data):
-    """Return paths and labels of a laboratory, in random order."""
-    folder = next(f for f in (data / "labs" / name, data / name) if f.is_dir())
-    if (table := folder / "cells.csv").is_file():
-        cells = load_csv(table)
-        X, y = cells.data, cells.target
-    else:
-        X, y = load_image_folder(folder, return_X_y=True)
-    order = np.random.default_rng(0).permutation(len(X))
-    return np.asarray(X)[order], np.asarray(y)[order]
-
-
 def measure(name, options):
     """Return the figures of a laboratory."""
     model = reconfigure(load_model(options.model), dihedral_views=1)
@@ -82,7 +70,9 @@ def measure(name, options):
         others, y = np.asarray(others)[order], np.asarray(y)[order]
         cells = reconfigure(model, crop=200 / 360).read_images(others)
     else:
-        others, y = read_cells(name, data)
+        cells = read_folder(name, data)
+        cells = cells.take(np.random.default_rng(0).permutation(len(cells.y)))
+        others, y = cells.X, cells.y
         is_cell = ~np.isin(y, _NO_CELLS)
         crop = measured_crop(model, others[is_cell])
         cells = reconfigure(model, crop=crop).read_images(others)

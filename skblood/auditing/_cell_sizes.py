@@ -29,8 +29,7 @@ def find_cell_sizes(summary, split, model):
     measured = {}
     for part in dict.fromkeys(parts):
         pictures = np.random.default_rng(0).permutation(summary["picture"][parts == part])
-        cells = measure_cells(pictures[:_MOST])
-        sizes = cells.size[cells.is_white_cell & np.isfinite(cells.size)]
+        sizes = measure_cells(pictures[:_MOST]).white_cell_sizes
         if len(sizes) >= _FEWEST:
             measured[part] = np.median(sizes)
     for part, size in list(measured.items())[1:]:

@@ -97,7 +97,7 @@ def expected_size(images, rows, codes):
     if pixels.dtype != np.uint8 or min(pixels.shape[1:3]) < _SMALLEST:
         return None
     cells = measure_cells(CellImages(pixels[np.sort(rows)]))
-    found = _sizes(cells)
+    found = cells.white_cell_sizes
     return round(float(np.median(found)), 4) if len(found) >= _FEWEST else None
 
 
@@ -146,7 +146,7 @@ def measure_frame(model, X):
     crop, whole = 1.0, None
     for _ in range(_N_STEPS):
         cells = measure_cells(CellImages(_as_seen(frames, crop, spec)))
-        found = _sizes(cells)
+        found = cells.white_cell_sizes
         if len(found) < _FEWEST:
             return CellFrame(spec.crop, spec.crop, MEASURED_CROPS, np.nan, expected, len(found))
         whole = np.median(found) if whole is None else whole
@@ -239,9 +239,3 @@ def _as_seen(frames, crop, spec):
     """Return the images at a crop, no finer than the model sees them."""
     images, size = read_images(frames, crop=crop), spec.image_shape[:2]
     return resize_images(images, size) if size[0] < images.shape[1] else images
-
-
-def _sizes(cells):
-    """Return the sizes of the white cells whose edge is seen."""
-    sizes = cells.size[cells.is_white_cell]
-    return sizes[np.isfinite(sizes)]

@@ -61,6 +61,11 @@ class CellMeasurements:
         """
         return np.sqrt(self.nucleus_diameter * self.cell_diameter)
 
+    @property
+    def white_cell_sizes(self):
+        """Sizes of the white cells whose edge is seen, ndarray of shape (m,)."""
+        return self.size[self.is_white_cell & np.isfinite(self.size)]
+
     def __len__(self):
         return len(self.nucleus_diameter)
 

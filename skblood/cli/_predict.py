@@ -110,8 +110,7 @@ def load_classifier(path, device, settings):
     Parameters
     ----------
     path : str or None
-        A file, or the name of a pretrained model unless there is such a file; None is the default
-        one.
+        A file, or the name of a pretrained model, which goes first; None is the default one.
     device : str
     settings : dict
         Of `reconfigure`; None keeps that of the model.

@@ -142,25 +142,25 @@ def laboratory_test(estimator, X_known, X, *, n_permutations=999, random_state=N
     harmless = None
     if takes_pixels(known_model):
         rows = rng.permutation(len(known))[:_MOST]
-        before = [each[rows] for each in sides[0]]
-        after = [_describe(known_model, each) for each in harmless_changes(known[rows])]
+        _, last, labels = (each[rows] for each in sides[0])
+        changed = (extract_features(known_model, c)[-1] for c in harmless_changes(known[rows]))
         # The label of a changed cell is that of its original.
-        pairs = [(before, (*each[:-1], before[-1])) for each in after]
-        harmless = max(_distance(*pair, paired=True) for pair in pairs)
-    return LaboratoryTest(_distance(*shared), pvalue, n_known, n_new, harmless)
+        harmless = max(_distance((last, labels), (c, labels), paired=True) for c in changed)
+    distance = _distance(*(side[1:] for side in shared))
+    return LaboratoryTest(distance, pvalue, n_known, n_new, harmless)
 
 
 def _distance(known, new, paired=False):
-    """Return the distance of new from known cells, each side as `_describe` returns it.
+    """Return the distance of new from known cells, each side the last features and the labels.
 
-    Of the last features only, on which a codec leaves the least trace. `paired`: they are the same
-    cells, so that no difference is by chance.
+    A codec leaves the least trace on the last features. `paired`: they are the same cells, so that
+    no difference is by chance.
     """
-    gaussian = ClassGaussian(known[1], known[-1])
-    rows = [gaussian.whiten(last) for _, last, _ in (known, new)]
+    gaussian = ClassGaussian(*known)
+    rows = [gaussian.whiten(last) for last, _ in (known, new)]
     total = total_weight = 0.0
-    for label in np.unique(new[-1]):
-        parts = rows[0][known[-1] == label], rows[1][new[-1] == label]
+    for label in np.unique(new[1]):
+        parts = rows[0][known[1] == label], rows[1][new[1] == label]
         chance = 0 if paired else sum(1 / len(part) for part in parts)
         squares = (parts[0].mean(axis=0) - parts[1].mean(axis=0)) ** 2
         weight = 1 / sum(1 / len(part) for part in parts)
