@@ -11,13 +11,14 @@ ROOT = Path(__file__).resolve().parents[1]
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 MAX_ROOT_MODULES = 4
-MAX_CODE_LINES = 11_543
+MAX_CODE_LINES = 14_000
 # What each room may import, besides itself and the private modules at the root.
 _CORE = {"images", "augment", "cells", "networks", "inference", "training"}
 _USERS = {*_CORE, "estimators", "pretrained"}
 ROOMS = {
     "images": set(),
     "cells": {"images"},
+    "pages": {"images"},
     "augment": {"images"},
     "networks": {"images"},
     "inference": {"images", "networks"},
@@ -25,8 +26,8 @@ ROOMS = {
     "datasets": {"images"},
     "pretrained": {"images", "networks", "inference"},
     "estimators": {*_CORE, "pretrained"},
-    "auditing": {"images", "cells", "datasets", "inference", "pretrained"},
-    "evaluation": {*_USERS, "datasets", "uncertainty"},
+    "auditing": {"images", "cells", "datasets", "inference", "pages", "pretrained"},
+    "evaluation": {*_USERS, "datasets", "pages", "uncertainty"},
     "uncertainty": {*_USERS, "evaluation"},
     "explain": _USERS,
     "adaptation": _USERS,
