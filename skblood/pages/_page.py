@@ -4,16 +4,27 @@ import base64
 import io
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from PIL import Image
+
+from skblood._writing import printable, replace_file
+
+
+def _name(value):
+    """Return a name, whatever it holds and wherever it is read from, as a part of the page."""
+    return Markup("<bdi>{}</bdi>").format(escape(printable(value, keep="")))
+
 
 _ENVIRONMENT = jinja2.Environment(
     loader=jinja2.PackageLoader("skblood.pages", "templates"),
     autoescape=True,
     undefined=jinja2.StrictUndefined,
+    # Control characters and those that turn text around are shown, not obeyed.
+    finalize=lambda value: printable(value) if type(value) is str else value,
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_ENVIRONMENT.filters["name"] = _name
 
 
 def render(template, **context):
@@ -24,9 +35,32 @@ def render(template, **context):
     template : str
         Name of a file in the folder ``templates``.
     **context : object
-        What the template shows.
+        What the template shows. The filter ``name`` is for names of classes, files and groups,
+        which may be written from right to left.
     """
     return _ENVIRONMENT.get_template(template).render(**context)
+
+
+def write(page, path=None):
+    """Write a page to a file in one step.
+
+    Parameters
+    ----------
+    page : str
+    path : str or path-like, default=None
+        None writes nothing.
+
+    Returns
+    -------
+    page or path : str or pathlib.Path
+        The page if `path` is None, else the path.
+
+    Raises
+    ------
+    OSError
+        If there is no such folder, or the file cannot be written.
+    """
+    return page if path is None else replace_file(path, page.encode())
 
 
 def thumbnail(image, side=96):
@@ -44,9 +78,15 @@ def thumbnail(image, side=96):
 
 
 def figure_image(figure):
-    """Return a matplotlib figure as the value of ``src``: an SVG, sharp at any size."""
+    """Return a matplotlib figure as the value of ``src``: an SVG, sharp at any size.
+
+    Equal figures give equal text.
+    """
+    import matplotlib as mpl
+
     file = io.BytesIO()
-    figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
+    with mpl.rc_context({"svg.hashsalt": "skblood"}):  # else identifiers are drawn at random
+        figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
     return _encode(file.getvalue(), "image/svg+xml")
 
 
