@@ -6,6 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from sklearn.metrics import ConfusionMatrixDisplay
 
 from skblood._labels import (
@@ -18,6 +19,8 @@ from skblood._labels import (
 from skblood._plotting import make_axes
 from skblood._writing import printable
 from skblood.estimators import read_prior
+from skblood.evaluation._absent_classes import describe_absent
+from skblood.evaluation._cell_table import tabulate_cells
 from skblood.evaluation._estimates import (
     estimate_losses,
     estimate_scores,
@@ -74,6 +77,10 @@ class EvaluationReport:
         Number of groups; None if the images were taken as independent.
     note : str, default=""
         How the images were predicted, such as a prior; printed above the scores.
+    cells : DataFrame, default=None
+        A row for each image, for :func:`compare_models`, with the columns `path` (if the images
+        have names), `true`, `label` (predicted), `probability` (of the label), `p_` and the name of
+        each class, and `group`; not part of text, tables and files of the report.
 
     Attributes
     ----------
@@ -172,6 +179,7 @@ class EvaluationReport:
     n_resamples: int
     n_groups: int | None = None
     note: str = ""
+    cells: pd.DataFrame | None = None
 
     @classmethod
     def from_predictions(
@@ -187,6 +195,7 @@ class EvaluationReport:
         random_state=0,
         shares=None,
         note="",
+        names=None,
     ):
         """Create a report from predictions.
 
@@ -212,6 +221,8 @@ class EvaluationReport:
         shares : dict, "blood", "equal", or array-like of shape (n_classes,), default=None
             See :func:`~skblood.evaluation.evaluate`.
         note : str, default=""
+        names : array-like of shape (n_images,), default=None
+            Names of the images, such as paths, by which two reports are known to be of the same.
 
         Returns
         -------
@@ -236,10 +247,11 @@ class EvaluationReport:
             raise ValueError("`y_true` is empty. Give the labels of at least one image.")
         if y_proba is not None:
             y_proba = check_probabilities(y_proba, len(true), classes)
+        cells = tabulate_cells(true, predicted, y_proba, classes, groups=groups, names=names)
         n_groups = None
         if groups is not None:
-            names, groups = encode_groups(groups, len(true))
-            n_groups = len(names)
+            distinct, groups = encode_groups(groups, len(true))
+            n_groups = len(distinct)
         if n_groups == 1:
             raise ValueError("`groups` holds a single group: give several, or leave `groups` out.")
         tables = np.zeros((n_groups or 1, len(classes), len(classes)), int)
@@ -254,7 +266,7 @@ class EvaluationReport:
             rng = np.random.default_rng(draw_seed(random_state))
             scores |= estimate_losses(true, y_proba, groups, rng=rng, **settings)
         confusion = tables.sum(axis=0)
-        settings |= {"n_groups": n_groups, "note": note}
+        settings |= {"n_groups": n_groups, "note": note, "cells": cells}
         return cls(classes, confusion, scores, class_scores, **settings)
 
     def __repr__(self):
@@ -284,7 +296,8 @@ class EvaluationReport:
             format_table(self.classes, columns | {"images": self.support}),
         ]
         if self.absent_classes:
-            lines += ["", *textwrap.wrap(printable(self._describe_absent()), _LINE_WIDTH)]
+            text = describe_absent(self.classes, self.confusion_matrix)
+            lines += ["", *textwrap.wrap(printable(text), _LINE_WIDTH)]
         if self.confusions:
             lines += ["", "most frequent confusions"]
         for each in self.confusions[:_MAX_CONFUSIONS]:
@@ -307,20 +320,6 @@ class EvaluationReport:
     def absent_classes(self):
         """Classes without images."""
         return [label for label, n in zip(self.classes, self.support, strict=True) if not n]
-
-    def _describe_absent(self):
-        """Return which classes have no image here, and which scores that moves."""
-        absent, n_predicted = self.absent_classes, self.confusion_matrix.sum(axis=0)
-        text = (
-            f"{len(absent)} of the model's {len(self.classes)} classes "
-            f"{'has' if len(absent) == 1 else 'have'} no image here: "
-            f"{', '.join(map(str, absent))}. balanced_accuracy is the mean recall of the others. "
-        )
-        counts = zip(self.classes, self.support, n_predicted, strict=True)
-        wrong = [f"{label} ({n:,})" for label, support, n in counts if n and not support]
-        if not wrong:
-            return f"{text}None is predicted, so that f1_macro leaves them out, too."
-        return f"{text}f1_macro counts as 0 those that images are predicted as: {', '.join(wrong)}."
 
     @property
     def confusions(self):

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -259,3 +260,31 @@ class TestOutput:
         assert display.text_[0, 0].get_text() == f"{count}\n{shares[0, 0]:.1%}"
         assert [each.get_text() for each in ax.get_xticklabels()] == CELLS
         display.figure_.canvas.draw()
+
+
+class TestCells:
+    """The table of the single predictions."""
+
+    def test_columns(self):
+        y_true, y_pred = draw(20)
+        y_proba = draw_probabilities(20, 5)
+        names = [f"cells/{i}.png" for i in range(20)]
+        slides = np.arange(20) // 4
+        report = make_report(
+            y_true, y_pred, y_proba, classes=CELLS, groups=slides, names=map(Path, names)
+        )
+        probabilities = [f"p_{label}" for label in CELLS]
+        expected = ["path", "true", "label", "probability", *probabilities, "group"]
+        assert list(report.cells) == expected
+        assert report.cells["path"].tolist() == names
+        assert report.cells["true"].tolist() == y_true.tolist()
+        assert report.cells["label"].tolist() == y_pred.tolist()
+        assert report.cells["group"].tolist() == slides.tolist()
+        columns = [CELLS.index(label) for label in y_pred]
+        np.testing.assert_array_equal(report.cells["probability"], y_proba[range(20), columns])
+        np.testing.assert_array_equal(report.cells[probabilities], y_proba)
+
+    def test_what_is_not_given_is_left_out(self):
+        assert list(make_report([1, 2], [1, 1]).cells) == ["true", "label"]
+        with pytest.raises(ValueError, match="`images` 2, `names` 1"):
+            make_report([1, 2], [1, 1], names=["a"])

@@ -1,0 +1,48 @@
+"""Table of the predictions of single cells, as a report holds it and `predictions.csv` has it."""
+
+import os
+
+import numpy as np
+import pandas as pd
+
+from skblood._labels import as_column, check_lengths, encode_groups, plain_list
+
+
+def tabulate_cells(true, predicted, y_proba, classes, *, groups=None, names=None):
+    """Return a DataFrame with a row for each image.
+
+    Parameters
+    ----------
+    true, predicted : ndarray of int of shape (n_images,)
+        Class codes.
+    y_proba : ndarray of shape (n_images, n_classes), or None
+    classes : list of length n_classes
+    groups, names : array-like of shape (n_images,), default=None
+
+    Returns
+    -------
+    cells : DataFrame
+        With the columns path, true, label, probability, p_<class> of each class, and group; those
+        of which nothing is given are left out.
+    """
+    columns = {"true": [classes[code] for code in true]}
+    columns["label"] = [classes[code] for code in predicted]
+    if names is not None:
+        names = [os.fspath(each) if isinstance(each, os.PathLike) else str(each) for each in names]
+        check_lengths(images=len(true), names=len(names))
+        columns = {"path": names} | columns
+    if y_proba is not None:
+        columns["probability"] = y_proba[np.arange(len(true)), predicted]
+        columns |= {f"p_{label}": y_proba[:, i] for i, label in enumerate(classes)}
+    if groups is not None:
+        encode_groups(groups, len(true))  # says what is wrong with them
+        columns["group"] = plain_list(as_column(groups, "groups"))
+    return pd.DataFrame(columns)
+
+
+def path_names(X):
+    """Return X as names of images if it holds paths, else None."""
+    is_listed = isinstance(X, list | tuple | pd.Series) or getattr(X, "ndim", 0) == 1
+    names = list(X) if is_listed else []
+    paths = names and all(isinstance(each, str | os.PathLike) for each in names)
+    return names if paths else None
