@@ -11,6 +11,7 @@ from skblood._writing import suggest
 from skblood.cli._output import as_utf8, say
 
 _NAMED = ("synthetic", "bloodmnist", "pbc")
+_TABLES = (".csv", ".tsv", ".txt")
 _SPLIT_NAMES = {"valid": "val", "validation": "val", "dev": "val"}
 
 
@@ -28,7 +29,8 @@ def read_cells(source, **table):
     -------
     cells : Bunch
         source (as given), X (ndarray of images or paths), y (labels), split and groups (ndarray of
-        shape (n,), or None): part (train, val, test) and slide or patient of each image.
+        shape (n,), or None): part (train, val, test) and slide or patient of each image; columns
+        (DataFrame of str, or None): what else a csv file holds of each image.
 
     Raises
     ------
@@ -50,7 +52,7 @@ def read_cells(source, **table):
     if named and source == "synthetic":
         X, y = datasets.make_blood_cells(800, image_size=64, random_state=0)
         split = np.resize(["train"] * 14 + ["val"] * 3 + ["test"] * 3, len(y))
-        return Bunch(source=source, X=X, y=y, split=split, groups=None)
+        return Bunch(source=source, X=X, y=y, split=split, groups=None, columns=None)
     if named:
         bunch = getattr(datasets, f"fetch_{source}")()
     else:
@@ -63,8 +65,17 @@ def read_cells(source, **table):
                 f"{missing.argmax()}. Give one for each image, or for none."
             )
         split = split.astype(str).str.strip().str.lower().replace(_SPLIT_NAMES).to_numpy(str)
-    groups = bunch.get("groups")
-    return Bunch(source=source, X=bunch.data, y=bunch.target, split=split, groups=groups)
+    columns = None
+    if not named and is_table(path):
+        given = [table.get(f"{name}_column") or name for name in ("path", "label")]
+        columns = datasets.read_table(path, given).drop(columns=given)
+    parts = {"split": split, "groups": bunch.get("groups"), "columns": columns}
+    return Bunch(source=source, X=bunch.data, y=bunch.target, **parts)
+
+
+def is_table(path):
+    """Return whether an argument is a table, by its name."""
+    return path.suffix.lower() in _TABLES and not path.is_dir()
 
 
 def select_part(cells, name):
@@ -75,9 +86,9 @@ def select_part(cells, name):
     if not rows.any():
         parts = ", ".join(dict.fromkeys(cells.split.tolist()))
         raise ValueError(f"{cells.source} has the parts {parts}, not {name!r}.")
-    groups = None if cells.groups is None else cells.groups[rows]
-    selected = {"X": cells.X[rows], "y": cells.y[rows], "split": None, "groups": groups}
-    return type(cells)(**cells | selected)
+    names = ("X", "y", "groups", "columns")
+    selected = {name: None if cells[name] is None else cells[name][rows] for name in names}
+    return type(cells)(**cells | selected | {"split": None})
 
 
 def check_source(source):
@@ -109,26 +120,32 @@ def find_pretrained(name):
     return file if Path(name).name == name and file.is_file() else None
 
 
-def find_images(arguments, bit_depth=None):
-    """Find the images of files, folders, patterns, or one npz file.
+def find_images(arguments, bit_depth=None, path_column="path"):
+    """Find the images of files, folders, patterns, tables, or one npz file.
 
     Parameters
     ----------
     arguments : list of str
     bit_depth : int, default=None
         Bits of the values in files of more than 8 bits; None leaves it to the model.
+    path_column : str, default="path"
+        Column of tables with the image files.
 
     Returns
     -------
     names : list of str
     X : ndarray of paths, or ndarray of shape (n, h, w, c) or (n, h, w)
-        Paths or images, in the order of the arguments, sorted within each.
+        Paths or images, in the order of the arguments and of tables; else sorted within each.
+    columns : DataFrame of str with n rows
+        The other columns of the tables; "" for images of other arguments.
 
     Raises
     ------
     FileNotFoundError, ValueError
         If a folder or pattern has no image, or an npz file is not alone.
     """
+    import pandas as pd
+
     from skblood import datasets
     from skblood.images import state_depth
 
@@ -136,21 +153,37 @@ def find_images(arguments, bit_depth=None):
         if len(arguments) > 1:
             raise ValueError("An npz file holds images in memory: name it alone, without others.")
         X = datasets.load_cells(arguments[0], bit_depth=bit_depth).data
-        return name_images(X, arguments[0]), X
-    paths = []
+        return name_images(X, arguments[0]), X, pd.DataFrame(index=range(len(X)))
+    paths, columns = [], []
     for argument in arguments:
-        path = os.path.expanduser(argument)
-        is_pattern = glob.has_magic(path) and not os.path.exists(path)  # it may be in a name, too
-        # A missing image is reported when it is read, together with others.
-        if not is_pattern and not path.lower().endswith(datasets.IMAGE_EXTENSIONS):
-            existing(path, "folder or image file")
-        matches = sorted(glob.glob(path, recursive=True)) if is_pattern else [path]
-        found = [datasets.find_images(each) if os.path.isdir(each) else [each] for each in matches]
-        if not any(found):
-            raise FileNotFoundError(f"There is no image file in {argument!r} (in {os.getcwd()!r}).")
-        # `**` matches a folder and what is in it.
-        paths += dict.fromkeys(chain.from_iterable(found))
-    return as_utf8(paths), state_depth(paths, bit_depth)
+        path = Path(argument).expanduser()
+        if is_table(path):
+            rest = datasets.read_table(path, [path_column])
+            found = [str(path.parent / name) for name in rest.pop(path_column)]
+        else:
+            found = _find_files(argument)
+            rest = pd.DataFrame(index=range(len(found)))
+        paths += found
+        columns.append(rest)
+    columns = pd.concat(columns, ignore_index=True).fillna("")
+    return as_utf8(paths), state_depth(paths, bit_depth), columns
+
+
+def _find_files(argument):
+    """Return the image files of a file, folder or pattern."""
+    from skblood import datasets
+
+    path = os.path.expanduser(argument)
+    is_pattern = glob.has_magic(path) and not os.path.exists(path)  # it may be in a name, too
+    # A missing image is reported when it is read, together with others.
+    if not is_pattern and not path.lower().endswith(datasets.IMAGE_EXTENSIONS):
+        existing(path, "folder, table or image file")
+    matches = sorted(glob.glob(path, recursive=True)) if is_pattern else [path]
+    found = [datasets.find_images(each) if os.path.isdir(each) else [each] for each in matches]
+    if not any(found):
+        raise FileNotFoundError(f"There is no image file in {argument!r} (in {os.getcwd()!r}).")
+    # `**` matches a folder and what is in it.
+    return [*dict.fromkeys(chain.from_iterable(found))]
 
 
 def name_images(X, source):

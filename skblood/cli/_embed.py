@@ -28,7 +28,7 @@ def embed(
     ----------
     words : [MODEL] IMAGES
         A model file, or --backbone; then image files, folders (with all subfolders), patterns such
-        as 'new/**/*.png', or one npz file in the MedMNIST format.
+        as 'new/**/*.png', csv files with the column path, or one npz file in the MedMNIST format.
     out : FILE
         A .npz, .csv or .parquet file to write.
     backbone : NAME
@@ -65,13 +65,13 @@ def _embed(words, backbone, image_size, device, bit_depth):
     if backbone is not None:
         options = {"backbone": backbone, "image_size": image_size, "device": device}
         model = _settings.set_parameters(CellEmbedder(), random_state=0, **options)
-        names, X = _data.find_images(words, bit_depth)
+        names, X, _ = _data.find_images(words, bit_depth)
         return names, model.fit_transform(X)
     file, *images = words
     if not images:
         raise typer.BadParameter("name a model file and images, or images and --backbone.")
     model = load(_data.existing(file), device=device)
-    names, X = _data.find_images(images, bit_depth)
+    names, X, _ = _data.find_images(images, bit_depth)
     if hasattr(model, "transform"):
         return names, model.transform(X)
     _, reader = _predict.find_reader(model)

@@ -28,8 +28,9 @@ def evaluate(
     """Score a model on images that it was not trained on, with confidence intervals.
 
     If DATA has the parts train, val and test, the test part is used. --out writes metrics.json,
-    classes.csv, confusion_matrix.csv and .png, predictions.csv, and, if there are errors,
-    wrong_cells.png. Without a model file, the pretrained model of skblood is scored.
+    classes.csv, confusion_matrix.csv and .png, predictions.csv (with the other columns of a csv
+    file), and, if there are errors, wrong_cells.png. Without a model file, the pretrained model of
+    skblood is scored.
 
     Parameters
     ----------
@@ -89,10 +90,7 @@ def evaluate(
         note=describe_prior(classifier),
     )
     if out is not None:
-        table = _predict.prediction_table(
-            _data.name_images(cells.X, cells.source), classes, predicted, probabilities
-        )
-        table.insert(1, "true", _output.as_utf8(cells.y.tolist()))
+        table = _tabulate(cells, classes, predicted, probabilities)
         _write_evaluation(out, report, table, X, overwrite)
         _output.say(f"{out}: tables and pictures are written.")
     _output.show(report.to_dict() if as_json else report)
@@ -107,6 +105,14 @@ def _read_to_score(classifier, X):
     if warning:
         _output.say(f"skblood: warning: {warning}")
     return images
+
+
+def _tabulate(cells, classes, predicted, probabilities):
+    """Return the table of predictions, with labels and the other columns of the cells."""
+    names = _data.name_images(cells.X, cells.source)
+    table = _predict.prediction_table(names, classes, predicted, probabilities)
+    table.insert(1, "true", _output.as_utf8(cells.y.tolist()))
+    return table if cells.columns is None else _predict.add_columns(table, cells.columns)
 
 
 def _write_evaluation(folder, report, predictions, X, overwrite):

@@ -38,9 +38,12 @@ def show(result):
 
 def as_utf8(values):
     """Return values as a list for a table, whose texts cannot hold bytes that are not UTF-8."""
-    return [
-        x.encode("utf-8", "backslashreplace").decode() if isinstance(x, str) else x for x in values
-    ]
+    return [*map(to_utf8, values)]
+
+
+def to_utf8(x):
+    """Return a text with bytes that are not UTF-8 escaped; anything else as it is."""
+    return x.encode("utf-8", "backslashreplace").decode() if isinstance(x, str) else x
 
 
 def to_json(document):

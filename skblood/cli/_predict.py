@@ -26,6 +26,7 @@ def predict(
     prior: str | None = None,
     on_error: ErrorMode = ErrorMode.RAISE,
     device: str = "auto",
+    path_column: str = "path",
     bit_depth: int | None = None,
     as_json: bool = False,
     overwrite: bool = False,
@@ -34,7 +35,8 @@ def predict(
 
     The table has the columns path, label, probability (that of the label), and for each class
     its probability: p_ and the name of the class as it is spelled ("p_immature granulocyte").
-    --on-error skip adds the column error.
+    --on-error skip adds the column error. The other columns of csv files, such as slide, follow;
+    "given_" goes before their names where those are taken (given_label).
 
     Without a model file, the pretrained model of skblood is used, which knows the eight classes
     of PBC and BloodMNIST.
@@ -43,7 +45,8 @@ def predict(
     ----------
     words : [MODEL] IMAGES
         A model file; by default, the pretrained model. Then image files, folders (with all
-        subfolders), patterns such as 'new/**/*.png', or one npz file in the MedMNIST format.
+        subfolders), patterns such as 'new/**/*.png', csv files with the column path, or one npz
+        file in the MedMNIST format.
     out : FILE
         A .csv or .parquet file to write.
     on_error : raise or skip
@@ -53,22 +56,24 @@ def predict(
     --------
     skblood predict new/
     skblood predict cells.skblood cell.png
+    skblood predict cells.skblood slides.csv --out predictions.csv
     skblood predict new/ --frame auto
     skblood predict cells.skblood new/ 'old/**/*.tif' --out new.parquet --on-error skip
     """
     _output.reserve_table(out, overwrite)
     skip = on_error == ErrorMode.SKIP
     if not skip and len(words) == 1 and not glob.has_magic(words[0]):
-        _data.existing(words[0], "image, folder or model file")
+        _data.existing(words[0], "image, folder, table or model file")
     model, images = _split_words(words)
     settings = check_settings(crop, frame, classes, prior)
     classifier = load_classifier(model, device, settings)
-    names, X = _data.find_images(images, bit_depth)
+    names, X, columns = _data.find_images(images, bit_depth, path_column)
     classifier = take_frame(classifier, frame, X)
     labels, probabilities, errors = predict_all(classifier, X, skip=skip)
     table = prediction_table(names, classifier.classes_, labels, probabilities)
     if skip:
         table["error"] = _output.as_utf8(errors.get(i, "") for i in range(len(names)))
+    table = add_columns(table, columns)
     if errors:
         _output.say(f"skblood: {len(errors)} of {len(names)} images cannot be read: see `error`.")
     if out is not None or not as_json:
@@ -93,13 +98,14 @@ def _split_words(words):
         return words[0], words[1:]
     first = Path(words[0]).expanduser()
     is_pattern = glob.has_magic(words[0]) and not first.exists()
-    if first.is_dir() or is_pattern or first.suffix.lower() in (*IMAGE_EXTENSIONS, ".npz"):
+    is_images = first.suffix.lower() in (*IMAGE_EXTENSIONS, ".npz") or _data.is_table(first)
+    if first.is_dir() or is_pattern or is_images:
         return None, words
     if len(words) == 1:
-        _data.existing(words[0], "image, folder or model file")
+        _data.existing(words[0], "image, folder, table or model file")
         raise typer.BadParameter(
-            f"{words[0]!r} is no image, folder or npz file. If it is a model, name images after "
-            f"it: skblood predict {words[0]} new/"
+            f"{words[0]!r} is no image, folder, csv or npz file. If it is a model, name images "
+            f"after it: skblood predict {words[0]} new/"
         )
     return words[0], words[1:]
 
@@ -258,3 +264,13 @@ def prediction_table(names, classes, labels, probabilities):
     labels, classes = _output.as_utf8(labels), _output.as_utf8(classes.tolist())
     frame = pd.DataFrame({"path": names, "label": labels, "probability": probabilities.max(axis=1)})
     return frame.join(pd.DataFrame(probabilities, columns=classes).add_prefix("p_"))
+
+
+def add_columns(table, columns):
+    """Return a table with the columns that were given; "given_" goes before names that it has."""
+    names = {}
+    for name in columns:
+        names[name] = name
+        while names[name] in table or (names[name] != name and names[name] in columns):
+            names[name] = f"given_{names[name]}"
+    return table.join(columns.reset_index(drop=True).map(_output.to_utf8).rename(columns=names))

@@ -125,8 +125,26 @@ def load_csv(
     return as_dataset(X, y, f"Table {str(path)!r}", return_X_y, frame=frame, groups=groups)
 
 
-def _read_table(path, columns):
-    """Read the table; the given columns are complete and hold stripped text."""
+def read_table(path, columns):
+    """Read a table of any columns without a change of their text.
+
+    Parameters
+    ----------
+    path : str or path-like
+        As of `load_csv`.
+    columns : list of str
+        Columns that must be there, and complete.
+
+    Returns
+    -------
+    frame : DataFrame of object (str)
+        The whole table; cells are stripped, and "" if they are missing.
+    """
+    return _read_table(Path(path).expanduser(), columns, all_text=True)
+
+
+def _read_table(path, columns, all_text=False):
+    """Read the table; the given columns are complete, and they, or all, hold stripped text."""
     import pandas as pd
 
     check_exists(path)
@@ -142,7 +160,9 @@ def _read_table(path, columns):
             delimiter: next(csv.reader(io.StringIO(text), delimiter=delimiter, **options), [])
             for delimiter in ",;\t|"
         }
-        delimiter, header = max(headers.items(), key=lambda item: len(set(columns) & set(item[1])))
+        delimiter, header = max(
+            headers.items(), key=lambda item: (len(set(columns) & set(item[1])), len(item[1]))
+        )
         if missing := [column for column in columns if column not in header]:
             named = list_few([repr(name[:40]) for name in header])
             raise ValueError(f"no column {missing}; its columns are [{named}].")
@@ -153,9 +173,11 @@ def _read_table(path, columns):
                 index_col=False,  # a delimiter at the end of each row would shift the columns
                 encoding_errors="surrogateescape",
                 # The label "NA" does not become NaN, nor "01" 1.
-                dtype=dict.fromkeys(columns, object),
+                dtype=object if all_text else dict.fromkeys(columns, object),
                 keep_default_na=False,
-                na_values={name: ["", "NA", "NaN"] for name in header if name not in columns},
+                na_values={
+                    name: ["", "NA", "NaN"] for name in header if not (all_text or name in columns)
+                },
                 **options,
             )
         if frame.empty:
@@ -170,9 +192,11 @@ def _read_table(path, columns):
             f"{str(path)!r} is not a table in UTF-8: {str(reason).rstrip(' .')}. Check the "
             "encoding, delimiter (, ; tab or |), quotation marks, and rows longer than the header."
         ) from error
-    for column in columns:
+    for column in frame if all_text else columns:
         texts = [read_formula(text.strip()) for text in frame[column]]
         frame[column] = pd.Series(texts, dtype=object)
+        if column not in columns:
+            continue
         if rows := [str(row) for row, text in enumerate(texts, start=1) if not text]:
             raise ValueError(
                 f"{str(path)!r} has {len(rows)} rows without a {column!r}: {list_few(rows)} "

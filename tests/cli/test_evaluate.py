@@ -146,6 +146,16 @@ def test_groups(shell, model_file, cell_table):
     assert json.loads(result.stdout)["n_groups"] == 5
 
 
+def test_columns_are_carried_through(shell, model_file, cell_table, tmp_path):
+    """Also a name that the table of predictions has."""
+    file = cell_table(lambda frame: frame.assign(slide="01", true=range(len(frame))))
+    shell("evaluate", model_file, file, "--out", tmp_path / "e")
+    frame = pd.read_csv(tmp_path / "e" / "predictions.csv", dtype=str)
+    assert list(frame)[7:] == ["split", "slide", "given_true"]
+    assert set(frame["slide"]) == {"01"} and set(frame["split"]) == {"test"}
+    assert frame["given_true"].tolist() == [str(i) for i in range(63, 78)]
+
+
 def test_each_image_is_read_once(shell, model_file, cell_folder, count_decodes, tmp_path):
     """Also those that are drawn."""
     shell("evaluate", model_file, cell_folder, "--out", tmp_path / "evaluation")

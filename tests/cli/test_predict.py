@@ -143,10 +143,10 @@ class TestUnreadable:
 
 class TestModel:
     def test_no_model(self, shell, cell_folder, tmp_path):
-        (tmp_path / "a.csv").write_text("path,label")
-        result = shell("predict", tmp_path / "a.csv", cell_folder, code=1)
+        model = tmp_path / "a.json"
+        model.write_text("{}")
+        result = shell("predict", model, cell_folder, code=1)
         assert "not a file that skblood.save wrote" in result.stderr
-        model = tmp_path / "a.csv"
         assert "If it is a model, name images" in shell("predict", model, code=2).stderr
 
     def test_a_pretrained_name_is_never_a_folder(self, shell, cell_folder, tmp_path, monkeypatch):
@@ -358,3 +358,58 @@ def test_ensembles_and_thresholds(shell, two_classes, tmp_path, name):
     if name in ("calibrated", "threshold"):
         result = shell("embed", file, folder, "--out", tmp_path / "e.npz", code=1)
         assert "has no features of its own" in result.stderr
+
+
+class TestTables:
+    @pytest.fixture
+    def table(self, test_cells, tmp_path):
+        """A table of cells in other order, in another folder, with columns of all kinds."""
+        names = [str(Path(x).relative_to(Path(x).parents[1])) for x in test_cells.data[[7, 2, 11]]]
+        shutil.copytree(Path(test_cells.data[0]).parents[1], tmp_path / "sub", dirs_exist_ok=True)
+        columns = {"label": ["a", "b", ""], "slide": ["007", "12E4", ""], "note": ["=1", "NA", "x"]}
+        frame = pd.DataFrame({"slide": columns.pop("slide"), "path": names, **columns})
+        return frame.to_csv(tmp_path / "sub" / "cells.csv", index=False, sep=";")
+
+    def test_columns_are_carried_through(self, shell, model_file, table, tmp_path):
+        file = tmp_path / "sub" / "cells.csv"
+        frame = shell.table("predict", model_file, file)
+        own = ["path", "label", "probability", *(f"p_{c}" for c in CLASSES)]
+        assert list(frame) == [*own, "slide", "given_label", "note"]
+        assert frame["slide"].tolist() == ["007", "12E4", ""]
+        assert frame["given_label"].tolist() == ["a", "b", ""]
+        assert frame["note"].tolist() == ["'=1", "NA", "x"]
+        assert [Path(x).parents[1] for x in frame["path"]] == [tmp_path / "sub"] * 3
+        bare = shell.table("predict", model_file, *frame["path"])
+        assert frame[own].equals(bare)
+
+    def test_again(self, shell, model_file, table, tmp_path):
+        """Predictions are a table of cells; no name is lost, no formula marked twice."""
+        once = tmp_path / "sub" / "once.csv"
+        shell("predict", model_file, tmp_path / "sub" / "cells.csv", "--out", once)
+        frame = shell.table("predict", model_file, once)
+        twice = ["given_given_label", "given_probability", *(f"given_p_{c}" for c in CLASSES)]
+        assert list(frame)[6:] == [*twice, "slide", "given_label", "note"]
+        assert frame["note"][0] == "'=1" and frame["given_label"][0] == "a"
+
+    def test_other_columns_and_images_beside(self, shell, model_file, table, tmp_path, test_cells):
+        file, image = tmp_path / "sub" / "cells.csv", test_cells.data[0]
+        text = file.read_text().replace("path", "file").replace("label", "error")
+        file.write_text(text + "x;no.png;;\n")
+        words = ("predict", model_file, image, file, "--path-column", "file")
+        assert "1 of 5 image files cannot be read" in shell(*words, code=1).stderr
+        frame = shell.table(*words, "--on-error", "skip")
+        assert list(frame)[6:] == ["error", "slide", "given_error", "note"]
+        assert frame["slide"].tolist() == ["", "007", "12E4", "", "x"]
+        assert frame["error"].astype(bool).tolist() == [False] * 4 + [True]
+        out = tmp_path / "p.parquet"
+        shell(*words, "--on-error", "skip", "--out", out)
+        assert pd.read_parquet(out)["slide"].tolist() == frame["slide"].tolist()
+
+    def test_no_such_column(self, shell, model_file, table, tmp_path):
+        words = ("predict", model_file, tmp_path / "sub" / "cells.csv", "--path-column", "fil")
+        assert "has no column ['fil']" in shell(*words, code=1).stderr
+
+    def test_embed(self, shell, model_file, table, tmp_path):
+        out = tmp_path / "e.csv"
+        shell("embed", model_file, tmp_path / "sub" / "cells.csv", "--out", out)
+        assert len(pd.read_csv(out)) == 3
