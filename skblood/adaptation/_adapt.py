@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from skblood._labels import check_lengths
+from skblood._labels import check_lengths, encode_groups
 from skblood.estimators import reconfigure
 from skblood.images import torch_defaults
 from skblood.inference import draw_seed, seeded
@@ -17,7 +17,9 @@ from ._reading import read_cells
 
 
 @torch_defaults()
-def adapt(model, X, y=None, *, classes=None, prior=None, random_state=None, verbose=None):
+def adapt(
+    model, X, y=None, *, groups=None, classes=None, prior=None, random_state=None, verbose=None
+):
     """Adapt a fitted classifier to the cells of another laboratory.
 
     Another stain, microscope or camera changes the images of the same cells. A few labelled cells
@@ -36,6 +38,10 @@ def adapt(model, X, y=None, *, classes=None, prior=None, random_state=None, verb
         Labels, which must be classes of the model. None, NaN, or -1 (unless it is a class) marks a
         cell without a label, as in scikit-learn's semi-supervised learning. A class may have any
         number of labelled cells, or none. If `y` is None, no cell has a label.
+    groups : array-like of shape (n,), default=None
+        Patient or slide of each cell, as in ``model.fit``. Cross-validation holds out whole groups,
+        and standard errors are those between groups: several cells of a patient are no independent
+        evidence. None: each cell is its own group.
     classes : array-like of labels or "all", default=None
         Classes that can occur in the laboratory, as in :func:`reconfigure`.
     prior : dict, "blood", "equal", array-like of shape (n_classes,) or "training", default=None
@@ -59,8 +65,8 @@ def adapt(model, X, y=None, *, classes=None, prior=None, random_state=None, verb
     TypeError
         If the model is not one of those listed.
     ValueError
-        If X, y, `classes` or `prior` is not as described, a label is not a class of the model, or
-        is one that cannot occur.
+        If X, y, `groups`, `classes` or `prior` is not as described, a label is not a class of the
+        model, or is one that cannot occur.
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
 
@@ -92,9 +98,9 @@ def adapt(model, X, y=None, *, classes=None, prior=None, random_state=None, verb
        equal ones [4]_.
 
     "bias" and "output" need labelled cells of two classes, and are taken unless they are worse, by
-    more than a standard error, in cross-validation on the labelled cells. With one labelled cell a
-    class nothing can be validated, and "output" is taken. Cross-validation knows nothing of
-    patients and slides: with several labelled cells of one, its scores are optimistic.
+    more than a standard error, in cross-validation on the labelled cells. With one labelled cell, or
+    group, a class nothing can be validated, and "output" is taken. Without `groups` the scores are
+    optimistic if several labelled cells are of one patient or slide.
 
     References
     ----------
@@ -132,8 +138,9 @@ def adapt(model, X, y=None, *, classes=None, prior=None, random_state=None, verb
     own, measured, frame = read_cells(model, X)
     codes = np.full(len(own), -1) if codes is None else codes
     check_lengths(X=len(own), y=len(codes))
+    groups = torch.from_numpy(encode_groups(groups, len(own))[1])
     with seeded(draw_seed(random_state), model.predictor_.device):
-        course = Course(model, own, torch.from_numpy(codes), say)
+        course = Course(model, own, torch.from_numpy(codes), groups, say)
         course.take_crop(measured, frame)
         course.take_prior(classes, prior)
         course.mix_statistics()

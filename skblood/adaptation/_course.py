@@ -47,14 +47,17 @@ class Course:
         The cells, at the crop of the model.
     codes : torch.Tensor of shape (n,)
         Class code of each cell; -1 without a label.
+    groups : torch.Tensor of shape (n,)
+        Code of each cell's group.
     say : callable
         Takes a line for each stage.
     """
 
-    def __init__(self, model, images, codes, say):
+    def __init__(self, model, images, codes, groups, say):
         self._model, self._images, self._codes, self._say = model, images, codes, say
         self._labelled, self._others = np.flatnonzero(codes >= 0), np.flatnonzero(codes < 0)
         self._labels = codes[self._labelled]
+        self._groups = groups[self._labelled].unique(return_inverse=True)[1]
         self._weights = balanced_weights(self._labels)
         self._steps, self._reasons, self._scores = (), [], {}
         self._features = self._see(model, images)
@@ -66,11 +69,14 @@ class Course:
             self._reasons += [] if frame is None else [f"crop kept: {frame}"]
             return
         self._say(f"crop: {frame}")
-        cropped, n = reconfigure(self._model, crop=frame.crop), len(self._labels)
+        cropped = reconfigure(self._model, crop=frame.crop)
         features = self._see(cropped, images)
+        # Cells of a single group are better evidence than none.
+        groups = self._groups if self._groups.any() else torch.arange(len(self._labels))
+        n = len(groups.unique())
         if n > 1:
-            mean, error = mean_and_error(self._gain(features), self._weights)
-            # Of few cells more must agree. The second factor, because the error divides by n.
+            mean, error = mean_and_error(self._gain(features), self._weights, groups)
+            # Of few groups more must agree. The second factor, because the error divides by n.
             if mean < -stdtrit(n - 1, _LEVEL) * (n / (n - 1)) ** 0.5 * error:
                 self._reasons.append(f"crop={frame.crop:g} refused: the labels speak against it")
                 return
@@ -124,9 +130,9 @@ class Course:
         layer, shares = output_layer(model), torch.from_numpy(training_shares(model))
         layer[:, -1] -= shares.log()
         features = torch.stack([self._features, *views], 1)
-        found = choose_layer(
-            layer, features, self._labels, _expected_shares(model), others, self._right()
-        )
+        groups = self._groups if len(self._groups.unique()) < len(self._labels) else None
+        shares = _expected_shares(model)
+        found = choose_layer(layer, features, self._labels, shares, others, self._right(), groups)
         for step, score in found.scores.items():
             self._scores[join_steps((*self._steps, step))] = score
         self._reasons.append(found.reason)

@@ -192,7 +192,9 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         self.fit_settings_["early_stopping"] = "False"
         return self
 
-    def adapt(self, X, y=None, *, classes=None, prior=None, random_state=None, verbose=None):
+    def adapt(
+        self, X, y=None, *, groups=None, classes=None, prior=None, random_state=None, verbose=None
+    ):
         """Return a classifier adapted to the cells of another laboratory; this one stays as it is.
 
         Parameters
@@ -201,7 +203,7 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
             Cells of the laboratory, in any form that `fit` takes.
         y : array-like of shape (n,), default=None
             Their labels; None, NaN, or -1 (unless it is a class) marks a cell without a label.
-        classes, prior, random_state, verbose
+        groups, classes, prior, random_state, verbose
             As in :func:`skblood.adapt`, which says what is done and which errors are raised.
 
         Returns
@@ -209,10 +211,10 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         adapted : object
             A new fitted estimator with the attribute `adaptation_`, an account of the steps.
         """
-        options = {"classes": classes, "prior": prior, "random_state": random_state}
+        options = {"groups": groups, "classes": classes, "prior": prior, "verbose": verbose}
         # By name: the room of the adaptation stands on this one.
         room = import_module("skblood.adaptation")
-        return room.adapt(self, X, y, **options, verbose=verbose)
+        return room.adapt(self, X, y, **options, random_state=random_state)
 
     def score(self, X, y, sample_weight=None):
         """Return the accuracy.

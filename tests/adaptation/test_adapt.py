@@ -299,9 +299,24 @@ def test_another_adaptation_remembers_the_first(skilled, abroad):
     assert again.spec_ == reconfigure(adapted, prior="blood").spec_
 
 
+@pytest.mark.usefixtures("no_crop")
+def test_groups_are_those_of_the_labelled_cells(skilled, abroad):
+    known = n_per_class(abroad[1], 4)
+    X, y = abroad[0][known], abroad[1][known].astype(object)
+    patients = np.arange(len(y)) % 4  # one cell of each class
+    y[:4] = None
+    one, other = (adapt(skilled, X, y, groups=g, random_state=0) for g in (patients, patients + 7))
+    assert "cross-validation of whole groups" in one.adaptation_.reason
+    assert one.adaptation_ == other.adaptation_
+    alone, single = (adapt(skilled, X, y, groups=g, random_state=0) for g in (None, range(len(y))))
+    assert alone.adaptation_ == single.adaptation_
+    assert "groups" not in alone.adaptation_.reason
+
+
 def test_the_method_is_the_function(skilled, abroad):
     X, y = (part[n_per_class(abroad[1], 2)] for part in abroad)
     options = {"classes": "all", "prior": "equal", "random_state": 3, "verbose": 0}
+    options["groups"] = np.arange(16) // 2
     one, other = adapt(skilled, X, y, **options), skilled.adapt(X, y, **options)
     assert one.adaptation_ == other.adaptation_
     assert same(state(one), state(other)) and one.spec_ == other.spec_
@@ -322,6 +337,11 @@ class TestErrors:
             adapt(skilled, few[0][:2], ["blast", "monocyte"])
         with pytest.raises(ValueError, match="one entry for each image"):
             adapt(skilled, few[0], few[1][:-1])
+
+    @pytest.mark.parametrize("groups", [[1] * 3, [None] * 24])
+    def test_wrong_groups(self, skilled, few, groups):
+        with pytest.raises(ValueError, match="groups"):
+            adapt(skilled, *few, groups=groups)
 
     def test_images_unlike_those_of_the_fit(self, skilled, few):
         with pytest.raises(ValueError, match="fitted with"):

@@ -4,7 +4,12 @@ import pytest
 import torch
 
 from skblood.adaptation import Adaptation, _output_choice
-from skblood.adaptation._output_choice import assign_folds, choose_layer, mean_and_error
+from skblood.adaptation._output_choice import (
+    assign_folds,
+    assign_group_folds,
+    choose_layer,
+    mean_and_error,
+)
 
 EQUAL = torch.full((4,), 0.25, dtype=torch.double)
 CODES = torch.arange(32) % 4
@@ -38,7 +43,7 @@ class TestFolds:
 
 def test_mean_and_error():
     values = torch.tensor([1.0, 0.0, 1.0, 0.0]).double()
-    mean, error = mean_and_error(values, torch.full((4,), 0.25).double())
+    mean, error = mean_and_error(values, torch.full((4,), 0.25).double(), torch.arange(4))
     assert (mean, error) == (0.5, 0.25)
 
 
@@ -79,14 +84,20 @@ def test_one_cell_a_class_cannot_be_validated():
     assert "one cell a class" in chosen.reason
 
 
-def test_held_out_cells_are_not_fitted(monkeypatch):
-    fitted, fit = [], _output_choice.fit_layer
+@pytest.fixture
+def fitted(monkeypatch):
+    """Last feature of the cells of each fit."""
+    found, fit = [], _output_choice.fit_layer
 
     def note(layer, features, codes, **options):
-        fitted.append(features[:, 0, 4])
+        found.append(features[:, 0, 4])
         return fit(layer, features, codes, **options)
 
     monkeypatch.setattr(_output_choice, "fit_layer", note)
+    return found
+
+
+def test_held_out_cells_are_not_fitted(fitted):
     features = seen()
     features[:, 0, 4] = torch.arange(32)  # tells the cells apart
     choose(features)
@@ -118,3 +129,58 @@ def test_repr():
     text = repr(Adaptation((), "nothing to do", {}, {"ig": 0}, 3))
     assert text.startswith("Adaptation: unchanged\n") and "labelled cells: none" in text
     assert "balanced accuracy" not in text
+
+
+class TestGroups:
+    GROUPS = torch.arange(32) // 4  # of four cells, one of each class
+
+    def test_a_group_is_in_one_fold_and_classes_are_spread(self):
+        codes = torch.randint(5, (200,))
+        groups = torch.randint(30, (200,))
+        folds = assign_group_folds(codes, groups)
+        assert set(folds.tolist()) == set(range(4))
+        assert all(len(folds[groups == group].unique()) == 1 for group in groups.unique())
+        counts = torch.stack([torch.bincount(codes[folds == fold]) for fold in range(4)])
+        assert counts.min() >= 3
+
+    def test_a_group_is_never_fitted_and_scored(self, fitted):
+        features = seen()
+        features[:, 0, 4] = torch.arange(32)
+        chosen = choose(features, groups=self.GROUPS)
+        assert len(fitted) == 2 * 2 * 4 + bool(chosen.step)
+        for cells in fitted[:-1]:
+            assert len(cells) == 24 and (torch.bincount(cells.long() // 4) % 4 == 0).all()
+        assert "in cross-validation of whole groups" in chosen.reason
+
+    def test_a_class_of_one_group_is_held_out_with_it_but_not_scored(self):
+        codes = torch.tensor([0, 0, 1, 1] * 4 + [2, 2])
+        groups = torch.tensor([0] * 4 + [1] * 4 + [2] * 4 + [3] * 6)
+        splits = _output_choice._split(codes, groups)
+        assert len(splits) == 8
+        for train, scored in splits:
+            assert not scored[-2:].any() and not (train & scored).any()
+            assert train[-1] == train[12]
+            assert set(codes[scored].tolist()) == {0, 1}
+
+    def test_one_group_cannot_be_validated(self):
+        for groups in (torch.zeros(32).long(), CODES):  # of all cells; of each class
+            chosen = choose(seen(colors=5.0), groups=groups)
+            assert (chosen.step, chosen.scores) == ("output", {})
+            assert "one group a class" in chosen.reason
+
+    def test_copies_are_no_evidence(self):
+        """Labels by chance: what is learned of a group's cells says nothing of other groups."""
+        groups = torch.arange(64) // 4
+        codes = torch.arange(4).repeat(4)[torch.randperm(16)][groups]
+        features = 3 * torch.randn(16, 1, 40).double()[groups]
+        layer, right = torch.zeros(4, 41).double(), torch.zeros(64).double()
+        options = {"shares": EQUAL, "unlabelled": None, "right": right}
+        alone, together = (
+            choose_layer(layer, features, codes, groups=g, **options) for g in (None, groups)
+        )
+        assert alone.scores["output"] > 0.95 > 0.5 > together.scores["output"]
+
+    def test_groups_are_the_units_of_the_error(self):
+        values = torch.tensor([1.0, 1.0, 0.0, 0.0]).double()
+        weights, pairs = torch.full((4,), 0.25).double(), torch.tensor([0, 0, 1, 1])
+        assert mean_and_error(values, weights, pairs) == (0.5, pytest.approx(0.5**1.5))

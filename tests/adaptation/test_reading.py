@@ -30,8 +30,11 @@ def sized():
     )
 
 
-@pytest.mark.parametrize(("n", "refused"), [(0, False), (1, False), (2, False), (32, True)])
-def test_labels_can_refuse_the_measured_crop(sized, home, monkeypatch, n, refused):
+@pytest.mark.parametrize(
+    ("n", "n_groups", "refused"),
+    [(0, 40, False), (1, 40, False), (2, 40, False), (32, 40, True), (32, 2, False), (32, 1, True)],
+)
+def test_labels_can_refuse_the_measured_crop(sized, home, monkeypatch, n, n_groups, refused):
     X, y = home[0][:40], home[1].astype(object)[:40]
     y[n:] = None
 
@@ -40,7 +43,8 @@ def test_labels_can_refuse_the_measured_crop(sized, home, monkeypatch, n, refuse
         return own, wrong, SimpleNamespace(crop=0.4)
 
     monkeypatch.setattr("skblood.adaptation._adapt.read_cells", read)
-    adapted = adapt(sized, X, y, random_state=0)
+    groups = np.arange(40) * n_groups // 40
+    adapted = adapt(sized, X, y, groups=groups, random_state=0)
     assert ("crop" in adapted.adaptation_.steps) != refused
     assert ("crop=0.4 refused: the labels" in adapted.adaptation_.reason) == refused
     assert adapted.spec_.crop == (1.0 if refused else 0.4)
