@@ -2,13 +2,17 @@
 
 import os
 from collections import Counter
+from numbers import Integral
 from pathlib import Path
 
 import pandas as pd
+from sklearn.utils import check_scalar
 
 from skblood._plotting import import_pyplot, read_some, show_cell
 from skblood._writing import printable
+from skblood.pages import render, write
 
+from ._audit_page import list_findings
 from ._finding import COPIES, KINDS
 
 # Size of a terminal, in characters.
@@ -16,6 +20,8 @@ _WIDTH, _HEIGHT = 80, 24
 _COLUMNS = ["kind", "positions", "names", "labels", "splits", "similarity", "detail"]
 # Leaks that an error lists.
 _MAX_LISTED = 10
+# Findings of a kind that a notebook shows.
+_IN_NOTEBOOK = 4
 # Pairs in a row of a figure.
 _PAIRS_PER_ROW = 4
 
@@ -94,12 +100,7 @@ class AuditReport:
 
     def __str__(self):
         found = {kind: getattr(self, kind) for kind in KINDS if getattr(self, kind)}
-        parts = ", ".join(f"{n:,} {part}" for part, n in Counter(self.split or ()).items())
-        lines = [_truncate(f"{len(self.groups_):,} images" + (f": {parts}" if parts else ""))]
-        if not found.keys() - {"training_overlap"}:
-            checked = ["copies", "bad images"]
-            checked += ["doubtful labels"] * (self.y is not None) + ["leaks"] * bool(parts)
-            lines.append(f"No {', no '.join(checked)} found.")
+        lines = [_truncate(self._headline()), *filter(None, [self._say_nothing_found()])]
         # As many examples of each kind as fit on a screen.
         n_shown = (_HEIGHT - 1 - len(found)) // max(1, len(found))
         for kind, findings in found.items():
@@ -112,6 +113,54 @@ class AuditReport:
                 more = f", and {len(findings) - n_shown:,} more"
                 lines[-1] = _truncate(lines[-1], _WIDTH - len(more)) + more
         return "\n".join(lines)
+
+    def _repr_html_(self):
+        """Return the findings with pictures, for a notebook."""
+        return render("fragment.html", **self._page_context(_IN_NOTEBOOK))
+
+    def to_html(self, path=None, *, n_examples=12, title="Audit of images"):
+        """Return or write the findings with pictures, as an HTML page in one file.
+
+        Parameters
+        ----------
+        path : str or path-like, default=None
+            File to write; an existing one is replaced. None writes nothing.
+        n_examples : int, default=12
+            Findings of each kind that are shown at most, at least 0. Their images are read again.
+        title : str, default="Audit of images"
+            Heading of the page.
+
+        Returns
+        -------
+        page or path : str or pathlib.Path
+            The page if `path` is None, else the path.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written, or an image cannot be read any more.
+        """
+        check_scalar(n_examples, "n_examples", Integral, min_val=0)
+        return write(render("page.html", title=title, **self._page_context(n_examples)), path)
+
+    def _page_context(self, n_examples):
+        kinds = list_findings(self, self._format_finding, self._name, n_examples)
+        texts = {"headline": self._headline(), "nothing": self._say_nothing_found()}
+        return {"content": "_audit.html", "kinds": kinds, **texts}
+
+    def _headline(self):
+        """Return the number of images, in all and in each part."""
+        parts = ", ".join(f"{n:,} {part}" for part, n in Counter(self.split or ()).items())
+        return f"{len(self.groups_):,} images" + (f": {parts}" if parts else "")
+
+    def _say_nothing_found(self):
+        """Return what was looked for without finding any, or "" if there are findings."""
+        if {each.kind for each in self.findings} - {"training_overlap"}:
+            return ""
+        checked = ["copies", "bad images"]
+        checked += ["doubtful labels"] * (self.y is not None)
+        checked += ["leaks"] * (self.split is not None)
+        return f"No {', no '.join(checked)} found."
 
     def to_frame(self):
         """Return the findings as a table.
