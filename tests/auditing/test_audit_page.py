@@ -63,6 +63,6 @@ def test_few_examples(report):
 
 
 def test_nothing_found():
-    X, y = make_blood_cells(12, image_size=48, random_state=0)
+    X, _ = make_blood_cells(12, image_size=48, random_state=0)
     page = audit(X, ["a"] * 6 + ["b"] * 6).to_html()
     assert "No copies, no bad images, no doubtful labels found." in page and not titles(page)
