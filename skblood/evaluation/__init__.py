@@ -3,7 +3,8 @@
 from skblood.evaluation._cell_displays import CellGridDisplay, CellSampleDisplay
 from skblood.evaluation._class_distribution import ClassDistributionDisplay
 from skblood.evaluation._compare import DifferentialComparison, compare_differentials
-from skblood.evaluation._differential import DifferentialCount, differential_count
+from skblood.evaluation._differential import DifferentialCount
+from skblood.evaluation._differential_count import differential_count
 from skblood.evaluation._evaluate import evaluate
 from skblood.evaluation._evaluation_report import EvaluationReport
 from skblood.evaluation._history import HistoryDisplay

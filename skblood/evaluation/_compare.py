@@ -1,7 +1,7 @@
 """Comparison of two differential counts of the same slides."""
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -13,6 +13,7 @@ from skblood.evaluation._agreement import (
     estimate_kappa,
     passing_bablok,
 )
+from skblood.evaluation._count_parts import select
 from skblood.evaluation._differential import DifferentialCount
 from skblood.evaluation._differential_plots import plot_bland_altman, plot_regression
 from skblood.evaluation._estimates import Estimate, format_table, tabulate_estimates
@@ -294,6 +295,4 @@ def _in_order_of(a, b):
             f"`a` and `b` must have at least {_MIN_SLIDES} slides, got {len(a.groups)}."
         )
     rows = [b.groups.index(group) for group in a.groups]
-    grid = np.ix_(rows, [b.classes.index(label) for label in a.classes])
-    arrays = {name: getattr(b, name)[grid] for name in ("counts", "shares", "low", "high")}
-    return replace(b, groups=a.groups, classes=a.classes, n_rejected=b.n_rejected[rows], **arrays)
+    return select(b, rows, [b.classes.index(label) for label in a.classes])

@@ -5,29 +5,31 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from skblood._labels import as_column, check_lengths, encode_groups, encode_labels, resolve_classes
-from skblood._writing import printable
+from skblood._labels import check_lengths, resolve_classes
+from skblood.evaluation._count_fhir import write_fhir
+from skblood.evaluation._count_lines import list_slides, read_rules
+from skblood.evaluation._count_outputs import format_count, write_csv, write_html
+from skblood.evaluation._count_parts import add_patients, take_white
 from skblood.evaluation._differential_correction import (
     check_confusion,
     check_counts,
     correct_counts,
 )
 from skblood.evaluation._differential_plots import plot_shares
-from skblood.evaluation._estimates import Estimate
-from skblood.evaluation._evaluation_report import EvaluationReport
 from skblood.evaluation._intervals import check_level, wilson_interval
 from skblood.inference import draw_seed
 
-# Slides shown by print.
-_MAX_PRINTED = 10
+# Fields that a count of the same slides and classes shares.
+_SETTINGS = ("classes", "groups", "n_rejected", "confidence_level", "reviewed", "patients")
+_SETTINGS += ("rules", "note")
 
 
 @dataclass(eq=False, repr=False)
 class DifferentialCount:
     """Shares of the classes among the cells of each slide, with confidence intervals.
 
-    Created by :func:`skblood.evaluation.differential_count` or :meth:`from_counts`; ``print`` shows
-    it as a table.
+    Created by :func:`skblood.evaluation.differential_count` or :meth:`from_counts`. ``print`` and
+    :meth:`to_html`, :meth:`to_csv` and :meth:`to_fhir` report it as laboratories do; see Notes.
 
     Parameters
     ----------
@@ -53,13 +55,26 @@ class DifferentialCount:
     absent_classes : list
         Classes without validation cells, assumed to be recognized without error; empty if the
         shares are not corrected.
+    confusion : ndarray of int of shape (n_classes, n_classes) or None
+        The confusions that the shares are corrected for.
+    reviewed : ndarray of int of shape (n_slides, n_classes)
+        Among `counts`, the numbers of cells whose label was decided by a reader.
+    patients : list of length n_slides or None
+        Patient of each slide.
+    rules : dict of str to float or None
+        When a slide needs a manual look: changes of the rules of :func:`differential_count`.
+    note : str
+        What the labels were made by; shown in reports.
 
     Attributes
     ----------
     n_cells : ndarray of int of shape (n_slides,)
         Numbers of cells that are not rejected.
-    as_counted : DifferentialCount
-        The same cells without correction.
+    as_counted, white, by_patient : DifferentialCount
+        The same cells without correction; the white cells in clinical order, with shares among
+        them; the slides of each patient added up, with the patients as groups.
+    manual_look : list of length n_slides of list of str
+        Why each slide should be looked at by a person; empty if no rule says so.
 
     See Also
     --------
@@ -68,8 +83,18 @@ class DifferentialCount:
 
     Notes
     -----
-    The interval of an uncorrected share is Wilson's [1]_. For the error of differential counts see
-    [2]_ and [3]_.
+    **Reports** list white cells in clinical order, with whole percents that sum to 100 (by the
+    largest remainder): segmented and band neutrophils, neutrophils that are not distinguished,
+    lymphocytes, monocytes, eosinophils, basophils, immature granulocytes, blasts and other white
+    cells, then classes of unknown names. Nucleated red cells are given per 100 white cells;
+    platelets, red cells, smudge cells and artifacts apart, none of them in the denominator. Types
+    are known by common names such as "SNE", "band neutrophil", "ig" or "nRBC". Arrays and
+    :meth:`to_frame` have all classes as they were given, with shares among all cells that are not
+    rejected; `white` has those of the report. White shares of a corrected count are scaled to sum
+    to 1, and so are their intervals, which makes these somewhat too wide.
+
+    **Estimates.** The interval of an uncorrected share is Wilson's [1]_. For the error of
+    differential counts see [2]_ and [3]_.
 
     An uncorrected share is biased if cells of one class are predicted as another. With `rates`, the
     shares of each class predicted as each class, the expected counts are ``shares @ rates``, which
@@ -124,12 +149,14 @@ class DifferentialCount:
     2 slides, 2 classes; intervals of 95% confidence
     <BLANKLINE>
     A: 90 cells, and 10 rejected
-      lymphocyte      30  0.333 [0.245, 0.436]
-      neutrophil      60  0.667 [0.564, 0.755]
+      neutrophil      60   67 %  0.667 [0.564, 0.755]
+      lymphocyte      30   33 %  0.333 [0.245, 0.436]
+      manual look: 90 white cells, fewer than 100
     <BLANKLINE>
     B: 95 cells, and 5 rejected
-      lymphocyte      45  0.474 [0.376, 0.573]
-      neutrophil      50  0.526 [0.427, 0.624]
+      neutrophil      50   53 %  0.526 [0.427, 0.624]
+      lymphocyte      45   47 %  0.474 [0.376, 0.573]
+      manual look: 95 white cells, fewer than 100
     """
 
     classes: list
@@ -143,6 +170,15 @@ class DifferentialCount:
     confidence_level: float
     preferred: str = "counted"
     absent_classes: list = field(default_factory=list)
+    confusion: np.ndarray | None = None
+    reviewed: np.ndarray | None = None
+    patients: list | None = None
+    rules: dict | None = None
+    note: str = ""
+
+    def __post_init__(self):
+        self.reviewed = np.zeros_like(self.counts) if self.reviewed is None else self.reviewed
+        self.rules = read_rules(self.rules, self.classes)
 
     @classmethod
     def from_counts(
@@ -155,6 +191,10 @@ class DifferentialCount:
         confusion=None,
         confidence_level=0.95,
         random_state=0,
+        reviewed=None,
+        patients=None,
+        rules=None,
+        note="",
     ):
         """Create a differential count from numbers of cells, e.g. of a reader or an analyzer.
 
@@ -170,6 +210,12 @@ class DifferentialCount:
             Numbers of rejected cells. None means 0.
         confusion, confidence_level, random_state
             As in :func:`differential_count`.
+        reviewed : array-like of int of shape (n_slides, n_classes), default=None
+            Among `counts`, the numbers of cells that a reader has decided. None means 0.
+        patients : array-like of shape (n_slides,), default=None
+            Patient of each slide.
+        rules, note
+            As in :func:`differential_count`.
 
         Returns
         -------
@@ -182,25 +228,41 @@ class DifferentialCount:
         """
         check_level(confidence_level)
         classes = resolve_classes(classes)
-        counts = check_counts(counts, "counts", (len(counts), len(classes)))
+        shape = (len(counts), len(classes))
+        counts = check_counts(counts, "counts", shape)
         groups = list(range(len(counts))) if groups is None else np.asarray(groups).tolist()
         check_lengths(counts=len(counts), groups=len(groups))
         if len(set(groups)) < len(groups):
             raise ValueError(f"`groups` must be different slides, got {groups}.")
         n_rejected = [0] * len(counts) if n_rejected is None else n_rejected
         n_rejected = check_counts(n_rejected, "n_rejected", (len(counts),))
+        more = {"reviewed": None, "patients": None, "rules": rules, "note": note}
+        if reviewed is not None:
+            more["reviewed"] = check_counts(reviewed, "reviewed", shape)
+            if (more["reviewed"] > counts).any():
+                raise ValueError("`reviewed` must be among the cells of `counts`, not more.")
+        if patients is not None:
+            more["patients"] = np.asarray(patients).tolist()
+            check_lengths(counts=len(counts), patients=len(more["patients"]))
         if confusion is None:
             totals = counts.sum(axis=1, keepdims=True)
             shares = counts / np.where(totals, totals, np.nan)
             values = (shares, *wilson_interval(counts, totals, confidence_level))
-            return cls(classes, groups, counts, n_rejected, *values, False, confidence_level)
+            return cls(
+                classes, groups, counts, n_rejected, *values, False, confidence_level, **more
+            )
+        if more["reviewed"] is not None and more["reviewed"].any():
+            raise ValueError(
+                "`confusion` corrects the labels of a model, and some are those of a reader. Leave "
+                "out `confusion`, or count the labels of the model."
+            )
         rng = np.random.default_rng(draw_seed(random_state))
         matrix = check_confusion(confusion, classes)
         *shares, is_better = correct_counts(counts, matrix, confidence_level, rng)
         preferred = "corrected" if is_better else "counted"
         absent = [label for label, row in zip(classes, matrix, strict=True) if not row.any()]
-        settings = (True, confidence_level, preferred, absent)
-        return cls(classes, groups, counts, n_rejected, *shares, *settings)
+        settings = (True, confidence_level, preferred, absent, matrix)
+        return cls(classes, groups, counts, n_rejected, *shares, *settings, **more)
 
     @property
     def n_cells(self):
@@ -210,8 +272,22 @@ class DifferentialCount:
     @property
     def as_counted(self):
         """The count without correction."""
-        names = ("classes", "groups", "n_rejected", "confidence_level")
-        return self.from_counts(self.counts, **{name: getattr(self, name) for name in names})
+        return self.from_counts(self.counts, **{name: getattr(self, name) for name in _SETTINGS})
+
+    @property
+    def white(self):
+        """The white cells."""
+        return take_white(self)
+
+    @property
+    def by_patient(self):
+        """The count of each patient."""
+        return add_patients(self)
+
+    @property
+    def manual_look(self):
+        """Why each slide should be looked at by a person."""
+        return [slide.reasons for slide in list_slides(self)]
 
     def __repr__(self):
         return (
@@ -221,33 +297,7 @@ class DifferentialCount:
         )
 
     def __str__(self):
-        lines = [
-            f"{_number(len(self.groups), 'slide')}, {len(self.classes)} classes; intervals of "
-            f"{100 * self.confidence_level:.4g}% confidence"
-        ]
-        names = [printable(label, keep="") for label in self.classes]
-        width = max(map(len, names))
-        counts = [self]
-        if self.corrected:
-            counts = [self.as_counted, self]
-            lines[0] += ", as counted and corrected for known confusions"
-            lines.append(f"preferred shares: {self.preferred}")
-        if self.absent_classes:
-            absent = printable(", ".join(map(str, self.absent_classes)), keep="")
-            lines.append(f"no validation cells, assumed to be recognized without error: {absent}")
-        for i, group in enumerate(self.groups[:_MAX_PRINTED]):
-            rejected = f", and {self.n_rejected[i]:,} rejected" if self.n_rejected[i] else ""
-            slide = printable(group, keep="")
-            lines += ["", f"{slide}: {_number(self.n_cells[i], 'cell')}{rejected}"]
-            columns = [map(Estimate, each.shares[i], each.low[i], each.high[i]) for each in counts]
-            lines += [
-                f"  {name:{width}}  {n:6,}  {'  '.join(map(str, shares))}"
-                for name, n, *shares in zip(names, self.counts[i], *columns, strict=True)
-            ]
-        more = len(self.groups) - _MAX_PRINTED
-        if more > 0:
-            lines += ["", f"and {_number(more, 'slide')} more: to_frame() has them all"]
-        return "\n".join(lines)
+        return format_count(self)
 
     def to_frame(self):
         """Return a table with one row for each class on each slide.
@@ -288,107 +338,60 @@ class DifferentialCount:
         """
         return plot_shares(self, ax)
 
+    def to_csv(self, path=None):
+        """Write the report of the count as csv: one row for each class on each slide.
 
-def _number(n, what):
-    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
+        Parameters
+        ----------
+        path : str or path-like, default=None
+            The file to write; an existing one is replaced. None returns the text.
 
+        Returns
+        -------
+        text or path : str or pathlib.Path
+            With the columns slide, patient (if given), class, count, reviewed, percent (whole),
+            share, low, high (of nucleated red cells per white cell), n_white, n_rejected,
+            n_reviewed, and manual_look: the reasons for one.
+        """
+        return write_csv(self, path)
 
-def differential_count(
-    y_pred,
-    *,
-    groups=None,
-    classes=None,
-    rejected=None,
-    confusion=None,
-    confidence_level=0.95,
-    random_state=0,
-):
-    """Count the cells of each class on each slide, with confidence intervals.
+    def to_html(self, path=None):
+        """Write the report of the count as a page to look through, print and sign.
 
-    Parameters
-    ----------
-    y_pred : array-like of shape (n_cells,)
-        Predicted labels.
-    groups : array-like of shape (n_cells,), default=None
-        Slide or patient of each cell. None means one slide, "all".
-    classes : array-like of shape (n_classes,), default=None
-        All class labels of the model, also those that no cell has. None takes those of
-        `confusion`, if it is a report, or else the labels that occur, sorted.
-    rejected : array-like of bool of shape (n_cells,), default=None
-        Which cells are rejected. They are counted apart and their labels are not read; shares are
-        those among the other cells.
-    confusion : EvaluationReport or array-like of shape (n_classes, n_classes), default=None
-        Evaluation of the model on validation cells of the same laboratory, without rejected ones,
-        or the confusion matrix: numbers of cells by true class (row) and predicted class (column)
-        in the order of `classes`, or a DataFrame with classes as index and columns. The shares are
-        corrected for these confusions, and reported beside those as counted, with the ones to
-        prefer. None does not correct them.
-    confidence_level : float in (0, 1), default=0.95
-        Confidence level of the intervals.
-    random_state : int, RandomState instance or None, default=0
-        Seed of the draws for corrected intervals.
+        Parameters
+        ----------
+        path : str or path-like, default=None
+            The file to write, which needs no other; an existing one is replaced. None returns the
+            page.
 
-    Returns
-    -------
-    count : DifferentialCount
+        Returns
+        -------
+        page or path : str or pathlib.Path
+        """
+        return write_html(self, path)
 
-    Raises
-    ------
-    ValueError
-        If lengths differ, there are no labels, a label is not among `classes`, groups are missing,
-        or `confusion` does not hold counts of these classes.
+    def to_fhir(self, path=None, *, signed_by=None):
+        """Write the report of the count as FHIR R4 JSON, with LOINC codes.
 
-    See Also
-    --------
-    DifferentialCount.from_counts : The same for numbers of cells.
-    compare_differentials : Compare two counts of the same slides.
-    skblood.uncertainty.RejectOption : Reject cells of low confidence.
+        Parameters
+        ----------
+        path : str or path-like, default=None
+            The file to write; an existing one is replaced. None returns the bundle.
+        signed_by : str, default=None
+            Who has verified the report and signs it as final. None leaves it preliminary, in the
+            terms of FHIR "partial".
 
-    Examples
-    --------
-    >>> from skblood.evaluation import differential_count
-    >>> y_pred = ["lymphocyte"] * 37 + ["monocyte"] * 3 + ["neutrophil"] * 60
-    >>> print(differential_count(y_pred))
-    1 slide, 3 classes; intervals of 95% confidence
-    <BLANKLINE>
-    all: 100 cells
-      lymphocyte      37  0.370 [0.282, 0.468]
-      monocyte         3  0.030 [0.010, 0.085]
-      neutrophil      60  0.600 [0.502, 0.691]
+        Returns
+        -------
+        bundle or path : dict or pathlib.Path
+            A Bundle with a DiagnosticReport of each slide, which contains its Observations. Add
+            what your system requires.
 
-    In validation, 30 of 100 monocytes were predicted as lymphocytes. The corrected share of
-    monocytes is higher:
-
-    >>> confusion = [[400, 0, 0], [30, 70, 0], [0, 0, 500]]
-    >>> print(differential_count(y_pred, confusion=confusion))
-    1 slide, 3 classes; intervals of 95% confidence, as counted and corrected for known confusions
-    preferred shares: corrected
-    <BLANKLINE>
-    all: 100 cells
-      lymphocyte      37  0.370 [0.282, 0.468]  0.357 [0.259, 0.455]
-      monocyte         3  0.030 [0.010, 0.085]  0.043 [0.011, 0.113]
-      neutrophil      60  0.600 [0.502, 0.691]  0.600 [0.507, 0.697]
-    """
-    labels = as_column(y_pred, "y_pred")
-    rejected = np.zeros(len(labels), bool) if rejected is None else as_column(rejected, "rejected")
-    check_lengths(y_pred=len(labels), rejected=len(rejected))
-    if rejected.dtype != bool:
-        raise ValueError(f"`rejected` must hold True or False, not {rejected.dtype}.")
-    groups = np.full(len(labels), "all") if groups is None else groups
-    slides, places = encode_groups(groups, len(labels))
-    if classes is None and isinstance(confusion, EvaluationReport):
-        classes = confusion.classes
-    accepted = labels[~rejected]  # the labels of the others are not read
-    classes = resolve_classes(classes, y_pred=accepted)
-    codes = encode_labels(accepted, classes, "y_pred")
-    counts = np.zeros((len(slides), len(classes)), int)
-    np.add.at(counts, (places[~rejected], codes), 1)
-    return DifferentialCount.from_counts(
-        counts,
-        classes=classes,
-        groups=slides,
-        n_rejected=np.bincount(places[rejected], minlength=len(slides)),
-        confusion=confusion,
-        confidence_level=confidence_level,
-        random_state=random_state,
-    )
+        Notes
+        -----
+        The codes are those of LOINC without a method (panel 69738-3): a classified image is neither
+        an "automated count", that of a cell counter, nor a "manual count" of a reader. The method
+        is stated as text. Names of codes, which differ between versions of LOINC, are left out. A
+        share that rounds to 0 % is "< 1 %". The number of cells and the interval are components.
+        """
+        return write_fhir(self, path, signed_by)

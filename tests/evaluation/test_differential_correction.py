@@ -138,7 +138,7 @@ class TestPreferred:
             Estimate(each.shares[0, 0], each.low[0, 0], each.high[0, 0])
             for each in (count.as_counted, count)
         )
-        assert f"neutrophil     {count.counts[0, 0]}  {counted}  {corrected}" in text
+        assert f"neutrophil     {count.counts[0, 0]}   60 %  {counted}  {corrected}" in text
 
     def test_few_validation_cells(self):
         """Of ten monocytes one is predicted as a lymphocyte, which hardly says how many are."""

@@ -1,0 +1,108 @@
+"""Reports of differential counts as FHIR R4 (hl7.org/fhir/R4) with LOINC codes."""
+
+import json
+
+from skblood._writing import printable, replace_file
+from skblood.evaluation._count_lines import list_slides
+
+_LOINC, _UCUM = "http://loinc.org", "http://unitsofmeasure.org"
+_CATEGORIES = "http://terminology.hl7.org/CodeSystem"
+# Differential panel, method unspecified - Blood. Those of an automated and of a manual differential
+# are discouraged by LOINC.
+_PANEL = "69738-3"
+
+
+def write_fhir(count, path, signed_by):
+    """Return the Bundle of a count, or write it to a file."""
+    method = f"Image classification. {printable(count.note, keep='')}".strip()
+    level = f"{100 * count.confidence_level:.4g} % interval"
+    reports = [_make_report(each, method, level, signed_by) for each in list_slides(count)]
+    entries = [{"resource": report} for report in reports]
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+    if path is None:
+        return bundle
+    return replace_file(path, json.dumps(bundle, indent=2, allow_nan=False).encode())
+
+
+def _make_report(slide, method, level, signed_by):
+    specimen = {"identifier": {"value": slide.group}, "display": slide.group}
+    common = {"specimen": specimen}
+    # "Neutrophils" of LOINC are all of them, not those beside the bands.
+    is_split = any(line.type.name.endswith(" neutrophil") for line in slide.white)
+    if slide.patient is not None:
+        common["subject"] = {"identifier": {"value": slide.patient}, "display": slide.patient}
+    status = "final" if signed_by else "preliminary"
+    observations = [
+        {
+            "resourceType": "Observation",
+            "id": f"line-{number}",
+            "status": status,
+            "category": [_concept("laboratory", f"{_CATEGORIES}/observation-category")],
+            "code": _concept(_code_of(line, is_split), text=line.label),
+            **common,
+            **_state_value(line),
+            "method": {"text": method},
+            "component": _list_components(line, level),
+        }
+        for number, line in enumerate(slide.white + slide.apart, start=1)
+    ]
+    report = {
+        "resourceType": "DiagnosticReport",
+        "contained": observations,
+        "identifier": [{"value": slide.group}],
+        # "preliminary" is of verified results in a report.
+        "status": "final" if signed_by else "partial",
+        "category": [_concept("HM", f"{_CATEGORIES}/v2-0074")],
+        "code": _concept(_PANEL, text="Differential count"),
+        **{**common, "specimen": [specimen]},
+        "result": [{"reference": f"#{each['id']}"} for each in observations],
+        "conclusion": _conclude(slide),
+    }
+    return report | ({"resultsInterpreter": [{"display": signed_by}]} if signed_by else {})
+
+
+def _code_of(line, is_split):
+    return "" if is_split and line.type.name == "neutrophil" else line.type.loinc
+
+
+def _concept(code, system=_LOINC, text=None):
+    coding = {"coding": [{"system": system, "code": code}]} if code else {}
+    return coding | ({"text": text} if text else {})
+
+
+def _state_value(line):
+    """Return the value of an Observation, or why it has none."""
+    if line.type.kind in ("platelet", "other"):
+        return {"valueInteger": line.n}
+    if line.share != line.share:
+        reason = _concept("not-performed", f"{_CATEGORIES}/data-absent-reason")
+        return {"dataAbsentReason": reason | {"text": "no white cells"}}
+    if line.type.kind == "red":
+        value = round(100 * line.share, 1)
+        return {"valueQuantity": _quantity(value, "/100 WBC", "/100{WBCs}")}
+    if line.shown_percent == "<1":
+        return {"valueQuantity": _quantity(1, "%", "%") | {"comparator": "<"}}
+    return {"valueQuantity": _quantity(line.percent, "%", "%")}
+
+
+def _quantity(value, unit, code):
+    return {"value": value, "unit": unit, "system": _UCUM, "code": code}
+
+
+def _list_components(line, level):
+    found = [{"code": {"text": "cells counted"}, "valueInteger": line.n}]
+    if line.n_reviewed:
+        code = {"text": "of these decided by a reader"}
+        found.append({"code": code, "valueInteger": line.n_reviewed})
+    unit = {"white": ("%", "%"), "red": ("/100 WBC", "/100{WBCs}")}.get(line.type.kind)
+    if unit and line.share == line.share:
+        ends = {"low": line.low, "high": line.high}
+        limits = {name: _quantity(round(100 * end, 2), *unit) for name, end in ends.items()}
+        found.append({"code": {"text": level}, "valueRange": limits})
+    return found
+
+
+def _conclude(slide):
+    text = f"{slide.n_white} white cells counted, {slide.n_rejected} cells rejected."
+    text += f" {slide.n_reviewed} labels decided by a reader."
+    return text + (f" Needs a manual look: {'; '.join(slide.reasons)}." if slide.reasons else "")

@@ -1,0 +1,165 @@
+"""The lines of a differential count in clinical order, and the rules for a manual look."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from skblood._writing import printable
+from skblood.evaluation._cell_types import CellType, cell_types, find_type, order_classes
+from skblood.evaluation._intervals import wilson_interval
+
+# Rules that are not of a cell type: own choices, except that 100 cells are the usual count.
+_RULES = {"min_cells": 100, "max_rejected": 0.1}
+
+
+@dataclass(frozen=True)
+class CountLine:
+    """A class on a slide. Of cells that are counted apart, `share` is per white cell."""
+
+    label: str
+    type: CellType
+    n: int
+    n_reviewed: int
+    share: float
+    low: float
+    high: float
+    percent: int | None = None
+
+    @property
+    def shown_percent(self):
+        """The whole percent; "<1" of cells that are there, but round to 0."""
+        if self.percent is None:
+            return ""
+        return "<1" if self.n and not self.percent else str(self.percent)
+
+
+@dataclass
+class SlideLines:
+    """A slide: its white cells, the cells counted apart, and why it needs a manual look."""
+
+    group: str
+    patient: str | None
+    white: list
+    apart: list
+    n_rejected: int
+    reasons: list = field(default_factory=list)
+
+    @property
+    def n_white(self):
+        """Number of white cells."""
+        return sum(line.n for line in self.white)
+
+    @property
+    def n_reviewed(self):
+        """Number of cells whose label is that of a reader."""
+        return sum(line.n_reviewed for line in self.white + self.apart)
+
+    @property
+    def red(self):
+        """Lines of nucleated red cells."""
+        return [line for line in self.apart if line.type.kind == "red"]
+
+
+def read_rules(rules, classes):
+    """Return all rules for a manual look: the usual ones, changed as given.
+
+    Raises
+    ------
+    ValueError
+        If a name is neither a rule, a cell type nor a class, or a limit is negative.
+    """
+    found = _RULES | {
+        each.name: each.limit for each in cell_types().values() if each.limit is not None
+    }
+    types = {each.name for each in cell_types().values()} | {find_type(c).name for c in classes}
+    for name, limit in (rules or {}).items():
+        key = name if name in _RULES else find_type(name).name
+        if key not in {*_RULES, *types}:
+            names = ", ".join([*_RULES, *sorted(types)])
+            raise ValueError(f"`rules` has the unknown name {name!r}. Known are {names}.")
+        if not limit >= 0:
+            raise ValueError(f"`rules` must hold limits of 0 or more, got {name!r}: {limit!r}.")
+        found[key] = limit
+    return found
+
+
+def whole_percents(shares):
+    """Return whole percents that sum to 100, by the method of the largest remainder.
+
+    Examples
+    --------
+    >>> whole_percents([1 / 3, 1 / 3, 1 / 3]).tolist(), whole_percents([0.004, 0.996]).tolist()
+    ([34, 33, 33], [0, 100])
+    """
+    exact = np.round(100 * np.asarray(shares) / np.sum(shares), 9)
+    whole = np.floor(exact).astype(int)
+    largest = np.argsort(whole - exact, kind="stable")
+    whole[largest[: 100 - whole.sum()]] += 1
+    return whole
+
+
+def list_slides(count):
+    """Return a `SlideLines` for each slide of a count, with the preferred shares."""
+    count = count.as_counted if count.corrected and count.preferred == "counted" else count
+    white = count.white
+    return [_list_slide(count, white, i) for i in range(len(count.groups))]
+
+
+def _list_slide(count, white, i):
+    percents = [None] * len(white.classes)
+    if np.isfinite(white.shares[i]).all() and len(white.classes):
+        percents = whole_percents(white.shares[i]).tolist()
+    lines = [_make_line(white, i, j, white, percent) for j, percent in enumerate(percents)]
+    apart = [_make_line(count, i, j, white) for j in order_classes(count.classes, False)]
+    patient = None if count.patients is None else printable(count.patients[i], keep="")
+    group = printable(count.groups[i], keep="")
+    slide = SlideLines(group, patient, lines, apart, int(count.n_rejected[i]))
+    slide.reasons = _find_reasons(slide, count.rules)
+    return slide
+
+
+def _make_line(count, i, j, white, percent=None):
+    """Return the line of class `j` on slide `i`."""
+    label, n, of_reader = count.classes[j], int(count.counts[i, j]), int(count.reviewed[i, j])
+    kind, values = (
+        find_type(label).kind,
+        [each[i, j] for each in (count.shares, count.low, count.high)],
+    )
+    if kind == "red":
+        values = _per_white_cell(count, values, n, i, white)
+    elif kind != "white":
+        values = [np.nan] * 3
+    name = printable(label, keep="")
+    return CountLine(name, find_type(label), n, of_reader, *map(float, values), percent)
+
+
+def _per_white_cell(count, values, n, i, white):
+    """Return a number per white cell and its interval: of one among both, as odds."""
+    n_white = white.counts[i].sum()
+    if not n_white:
+        return [np.nan] * 3
+    if count.corrected:
+        total = count.shares[i][order_classes(count.classes, True)].sum()
+        return [value / total if total else np.nan for value in values]
+    ends = wilson_interval(n, n + n_white, count.confidence_level)
+    return [n / n_white, *(end / (1 - end) for end in ends)]
+
+
+def _find_reasons(slide, rules):
+    """Return why a slide should be looked at by a person, as sentences without a period."""
+    found, n_white = [], slide.n_white
+    n_all = n_white + sum(line.n for line in slide.apart) + slide.n_rejected
+    if n_white < rules["min_cells"]:
+        what = f"fewer than {rules['min_cells']:,g}"
+        found.append(f"{n_white:,} white {'cell' if n_white == 1 else 'cells'}, {what}")
+    if slide.n_rejected > rules["max_rejected"] * n_all:
+        share, limit = 100 * slide.n_rejected / n_all, 100 * rules["max_rejected"]
+        found.append(f"{share:.3g} % of the cells rejected, more than {limit:.3g} %")
+    for line in slide.white + slide.apart:
+        limit = rules.get(line.type.name)
+        if limit is None or not line.share > limit:
+            continue
+        unit = "%" if line.type.kind == "white" else "per 100 white cells"
+        than = f"more than {100 * limit:.3g} {unit}" if limit else "looked at if there is any"
+        found.append(f"{line.label} {100 * line.share:.3g} {unit} ({line.n:,}), {than}")
+    return found
