@@ -98,9 +98,9 @@ def adapt(
        equal ones [4]_.
 
     "bias" and "output" need labelled cells of two classes, and are taken unless they are worse, by
-    more than a standard error, in cross-validation on the labelled cells. With one labelled cell, or
-    group, a class nothing can be validated, and "output" is taken. Without `groups` the scores are
-    optimistic if several labelled cells are of one patient or slide.
+    more than a standard error, in cross-validation on the labelled cells. With one labelled cell
+    or group a class nothing can be validated, and "output" is taken. Without `groups` the scores
+    are optimistic if several labelled cells are of one patient or slide.
 
     References
     ----------
