@@ -1,26 +1,69 @@
 """Base class and random draws of the augmentations."""
 
 import inspect
+from numbers import Real
 
 import torch
 from torch import nn
+
+from skblood._sklearn import Interval, validate_parameter_constraints
+
+SHARE = [Interval(Real, 0, 1, closed="both")]
+BELOW_ONE = [Interval(Real, 0, 1, closed="left")]
+STRENGTH = [Interval(Real, 0, None, closed="left")]
 
 
 class Augment(nn.Module):
     """Random changes of a batch ``(n, c, h, w)`` in 0..1, drawn for each image.
 
-    A subclass does not modify its input.
+    A subclass defines `_change`, which takes float32 and does not modify its input, and
+    `_parameter_constraints`, as estimators do.
 
     Parameters
     ----------
     **parameters
-        All parameters of the subclass; each is stored under its own name.
+        All parameters of the subclass; each is checked, and stored under its own name.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range, or of another type.
     """
 
     def __init__(self, **parameters):
         super().__init__()
+        name = type(self).__name__
+        validate_parameter_constraints(self._parameter_constraints, parameters, name)
         for name, value in parameters.items():
             setattr(self, name, value)
+
+    def forward(self, images):
+        """Change each image of a batch.
+
+        Parameters
+        ----------
+        images : torch.Tensor of shape (n, c, h, w)
+            Of any float dtype, in 0..1. Not modified.
+
+        Returns
+        -------
+        changed : torch.Tensor of shape (n, c, h, w)
+            Of the same dtype.
+
+        Raises
+        ------
+        ValueError
+            If `images` is no such tensor.
+        """
+        dtype = getattr(images, "dtype", None)
+        if not isinstance(images, torch.Tensor) or images.ndim != 4 or not dtype.is_floating_point:
+            shape = f" of dtype {dtype}, shape {tuple(images.shape)}" if dtype else ""
+            raise ValueError(
+                f"{type(self).__name__} changes torch tensors of a float dtype, shape (n, c, h, w) "
+                f"and values in 0..1; got a {type(images).__name__}{shape}. Convert the images, "
+                "or give arrays of uint8, shape (n, h, w, c), to skblood.augment.augment_images."
+            )
+        return self._change(images.float()).to(dtype)
 
     def get_params(self):
         """Return the parameters by name."""

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from ._augment import Augment, coordinates, draw_symmetric, draw_uniform
+from ._augment import SHARE, Augment, coordinates, draw_symmetric, draw_uniform
 
 _BLOCKS = 8  # along each side; the brightest block is taken as the empty background
 
@@ -19,11 +19,16 @@ class BackgroundAugment(Augment):
 
     Parameters
     ----------
-    fade : float, default=0.5
+    fade : float in [0, 1], default=0.5
         Share of the images in which the surroundings of the cell fade towards the empty
         background, by a random amount in 0..1.
-    color : float, default=0.4
+    color : float in [0, 1], default=0.4
         Multiply each channel of the background by a factor between ``1 - color`` and 1.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range, or of another type.
 
     Examples
     --------
@@ -34,11 +39,15 @@ class BackgroundAugment(Augment):
     True
     """
 
+    _parameter_constraints = {
+        "fade": SHARE,
+        "color": SHARE,
+    }
+
     def __init__(self, *, fade=0.5, color=0.4):
         super().__init__(fade=fade, color=color)
 
-    def forward(self, images):
-        """Change each image of a batch ``(n, c, h, w)`` in 0..1."""
+    def _change(self, images):
         if self.fade:
             empty = F.adaptive_avg_pool2d(images, _BLOCKS).amax((2, 3), keepdim=True)
             chosen = draw_uniform(images) < self.fade

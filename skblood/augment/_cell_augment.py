@@ -1,8 +1,12 @@
 """Augmentation for cells of one laboratory: flips, shifts and mild colors."""
 
+from numbers import Real
+
 import torch
 
-from ._augment import Augment, draw_symmetric, draw_uniform
+from skblood._sklearn import Interval
+
+from ._augment import BELOW_ONE, SHARE, Augment, draw_symmetric, draw_uniform
 from ._frame import resample
 
 
@@ -18,16 +22,21 @@ class CellAugment(Augment):
     ----------
     flip : bool, default=True
         Flip and, if the image is square, rotate by quarter turns.
-    shift : float, default=0.08
+    shift : float in [0, 1], default=0.08
         Shift by up to this share of the side, rounded to whole pixels, in either direction on
         both axes. The image is continued by reflection.
-    rotation : float, default=0.0
+    rotation : float in [0, 360], default=0.0
         Rotate by up to this many degrees in either direction.
-    scale : float, default=0.0
+    scale : float in [0, 1), default=0.0
         Enlarge or shrink by up to this share.
-    color : float, default=0.05
+    color : float in [0, 1], default=0.05
         Multiply the mean of each channel, and the contrast of all, by factors in ``1 - color`` to
         ``1 + color``; add up to half of `color` to the brightness.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range, or of another type.
 
     Examples
     --------
@@ -39,21 +48,18 @@ class CellAugment(Augment):
     torch.Size([4, 3, 32, 32])
     """
 
+    _parameter_constraints = {
+        "flip": ["boolean"],
+        "shift": SHARE,
+        "rotation": [Interval(Real, 0, 360, closed="both")],
+        "scale": BELOW_ONE,
+        "color": SHARE,
+    }
+
     def __init__(self, *, flip=True, shift=0.08, rotation=0.0, scale=0.0, color=0.05):
         super().__init__(flip=flip, shift=shift, rotation=rotation, scale=scale, color=color)
 
-    def forward(self, images):
-        """Change each image of a batch.
-
-        Parameters
-        ----------
-        images : torch.Tensor of shape (n, c, h, w)
-            Float, in 0..1. Not modified.
-
-        Returns
-        -------
-        changed : torch.Tensor of shape (n, c, h, w)
-        """
+    def _change(self, images):
         if self.flip or self.shift:
             images = self._move(images)
         if self.rotation or self.scale:

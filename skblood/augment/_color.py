@@ -2,7 +2,7 @@
 
 import torch
 
-from ._augment import Augment, coordinates, draw_symmetric, draw_uniform
+from ._augment import SHARE, STRENGTH, Augment, coordinates, draw_symmetric, draw_uniform
 
 
 class StainAugment(Augment):
@@ -15,12 +15,17 @@ class StainAugment(Augment):
 
     Parameters
     ----------
-    mix : float, default=0.5
+    mix : float >= 0, default=0.5
         Standard deviation of the weights that mix the channels, around the identity.
-    density : float, default=0.5
+    density : float >= 0, default=0.5
         The same for the optical densities.
-    pale : float, default=1.0
+    pale : float in [0, 1], default=1.0
         Move the colors towards gray by up to this share.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range, or of another type.
 
     Notes
     -----
@@ -37,11 +42,16 @@ class StainAugment(Augment):
     True
     """
 
+    _parameter_constraints = {
+        "mix": STRENGTH,
+        "density": STRENGTH,
+        "pale": SHARE,
+    }
+
     def __init__(self, *, mix=0.5, density=0.5, pale=1.0):
         super().__init__(mix=mix, density=density, pale=pale)
 
-    def forward(self, images):
-        """Change each image of a batch ``(n, c, h, w)`` in 0..1."""
+    def _change(self, images):
         strength = draw_uniform(images)[:, 0]
         mixture = _draw_mixtures(images, self.mix * strength)
         pale = self.pale * strength * torch.rand_like(strength)
@@ -67,19 +77,24 @@ class LightAugment(Augment):
 
     Parameters
     ----------
-    gamma : float, default=0.8
+    gamma : float >= 0, default=0.8
         Raise to a power between ``exp(-gamma)`` and ``exp(gamma)``, and each channel to another
         between the cube roots of these.
-    balance : float, default=0.4
+    balance : float >= 0, default=0.4
         Multiply the mean of each channel by a factor between ``exp(-balance)`` and
         ``exp(balance)``.
-    contrast : float, default=0.6
+    contrast : float >= 0, default=0.6
         Multiply the differences from the mean by a factor between ``exp(-contrast)`` and
         ``exp(contrast)``.
-    brightness : float, default=0.25
+    brightness : float in [0, 1], default=0.25
         Add up to this, or subtract it.
-    slope : float, default=0.2
+    slope : float in [0, 1], default=0.2
         Make opposite sides of the image brighter and darker by up to this share.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range, or of another type.
 
     Examples
     --------
@@ -90,13 +105,20 @@ class LightAugment(Augment):
     True
     """
 
+    _parameter_constraints = {
+        "gamma": STRENGTH,
+        "balance": STRENGTH,
+        "contrast": STRENGTH,
+        "brightness": SHARE,
+        "slope": SHARE,
+    }
+
     def __init__(self, *, gamma=0.8, balance=0.4, contrast=0.6, brightness=0.25, slope=0.2):
         super().__init__(
             gamma=gamma, balance=balance, contrast=contrast, brightness=brightness, slope=slope
         )
 
-    def forward(self, images):
-        """Change each image of a batch ``(n, c, h, w)`` in 0..1."""
+    def _change(self, images):
         n_channels = images.shape[1]
         strength = draw_uniform(images)
 

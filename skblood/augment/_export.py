@@ -3,7 +3,7 @@
 from torch import nn
 from torch.nn import functional as F
 
-from ._augment import Augment, change_share, draw_symmetric, draw_uniform
+from ._augment import BELOW_ONE, SHARE, Augment, change_share, draw_symmetric, draw_uniform
 from ._frame import FrameAugment
 from ._optics import OpticsAugment, compress
 
@@ -27,10 +27,15 @@ class ExportAugment(Augment):
 
     Parameters
     ----------
-    share : float, default=0.3
+    share : float in [0, 1], default=0.3
         Share of the images that are changed.
-    scale : float, default=0.1
+    scale : float in [0, 1), default=0.1
         Shrink by up to this share, or enlarge as much.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range, or of another type.
 
     See Also
     --------
@@ -44,6 +49,11 @@ class ExportAugment(Augment):
     torch.Size([4, 3, 64, 64])
     """
 
+    _parameter_constraints = {
+        "share": SHARE,
+        "scale": BELOW_ONE,
+    }
+
     def __init__(self, *, share=0.3, scale=0.1):
         super().__init__(share=share, scale=scale)
         self.changes = nn.Sequential(
@@ -51,8 +61,7 @@ class ExportAugment(Augment):
             OpticsAugment(blur=0.012, sharpen=0.5, noise=0.01, share=0.4),
         )
 
-    def forward(self, images):
-        """Change images of a batch ``(n, c, h, w)`` in 0..1."""
+    def _change(self, images):
         if min(images.shape[2:]) < _SMALLEST:
             return images
         return change_share(self._export, images.clone(), self.share)

@@ -1,11 +1,13 @@
 """Crop augmentation: random scale and aspect ratio."""
 
 import math
+from numbers import Real
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ._augment import Augment, draw_symmetric, draw_uniform
+from ._augment import SHARE, Augment, draw_symmetric, draw_uniform
 
 
 class FrameAugment(Augment):
@@ -16,10 +18,15 @@ class FrameAugment(Augment):
 
     Parameters
     ----------
-    scale : (float, float), default=(0.55, 1.5)
+    scale : pair of float, 0 < smallest <= largest, default=(0.55, 1.5)
         Smallest and largest factor of the size of the cell.
-    stretch : float, default=0.08
+    stretch : float in [0, 1], default=0.08
         Stretch one axis, and shrink the other, by up to this share.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range, or of another type.
 
     Examples
     --------
@@ -29,11 +36,22 @@ class FrameAugment(Augment):
     torch.Size([4, 3, 32, 32])
     """
 
+    _parameter_constraints = {
+        "scale": ["array-like"],
+        "stretch": SHARE,
+    }
+
     def __init__(self, *, scale=(0.55, 1.5), stretch=0.08):
         super().__init__(scale=scale, stretch=stretch)
+        factors = np.ravel(scale).tolist()
+        numbers = len(factors) == 2 and all(isinstance(f, Real) for f in factors)
+        if not numbers or not 0 < factors[0] <= factors[1] < math.inf:
+            raise ValueError(
+                f"scale={scale!r} must be a pair of positive numbers, the smallest and the largest "
+                "factor of the size, the smaller one first; (1.0, 1.0) keeps the size."
+            )
 
-    def forward(self, images):
-        """Change each image of a batch ``(n, c, h, w)`` in 0..1."""
+    def _change(self, images):
         low, high = (math.log(factor) for factor in self.scale)
         strength = draw_uniform(images).flatten()
         size = torch.exp(strength * (low + (high - low) * draw_uniform(images).flatten()))

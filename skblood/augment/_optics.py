@@ -7,7 +7,7 @@ import torch
 from scipy.fft import dct
 from torch.nn import functional as F
 
-from ._augment import Augment, change_share, draw_uniform
+from ._augment import SHARE, STRENGTH, Augment, change_share, draw_uniform
 
 # Luminance table of the JPEG standard (ITU-T T.81, table K.1), for a quality of 50.
 _QUANTA = [
@@ -33,17 +33,22 @@ class OpticsAugment(Augment):
 
     Parameters
     ----------
-    blur : float, default=0.026
+    blur : float in [0, 1], default=0.026
         Largest standard deviation of the Gaussian blur, as a share of the smaller side of the
         image. The default blurs slightly more than enlarging an image of 28 pixels does.
-    sharpen : float, default=1.0
+    sharpen : float >= 0, default=1.0
         Add up to this multiple of the details that the blur would remove.
-    noise : float, default=0.04
+    noise : float in [0, 1], default=0.04
         Largest standard deviation of the Gaussian noise.
-    compression : float, default=0.5
+    compression : float >= 0, default=0.5
         Quantize the 8 x 8 blocks of a JPEG by up to this multiple of the table for quality 50.
-    share : float, default=0.5
+    share : float in [0, 1], default=0.5
         Share of the images to which each of the three steps is applied.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range, or of another type.
 
     Examples
     --------
@@ -53,13 +58,20 @@ class OpticsAugment(Augment):
     torch.Size([4, 3, 32, 32])
     """
 
+    _parameter_constraints = {
+        "blur": SHARE,
+        "sharpen": STRENGTH,
+        "noise": SHARE,
+        "compression": STRENGTH,
+        "share": SHARE,
+    }
+
     def __init__(self, *, blur=0.026, sharpen=1.0, noise=0.04, compression=0.5, share=0.5):
         super().__init__(
             blur=blur, sharpen=sharpen, noise=noise, compression=compression, share=share
         )
 
-    def forward(self, images):
-        """Change each image of a batch ``(n, c, h, w)`` in 0..1."""
+    def _change(self, images):
         images = images.clone()
         for change in (self._focus, self._add_noise, *[self._compress] * bool(self.compression)):
             images = change_share(change, images, self.share)

@@ -9,7 +9,7 @@ from torch import nn
 
 from skblood.images import torch_defaults
 
-from ._augment import Augment, change_share
+from ._augment import SHARE, Augment, change_share
 from ._background import BackgroundAugment
 from ._cell_augment import CellAugment
 from ._color import LightAugment, StainAugment
@@ -29,8 +29,13 @@ class LaboratoryAugment(Augment):
 
     Parameters
     ----------
-    share : float, default=0.8
+    share : float in [0, 1], default=0.8
         Share of the images that are changed by more than flips and shifts.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range, or of another type.
 
     Examples
     --------
@@ -40,6 +45,10 @@ class LaboratoryAugment(Augment):
     torch.Size([4, 3, 32, 32])
     """
 
+    _parameter_constraints = {
+        "share": SHARE,
+    }
+
     def __init__(self, *, share=0.8):
         super().__init__(share=share)
         self.moves = CellAugment(color=0.0)
@@ -47,8 +56,7 @@ class LaboratoryAugment(Augment):
             FrameAugment(), BackgroundAugment(), StainAugment(), LightAugment(), OpticsAugment()
         )
 
-    def forward(self, images):
-        """Change images of a batch ``(n, c, h, w)`` in 0..1."""
+    def _change(self, images):
         return change_share(self.changes, self.moves(images), self.share)
 
 
@@ -89,7 +97,7 @@ def make_augment(policy):
     >>> make_augment("stain")(torch.rand(4, 3, 32, 32)).shape
     torch.Size([4, 3, 32, 32])
     """
-    if policy not in POLICIES:
+    if policy not in list(POLICIES):  # also of what has no hash
         raise ValueError(f"policy={policy!r} is not known. Choose one of {list(POLICIES)}.")
     return POLICIES[policy]()
 
