@@ -25,13 +25,13 @@ def resolve_device(device):
     """
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     kinds = [*(["cuda"] if cuda else []), *(["mps"] if mps else []), "cpu"]
-    with suppress(RuntimeError):  # of a name that torch does not know
+    with suppress(RuntimeError, TypeError):  # of what is no device of torch
         resolved = torch.device(kinds[0] if device == "auto" else device)
         absent = resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count()
         if resolved.type in kinds and not absent:
             return resolved
     raise ValueError(
-        f"device={device!r} is not available on this machine; use 'auto' or one of "
+        f"device={device!r} is unknown or not available on this machine; use 'auto' or one of "
         f"{', '.join(map(repr, kinds))}."
     )
 

@@ -90,7 +90,7 @@ def restore(document, tensors, device):
     """
     cls, parameters, spec, attributes = _decode_document(document, tensors)
     if device != "auto":
-        parameters["device"] = device
+        parameters["device"] = str(resolve_device(device))
     model = cls(**parameters)
     if spec is None:
         return model

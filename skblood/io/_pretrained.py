@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import torch
-
 from skblood.networks import PRETRAINED_WEIGHTS
 
 from ._pipelines import restore_model
@@ -83,8 +81,6 @@ def load_pretrained(name="blood8-2", *, device="auto"):
     # What starts from it, and its own scores, know it by its own name.
     model["spec"]["backbones"][0] |= {"weights": _WEIGHTS[name], "weights_sha256": None}
     model["parameters"]["weights"] = _WEIGHTS[name]
-    # Half the bytes in the package; the network is one of float32.
-    halves = {k: v.float() for k, v in contents.tensors.items() if v.dtype == torch.float16}
-    model = restore_model(model, contents.tensors | halves, device)
+    model = restore_model(model, contents.tensors, device)
     model.training_data_.setdefault("cell_size", _CELL_SIZE)
     return model

@@ -1,5 +1,7 @@
 """The pretrained model for other laboratories, and estimators that start from its weights."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -26,6 +28,28 @@ def test_it_is_the_default_and_stays_the_same(model, synthetic, tmp_path):
     again = skblood.load(skblood.save(model, tmp_path / "m"), device="cpu")
     expected = model.predict_proba(synthetic[0][:8])
     assert np.array_equal(again.predict_proba(synthetic[0][:8]), expected)
+
+
+def test_its_file_loads_as_any_other(model, synthetic, trained_on, tmp_path):
+    file = shutil.copy(FINGERPRINT_FILES["pbc"][0].with_name("blood8-2.safetensors"), tmp_path)
+    again = skblood.load(file, device="cpu")
+    expected = model.predict_proba(synthetic[0][:8])
+    assert np.array_equal(again.predict_proba(synthetic[0][:8]), expected)
+    assert skblood.load_info(file)["class"] == "TransferCellClassifier"
+    trained_on(synthetic[0][:5])
+    with pytest.warns(skblood.pretrained.TrainingOverlapWarning):
+        again.score(*synthetic)
+
+
+@pytest.mark.parametrize("device", [None, "", 1.5, "gpu"])
+def test_devices_that_do_not_exist(device):
+    with pytest.raises(ValueError, match=f"device={device!r} is unknown or not .*use 'auto'"):
+        load_pretrained(device=device)
+
+
+def test_a_device_of_torch(tmp_path):
+    model = load_pretrained(device=torch.device("cpu"))
+    assert model.device == "cpu"
 
 
 def test_it_is_stored_as_halves_and_computes_in_float32(model):
