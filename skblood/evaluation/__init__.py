@@ -3,11 +3,13 @@
 from skblood.evaluation._cell_displays import CellGridDisplay, CellSampleDisplay
 from skblood.evaluation._class_distribution import ClassDistributionDisplay
 from skblood.evaluation._compare import DifferentialComparison, compare_differentials
+from skblood.evaluation._compare_models import compare_models
 from skblood.evaluation._differential import DifferentialCount
 from skblood.evaluation._differential_count import differential_count
 from skblood.evaluation._evaluate import evaluate
 from skblood.evaluation._evaluation_report import EvaluationReport
 from skblood.evaluation._history import HistoryDisplay
+from skblood.evaluation._model_comparison import ModelComparison
 
 __all__ = [
     "CellGridDisplay",
@@ -17,7 +19,9 @@ __all__ = [
     "DifferentialCount",
     "EvaluationReport",
     "HistoryDisplay",
+    "ModelComparison",
     "compare_differentials",
+    "compare_models",
     "differential_count",
     "evaluate",
 ]

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pandas as pd
 
-from skblood._labels import as_column, check_lengths, encode_groups, plain_list
+from skblood._labels import as_column, check_lengths, encode_groups, list_few, plain_list
 
 
 def tabulate_cells(true, predicted, y_proba, classes, *, groups=None, names=None):
@@ -46,3 +46,42 @@ def path_names(X):
     names = list(X) if is_listed else []
     paths = names and all(isinstance(each, str | os.PathLike) for each in names)
     return names if paths else None
+
+
+def align_cells(tables, names):
+    """Return tables of the same images with their rows in the order of the first.
+
+    Parameters
+    ----------
+    tables : list of DataFrame
+        As of `tabulate_cells`. If not all have paths, the order of the rows is taken as it is.
+    names : list of str
+        Names of the tables, for messages.
+
+    Returns
+    -------
+    tables : list of DataFrame
+        With the paths as index, if all have them.
+
+    Raises
+    ------
+    ValueError
+        If the images are not the same; some of them are named.
+    """
+    if not all("path" in table for table in tables):
+        if len({len(table) for table in tables}) > 1:
+            counts = ", ".join(f"{n!r} {len(t):,}" for n, t in zip(names, tables, strict=True))
+            raise ValueError(f"They were evaluated on different numbers of images: {counts}.")
+        return tables
+    tables = [table.set_index("path") for table in tables]
+    for table, name in zip(tables, names, strict=True):
+        if twice := table.index[table.index.duplicated()].tolist():
+            raise ValueError(f"{name!r} has images twice: {list_few(twice, most=3)}.")
+        for here, there, which in ((tables[0], table, names[0]), (table, tables[0], name)):
+            if len(alone := here.index.difference(there.index, sort=False)):
+                raise ValueError(
+                    f"{names[0]!r} and {name!r} were not evaluated on the same images: "
+                    f"{len(alone):,} are only in that of {which!r}, such as "
+                    f"{list_few(list(map(repr, alone)), most=3)}."
+                )
+    return [table.loc[tables[0].index] for table in tables]

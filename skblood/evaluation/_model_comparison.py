@@ -1,0 +1,192 @@
+"""Differences between classifiers on the same images: printed, as tables, as a figure."""
+
+import textwrap
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from skblood._plotting import make_axes
+from skblood._writing import printable
+from skblood.evaluation._estimates import Estimate
+from skblood.evaluation._paired import SCORES
+
+ALL = "all"  # in the column `class`
+_NAME_WIDTH = 24  # characters in a line of a class name
+
+
+@dataclass(eq=False, repr=False)
+class ModelComparison:
+    """Differences of the scores of classifiers on the same images, with confidence intervals.
+
+    Created by :func:`skblood.evaluation.compare_models`; ``print`` shows it as tables.
+
+    Parameters
+    ----------
+    names : list of str
+        Names of the classifiers.
+    scores : DataFrame
+        A row for each classifier, with its scores and their intervals: accuracy, accuracy_low,
+        accuracy_high, and the same for balanced_accuracy and f1_macro.
+    differences : DataFrame
+        A row for each pair of classifiers `a` and `b`, score and class: the columns a, b, score
+        ("accuracy", "balanced_accuracy", "f1_macro", or "recall" of a class), class ("all" for the
+        first three), n_images, value_a, value_b, difference (`b` minus `a`), low, high. In the
+        rows of the accuracy and of recalls also only_a and only_b, the numbers of images on which
+        only `a` or only `b` is right, pvalue, and pvalue_holm: adjusted for the number of pairs
+        or, of recalls, of pairs and classes.
+    by_group : DataFrame or None
+        The accuracy on each group, the largest change first: the columns a, b, group, n_images,
+        value_a, value_b, difference, only_a, only_b. None without groups.
+    n_images : int
+        Number of images.
+    n_groups : int or None
+        Number of groups; None if the images were taken as independent.
+    confidence_level : float
+        Confidence level of all intervals.
+
+    Attributes
+    ----------
+    n_images : int
+        Number of images.
+
+    See Also
+    --------
+    compare_models : Compare the reports of two or more classifiers.
+
+    Examples
+    --------
+    >>> from skblood.evaluation import EvaluationReport, compare_models
+    >>> y = ["monocyte"] * 40 + ["platelet"] * 60
+    >>> a = EvaluationReport.from_predictions(y, ["monocyte"] * 49 + ["platelet"] * 51)
+    >>> b = EvaluationReport.from_predictions(y, ["monocyte"] * 41 + ["platelet"] * 59)
+    >>> print(compare_models(a, b, names=["old", "new"]).differences.loc[0, "pvalue"])
+    0.0078125
+    """
+
+    names: list
+    scores: pd.DataFrame
+    differences: pd.DataFrame
+    by_group: pd.DataFrame | None
+    n_images: int
+    n_groups: int | None
+    confidence_level: float
+
+    def __repr__(self):
+        return f"ModelComparison(names={self.names}, n_images={self.n_images})"
+
+    def __str__(self):
+        groups = f" in {self.n_groups:,} groups" if self.n_groups else ""
+        lines = [
+            f"{self.n_images:,} images{groups}, {len(self.names)} models; intervals of "
+            f"{100 * self.confidence_level:.4g}% confidence",
+            "",
+            _estimate_table(self.scores, SCORES),
+        ]
+        pairs = self.differences.groupby(["a", "b"], sort=False)
+        if len(self.names) > 2:
+            lines += ["", "differences, second minus first", _pair_table(pairs)]
+            return "\n".join(lines)
+        (a, b), rows = next(iter(pairs))
+        first = rows.iloc[0]
+        return "\n".join(
+            [
+                *lines,
+                "",
+                f"{printable(f'{b} minus {a}', keep='')}: p = {first['pvalue']:.2g}",
+                _difference_table(rows),
+            ]
+        )
+
+    def plot(self, pair=None, *, ax=None):
+        """Draw the differences of a pair of classifiers with their intervals.
+
+        Parameters
+        ----------
+        pair : tuple of two str, default=None
+            Names of `a` and `b`; None is the first pair.
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None creates a figure.
+
+        Returns
+        -------
+        ax : matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If `pair` is not a pair of this comparison.
+        """
+        pairs = list(combinations(self.names, 2))
+        pair = pairs[0] if pair is None else tuple(pair)
+        if pair not in pairs:
+            raise ValueError(f"`pair` must be one of {pairs}, not {pair}.")
+        rows = self.differences.query("a == @pair[0] and b == @pair[1]").dropna(subset="difference")
+        ax = make_axes("ModelComparison.plot", ax, (6, 0.32 * len(rows) + 1.2))
+        places = np.arange(len(rows))
+        margins = [rows["difference"] - rows["low"], rows["high"] - rows["difference"]]
+        ax.errorbar(rows["difference"], places, xerr=margins, fmt="o", capsize=3, color="#0072B2")
+        ax.axvline(0, color="0.3", linewidth=1)
+        labels = [textwrap.fill(each, _NAME_WIDTH) for each in map(_row_name, rows.itertuples())]
+        ax.set_yticks(places, labels)
+        ax.invert_yaxis()
+        ax.grid(axis="x", alpha=0.4)
+        ax.set(xlabel=f"difference of the score: {pair[1]} minus {pair[0]}")
+        return ax
+
+
+def _estimate_table(frame, columns):
+    texts = {
+        name: [str(Estimate(*each)) for each in frame.filter(regex=f"^{name}(_low|_high)?$").values]
+        for name in columns
+    }
+    return pd.DataFrame(texts, index=[printable(each, keep="") for each in frame.index]).to_string()
+
+
+def _pair_table(pairs):
+    """Return the text of the differences of all pairs, without those of classes."""
+    texts = {}
+    for (a, b), rows in pairs:
+        first, *others = rows[rows["class"] == ALL].itertuples()
+        texts[printable(f"{a}, {b}", keep="")] = {
+            **{each.score: _difference(each) for each in (first, *others)},
+            "only first right": f"{first.only_a:,.0f}",
+            "only second": f"{first.only_b:,.0f}",
+            "p": f"{first.pvalue:.2g}",
+            "p (Holm)": f"{first.pvalue_holm:.2g}",
+        }
+    return pd.DataFrame.from_dict(texts, orient="index").to_string()
+
+
+def _difference_table(rows):
+    """Return the text of the differences of one pair."""
+    a, b = (printable(rows[each].iloc[0], keep="") for each in ("a", "b"))
+    texts = {
+        printable(_row_name(row), keep=""): {
+            "images": f"{row.n_images:,}",
+            a: _as_text(row.value_a),
+            b: _as_text(row.value_b),
+            "difference": _difference(row),
+            f"only {a} right": _as_text(row.only_a, ",.0f"),
+            f"only {b}": _as_text(row.only_b, ",.0f"),
+            "p (Holm)": _as_text(row.pvalue_holm, ".2g"),
+        }
+        for row in rows.itertuples()
+    }
+    return pd.DataFrame.from_dict(texts, orient="index").to_string()
+
+
+def _difference(row):
+    return "" if np.isnan(row.difference) else str(Estimate(row.difference, row.low, row.high))
+
+
+def _row_name(row):
+    label = row._4  # the column `class`, which is no name in Python
+    return row.score if row.score != "recall" else f"recall of {label}"
+
+
+def _as_text(value, form=".3f"):
+    return "" if np.isnan(value) else format(value, form)
