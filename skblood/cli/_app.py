@@ -12,7 +12,17 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from skblood.cli import _audit, _datasets, _embed, _evaluate, _model, _output, _predict, _train
+from skblood.cli import (
+    _audit,
+    _compare,
+    _datasets,
+    _embed,
+    _evaluate,
+    _model,
+    _output,
+    _predict,
+    _train,
+)
 from skblood.cli._options import add_command
 from skblood.cli._output import say
 
@@ -115,6 +125,7 @@ app = typer.Typer(cls=_Group, pretty_exceptions_enable=False, **_OPTIONS)
 app.callback()(_root)
 for _command in (_train.train, _evaluate.evaluate, _predict.predict, _embed.embed, _audit.audit):
     add_command(app, _command)
+add_command(app, _compare.compare)
 add_command(app, _model.export)
 add_command(app, _model.info)
 app.add_typer(_datasets.app, name="datasets")

@@ -62,38 +62,48 @@ def evaluate(
         _data.existing(file)
     _data.check_source(data)
     _output.reserve_folder(out, _TABLES + _PICTURES, overwrite)
+    settings = _predict.check_settings(crop, frame, classes, prior)
+    classifier = _predict.load_classifier(*(model or [None]), device, settings)
+    cells = select_split(_data.read_cells(data, **table), split)
+    shares = _settings.parse_shares(shares, "--shares")
+    report, X, predicted, probabilities = score(classifier, cells, frame=frame, shares=shares)
+    if out is not None:
+        table = _tabulate(cells, classifier.classes_, predicted, probabilities)
+        _write_evaluation(out, report, table, X, overwrite)
+        _output.say(f"{out}: tables and pictures are written.")
+    _output.show(report.to_dict() if as_json else report)
+
+
+def select_split(cells, split):
+    """Return the images of a part; None is the test part, if there are parts."""
+    if split not in (None, "all") and cells.split is None:
+        raise ValueError(f"{cells.source} has no parts; leave --split out.")
+    return cells if split == "all" else _data.select_part(cells, split or "test")
+
+
+def score(classifier, cells, *, frame=None, shares=None):
+    """Return the report of a model, the images as it reads them, labels and probabilities."""
     from skblood._labels import encode_labels
     from skblood.estimators import assumed_prior, describe_prior
     from skblood.evaluation import EvaluationReport
 
-    settings = _predict.check_settings(crop, frame, classes, prior)
-    classifier = _predict.load_classifier(*(model or [None]), device, settings)
-    cells = _data.read_cells(data, **table)
-    if split not in (None, "all") and cells.split is None:
-        raise ValueError(f"{cells.source} has no parts; leave --split out.")
-    if split != "all":
-        cells = _data.select_part(cells, split or "test")
     classes = classifier.classes_
     # Raises now, not after the prediction; a table may write 2 where a class is "2".
     cells.y = classes[encode_labels(cells.y, classes, cells.source)]
     classifier = _predict.take_frame(classifier, frame, cells.X)
     X = _read_to_score(classifier, cells.X)
     predicted, probabilities, _ = _predict.predict_all(classifier, X)
-    shares = _settings.parse_shares(shares, "--shares") or assumed_prior(classifier)
     report = EvaluationReport.from_predictions(
         cells.y,
         predicted,
         probabilities,
         classes=classes,
         groups=cells.groups,
-        shares=shares,
+        shares=shares or assumed_prior(classifier),
         note=describe_prior(classifier),
+        names=_data.name_images(cells.X, cells.source),
     )
-    if out is not None:
-        table = _tabulate(cells, classes, predicted, probabilities)
-        _write_evaluation(out, report, table, X, overwrite)
-        _output.say(f"{out}: tables and pictures are written.")
-    _output.show(report.to_dict() if as_json else report)
+    return report, X, predicted, probabilities
 
 
 def _read_to_score(classifier, X):

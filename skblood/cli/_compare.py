@@ -1,0 +1,106 @@
+"""`skblood compare`."""
+
+from pathlib import Path
+
+import typer
+
+from skblood.cli import _data, _evaluate, _output, _predict
+
+
+def compare(
+    words: list[str],
+    *,
+    split: str | None = None,
+    out: Path | None = None,
+    device: str = "auto",
+    as_json: bool = False,
+    overwrite: bool = False,
+    **table,
+):
+    """Compare models on the same images, with intervals of the differences of their scores.
+
+    Prints the scores of each model and, of each pair, the differences with their intervals, on how
+    many images only one of both is right, and the p-value of McNemar's test. With groups, intervals
+    and p-values hold for new slides or patients. If DATA has the parts train, val and test, the
+    test part is used.
+
+    Parameters
+    ----------
+    words : MODELS DATA
+        Two or more model files, or names of pretrained models, then the data: a folder with one
+        subfolder per class, a csv file with the columns path and label, an npz file or the name of
+        a dataset. Or only csv files of predictions, as `skblood evaluate --out` writes them.
+    split : NAME
+        Part of DATA to compare on, or all; by default, test.
+    out : FILE
+        A .csv or .parquet file to write: the differences over all images, by class and by group.
+
+    Examples
+    --------
+    skblood compare pbc8 cells.skblood cells/
+    skblood compare old.skblood new.skblood cells.csv --group-column slide --out differences.csv
+    skblood compare old/predictions.csv new/predictions.csv
+    """
+    _output.reserve_table(out, overwrite)
+    are_tables = all(Path(word).suffix.lower() == ".csv" for word in words)
+    if len(words) < 3 - are_tables:
+        raise typer.BadParameter(
+            "name two or more models and DATA, or two or more csv files of predictions."
+        )
+    if are_tables and split is not None:
+        raise typer.BadParameter("predictions have no parts: leave --split out.")
+    *models, data = words
+    for word in words if are_tables else models:
+        if are_tables or not _data.find_pretrained(word):
+            _data.existing(word, "table" if are_tables else "model file")
+    if not are_tables:
+        _data.check_source(data)
+    import pandas as pd
+
+    from skblood.evaluation import compare_models
+
+    if are_tables:
+        reports = [_read_report(word, table["group_column"]) for word in words]
+    else:
+        cells = _evaluate.select_split(_data.read_cells(data, **table), split)
+        loaded = [_predict.load_classifier(model, device, {}) for model in models]
+        reports = [_evaluate.score(model, cells)[0] for model in loaded]
+    comparison = compare_models(*reports, names=_short_names(words if are_tables else models))
+    frames = [comparison.differences, comparison.by_group]
+    if out is not None:
+        _output.write_table(out, pd.concat(frames, ignore_index=True), overwrite)
+        _output.say(f"{out}: differences are written.")
+    document = {
+        "n_images": comparison.n_images,
+        "n_groups": comparison.n_groups,
+        "confidence_level": comparison.confidence_level,
+        "scores": comparison.scores.reset_index().to_dict("records"),
+        "differences": frames[0].to_dict("records"),
+        "by_group": [] if frames[1] is None else frames[1].to_dict("records"),
+    }
+    _output.show(document if as_json else comparison)
+
+
+def _read_report(path, group_column):
+    """Return the report of a csv file of predictions."""
+    from skblood.datasets import read_table
+    from skblood.evaluation import EvaluationReport
+
+    groups = [group_column] if group_column else []
+    frame = read_table(path, ["path", "true", "label", *groups])
+    return EvaluationReport.from_predictions(
+        frame["true"],
+        frame["label"],
+        groups=frame[group_column] if groups else None,
+        names=frame["path"],
+    )
+
+
+def _short_names(words):
+    """Return the shortest ends of paths that tell them apart."""
+    parts = [Path(word).parts for word in words]
+    for n in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(each[-n:]) for each in parts]
+        if len(set(names)) == len(names):
+            return names
+    raise typer.BadParameter("name different models; some of these are the same.")
