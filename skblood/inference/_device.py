@@ -21,7 +21,7 @@ def resolve_device(device):
     Raises
     ------
     ValueError
-        If the device is unknown or not available.
+        If the device is not available.
     """
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     kinds = [*(["cuda"] if cuda else []), *(["mps"] if mps else []), "cpu"]
@@ -31,7 +31,7 @@ def resolve_device(device):
         if resolved.type in kinds and not absent:
             return resolved
     raise ValueError(
-        f"device={device!r} is unknown or not available on this machine; use 'auto' or one of "
+        f"device={device!r} is not available on this machine; use 'auto' or one of "
         f"{', '.join(map(repr, kinds))}."
     )
 

@@ -43,7 +43,7 @@ def test_its_file_loads_as_any_other(model, synthetic, trained_on, tmp_path):
 
 @pytest.mark.parametrize("device", [None, "", 1.5, "gpu"])
 def test_devices_that_do_not_exist(device):
-    with pytest.raises(ValueError, match=f"device={device!r} is unknown or not .*use 'auto'"):
+    with pytest.raises(ValueError, match=f"device={device!r} is not available.*use 'auto'"):
         load_pretrained(device=device)
 
 
