@@ -21,7 +21,7 @@ def resolve_device(device):
     Raises
     ------
     ValueError
-        If the device is not available.
+        If the device is unknown or not available.
     """
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     kinds = [*(["cuda"] if cuda else []), *(["mps"] if mps else []), "cpu"]
