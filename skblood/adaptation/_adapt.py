@@ -7,12 +7,12 @@ import numpy as np
 import torch
 
 from skblood._labels import check_lengths, encode_groups
-from skblood.estimators import reconfigure
+from skblood.estimators import check_possible, reconfigure
 from skblood.images import torch_defaults
 from skblood.inference import draw_seed, seeded
 
 from ._course import Course
-from ._partial_labels import check_classifier, check_possible, encode_partial_labels
+from ._partial_labels import check_classifier, encode_partial_labels
 from ._reading import read_cells
 
 
@@ -133,7 +133,9 @@ def adapt(
     is_verbose = model.verbose if verbose is None else verbose
     say = partial(print, "adapt:", file=sys.stderr, flush=True) if is_verbose else _say_nothing
     codes = None if y is None else encode_partial_labels(y, model.classes_)
-    check_possible(codes, assumed)
+    if codes is not None:
+        advice = "Add them to `classes`, or give them a share in `prior`."
+        check_possible(codes, assumed, advice)
     say("read the cells and measure them")
     own, measured, frame = read_cells(model, X)
     codes = np.full(len(own), -1) if codes is None else codes

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from skblood._labels import as_column, encode_labels, is_missing, list_few
-from skblood.estimators import CellClassifier, given_factors
+from skblood._labels import as_column, encode_labels, is_missing
+from skblood.estimators import CellClassifier
 
 
 def check_classifier(model, caller):
@@ -42,20 +42,6 @@ def encode_partial_labels(y, classes):
     codes = np.full(len(y), -1)
     codes[known] = encode_labels(y[known], classes)
     return codes
-
-
-def check_possible(codes, model):
-    """Raise ValueError if a labelled class cannot occur, by the factors of the model."""
-    factors = given_factors(model)
-    if codes is None or factors is None:
-        return
-    found = model.classes_[np.intersect1d(codes, np.flatnonzero(factors == 0))].tolist()
-    if found:
-        named = list_few([repr(label) for label in found])
-        raise ValueError(
-            f"y holds labels of classes that cannot occur: {named}. Add them to `classes`, or give "
-            "them a share in `prior`."
-        )
 
 
 def balanced_weights(codes):

@@ -9,6 +9,7 @@ from ._hybrid import HybridFeatureClassifier
 from ._mlp import MLPCellClassifier
 from ._prior import (
     assumed_prior,
+    check_possible,
     class_factors,
     describe_prior,
     given_factors,

@@ -31,6 +31,8 @@ from skblood.networks import (
     resolve_weights,
 )
 
+from ._warm_start import continued_frame
+
 # Constraints of a backbone's parameters; HybridFeatureClassifier takes several of each.
 BACKBONE_CONSTRAINTS = {
     "backbone": [str],
@@ -163,7 +165,8 @@ class CellModel(BaseEstimator):
         """
         size = resolve_image_size(self.image_size, [each.name for each in backbones])
         crop, interpolation = getattr(self, "crop", 1.0), getattr(self, "interpolation", "bilinear")
-        layout, columns = Layout(size, crop, interpolation), copy.copy(self)
+        frame = continued_frame(self, size, crop)
+        layout, columns = Layout(*frame, interpolation), copy.copy(self)
         for name in _OF_COLUMNS:
             vars(columns).pop(name, None)
         if isinstance(X, CellImages):

@@ -28,7 +28,7 @@ from ._base import CellModel, backbone_spec
 from ._fit_tasks import FitTasks
 from ._fitting import Fitting, make_spec, warn_if_diverged
 from ._targets import code_targets, read_targets
-from ._warm_start import continue_network
+from ._warm_start import check_continued, continue_network
 
 
 class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
@@ -114,6 +114,7 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         data = self._plan(images, labels, None, sample_weight, groups=groups)
         spec, network = make_spec(self, layout, data.classes, specs), None
         if self.warm_start and hasattr(self, "net_"):
+            check_continued(data.codes, self)
             spec, network = continue_network(self.spec_, self.net_.module_, spec)
         valid_whole = None
         if X_val is not None:
@@ -159,7 +160,8 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         ------
         ValueError
             If `classes` is missing in the first call or differs from the former ones, `y` holds
-            another label, or ``class_weight="balanced"``, which needs all labels at once.
+            another label or one that :func:`skblood.reconfigure` ruled out, or
+            ``class_weight="balanced"``, which needs all labels at once.
         """
         if self.class_weight == "balanced":
             raise ValueError(
@@ -186,6 +188,7 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
             classes, former = self.classes_, self.training_data_
             images, spec, weights, columns = self.read_images(X), self.spec_, None, self
         data = self._plan(images, labels, classes, sample_weight, relative=False)
+        check_continued(data.codes, self)
         fitting = Fitting(self, spec, weights, classes)
         result = fitting.train_one_epoch(data, net)  # the optimizer is kept from call to call
         self._replace_fitted(net is not None, columns, fitting, result, data.describe(former))

@@ -82,6 +82,7 @@ class _Shared:
         Continue the training of the fitted network when `fit` is called again, with a fresh
         optimizer. What is trained may change, but not the network or the classes. With
         ``early_stopping``, the best of the new epochs is kept, which may be worse than the start.
+        The crop that `adapt` or :func:`reconfigure` gave the network stays, unless `crop` changes.
     memory : None, str, path-like or `skblood.FeatureStore`, default=None
         Where decoded files and features are cached. A folder, which later runs and the processes
         of ``n_jobs=2`` share (16 GiB at most): image files are decoded once, and each image passes

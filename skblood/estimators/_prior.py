@@ -117,6 +117,27 @@ def given_factors(model):
     return None if factors is None else np.array(factors)
 
 
+def check_possible(codes, model, advice):
+    """Raise ValueError if labels are of a class that cannot occur, by the factors of the model.
+
+    Parameters
+    ----------
+    codes : array-like of shape (n,)
+        Class codes; -1 without a label.
+    model : CellClassifier
+        Fitted.
+    advice : str
+        What to do.
+    """
+    factors = given_factors(model)
+    if factors is None:
+        return
+    found = model.classes_[np.intersect1d(codes, np.flatnonzero(factors == 0))].tolist()
+    if found:
+        named = list_few([repr(label) for label in found])
+        raise ValueError(f"y holds labels of classes that cannot occur: {named}. {advice}")
+
+
 def assumed_prior(model):
     """Return the prior of the predictions of a fitted model.
 

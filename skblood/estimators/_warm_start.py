@@ -8,6 +8,33 @@ from torch import nn
 from skblood.images import torch_defaults
 from skblood.networks import configure_network
 
+from ._prior import check_possible
+
+_RULED_OUT = (
+    "The model is restricted to others: train skblood.reconfigure(model, classes='all') instead, "
+    "or leave out these images."
+)
+
+
+def check_continued(codes, model):
+    """Raise ValueError if a fitted model, whose training continues, rules out a label."""
+    check_possible(codes, model, _RULED_OUT)
+
+
+def continued_frame(estimator, size, crop):
+    """Return image size and crop that a fit reads images at.
+
+    Those of the parameters; or, if the training of a network continues that was adapted or
+    reconfigured to another crop, and the parameter `crop` is that of the last fit, the present
+    ones.
+    """
+    if not (getattr(estimator, "warm_start", False) and hasattr(estimator, "spec_")):
+        return size, crop
+    spec, settings = estimator.spec_, estimator.fit_settings_
+    if spec.crop == crop or settings.get("crop", repr(crop)) != repr(crop):
+        return size, crop
+    return size or spec.image_size, spec.crop
+
 
 @torch_defaults()
 def continue_network(former, network, spec):

@@ -5,6 +5,8 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
+from skblood import reconfigure
+
 STAGES = ["stem", "stages.0", "stages.1", "stages.2"]
 
 
@@ -115,3 +117,56 @@ def test_head_of_frozen_features_keeps_their_statistics(make_transfer, small):
     for trainable in (2, "all"):
         clf.set_params(trainable=trainable, lr=1e-12).fit(X, y)
         assert_allclose(clf.predict_proba(X), before, atol=1e-5)
+
+
+class TestReconfigured:
+    """Of a network that was adapted, or reconfigured, after its fit."""
+
+    def test_another_crop_stays(self, make_transfer, small):
+        X, y = small
+        for size in (None, 16):
+            clf = make_transfer(image_size=size, warm_start=True, lr=1e-12, weight_decay=0.0)
+            cropped = reconfigure(clf.fit(X, y), crop=0.5)
+            before, image_size = cropped.predict_proba(X), cropped.spec_.image_size
+            for module in cropped.net_.module_.modules():
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    module.momentum = 0.0
+            for _ in range(2):
+                cropped.fit(X, y)
+                assert (cropped.spec_.crop, cropped.spec_.image_size) == (0.5, image_size)
+                assert cropped.crop == 1.0  # for the next fit without warm start
+                assert_allclose(cropped.predict_proba(X), before, atol=1e-5)
+            assert clf.fit(X, y).spec_.crop == 1.0
+        read = cropped.read_images(X)
+        assert cropped.fit(read, y).spec_.crop == cropped.partial_fit(X, y).spec_.crop == 0.5
+        assert cropped.set_params(warm_start=False).fit(X, y).spec_.crop == 1.0
+
+    def test_rows_and_mlps(self, make_mlp, small):
+        X, y = small
+        cropped = reconfigure(make_mlp(warm_start=True).fit(X, y), crop=0.5)
+        assert cropped.fit(X, y).spec_.crop == 0.5
+
+    def test_a_parameter_that_changes_is_an_error(self, make_transfer, small):
+        clf = make_transfer(image_size=16, warm_start=True).fit(*small)
+        cropped = reconfigure(clf, crop=0.5).set_params(crop=0.75)
+        with pytest.raises(ValueError, match=r"crop was 0\.5 and is now 0\.75\. Leave it, or set"):
+            cropped.fit(*small)
+        with pytest.raises(ValueError, match=r"crop was 1\.0 and is now 0\.75"):
+            clf.set_params(crop=0.75).fit(*small)
+
+    def test_labels_that_are_ruled_out(self, make, small):
+        X, y = small
+        clf = make(warm_start=True).fit(X, y)
+        restricted = reconfigure(clf, classes=clf.classes_[1:])
+        ruled_out = str(clf.classes_[0])
+        before = restricted.predict_proba(X)
+        for train in (restricted.fit, restricted.partial_fit):
+            with pytest.raises(ValueError, match=f"cannot occur: {ruled_out!r}.*classes='all'"):
+                train(X, y)
+        assert_array_equal(restricted.predict_proba(X), before)
+        kept = y != ruled_out
+        restricted.partial_fit(X[kept], y[kept])
+        assert (restricted.predict_proba(X)[:, 0] == 0).all()
+        reconfigure(restricted, classes="all").partial_fit(X, y)
+        # Another fit begins with all classes.
+        assert restricted.set_params(warm_start=False).fit(X, y).spec_.class_factors is None
