@@ -15,6 +15,7 @@ from .estimators import (
 from .inference import FeatureStore
 from .io import ModelFileError, export_onnx, load, load_info, load_pretrained, model_card, save
 from .pretrained import TrainingOverlapWarning
+from .reviewing import review
 from .training import NonFiniteLossError, TrainingCheckpoint, TrainingInterrupted
 
 __version__: str
@@ -47,6 +48,7 @@ __all__ = [
     "model_card",
     "query",
     "reconfigure",
+    "review",
     "save",
     "uncertainty",
 ]

@@ -31,8 +31,10 @@ ROOMS = {
     "uncertainty": {*_USERS, "evaluation"},
     "explain": _USERS,
     "adaptation": _USERS,
+    "reviewing": {*_USERS, "adaptation", "pages"},
     "io": {*_USERS, "adaptation", "evaluation", "uncertainty"},
-    "cli": {*_USERS, "datasets", "auditing", "evaluation", "uncertainty", "adaptation", "io"},
+    "cli": {*_USERS, "datasets", "auditing", "evaluation", "uncertainty", "adaptation", "io"}
+    | {"reviewing"},
 }
 
 

@@ -1,0 +1,120 @@
+"""The page of a review: what it holds of each cell, and writing it."""
+
+import hashlib
+import os
+from functools import partial
+from pathlib import Path, PurePath
+
+import numpy as np
+
+from skblood._writing import escape_formula
+from skblood.images import image_items, map_images
+from skblood.pages import render, thumbnail, write
+
+# Columns of corrections.csv besides the group.
+COLUMNS = (
+    *("path", "label", "given_label", "predicted"),
+    *("first_reader", "second_reader", "consensus", "note"),
+)
+# Sides of the pictures of cells under review and of similar cells, in pixels.
+_SIDE, _SMALL_SIDE = 160, 96
+_N_ALIKE = 3
+# Classes whose probability is shown.
+_N_PROBABLE = 3
+
+
+def write_page(cells, rows, pool, bit_depth, order, root, out):
+    """Write the page of some cells, or return it.
+
+    Parameters
+    ----------
+    cells : Cells
+    rows : ndarray of int
+        Positions of the cells of the page, in their order.
+    pool : object or None
+        Labelled cells with `items`, `labels`, `positions` and `similarities`.
+    bit_depth : int or None
+        Of the files.
+    order : str
+    root, out : str or path-like, or None
+        As of `review`.
+    """
+    paths = [_path_in_table(cells.items[row], root) for row in rows]
+    pictures = _pictures(cells.items, rows, _SIDE, bit_depth)
+    alike, small = [[] for _ in rows], []
+    if pool is not None:
+        nearest = pool.positions[rows, :_N_ALIKE]
+        used, places = np.unique(nearest, return_inverse=True)
+        small = _pictures(pool.items, used, _SMALL_SIDE, bit_depth)
+        places = places.reshape(nearest.shape) + len(pictures)
+        similarities = pool.similarities[rows, :_N_ALIKE].clip(0, 1)
+        alike = [
+            [
+                {"picture": int(place), "label": pool.labels[row], "similarity": f"{value:.2f}"}
+                for place, row, value in zip(*each, strict=True)
+            ]
+            for each in zip(places, nearest, similarities, strict=True)
+        ]
+    listed = [
+        _describe(cells, row) | {"path": path, "alike": similar}
+        for row, path, similar in zip(rows, paths, alike, strict=True)
+    ]
+    data = {
+        "id": _identify(paths, cells.names, out),
+        "classes": cells.names.tolist(),
+        "groups": None if cells.groups is None else cells.group_column,
+        "cells": listed,
+    }
+    page = render(
+        "review.html",
+        data=data,
+        order=order,
+        folder=None if root is None else str(root),
+        n_all=len(cells.items),
+        group_names=sorted({each["group"] for each in listed if each["group"]}),
+        pictures=[*pictures, *small],
+    )
+    return write(page, out)
+
+
+def _describe(cells, row):
+    """Return what the page says of a cell."""
+    values = cells.probabilities[row]
+    best = np.argsort(-values, kind="stable")[:_N_PROBABLE]
+    return {
+        "group": "" if cells.groups is None else cells.groups[row],
+        "given": cells.given[row],
+        "predicted": str(cells.names[best[0]]),
+        "probable": [[str(cells.names[code]), round(100 * float(values[code]))] for code in best],
+    }
+
+
+def _pictures(X, rows, side, bit_depth):
+    """Return images as values of ``src``."""
+    items = image_items(X)
+    chosen = [items[row] for row in rows]
+    small = partial(thumbnail, side=side)
+    found, unreadable = map_images(small, chosen, bit_depth=bit_depth)
+    if unreadable:
+        place, reason = next(iter(unreadable.items()))
+        raise ValueError(f"{len(unreadable)} images cannot be read: {chosen[place]}: {reason}.")
+    return found
+
+
+def _path_in_table(path, root):
+    """Return a path that opens where corrections.csv is, and that is no formula."""
+    path = os.path.abspath(path)
+    if root is None:
+        return path
+    try:
+        path = PurePath(os.path.relpath(path, os.path.abspath(root))).as_posix()
+    except ValueError as error:  # on another drive
+        raise ValueError(f"{path!r} has no path relative to root, {str(root)!r}: {error}") from None
+    return path if escape_formula(path) == path else f"./{path}"
+
+
+def _identify(paths, names, out):
+    """Return the name under which browsers keep the answers of this page."""
+    place = "" if out is None else str(Path(out).expanduser().absolute())
+    text = "\0".join([place, *names, "", *sorted(paths)])
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

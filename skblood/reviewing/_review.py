@@ -1,0 +1,204 @@
+"""Review of the labels of cells, or of predictions, on one HTML page."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils import check_scalar
+from sklearn.utils.validation import check_is_fitted
+from tqdm.auto import tqdm
+
+from skblood._labels import as_column, check_complete, check_lengths, is_missing
+from skblood.adaptation import query
+from skblood.estimators import CellClassifier
+from skblood.images import image_items
+
+from ._cells import Cells
+from ._order import disagreement, doubt, nearest_cells
+from ._page import COLUMNS, write_page
+
+ORDERS = ("doubt", "neighbors", "query")
+# Images between two steps of the progress bar.
+_CHUNK = 256
+
+
+def review(
+    model,
+    X,
+    y=None,
+    *,
+    groups=None,
+    order="doubt",
+    reference=None,
+    max_cells=2000,
+    root=None,
+    random_state=None,
+    out=None,
+):
+    """Write an HTML page on which people confirm or correct the labels of cells.
+
+    The page is one file that any browser opens without a network. It shows the cells in an order
+    that brings those first which are worth a look; a key press labels a cell. The browser keeps
+    the answers, and saves them as ``corrections.csv``, which :func:`skblood.datasets.load_csv` and
+    the commands ``adapt``, ``evaluate``, ``count`` and ``audit`` read.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted classifier of skblood.
+    X : sequence of str or path-like of shape (n,)
+        Image files, each once.
+    y : array-like of shape (n,), default=None
+        Labels to check; None, NaN and "" mark a cell without a label, of which the prediction is
+        checked. Labels that the model does not know become further classes of the page.
+    groups : array-like of shape (n,), default=None
+        Slide or patient of each cell: a filter of the page, and a column of the table, which has
+        the name of the Series, or "group".
+    order : {"doubt", "neighbors", "query"}, default="doubt"
+        "doubt": first the labels that the model finds improbable (probability of the label less
+        the highest of the others). "neighbors": first those that differ from most of the ten most
+        similar cells. "query": the cells whose labels help an adaptation most, as chosen by
+        :func:`skblood.query`; cells with a label count as covered, unless all have one.
+    reference : tuple of (X, y), default=None
+        Labelled cells, such as those of the training: the three most similar ones are shown beside
+        a cell, and "neighbors" compares with them. None compares with the other cells of `X`.
+    max_cells : int, default=2000
+        Cells of the page, the first of the order. A page takes about 10 kB a cell.
+    root : str or path-like, default=None
+        Folder that the paths of the table are relative to; put the table there, or name the folder
+        as `root` of ``load_csv``. None writes absolute paths, so that the table can lie anywhere.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the choice by "query" among more than 3,000 cells.
+    out : str or path-like, default=None
+        File of the page, which is replaced if it exists. None returns the page. Browsers keep the
+        answers by this path and the cells: the same page made anew goes on, another one does not.
+
+    Returns
+    -------
+    page : pathlib.Path or str
+        `out`, or the page if that is None.
+
+    Raises
+    ------
+    TypeError
+        If the model is not a classifier of skblood, or `X` holds no paths.
+    ValueError
+        If a file is named twice, images cannot be read, or an argument is not as described.
+    sklearn.exceptions.NotFittedError
+        If the model is not fitted.
+
+    See Also
+    --------
+    query : Chooses the cells whose labels help most.
+    adapt : Adapt a classifier to labelled cells.
+    audit : Find copies, contradictory labels and unusable images.
+
+    Notes
+    -----
+    ``corrections.csv`` has one row for each cell that was decided: ``path``, ``label`` (the
+    consensus of the readers, else the first reader's label, else the second's), the groups,
+    ``given_label``, ``predicted``, ``first_reader``, ``second_reader``, ``consensus`` and ``note``.
+    The two readers do not see each other's labels.
+
+    "doubt" is the normalized margin of [1]_.
+
+    References
+    ----------
+    .. [1] C. Northcutt, L. Jiang and I. Chuang, "Confident learning: estimating uncertainty in
+       dataset labels", Journal of Artificial Intelligence Research 70, 2021.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> from skblood import TransferCellClassifier, review
+    >>> from skblood.datasets import make_blood_cells
+    >>> X, y = make_blood_cells(160, image_size=28, random_state=0)
+    >>> clf = TransferCellClassifier("cellnet_t", max_epochs=3, random_state=0)
+    >>> clf = clf.fit(X[:150], y[:150])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     paths = [Path(folder, f"{i}.png") for i in range(10)]
+    ...     for path, image in zip(paths, X[150:]):
+    ...         Image.fromarray(image).save(path)
+    ...     page = review(clf, paths, reference=(X[:150], y[:150]), out=Path(folder, "cells.html"))
+    ...     page.name, page.stat().st_size < 100_000
+    ('cells.html', True)
+    """
+    _check_model(model, order)
+    check_scalar(max_cells, "max_cells", Integral, min_val=1)
+    cells = Cells(X, y, groups, model.classes_)
+    if cells.group_column in COLUMNS:
+        raise ValueError(
+            f"The groups are named {cells.group_column!r}, as a column of corrections.csv. Rename "
+            "the Series."
+        )
+    pool = None if reference is None else _Reference(*reference)
+    with tqdm(total=None, unit="image", disable=None, delay=1, leave=False) as bar:
+        bar.set_description("reading")
+        images = model.read_images(cells.items)
+        cells.probabilities = _in_chunks(model.predict_proba, images, bar, "predicting")
+        shown = cells.shown_codes()
+        if pool is not None or order == "neighbors":
+            pool = pool or _Reference(cells.items, cells.names[shown])
+            pool.find(model, images, bar, is_self=reference is None)
+    rows = _sort(model, images, cells, pool, order, max_cells, random_state)
+    return write_page(cells, rows, pool, model.spec_.bit_depth, order, root, out)
+
+
+class _Reference:
+    """Labelled cells, and which of them are the most similar ones to each cell under review."""
+
+    def __init__(self, X, y):
+        self.items = image_items(X)
+        y = as_column(y, "reference[1]")
+        check_lengths(**{"reference[0]": len(self.items), "reference[1]": len(y)})
+        check_complete(y, "reference[1]", "Leave these cells out.")
+        self.labels = np.array([str(label) for label in y.tolist()])
+
+    def find(self, model, images, bar, *, is_self):
+        """Find the most similar cells of each image, in the order of similarity."""
+
+        def describe(images):
+            return _in_chunks(model.predictor_.penultimate, images, bar, "comparing")
+
+        features = describe(images)
+        pool = None if is_self else describe(model.read_images(self.items))
+        self.similarities, self.positions = nearest_cells(features, pool)
+
+
+def _check_model(model, order):
+    if not isinstance(model, CellClassifier):
+        raise TypeError(
+            f"review takes a fitted classifier of skblood, got a {type(model).__name__}. Of a "
+            "Pipeline, give its last step."
+        )
+    check_is_fitted(model)
+    if order not in ORDERS:
+        raise ValueError(f"order must be one of {', '.join(map(repr, ORDERS))}, not {order!r}.")
+
+
+def _in_chunks(function, images, bar, description):
+    """Apply a function to images, with progress."""
+    bar.set_description(description)
+    bar.reset(total=len(images))
+    results = []
+    for start in range(0, len(images), _CHUNK):
+        results.append(function(images[start : start + _CHUNK]))
+        bar.update(len(results[-1]))
+    return np.concatenate(results)
+
+
+def _sort(model, images, cells, pool, order, max_cells, random_state):
+    """Return the positions of the cells of the page, in their order."""
+    if order == "query":
+        known = cells.known_labels()
+        n_free = len(images) if known is None else sum(map(is_missing, known))
+        options = {"y": known, "random_state": random_state}
+        return query(model, images, min(max_cells, n_free), **options).indices
+    codes = cells.shown_codes()
+    keys = [doubt(cells.probabilities, codes)]
+    if order == "neighbors":
+        places = {name: code for code, name in enumerate(cells.names)}
+        of_pool = np.array([places.get(label, -1) for label in pool.labels])
+        keys.append(disagreement(codes, of_pool[pool.positions]))
+    return np.lexsort([-key for key in keys])[:max_cells]
