@@ -21,6 +21,7 @@ from skblood.cli import (
     _model,
     _output,
     _predict,
+    _review,
     _train,
 )
 from skblood.cli._options import add_command
@@ -126,6 +127,7 @@ app.callback()(_root)
 for _command in (_train.train, _evaluate.evaluate, _predict.predict, _embed.embed, _audit.audit):
     add_command(app, _command)
 add_command(app, _compare.compare)
+add_command(app, _review.review)
 add_command(app, _model.export)
 add_command(app, _model.info)
 app.add_typer(_datasets.app, name="datasets")

@@ -85,7 +85,9 @@ def _describe(cells, row):
         "group": "" if cells.groups is None else cells.groups[row],
         "given": cells.given[row],
         "predicted": str(cells.names[best[0]]),
-        "probable": [[str(cells.names[code]), round(100 * float(values[code]))] for code in best],
+        "probable": [
+            [str(cells.names[code]), round(100 * float(values[code]), 1)] for code in best
+        ],
     }
 
 

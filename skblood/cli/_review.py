@@ -1,0 +1,109 @@
+"""`skblood review`."""
+
+import glob
+import os
+from enum import StrEnum
+from pathlib import Path
+
+from skblood.cli import _data, _output, _predict
+
+Order = StrEnum("Order", ["DOUBT", "NEIGHBORS", "QUERY"])
+
+
+def review(
+    words: list[str],
+    *,
+    model: str | None = None,
+    out: Path = Path("review.html"),
+    order: Order = Order.DOUBT,
+    reference: str | None = None,
+    max_cells: int = 2000,
+    root: Path | None = None,
+    crop: float | None = None,
+    frame: _predict.FrameMode | None = None,
+    classes: str | None = None,
+    prior: str | None = None,
+    device: str = "auto",
+    path_column: str = "path",
+    label_column: str = "label",
+    group_column: str | None = None,
+    bit_depth: int | None = None,
+    as_json: bool = False,
+    overwrite: bool = False,
+):
+    """Write an HTML page on which people confirm or correct labels, key by key.
+
+    The page is one file that opens in a browser without a network. It saves the answers as
+    corrections.csv, which the other commands take as DATA. The labels to check are those of the
+    csv file, or the names of the folders of the images if all are classes of the model; without
+    labels, the predictions of the model are checked.
+
+    Parameters
+    ----------
+    words : IMAGES
+        Image files, folders (with all subfolders), patterns such as 'new/**/*.png', or csv files
+        with the column path.
+    model : MODEL
+        A model file, or a pretrained model; by default, that of skblood.
+    out : FILE
+        The page to write.
+    order : doubt, neighbors or query
+        doubt: improbable labels first. neighbors: first what differs from the most similar cells.
+        query: the cells whose labels help an adaptation most.
+    reference : DATA
+        Labelled cells, such as those of the training: the most similar ones are shown beside each
+        cell.
+    max_cells : NUMBER
+        Cells of the page, the first of the order.
+    root : FOLDER
+        Folder that the paths in corrections.csv are relative to, and that it is put into; by
+        default they are absolute, and it can be put anywhere.
+    label_column : NAME
+        Column of a csv file: labels, if present.
+
+    Examples
+    --------
+    skblood review new/ --out review.html
+    skblood review new/ --order query --max-cells 40
+    skblood review cells.csv --model cells.skblood --group-column slide --reference cells/
+    """
+    _output.reserve_table(out, overwrite, suffixes=(".html", ".htm"))
+    for word in words:
+        if not glob.has_magic(word):
+            _data.existing(word, "image, folder or table")
+    if reference is not None:
+        _data.check_source(reference)
+    settings = _predict.check_settings(crop, frame, classes, prior)
+    classifier = _predict.load_classifier(model, device, settings)
+    _, X, columns = _data.find_images(words, bit_depth, path_column)
+    classifier = _predict.take_frame(classifier, frame, X)
+    known = None if reference is None else _data.read_cells(reference)
+    if group_column is not None and group_column not in columns:
+        raise ValueError(f"There is no column {group_column!r}; there are {list(columns)}.")
+    from skblood import reviewing
+
+    reviewing.review(
+        classifier,
+        X,
+        _given_labels(X, columns, label_column, classifier.classes_),
+        groups=None if group_column is None else columns[group_column],
+        order=str(order),
+        reference=None if known is None else (known.X, known.y),
+        max_cells=max_cells,
+        root=root,
+        random_state=0,
+        out=out,
+    )
+    _output.say(f"{out}: open it in a browser.")
+    if as_json:
+        _output.show({"page": str(out), "n_images": len(X)})
+
+
+def _given_labels(X, columns, label_column, classes):
+    """Return the labels of tables, or names of folders if all are classes, or None."""
+    if label_column in columns:
+        return columns[label_column].tolist()
+    if X.ndim > 1:  # of an npz file, which `review` refuses
+        return None
+    folders = [os.path.basename(os.path.dirname(os.path.abspath(path))) for path in X]
+    return folders if set(folders) <= set(map(str, classes)) else None

@@ -1,0 +1,92 @@
+"""`skblood review`."""
+
+import json
+import re
+import shutil
+
+import pandas as pd
+import pytest
+
+
+def cells_of(file):
+    """Return the cells of a page by path."""
+    found = re.search(r'id="data">(.*?)</script>', file.read_text("utf-8"), re.DOTALL)
+    return {cell["path"]: cell for cell in json.loads(found[1])["cells"]}
+
+
+def test_folders_are_labels_if_all_are_classes(shell, model_file, cell_folder, tmp_path):
+    out = tmp_path / "pages" / "review.html"
+    result = shell("review", cell_folder / "test", "--model", model_file, "--out", out, "--json")
+    assert json.loads(result.stdout) == {"page": str(out), "n_images": 15}
+    assert "open it in a browser" in result.stderr
+    assert all(f"/{cell['given']}/" in path for path, cell in cells_of(out).items())
+    assert "--overwrite" in shell("review", cell_folder, "--out", out, code=1).stderr
+
+    other = tmp_path / "monday"
+    shutil.copytree(cell_folder / "test" / "platelet", other)
+    shell("review", other, "--model", model_file, "--out", out, "--overwrite")
+    assert {cell["given"] for cell in cells_of(out).values()} == {""}
+
+
+def test_table(shell, model_file, cell_folder, cell_table, tmp_path):
+    def change(frame):
+        return frame.assign(slide="A", label=frame["label"].mask(frame.index == 0, ""))
+
+    file = cell_table(change)
+    out = tmp_path / "review.html"
+    options = ("--model", model_file, "--out", out, "--group-column", "slide")
+    shell("review", file, *options, "--max-cells", "78", "--reference", cell_folder / "train")
+    cells = cells_of(out)
+    assert len(cells) == 78
+    assert {cell["group"] for cell in cells.values()} == {"A"}
+    assert sum(cell["given"] == "" for cell in cells.values()) == 1
+    assert all(len(cell["alike"]) == 3 for cell in cells.values())
+
+
+@pytest.mark.parametrize("order", ["neighbors", "query"])
+def test_order(shell, model_file, cell_folder, tmp_path, order):
+    out = tmp_path / "review.html"
+    words = ("--model", model_file, "--out", out, "--order", order, "--max-cells", "4")
+    shell("review", cell_folder / "test", *words)
+    assert len(cells_of(out)) == 4
+
+
+def test_root(shell, model_file, cell_folder, tmp_path):
+    out = tmp_path / "review.html"
+    shell(
+        "review", cell_folder / "test", "--model", model_file, "--out", out, "--root", cell_folder
+    )
+    assert all(path.startswith("test/") for path in cells_of(out))
+
+
+def test_errors(shell, model_file, cell_folder, npz_file, tmp_path):
+    out = tmp_path / "review.html"
+    assert "'no'" in shell("review", "no", "--out", out, code=1).stderr
+    assert ".html" in shell("review", cell_folder, "--out", tmp_path / "a.csv", code=2).stderr
+    words = ("--model", model_file, "--out", out)
+    wrong = shell("review", cell_folder, *words, "--group-column", "slide", code=1)
+    assert "no column 'slide'" in wrong.stderr
+    assert "paths of image files" in shell("review", npz_file, *words, code=1).stderr
+    assert not out.exists()
+
+
+def test_corrections_are_data(shell, model_file, cell_folder, tmp_path):
+    """The columns of corrections.csv suit the other commands."""
+    paths = sorted((cell_folder / "test").rglob("*.png"))
+    labels = [path.parent.name for path in paths]
+    columns = {
+        "path": paths,
+        "label": labels,
+        "slide": ["A", "B", "C"] * 5,
+        "given_label": "",
+        "predicted": "platelet",
+    }
+    readers = dict.fromkeys(["first_reader", "second_reader", "consensus", "note"], "")
+    table = tmp_path / "corrections.csv"
+    pd.DataFrame(columns | readers).to_csv(table, index=False)
+    shell("evaluate", model_file, table, "--group-column", "slide")
+    shell("audit", table, "--group-column", "slide")
+    shell("predict", model_file, table, "--out", tmp_path / "predictions.csv")
+    shell("review", table, "--model", model_file, "--out", tmp_path / "again.html")
+    given = {path: cell["given"] for path, cell in cells_of(tmp_path / "again.html").items()}
+    assert given == dict(zip(map(str, paths), labels, strict=True))
