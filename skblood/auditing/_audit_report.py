@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from sklearn.utils import check_scalar
 
-from skblood._plotting import import_pyplot, read_some, show_cell
+from skblood._plotting import draws, import_pyplot, read_some, show_cell, wrap
 from skblood._writing import printable
 from skblood.pages import render, write
 
@@ -24,6 +24,7 @@ _MAX_LISTED = 10
 _IN_NOTEBOOK = 4
 # Pairs in a row of a figure.
 _PAIRS_PER_ROW = 4
+_NAME_WIDTH = 28  # characters above an image
 
 
 class AuditReport:
@@ -199,6 +200,7 @@ class AuditReport:
                 f"again with groups=report.groups_. Examples:\n  {examples}"
             )
 
+    @draws
     def plot(self, kind=None, *, n_pairs=8, figure=None):
         """Draw pairs of copies side by side, with names, labels and parts of the split.
 
@@ -235,15 +237,20 @@ class AuditReport:
         n_rows = -(-len(pairs) // n_columns)
         if figure is None:
             figure = plt.figure(figsize=(3.6 * n_columns, 2.3 * n_rows), layout="constrained")
-        axes = figure.subplots(n_rows, 2 * n_columns, squeeze=False).ravel()
-        for ax in axes:
-            ax.set_axis_off()
+        # After the two cells of each pair there is a gap.
+        grid = figure.add_gridspec(n_rows, 3 * n_columns, width_ratios=[1, 1, 0.1] * n_columns)
+        places = [divmod(2 * i + j, 2 * n_columns) for i in range(len(pairs)) for j in (0, 1)]
+        axes = [
+            figure.add_subplot(grid[row, 3 * (column // 2) + column % 2]) for row, column in places
+        ]
         positions = [position for pair in pairs for position in pair.positions]
         cells = read_some(self.images, positions)
-        for ax, position, cell in zip(axes, positions, cells, strict=False):
+        for ax, position, cell in zip(axes, positions, cells, strict=True):
             show_cell(ax, cell)
+            ax.set_axis_off()
             facts = [str(each[position]) for each in (self.y, self.split) if each is not None]
-            ax.set_title("\n".join([self._short_name(position), ", ".join(facts)]), fontsize=7)
+            lines = [self._short_name(position), ", ".join(facts)]
+            ax.set_title("\n".join(wrap(line, _NAME_WIDTH, 3) for line in lines), fontsize=7)
         return figure
 
     def _name(self, position):

@@ -1,18 +1,18 @@
 """Cells with their true and predicted labels, and a sample of the cells of each class."""
 
 import math
-import textwrap
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 from skblood._labels import as_column, check_lengths, count_labels, match_labels
-from skblood._plotting import import_pyplot, read_some, show_cell
+from skblood._plotting import RIGHT, WRONG, draws, import_pyplot, read_some, show_cell, wrap
 from skblood._sklearn import num_samples
 
-# Borders of the grid.
-_CORRECT = {"color": "#0072b2"}
-_WRONG = {"color": "#d55e00", "linewidth": 3}
+# Borders of the grid, and characters above a cell of it.
+_CORRECT = {"color": RIGHT, "linewidth": 1}
+_WRONG = {"color": WRONG, "linewidth": 3}
+_GRID_WIDTH = 20
 # The sample.
 _MAX_ROWS = 12  # further classes go into a second column
 _CELL, _TITLE = 0.9, 0.3  # inches
@@ -107,6 +107,7 @@ class CellGridDisplay:
         chosen = np.sort(check_random_state(random_state).permutation(candidates)[:n_cells])
         return cls(read_some(X, chosen), y_true[chosen], y_pred[chosen]).plot(figure=figure)
 
+    @draws
     def plot(self, *, figure=None):
         """Draw the grid.
 
@@ -138,10 +139,14 @@ class CellGridDisplay:
             show_cell(ax, image)
             correct = true == predicted
             style = _CORRECT if correct else _WRONG
-            title = f"✓ {predicted}" if correct else f"✗ {predicted}\ntrue: {true}"
+            title = wrap(f"✓ {predicted}" if correct else f"✗ {predicted}", _GRID_WIDTH, 2)
+            if not correct:
+                title += "\n" + wrap(f"true: {true}", _GRID_WIDTH, 2)
             ax.set_title(title, color=style["color"], fontsize=8)
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set(**style)
+        meaning = "predicted class, and the true class where it differs"
+        self.figure_.supxlabel(meaning, fontsize=8)
         return self
 
 
@@ -229,6 +234,7 @@ class CellSampleDisplay:
         images = [read_some(X, positions) for positions in chosen]
         return cls(images, classes, counts).plot(figure=figure)
 
+    @draws
     def plot(self, *, figure=None):
         """Draw the rows.
 
@@ -266,6 +272,6 @@ class CellSampleDisplay:
                 border = {"fill": False, "edgecolor": "0.6", "linewidth": 0.5}
                 ax.add_patch(plt.Rectangle((left, bottom), width, height, **border))
             ax.set(xlim=(0, n_places), ylim=(0, 1), aspect="equal", anchor="W")
-            title = textwrap.fill(f"{name} (n = {count:,})", n_places * _TITLE_WIDTH)
+            title = wrap(f"{name} (n = {count:,})", n_places * _TITLE_WIDTH)
             ax.set_title(title, loc="left", fontsize=9)
         return self

@@ -1,16 +1,20 @@
 """Number of images of each class."""
 
-import textwrap
-
 import numpy as np
 import pandas as pd
 
 from skblood._labels import count_labels, encode_groups
-from skblood._plotting import make_axes
+from skblood._plotting import (
+    COLORS,
+    HATCHES,
+    add_legend,
+    count_axis,
+    draws,
+    dress,
+    make_axes,
+    wrap,
+)
 
-# Hatches distinguish the splits where colors do not.
-_COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7")
-_HATCHES = ("", "///", "...", "xxx")
 _NAME_WIDTH = 28  # characters in a line of a class name
 _BAR, _LINE, _GAP = 0.17, 0.15, 0.1  # inches: a bar, a line of a name, between classes
 
@@ -91,6 +95,7 @@ class ClassDistributionDisplay:
         counts = pd.crosstab(codes, places).to_numpy()
         return cls(counts, classes, np.array(splits)).plot(ax=ax)
 
+    @draws
     def plot(self, *, ax=None):
         """Draw the bars.
 
@@ -110,28 +115,29 @@ class ClassDistributionDisplay:
             If matplotlib is not installed.
         """
         n_classes, n_splits = self.counts.shape
-        names = [textwrap.fill(str(name), _NAME_WIDTH) for name in self.classes]
+        names = [wrap(name, _NAME_WIDTH) for name in self.classes]
         n_lines = 1 + max(name.count("\n") for name in names)
         row = max(n_splits * _BAR, n_lines * _LINE) + _GAP
-        ax = make_axes("ClassDistributionDisplay", ax, (7, n_classes * row + 0.8))
+        ax = make_axes(ax, (7, n_classes * row + 0.8))
         self.ax_, self.figure_ = ax, ax.figure
 
         positions, height = np.arange(n_classes), 0.8 / n_splits
         totals = self.counts.sum(axis=0)
         for i, (counts, total) in enumerate(zip(self.counts.T, totals, strict=True)):
-            label = "" if self.splits is None else f"{self.splits[i]} ({total:,})"
+            label = "" if self.splits is None else f"{wrap(self.splits[i], 40)} ({total:,})"
             where = positions + (i - (n_splits - 1) / 2) * height
-            style = {"color": _COLORS[i % 4], "hatch": _HATCHES[i % 4], "edgecolor": "white"}
+            style = {"color": COLORS[i % 4], "hatch": HATCHES[i % 4], "edgecolor": "white"}
             bars = ax.barh(where, counts, 0.92 * height, label=label, linewidth=0, **style)
             texts = [f"{count:,} ({count / total:.1%})" for count in counts]
             ax.bar_label(bars, texts, padding=3, fontsize=8)
         ax.set_yticks(positions, names)
+        ax.tick_params(axis="y", length=0)
         # The first class is on top; the longest bar leaves room for its label.
         ax.set(ylim=(n_classes - 0.5, -0.5), xlim=(0, 1.25 * self.counts.max()))
-        ax.set_xlabel(f"images ({totals.sum():,})")
-        ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.xaxis.set_major_formatter("{x:,.0f}")
-        ax.spines[["top", "right"]].set_visible(False)
+        share = "share of all" if self.splits is None else "share of the split"
+        ax.set(xlabel=f"number of images ({share}), {totals.sum():,} in all", ylabel="class")
+        count_axis(ax.xaxis)
+        dress(ax, grid="x")
         if self.splits is not None:
-            ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=n_splits, frameon=False)
+            add_legend(ax)
         return self

@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from skblood._plotting import draws
 from skblood.evaluation._agreement import (
     bland_altman,
     count_limits,
@@ -130,6 +131,7 @@ class DifferentialComparison:
         estimates = {name: getattr(self, name) for name in _ESTIMATES}
         return tabulate_estimates(self.classes, estimates, within_limits=self.within_limits)
 
+    @draws
     def plot(self, kind="regression"):
         """Draw a panel for each class in a new figure.
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from skblood._labels import check_lengths, resolve_classes
+from skblood._plotting import draws
 from skblood.evaluation._count_fhir import write_fhir
 from skblood.evaluation._count_lines import list_slides, read_rules
 from skblood.evaluation._count_outputs import format_count, write_csv, write_html
@@ -319,6 +320,7 @@ class DifferentialCount:
         table = pd.DataFrame({name: np.ravel(array) for name, array in values.items()}, rows)
         return table.reset_index()
 
+    @draws
     def plot(self, *, ax=None):
         """Draw the shares and their intervals by class and slide.
 

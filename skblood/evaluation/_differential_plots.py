@@ -1,22 +1,27 @@
 """Figures of differential counts and of their comparison."""
 
-import textwrap
-
 import numpy as np
 
-from skblood._plotting import import_pyplot, make_axes
+from skblood._plotting import (
+    COLORS,
+    MARKERS,
+    REFERENCE,
+    add_legend,
+    dress,
+    import_pyplot,
+    make_axes,
+    wrap,
+)
 from skblood.evaluation._agreement import count_limits
 
-_NAME_WIDTH = 16  # characters in a line of a class name
-_GAP = 0.16  # inches between classes
+_NAME_WIDTH = 24  # characters in a line of a class name
+_LINE_HEIGHT, _GAP = 0.14, 0.16  # inches: a line of a name, between classes
 _MAX_IN_LEGEND = 6  # with more slides there is no legend; slides follow each other downwards
-_COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
-_MARKERS = "osD^vP"
 
 _COLUMNS, _PANEL = 3, 2.9  # panels in a row, side of a panel in inches
-_POINTS = {"s": 14, "color": _COLORS[0], "alpha": 0.7, "linewidth": 0, "zorder": 3}
-_REFERENCE = {"color": "0.4", "linestyle": "--", "linewidth": 1}
-_LINE = _COLORS[5]
+_LABEL_WIDTH = 34  # characters in a line of an axis label of a panel
+_POINTS = {"s": 20, "color": COLORS[0], "edgecolor": "white", "linewidth": 0.5, "zorder": 3}
+_LINE = COLORS[1]
 
 
 def plot_shares(count, ax=None):
@@ -24,30 +29,33 @@ def plot_shares(count, ax=None):
     n_slides, n_classes = count.shares.shape
     few = n_slides <= _MAX_IN_LEGEND
     line = 0.16 if few else 0.05  # inches of a slide
-    row = n_slides * line + _GAP
-    ax = make_axes("DifferentialCount.plot", ax, (7, n_classes * row + 1.1))
+    names = [wrap(label, _NAME_WIDTH) for label in count.classes]
+    n_lines = 1 + max(name.count("\n") for name in names)
+    row = max(n_slides * line, n_lines * _LINE_HEIGHT) + _GAP
+    ax = make_axes(ax, (7, n_classes * row + 1.1))
     positions, counted = np.arange(n_classes), count.as_counted
     margins = 100 * np.abs(np.stack([count.low, count.high], axis=1) - count.shares[:, None])
     for i, group in enumerate(count.groups):
         place = i if few else 0
         heights = positions + (i - (n_slides - 1) / 2) * line / row
         rejected = f", {count.n_rejected[i]:,} rejected" if count.n_rejected[i] else ""
-        label = f"{group} ({count.n_cells[i]:,} cells{rejected})"
-        style = {"fmt": _MARKERS[place], "color": _COLORS[place], "markersize": 4 if few else 2.5}
+        label = f"{wrap(group, 40)} ({count.n_cells[i]:,} cells{rejected})"
+        style = {"fmt": MARKERS[place], "color": COLORS[place], "markersize": 4 if few else 2.5}
         x = 100 * count.shares[i]
         ax.errorbar(x, heights, xerr=margins[i], linewidth=1, label=label, **style)
         if count.corrected:
-            ax.plot(100 * counted.shares[i], heights, "x", color=_COLORS[place], markersize=3)
-    ax.set_yticks(positions, [textwrap.fill(str(label), _NAME_WIDTH) for label in count.classes])
+            ax.plot(100 * counted.shares[i], heights, "x", color="0.2", markersize=4, zorder=3)
+    ax.set_yticks(positions, names)
     ax.tick_params(axis="y", length=0)
     ax.hlines(positions[1:] - 0.5, 0, 100, color="0.85", linewidth=0.8, zorder=0)
     end = min(100, 105 * np.nanmax(count.high, initial=0.01))
     ax.set(ylim=(n_classes - 0.5, -0.5), xlim=(-0.01 * end, end))  # first class and slide on top
     corrected = ", corrected for known confusions (x: as counted)" if count.corrected else ""
-    ax.set_xlabel(f"% of the cells, {100 * count.confidence_level:.4g}% intervals{corrected}")
-    ax.spines[["top", "right"]].set_visible(False)
+    level = f"{100 * count.confidence_level:.4g}% intervals"
+    ax.set(xlabel=f"share of the cells of a slide (%), {level}{corrected}", ylabel="class")
+    dress(ax, grid="x")
     if few:
-        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, fontsize=8)
+        add_legend(ax)
     return ax
 
 
@@ -60,13 +68,20 @@ def plot_regression(comparison):
         end = max(1.08 * max(a.max(), b.max()), 1)
         x = np.linspace(0, end, 200)
         limits = 100 * np.stack(count_limits(np.minimum(x / 100, 1), n_cells))
-        ax.fill_between(x, *limits, color="0.88", label=f"95% limits of the count of {name_a}")
-        ax.plot(x, x, label="identity", **_REFERENCE)
+        ax.fill_between(
+            x,
+            *limits,
+            color="0.5",
+            alpha=0.25,
+            linewidth=0,
+            label=f"95% limits of the count of {name_a}",
+        )
+        ax.plot(x, x, label="identity", **REFERENCE)
         slope, intercept = comparison.slope[i], comparison.intercept[i]
         if np.isfinite(slope.value):
             line = 100 * intercept.value + slope.value * x
             ax.plot(x, line, color=_LINE, label="regression")
-            ax.set_title(f"{ax.get_title()}\nslope {slope.value:.2f}", fontsize=9)
+            ax.set_title(f"{ax.get_title()}\nslope {slope.value:.2f}")
         if np.isfinite([*slope, *intercept]).all():
             flat = 100 * intercept.high + slope.low * x
             steep = 100 * intercept.low + slope.high * x
@@ -74,7 +89,9 @@ def plot_regression(comparison):
             ax.fill_between(x, flat, steep, **band)
         ax.scatter(a, b, label="slides", **_POINTS)
         span = (-0.03 * end, end)
-        ax.set(xlim=span, ylim=span, xlabel=f"{name_a}, %", ylabel=f"{name_b}, %", aspect="equal")
+        ax.set(xlim=span, ylim=span, aspect="equal")
+        ax.set_xlabel(wrap(f"{name_a} (% of cells)", _LABEL_WIDTH))
+        ax.set_ylabel(wrap(f"{name_b} (% of cells)", _LABEL_WIDTH))
     return _add_legend(figure, panels)
 
 
@@ -83,17 +100,18 @@ def plot_bland_altman(comparison):
     figure, panels = _make_panels(comparison)
     name_a, name_b = comparison.names
     for i, (ax, a, b) in enumerate(panels):
-        ax.axhline(0, label="no difference", **_REFERENCE)
+        ax.axhline(0, label="no difference", **REFERENCE)
         for estimates, style, label in (
             (comparison.bias, "-", "bias"),
             (comparison.lower_limit, ":", "limits of agreement"),
             (comparison.upper_limit, ":", None),
         ):
             value, low, high = 100 * np.array(estimates[i])
-            ax.axhspan(low, high, color=_LINE, alpha=0.15, linewidth=0)
             ax.axhline(value, color=_LINE, linestyle=style, label=label)
+            ax.axhspan(low, high, color=_LINE, alpha=0.15, linewidth=0, label="intervals of both")
         ax.scatter((a + b) / 2, b - a, label="slides", **_POINTS)
-        ax.set(xlabel=f"mean of {name_a} and {name_b}, %", ylabel=f"{name_b} - {name_a}, % points")
+        ax.set_xlabel(wrap(f"mean of {name_a} and {name_b} (%)", _LABEL_WIDTH))
+        ax.set_ylabel(wrap(f"{name_b} - {name_a} (% points)", _LABEL_WIDTH))
     return _add_legend(figure, panels)
 
 
@@ -108,8 +126,9 @@ def _make_panels(comparison):
     panels = []
     for i, label in enumerate(classes):
         ax = figure.add_subplot(n_rows, n_columns, i + 1)
-        ax.set_title(str(label), fontsize=9)
-        ax.spines[["top", "right"]].set_visible(False)
+        ax.set_title(wrap(label, _NAME_WIDTH, max_lines=2), fontsize=9)
+        ax.tick_params(labelsize=8)
+        dress(ax)
         panels.append((ax, 100 * comparison.a.shares[:, i], 100 * comparison.b.shares[:, i]))
     return figure, panels
 
@@ -119,6 +138,6 @@ def _add_legend(figure, panels):
     handles = {}
     for ax, *_ in panels:
         handles |= {artist.get_label(): artist for artist in ax.get_legend_handles_labels()[0]}
-    where = {"loc": "outside lower center", "ncols": len(handles), "fontsize": 8}
+    where = {"loc": "outside lower center", "ncols": min(len(handles), 2 * len(panels), 6)}
     figure.legend(handles=list(handles.values()), **where)
     return figure

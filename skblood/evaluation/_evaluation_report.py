@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import ConfusionMatrixDisplay
 
 from skblood._labels import (
     check_lengths,
@@ -16,11 +15,12 @@ from skblood._labels import (
     encode_labels,
     resolve_classes,
 )
-from skblood._plotting import make_axes
+from skblood._plotting import draws
 from skblood._writing import printable
 from skblood.estimators import read_prior
 from skblood.evaluation._absent_classes import describe_absent
 from skblood.evaluation._cell_table import tabulate_cells
+from skblood.evaluation._confusion_plot import plot_confusion
 from skblood.evaluation._estimates import (
     estimate_losses,
     estimate_scores,
@@ -34,8 +34,6 @@ from skblood.inference import draw_seed
 _MAX_CONFUSIONS = 5
 _LINE_WIDTH = 100  # characters in a line of a note
 _UNDEFINED = "undefined, since all images are of one class"
-_NAME_WIDTH = 16  # characters in a line of a class name
-_CELL = 0.62  # inches
 
 
 class Confusion(NamedTuple):
@@ -366,6 +364,7 @@ class EvaluationReport:
             "confusion_matrix": self.confusion_matrix.tolist(),
         }
 
+    @draws
     def plot(self, *, ax=None):
         """Draw the confusion matrix with counts and their shares of the true class.
 
@@ -384,16 +383,4 @@ class EvaluationReport:
         ImportError
             If matplotlib is not installed.
         """
-        counts = self.confusion_matrix
-        shares = counts / np.maximum(self.support[:, None], 1)
-        names = [textwrap.fill(str(label), _NAME_WIDTH) for label in self.classes]
-        side = len(names) * _CELL
-        ax = make_axes("EvaluationReport.plot", ax, (side + 3, side + 2))
-        display = ConfusionMatrixDisplay(shares, display_labels=names).plot(
-            ax=ax, cmap="Blues", xticks_rotation=90, im_kw={"vmin": 0, "vmax": 1}, colorbar=False
-        )
-        for text, count, share in zip(display.text_.flat, counts.flat, shares.flat, strict=True):
-            text.set(text=f"{count:,}\n{share:.1%}" if count else "", fontsize=8)
-        ax.set_title(f"accuracy {self.scores['accuracy']}, {self.n_images:,} images")
-        ax.set(xlabel="predicted", ylabel="true")
-        return display
+        return plot_confusion(self, ax)

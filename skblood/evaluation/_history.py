@@ -5,14 +5,19 @@ from itertools import cycle
 import numpy as np
 import pandas as pd
 
-from skblood._plotting import import_pyplot
+from skblood._plotting import (
+    COLORS,
+    DASHES,
+    MARKERS,
+    REFERENCE,
+    add_legend,
+    count_axis,
+    draws,
+    dress,
+    import_pyplot,
+    wrap,
+)
 
-# Blue and orange differ for every common form of color blindness, and so do the markers.
-_STYLES = {
-    "train": {"color": "#0072b2", "marker": "o", "markersize": 3},
-    "valid": {"color": "#d55e00", "marker": "s", "markersize": 3},
-}
-_LINES = ("-", "--", ":")  # of the phases
 # Losses and scores, without the entries that skorch adds to the history.
 _FIGURES = r"^(?:train|valid)_(?!.*(?:_best|batch_count)$)"
 
@@ -114,6 +119,7 @@ class HistoryDisplay:
             phases=table["phase"].fillna("other").to_numpy() if "phase" in table else None,
         ).plot(ax=ax)
 
+    @draws
     def plot(self, *, ax=None):
         """Draw the curves.
 
@@ -152,16 +158,20 @@ class HistoryDisplay:
     def _draw(self, ax, ylabel, curves, phases):
         epochs = np.asarray(self.epochs)
         of_epochs = np.asarray(self.phases if self.phases is not None else [""] * len(epochs))
-        for phase, line in zip(phases, cycle(_LINES), strict=False):
+        scores = list(dict.fromkeys(name.partition("_")[2] for name in curves))
+        for phase, line in zip(phases, cycle(DASHES), strict=False):
             for name, values in curves.items():
                 values = np.where(of_epochs == phase, np.asarray(values, float), np.nan)
                 if not np.isnan(values).all():
                     where, _, what = name.partition("_")
                     label = f"{what} ({where})" + (f", {phase}" if phase else "")
-                    ax.plot(epochs, values, line, label=label, **_STYLES[where])
+                    place = (2 * scores.index(what) + (where == "valid")) % len(COLORS)
+                    style = {"color": COLORS[place], "marker": MARKERS[place], "markersize": 3}
+                    ax.plot(epochs, values, linestyle=line, label=wrap(label, 40), **style)
         if self.best_epoch in epochs[np.isin(of_epochs, phases)]:
             label = f"best epoch ({self.best_epoch})"
-            ax.axvline(self.best_epoch, color="0.4", linestyle="--", linewidth=1, label=label)
-        ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.set(xlabel="epoch", ylabel=ylabel, title=phases[0] if len(phases) == 1 else "")
-        ax.legend()
+            ax.axvline(self.best_epoch, label=label, **REFERENCE)
+        count_axis(ax.xaxis)
+        ax.set(xlabel="epoch", ylabel=ylabel)
+        dress(ax)
+        add_legend(ax, title=phases[0] if len(phases) == 1 else "")

@@ -3,14 +3,14 @@
 import numpy as np
 
 from skblood._labels import as_column, check_lengths
-from skblood._plotting import import_pyplot, show_cell
+from skblood._plotting import RIGHT, WRONG, draws, import_pyplot, show_cell, wrap
 from skblood._sklearn import num_samples
 
 from ._grad_cam import check_has_feature_maps, grad_cam
 from ._neighbors import NearestCells
 
-_SAME, _OTHER = "#0072b2", "#d55e00"
-_COLUMN_WIDTH, _ROW_HEIGHT = 1.4, 1.75  # inches
+_COLUMN_WIDTH, _ROW_HEIGHT, _SCALE_HEIGHT = 1.4, 1.75, 0.6  # inches
+_NAME_WIDTH = 18  # characters above a cell
 _MAP_STYLE = {"cmap": "inferno", "vmin": 0, "vmax": 1, "alpha": 0.6}
 
 
@@ -122,6 +122,7 @@ class ExplanationDisplay:
             distances,
         ).plot(figure=figure)
 
+    @draws
     def plot(self, *, figure=None):
         """Draw the rows.
 
@@ -143,24 +144,37 @@ class ExplanationDisplay:
         plt = import_pyplot("ExplanationDisplay")
         n_rows, n_neighbors = np.shape(self.distances)
         n_columns = 2 + n_neighbors
-        size = (_COLUMN_WIDTH * n_columns, _ROW_HEIGHT * n_rows)
+        size = (_COLUMN_WIDTH * n_columns, _ROW_HEIGHT * n_rows + _SCALE_HEIGHT)
         self.figure_ = figure or plt.figure(figsize=size, layout="constrained")
         self.axes_ = self.figure_.subplots(n_rows, n_columns, squeeze=False)
         for ax in self.axes_.flat:
             ax.set(xticks=[], yticks=[])
         for i, (cell_ax, map_ax, *neighbor_axes) in enumerate(self.axes_):
-            image, label = self.images[i], self.y_pred[i]
+            image, label = self.images[i], wrap(self.y_pred[i], _NAME_WIDTH, 2)
             show_cell(cell_ax, image)
             title = f"{label}\np = {self.probabilities[i]:.2f}"
             cell_ax.set_title(title, fontsize=8, fontweight="bold")
             # On a gray cell, so that all color is that of the map.
             show_cell(map_ax, image.mean(axis=2, keepdims=True))
-            map_ax.imshow(self.maps[i], extent=map_ax.images[0].get_extent(), **_MAP_STYLE)
+            extent = map_ax.images[0].get_extent()
+            heat = map_ax.imshow(self.maps[i], extent=extent, **_MAP_STYLE)
             map_ax.set_title(f"evidence for\n{label}", fontsize=8)
             neighbors = self.neighbors[i], self.neighbor_labels[i], self.distances[i]
             for ax, image, known, distance in zip(neighbor_axes, *neighbors, strict=True):
-                sign, color, linewidth = ("", _SAME, 1) if known == label else ("≠ ", _OTHER, 3)
+                same = known == self.y_pred[i]
+                sign, color, linewidth = ("", RIGHT, 1) if same else ("≠ ", WRONG, 3)
                 show_cell(ax, image)
                 ax.spines[:].set(color=color, linewidth=linewidth)
-                ax.set_title(f"{sign}{known}\n{distance:.3f}", color=color, fontsize=8)
+                title = f"{wrap(f'{sign}{known}', _NAME_WIDTH, 2)}\ndistance {distance:.3f}"
+                ax.set_title(title, color=color, fontsize=8)
+        scale = {
+            "location": "bottom",
+            "fraction": 0.05,
+            "aspect": 30,
+            "shrink": 0.4,
+            "anchor": (0, 0),
+        }
+        self.figure_.colorbar(
+            heat, ax=self.axes_, label="evidence, relative to its maximum", **scale
+        )
         return self

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils import assert_all_finite
 
 from skblood._labels import as_column, check_lengths, encode_labels, resolve_classes
-from skblood._plotting import make_axes
+from skblood._plotting import COLORS, DASHES, add_legend, draws, dress, make_axes, wrap
 
 from ._classifier import predict_proba
 
@@ -169,6 +169,7 @@ class AccuracyCoverageDisplay:
         coverage, accuracy, _ = accuracy_coverage_curve(y_true, y_pred, confidence)
         return cls(coverage, accuracy, name=name).plot(ax=ax, **kwargs)
 
+    @draws
     def plot(self, *, ax=None, **kwargs):
         """Plot the curve.
 
@@ -189,11 +190,19 @@ class AccuracyCoverageDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        ax = make_axes("AccuracyCoverageDisplay", ax, (5, 3.8))
+        from matplotlib.cbook import normalize_kwargs
+        from matplotlib.lines import Line2D
+
+        ax = make_axes(ax, (5, 3.8))
         self.ax_, self.figure_ = ax, ax.figure
         area = f"area {self.area:.4f}"
-        label = area if self.name is None else f"{self.name} ({area})"
-        (self.line_,) = ax.plot(self.coverage, self.accuracy, **{"label": label} | kwargs)
-        ax.set(xlabel="coverage: share of cells accepted", ylabel="accuracy on these", xlim=(0, 1))
-        ax.legend(loc="lower left")
+        label = area if self.name is None else f"{wrap(self.name, 40)} ({area})"
+        n_drawn = len(ax.lines)
+        style = {"color": COLORS[n_drawn % 6], "linestyle": DASHES[n_drawn % 4], "label": label}
+        given = normalize_kwargs(kwargs, Line2D)  # `ls` is `linestyle`
+        (self.line_,) = ax.plot(self.coverage, self.accuracy, **style | given)
+        ax.set(xlabel="coverage (share of cells accepted)", ylabel="accuracy on accepted cells")
+        ax.set_xlim(0, 1)
+        dress(ax)
+        add_legend(ax)
         return self

@@ -195,7 +195,10 @@ class TestOutput:
         assert len(figure.axes) == 4
         for i, ax in enumerate(figure.axes):
             assert ax.get_title().startswith(CLASSES[i])
-            assert (ax.get_xlabel(), ax.get_ylabel()) == ("reader, %", "model, %")
+            assert (ax.get_xlabel(), ax.get_ylabel()) == (
+                "reader (% of cells)",
+                "model (% of cells)",
+            )
             points = ax.collections[-1].get_offsets()
             np.testing.assert_allclose(points, 100 * np.stack([a.shares, b.shares], axis=2)[:, i])
             identity, line = ax.get_lines()
@@ -215,14 +218,20 @@ class TestOutput:
     def test_bland_altman(self):
         a, b = make_counts()
         figure = compare_differentials(a, b).plot("bland-altman")
-        assert figure.axes[0].get_ylabel() == "b - a, % points"
+        assert figure.axes[0].get_ylabel() == "b - a (% points)"
         comparison = compare_differentials(a, b, names=["reader", "model"])
         figure = comparison.plot("bland-altman")
-        assert figure.axes[0].get_xlabel() == "mean of reader and model, %"
-        assert figure.axes[0].get_ylabel() == "model - reader, % points"
+        assert figure.axes[0].get_xlabel() == "mean of reader and model (%)"
+        assert figure.axes[0].get_ylabel() == "model - reader (% points)"
         (legend,) = figure.legends
         texts = [text.get_text() for text in legend.get_texts()]
-        assert sorted(texts) == ["bias", "limits of agreement", "no difference", "slides"]
+        assert sorted(texts) == [
+            "bias",
+            "intervals of both",
+            "limits of agreement",
+            "no difference",
+            "slides",
+        ]
         for i, ax in enumerate(figure.axes):
             heights = [line.get_ydata()[0] for line in ax.get_lines()]
             estimates = comparison.bias, comparison.lower_limit, comparison.upper_limit

@@ -265,7 +265,7 @@ class TestClassDistributionDisplay:
         assert [label.get_text() for label in ax.get_yticklabels()] == ["ig", "platelet"]
         assert [text.get_text() for text in ax.texts] == ["1 (25.0%)", "3 (75.0%)"]
         assert [bar.get_width() for bar in ax.patches] == [1, 3]
-        assert ax.get_xlabel() == "images (4)"
+        assert ax.get_xlabel() == "number of images (share of all), 4 in all"
         assert display.splits is None and ax.get_legend() is None
         assert all(tick == int(tick) for tick in ax.get_xticks())
         # The first class is on top.

@@ -37,7 +37,7 @@ class TestFromEstimator:
             assert heat.images[-1].get_clim() == (0, 1)
             for ax, distance, j in zip(neighbors, distances[i], indices[i], strict=True):
                 np.testing.assert_array_equal(pixels(ax), X_train[j])
-                assert ax.get_title().removeprefix("≠ ") == f"{y_train[j]}\n{distance:.3f}"
+                assert ax.get_title().removeprefix("≠ ") == f"{y_train[j]}\ndistance {distance:.3f}"
 
     def test_files_are_decoded_once_cropped_and_resized(self, cells, tmp_path, monkeypatch):
         """Files of several sizes, drawn as the network sees them, with the map on the cell."""
@@ -85,7 +85,7 @@ def test_plot():
     assert plt.get_fignums() == [*others, figure.number]
     axes = display.axes_[1]
     titles = [ax.get_title() for ax in axes[2:]]
-    assert titles == ["ig\n0.100", "≠ monocyte\n0.200", "ig\n0.300"]
+    assert titles == ["ig\ndistance 0.100", "≠ monocyte\ndistance 0.200", "ig\ndistance 0.300"]
     assert axes[2].title.get_color() != axes[3].title.get_color()
     assert axes[3].spines["top"].get_linewidth() > axes[2].spines["top"].get_linewidth()
     shown = axes[0].images[0]
