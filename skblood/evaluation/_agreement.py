@@ -78,11 +78,30 @@ def estimate_kappa(labels_a, labels_b, confidence_level):
     kappa : Estimate
         NaN if a single label occurs.
     """
-    if len(np.union1d(labels_a, labels_b)) == 1:
-        return Estimate(np.nan)
     table = confusion_matrix(labels_a, labels_b).astype(float)
-    low, high = score_interval(_kappa, table[None], confidence_level, grouped=False)
-    return Estimate(float(_kappa(count_images(table))), max(low, -1.0), min(high, 1.0))
+    return kappa_of_tables(table[None], confidence_level, grouped=False)
+
+
+def kappa_of_tables(tables, confidence_level, *, grouped):
+    """Return Cohen's kappa with its interval from cells by both labels.
+
+    Parameters
+    ----------
+    tables : ndarray of float of shape (n_groups, n_classes, n_classes)
+    confidence_level : float
+    grouped : bool
+        Whether the cells of a table are alike, as those of a slide.
+
+    Returns
+    -------
+    kappa : Estimate
+        NaN if a single label occurs.
+    """
+    counts = tables.sum(axis=0)
+    if (counts.sum(axis=0) + counts.sum(axis=1) > 0).sum() < 2:
+        return Estimate(np.nan)
+    low, high = score_interval(_kappa, tables, confidence_level, grouped=grouped)
+    return Estimate(float(_kappa(count_images(counts))), max(low, -1.0), min(high, 1.0))
 
 
 def _kappa(sums):
