@@ -23,6 +23,7 @@ from skblood.cli import (
     _predict,
     _review,
     _train,
+    _validate,
 )
 from skblood.cli._options import add_command
 from skblood.cli._output import say
@@ -130,4 +131,5 @@ add_command(app, _compare.compare)
 add_command(app, _review.review)
 add_command(app, _model.export)
 add_command(app, _model.info)
+app.add_typer(_validate.app, name="validate")
 app.add_typer(_datasets.app, name="datasets")

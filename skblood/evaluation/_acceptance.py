@@ -15,14 +15,14 @@ _MAXIMA = ("bias", "margin")
 _OF_CELLS = ("kappa", "agreement", "positive_agreement", "negative_agreement")
 _OF_CLASSES = (*_MAXIMA, "within_limits", "positive_agreement", "negative_agreement", "kappa")
 _OVERALL = ("kappa", "agreement")
-# Below this number of cells an interval is hardly one: see `min_cells` of `plan_validation`.
-MIN_CELLS = 30
+# Stands for a class in criteria of all classes together.
+ALL_CELLS = "all cells"
 
 
 def list_criteria(limits, classes, *, same_cells):
     """Return the acceptance limits as a list of (class, criterion, limit); see `plan_validation`.
 
-    The class of the criteria of all cells together is None.
+    The class of the criteria of all classes together is `ALL_CELLS`.
 
     Raises
     ------
@@ -39,9 +39,9 @@ def list_criteria(limits, classes, *, same_cells):
         for label in classes
         for name, limit in {**common, **own.get(str(label), {})}.items()
     ]
-    listed += [(None, name, limit) for name, limit in overall.items()]
+    listed += [(ALL_CELLS, name, limit) for name, limit in overall.items()]
     for label, name, limit in listed:
-        allowed = _OVERALL if label is None else _OF_CLASSES
+        allowed = _OVERALL if label == ALL_CELLS else _OF_CLASSES
         if name not in allowed:
             raise ValueError(f"`limits` hold {name!r}; possible are {list_few(allowed)}.")
         if limit is not None and not (isinstance(limit, Real) and 0 < limit <= 1):
@@ -143,9 +143,9 @@ def decide_all(criteria, measures, n_cells, classes, min_cells):
     """
     places, verdicts = {label: place for place, label in enumerate(classes)}, []
     for label, name, limit in criteria:
-        place = -1 if label is None else places[label]
+        place = places.get(label, -1)  # the last is that of all cells
         estimate = measures[name][place]
-        few = label is not None and n_cells[place] < min_cells
+        few = label in places and n_cells[place] < min_cells
         verdicts.append((estimate, "undecided" if few else decide(name, limit, estimate)))
     return verdicts
 

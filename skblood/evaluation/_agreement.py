@@ -78,6 +78,8 @@ def estimate_kappa(labels_a, labels_b, confidence_level):
     kappa : Estimate
         NaN if a single label occurs.
     """
+    if len(np.union1d(labels_a, labels_b)) == 1:
+        return Estimate(np.nan)
     table = confusion_matrix(labels_a, labels_b).astype(float)
     return kappa_of_tables(table[None], confidence_level, grouped=False)
 

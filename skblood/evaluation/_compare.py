@@ -248,7 +248,7 @@ def compare_differentials(
     -0.083 [-0.442, 0.275]
     """
     check_level(confidence_level)
-    b = _in_order_of(a, b)
+    b = in_order_of(a, b)
     if len(set(names)) != 2:
         raise ValueError(f"`names` must be two different names, those of `a` and `b`, got {names}.")
     # The variance of a counted share is inverse to the number of cells.
@@ -279,7 +279,7 @@ def compare_differentials(
     return DifferentialComparison(a, b, method, *results)
 
 
-def _in_order_of(a, b):
+def in_order_of(a, b):
     """Return `b` with the slides and the classes in the order of `a`."""
     for name, count in {"a": a, "b": b}.items():
         if not isinstance(count, DifferentialCount):

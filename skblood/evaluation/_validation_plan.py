@@ -13,12 +13,14 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from skblood._writing import printable, replace_file
-from skblood.evaluation._acceptance import MIN_CELLS, list_criteria
+from skblood.evaluation._acceptance import list_criteria
 from skblood.evaluation._agreement import count_limits
 from skblood.evaluation._intervals import check_level
 from skblood.evaluation._validation_simulation import Simulation, error_rates
 from skblood.inference import draw_seed
 
+# Below this number of cells of a class an interval tells little.
+_MIN_CELLS = 30
 # Numbers of slides that are tried.
 _SLIDES = (10, 20, 30, 40, 50, 75, 100, 150, 200, 300)
 # A comparison of differential counts needs as many.
@@ -40,7 +42,7 @@ class ValidationPlan:
     shares : list of float of length n_classes
         Expected shares of the classes.
     limits : dict
-        Acceptance limits, as given.
+        Acceptance limits, as given, and "min_cells".
     n_slides, n_cells : int
         Slides, and cells on each of them by each reader and the model.
     same_cells : bool
@@ -74,7 +76,7 @@ class ValidationPlan:
     >>> shares = {"lymphocyte": 0.3, "neutrophil": 0.7}
     >>> plan = plan_validation(shares, {"bias": 0.05}, n_slides=20, n_simulations=20)
     >>> plan.n_slides, plan.n_cells, plan.limits
-    (20, 200, {'bias': 0.05})
+    (20, 200, {'min_cells': 30, 'bias': 0.05})
     """
 
     classes: list
@@ -142,6 +144,10 @@ class ValidationPlan:
             **{f"margin {x}": each for x, each in zip(self.classes, margins.T, strict=True)}
         )
 
+    def to_dict(self):
+        """Return the plan and its fingerprint as a dict for JSON."""
+        return asdict(self) | {"fingerprint": self.fingerprint}
+
     def save(self, path):
         """Write the plan to a JSON file, before the study begins.
 
@@ -153,8 +159,7 @@ class ValidationPlan:
         -------
         path : pathlib.Path
         """
-        document = asdict(self) | {"fingerprint": self.fingerprint}
-        return replace_file(path, (json.dumps(document, indent=1) + "\n").encode())
+        return replace_file(path, (json.dumps(self.to_dict(), indent=1) + "\n").encode())
 
     @classmethod
     def load(cls, path):
@@ -306,6 +311,7 @@ default=0.03
     if len(classes) < 2 or not (np.isfinite(expected) & (expected > 0)).all():
         raise ValueError("`shares` must hold a share above 0 for each of two or more classes.")
     expected /= expected.sum()
+    limits = {"min_cells": _MIN_CELLS} | limits
     criteria = list_criteria(limits, classes, same_cells=same_cells)
     simulation = Simulation(
         expected,
@@ -315,7 +321,7 @@ default=0.03
         same_cells,
         criteria,
         classes,
-        limits.get("min_cells", MIN_CELLS),
+        limits["min_cells"],
         confidence_level,
     )
     cells = np.atleast_1d(n_cells).tolist()
@@ -363,7 +369,7 @@ def _search(simulation, sizes, power, n_simulations, seed, verbose):
         margins, passed = simulation.run(n_slides, n_cells, n_simulations, seed)
         rates = passed.mean(axis=0).tolist()
         met = sorted(
-            (rate, label or "all cells", name)
+            [rate, str(label), name]
             for rate, (label, name, _) in zip(rates, simulation.criteria, strict=True)
         )
         row = {"n_slides": n_slides, "n_cells": n_cells, "power": float(passed.all(axis=1).mean())}

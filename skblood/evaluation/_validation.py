@@ -1,0 +1,232 @@
+"""Validation of a model at a new site, by two readers and the limits of a plan."""
+
+import warnings
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from skblood._labels import as_column, check_lengths, encode_groups, encode_labels, resolve_classes
+from skblood.evaluation._acceptance import (
+    decide_all,
+    list_criteria,
+    measure,
+    measure_agreement,
+)
+from skblood.evaluation._agreement import count_limits
+from skblood.evaluation._compare import compare_differentials, in_order_of
+from skblood.evaluation._differential import DifferentialCount
+from skblood.evaluation._validation_report import ValidationReport
+from skblood.evaluation._validation_simulation import count_joint
+
+# Draws of two counts of the same slides, for the share within limits by chance.
+_DRAWS = 100
+_SEED = 0
+
+
+def validate_differentials(
+    reader_1,
+    reader_2,
+    model,
+    *,
+    plan=None,
+    groups=None,
+    method="passing-bablok",
+    recorded=None,
+    names=("reader 1", "reader 2", "model"),
+):
+    """Analyze a validation at a new site: a model against two readers, by the limits of a plan.
+
+    Parameters
+    ----------
+    reader_1, reader_2, model : DifferentialCount, or array-like of shape (n_cells,)
+        Counts of the same slides by the same classes; or labels of the same cells, which also give
+        agreement and kappa. The readers must not have seen the labels of the model.
+    plan : ValidationPlan, default=None
+        Made before the study. Without it the report describes, and gives no verdict: limits that
+        are chosen after the data were seen prove nothing.
+    groups : array-like of shape (n_cells,), default=None
+        Slide of each cell; needed with labels.
+    method : {"passing-bablok", "deming"}, default="passing-bablok"
+        Regression of :func:`compare_differentials`. It is described, and no criterion.
+    recorded : datetime, default=None
+        When the first label of the study was recorded, or the data are known to have existed. If
+        that is before the plan was made, the analysis is refused.
+    names : tuple of three str, default=("reader 1", "reader 2", "model")
+        Names in tables and figures.
+
+    Returns
+    -------
+    report : ValidationReport
+
+    Raises
+    ------
+    TypeError
+        If labels and counts are mixed.
+    ValueError
+        If lengths, slides or classes differ, those of the plan among them, there are fewer than
+        three slides, the plan has limits for labels of the same cells and there are only counts, or
+        it was made after the data.
+
+    See Also
+    --------
+    plan_validation : State limits, and find the number of slides and cells.
+    compare_differentials : Compare two methods without limits.
+
+    Notes
+    -----
+    The reference is the count of both readers together, as in CLSI H20 [1]_, where two examiners
+    count 200 cells each. A criterion passes if its whole interval is within the limit and fails if
+    the whole interval is outside; in between, the study is too small to tell. All must pass, so
+    that no correction for their number is needed to pass.
+
+    *Imprecision*: "within_limits" is the share of slides on which the model is within the exact
+    binomial 95 % limits of the readers' count, those of the table of Rümke [2]_. Two counts of a
+    slide differ by the chance of both, so that fewer than 95 % are within the limits even if
+    nothing is wrong; `within_by_chance` tells how many. Labels of the same cells do not differ by
+    the chance of counting: there the limits, those of a single reader's number of cells, are a
+    measure of how large a difference is.
+
+    *Agreement* is between the model and each reader, both together: "positive_agreement" is the
+    share of the cells that a reader assigns to the class on which the model agrees, and
+    "negative_agreement" that of the other cells. No reader is the truth, so compare both with the
+    agreement of the readers. Their intervals, and that of kappa, hold for new slides.
+
+    *Regression* [3]_ requires that the shares of both methods rise together; where they do not
+    (Kendall's tau), there is no line.
+
+    References
+    ----------
+    .. [1] CLSI H20-Ed3: Reference leukocyte differential count (proportional) and evaluation of
+       instrumental methods.
+    .. [2] Rümke 1985: The imprecision of the ratio of two percentages observed in differential
+       white blood cell counts, Blood Cells 11:137.
+    .. [3] Passing, Bablok 1983: A new biometrical procedure for testing the equality of
+       measurements from two different analytical methods, Journal of Clinical Chemistry and
+       Clinical Biochemistry 21:709.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skblood.evaluation import DifferentialCount, plan_validation, validate_differentials
+    >>> shares = {"lymphocyte": 0.3, "neutrophil": 0.7}
+    >>> plan = plan_validation(shares, {"bias": 0.05}, same_cells=False, n_simulations=50)
+    >>> rng = np.random.default_rng(0)
+    >>> true = rng.dirichlet([12, 28], size=plan.n_slides)
+    >>> counts = [
+    ...     DifferentialCount.from_counts(rng.multinomial(plan.n_cells, true), classes=list(shares))
+    ...     for _ in range(3)
+    ... ]
+    >>> report = validate_differentials(*counts, plan=plan)
+    >>> report.verdict
+    'pass'
+    """
+    if len(set(names)) != 3:
+        raise ValueError(f"`names` must be three different names, got {names}.")
+    if plan is not None and recorded is not None:
+        _check_order(plan, recorded)
+    readings, level = (reader_1, reader_2, model), 0.95 if plan is None else plan.confidence_level
+    kinds = {isinstance(each, DifferentialCount) for each in readings}
+    if len(kinds) > 1:
+        raise TypeError("Give three DifferentialCount, or three times labels of the same cells.")
+    if same_cells := kinds == {False}:
+        classes, slides, cells = _cross_labels(readings, groups, plan)
+        counts, tables = count_joint(cells)
+    else:
+        readings = (reader_1, in_order_of(reader_1, reader_2), in_order_of(reader_1, model))
+        classes, slides, tables = reader_1.classes, reader_1.groups, None
+        counts = np.stack([each.counts for each in readings])
+    if plan is not None and (differing := set(map(str, classes)) ^ set(plan.classes)):
+        raise ValueError(f"Plan and study must have the same classes; in one: {sorted(differing)}.")
+    measures = measure(counts, tables, {"within_limits", "kappa"}, level)
+    comparison = _compare(counts, classes, slides, method, level, names[2])
+    within = np.array([each.value for each in measures["within_limits"]])
+    reader_measures = {}
+    if same_cells:
+        pairs = cells.sum(axis=3).astype(float)  # in both directions: no reader is the reference
+        reader_measures = measure_agreement(pairs + pairs.swapaxes(1, 2), {"kappa"}, level)
+    return ValidationReport(
+        plan,
+        tuple(names),
+        counts,
+        same_cells,
+        replace(comparison, within_limits=within),
+        measures,
+        reader_measures,
+        None if same_cells else _within_by_chance(counts),
+        _judge(plan, measures, counts, classes, same_cells),
+        [] if plan is None else _departures(plan, counts, same_cells),
+    )
+
+
+def _check_order(plan, recorded):
+    made = datetime.fromisoformat(plan.created)
+    if recorded.astimezone() < made:
+        raise ValueError(
+            f"The data are of {recorded.astimezone():%Y-%m-%d %H:%M:%S} and the plan is of "
+            f"{made:%Y-%m-%d %H:%M:%S}: its limits were not stated beforehand. Analyze without a "
+            "plan, which describes and gives no verdict, or collect new slides."
+        )
+
+
+def _cross_labels(readings, groups, plan):
+    """Return classes, slides, and the cells of each slide by the labels of all three."""
+    columns = [as_column(y, f"labels {i}") for i, y in enumerate(readings, start=1)]
+    check_lengths(**{f"labels {i}": len(y) for i, y in enumerate(columns, start=1)})
+    if groups is None:
+        raise ValueError("`groups` must name the slide of each cell.")
+    slides, places = encode_groups(groups, len(columns[0]))
+    named = {f"labels_{i}": y for i, y in enumerate(columns, start=1)}
+    classes = resolve_classes(None if plan is None else plan.classes, **named)
+    codes = [encode_labels(y, classes, f"labels {i}") for i, y in enumerate(columns, start=1)]
+    cells = np.zeros((len(slides), *[len(classes)] * 3), int)
+    np.add.at(cells, (places, *codes), 1)
+    return classes, slides, cells
+
+
+def _compare(counts, classes, slides, method, level, name):
+    readers, model = (
+        DifferentialCount.from_counts(each, classes=classes, groups=slides)
+        for each in (counts[0] + counts[1], counts[2])
+    )
+    options = {"method": method, "confidence_level": level, "names": ("readers", name)}
+    with warnings.catch_warnings():  # the report tells where there is no line
+        warnings.filterwarnings("ignore", "Passing-Bablok regression does not apply")
+        return compare_differentials(readers, model, **options)
+
+
+def _within_by_chance(counts):
+    """Return the expected share of slides within limits of two methods that differ by chance."""
+    rng, totals = np.random.default_rng(_SEED), counts.sum(axis=2)[:, :, None]
+    shares, n_read = counts.sum(axis=0) / totals.sum(axis=0), totals[:2].sum(axis=0)
+    read = rng.binomial(n_read, shares, (_DRAWS, *shares.shape)) / n_read
+    found = rng.binomial(totals[2], shares, (_DRAWS, *shares.shape)) / totals[2]
+    low, high = count_limits(read, n_read)
+    return ((low <= found) & (found <= high)).mean(axis=(0, 1))
+
+
+def _judge(plan, measures, counts, classes, same_cells):
+    """Return the table of criteria."""
+    heads = ["class", "criterion", "limit", "value", "low", "high", "verdict"]
+    if plan is None:
+        return pd.DataFrame(columns=heads)
+    criteria = list_criteria(plan.limits, classes, same_cells=same_cells)
+    n_read, least = counts[:2].sum(axis=(0, 1)) / 2, plan.limits["min_cells"]
+    verdicts = decide_all(criteria, measures, n_read, classes, least)
+    rows = [(*each, *x, verdict) for each, (x, verdict) in zip(criteria, verdicts, strict=True)]
+    return pd.DataFrame(rows, columns=heads)
+
+
+def _departures(plan, counts, same_cells):
+    """Return sentences on where the study departs from its plan."""
+    n_slides, n_cells = counts.shape[1], counts.sum(axis=2)
+    notes = []
+    if n_slides < plan.n_slides:
+        notes.append(f"The plan has {plan.n_slides} slides, the study {n_slides}.")
+    if fewer := int((n_cells.min(axis=0) < plan.n_cells).sum()):
+        notes.append(f"{fewer} slides have fewer than the {plan.n_cells} planned cells.")
+    if same_cells != plan.same_cells:
+        kinds = {True: "labels of the same cells", False: "separate counts"}
+        notes.append(f"The plan has {kinds[plan.same_cells]}, the study {kinds[same_cells]}.")
+    return notes

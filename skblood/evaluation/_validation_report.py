@@ -1,0 +1,212 @@
+"""The report of a validation, as text, table, JSON and page."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from skblood.evaluation._acceptance import combine
+from skblood.evaluation._compare import DifferentialComparison
+from skblood.evaluation._estimates import format_table, tabulate_estimates
+from skblood.evaluation._validation_page import AGREEMENT, render_validation
+from skblood.evaluation._validation_plan import ValidationPlan
+from skblood.pages import write
+
+
+@dataclass(eq=False, repr=False)
+class ValidationReport:
+    """Result of a validation: agreement, bias and verdicts, class by class.
+
+    Created by :func:`skblood.evaluation.validate_differentials`; ``print`` shows it as a table. All
+    values are shares in 0..1; the page shows percent.
+
+    Parameters
+    ----------
+    plan : ValidationPlan or None
+        Without a plan there is no verdict.
+    names : tuple of three str
+        Names of both readers and the model.
+    counts : ndarray of int of shape (3, n_slides, n_classes)
+        Cells by both readers and the model.
+    same_cells : bool
+        Whether they labeled the same cells.
+    comparison : DifferentialComparison
+        Both readers together (`a`) and the model (`b`).
+    measures : dict of str to list of Estimate of length n_classes
+        Of the model and the readers: "bias", "margin" and "within_limits"; with labels of the same
+        cells "positive_agreement", "negative_agreement", "kappa" (one more at the end, that of all
+        classes), and "agreement" (a single one).
+    reader_measures : dict
+        Of both readers: the same from "positive_agreement" on; empty without such labels.
+    within_by_chance : ndarray of shape (n_classes,) or None
+        Expected share of slides within the limits if the methods differ by chance only. None for
+        labels of the same cells, which do not differ by chance.
+    criteria : DataFrame
+        One row for each limit of the plan: class, criterion, limit, value, low, high and verdict.
+    notes : list of str
+        Where the study departs from the plan.
+
+    Attributes
+    ----------
+    classes, slides : list
+        Class labels and slides.
+    verdict : {"pass", "fail", "undecided"} or None
+        "pass" if all limits are met, "fail" if one is missed, "undecided" if the study is too
+        small to tell.
+
+    See Also
+    --------
+    validate_differentials : Analyze a study.
+
+    Examples
+    --------
+    >>> from skblood.evaluation import validate_differentials
+    >>> slides = ["A"] * 4 + ["B"] * 4 + ["C"] * 4
+    >>> first, second = list("lnnn" "llnn" "llln"), list("lnnn" "llnn" "llnn")
+    >>> report = validate_differentials(first, second, first, groups=slides)
+    >>> report
+    ValidationReport(n_slides=3, n_classes=2, verdict=None)
+    """
+
+    plan: ValidationPlan | None
+    names: tuple
+    counts: np.ndarray
+    same_cells: bool
+    comparison: DifferentialComparison
+    measures: dict
+    reader_measures: dict
+    within_by_chance: np.ndarray | None
+    criteria: pd.DataFrame
+    notes: list
+
+    @property
+    def classes(self):
+        """Class labels, in the order of all results."""
+        return self.comparison.classes
+
+    @property
+    def slides(self):
+        """Slides, in the order of `counts`."""
+        return self.comparison.a.groups
+
+    @property
+    def verdict(self):
+        """Verdict on all limits, or None without a plan."""
+        return None if self.plan is None else combine(self.criteria["verdict"].tolist())
+
+    def __repr__(self):
+        return (
+            f"ValidationReport(n_slides={len(self.slides)}, n_classes={len(self.classes)}, "
+            f"verdict={self.verdict!r})"
+        )
+
+    def __str__(self):
+        stated = "no acceptance limits were stated beforehand: no verdict"
+        if self.plan is not None:
+            stated = (
+                f"{self.verdict}; plan of {self.plan.created}, fingerprint {self.plan.fingerprint}"
+            )
+        names = [name for name in ("bias", "within_limits", *AGREEMENT) if name in self.measures]
+        columns = {name: self.measures[name][: len(self.classes)] for name in names}
+        if self.plan is not None:
+            columns["verdict"] = self.class_verdicts
+        lines = [
+            f"Validation: {stated}",
+            f"{len(self.slides)} slides, {self.counts[2].sum():,} cells by the model; intervals of "
+            f"{100 * self.comparison.confidence_level:.4g}% confidence",
+            *self.notes,
+            "",
+            format_table(self.classes, columns),
+        ]
+        if self.same_cells:
+            lines += ["", f"agreement of all cells: {self.measures['agreement'][0]}"]
+            lines += [f"kappa of all cells: {self.measures['kappa'][-1]}"]
+            lines += [f"kappa of both readers: {self.reader_measures['kappa'][-1]}"]
+        return "\n".join(lines)
+
+    def to_frame(self):
+        """Return a table with one row for each class.
+
+        Returns
+        -------
+        pandas.DataFrame
+            With the columns n_cells (by a reader), share_readers, share_model, the measures and
+            the regression, each with its _low and _high, and verdict.
+        """
+        names = ("lower_limit", "upper_limit", "slope", "intercept")
+        estimates = {
+            "bias": self.measures["bias"],
+            **{name: getattr(self.comparison, name) for name in names},
+            "within_limits": self.measures["within_limits"],
+        }
+        for prefix, measures in (("", self.measures), ("readers_", self.reader_measures)):
+            each = {name: measures[name] for name in AGREEMENT if name in measures}
+            estimates |= {f"{prefix}{k}": x[: len(self.classes)] for k, x in each.items()}
+        frame = tabulate_estimates(self.classes, estimates)
+        frame.insert(0, "n_cells", self.counts[:2].sum(axis=(0, 1)) / 2)
+        frame.insert(1, "share_readers", self.comparison.a.shares.mean(axis=0))
+        frame.insert(2, "share_model", self.comparison.b.shares.mean(axis=0))
+        if self.within_by_chance is not None:
+            frame["within_by_chance"] = self.within_by_chance
+        if self.plan is not None:
+            frame["verdict"] = self.class_verdicts
+        return frame
+
+    @property
+    def class_verdicts(self):
+        """Verdict on each class by its own limits; "" where it has none."""
+        verdicts = zip(self.criteria["class"], self.criteria["verdict"], strict=True)
+        own = {}
+        for label, verdict in verdicts:
+            own.setdefault(label, []).append(verdict)
+        return [combine(own[label]) if label in own else "" for label in self.classes]
+
+    def to_dict(self):
+        """Return the report as a dict for JSON; NaN means that there is no value.
+
+        Returns
+        -------
+        dict
+            With the keys verdict, notes, names, n_slides, n_cells (by both readers and the model),
+            same_cells, confidence_level, classes (the rows of `to_frame`), overall, criteria and
+            plan.
+        """
+        overall = {}
+        if self.same_cells:
+            for prefix, each in (("", self.measures), ("readers_", self.reader_measures)):
+                overall[f"{prefix}agreement"] = each["agreement"][0].to_dict()
+                overall[f"{prefix}kappa"] = each["kappa"][-1].to_dict()
+        plan = self.plan and self.plan.to_dict()
+        return {
+            "verdict": self.verdict,
+            "notes": self.notes,
+            "names": list(self.names),
+            "n_slides": len(self.slides),
+            "n_cells": self.counts.sum(axis=(1, 2)).tolist(),
+            "same_cells": self.same_cells,
+            "confidence_level": self.comparison.confidence_level,
+            "classes": self.to_frame().reset_index().to_dict("records"),
+            "overall": overall,
+            "criteria": self.criteria.to_dict("records"),
+            "plan": plan,
+        }
+
+    def to_html(self, path=None):
+        """Return the report as one HTML page, which needs no other file and no network.
+
+        Parameters
+        ----------
+        path : str or path-like, default=None
+            File to write; an existing one is replaced.
+
+        Returns
+        -------
+        page or path : str or pathlib.Path
+            The page if `path` is None, else the path.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        return write(render_validation(self), path)

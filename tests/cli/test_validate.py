@@ -1,0 +1,116 @@
+"""`skblood validate`: a plan, then a study of labels or counts."""
+
+import json
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*have a power of")
+SHARES = "lymphocyte=.4,neutrophil=.6"
+
+
+@pytest.fixture(scope="module")
+def make_plan(shell, tmp_path_factory):
+    def make(limits, *options):
+        folder = tmp_path_factory.mktemp("plan")
+        (folder / "limits.json").write_text(json.dumps(limits))
+        words = ["--slides", 10, "--cells", "60", "--simulations", 5, *options]
+        path = folder / "plan.json"
+        shell("validate", "plan", folder / "limits.json", "--shares", SHARES, "--out", path, *words)
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def plan(make_plan):
+    return make_plan({"bias": 0.05, "kappa": 0.5})
+
+
+@pytest.fixture
+def cells():
+    """10 slides of 60 cells, with two labels each that differ in one of 20."""
+    rng = np.random.default_rng(0)
+    true = rng.random(600) < np.repeat(rng.uniform(0.2, 0.6, 10), 60)
+    labels = [np.where(true ^ (rng.random(600) < 0.03), "lymphocyte", "neutrophil") for _ in "abc"]
+    table = {"slide": np.repeat([f"S{i}" for i in range(10)], 60), "cell": np.tile(range(60), 10)}
+    return pd.DataFrame(table | dict(zip(("Lee", "Kim", "model"), labels, strict=True)))
+
+
+def long_form(cells):
+    return cells.melt(["slide", "cell"], var_name="reader", value_name="label")
+
+
+def test_study_of_cells(shell, plan, cells, tmp_path):
+    file, out = tmp_path / "cells.csv", tmp_path / "out"
+    cells.to_csv(file, index=False, sep=";")
+    words = ["validate", "analyze", file, "--plan", plan, "--names", "Lee,Kim,model"]
+    result = shell(*words, "--out", out)
+    assert "Validation: pass; plan of" in result.stdout
+    document = json.loads((out / "validation.json").read_text())
+    assert document["verdict"] == "pass" and document["names"] == ["Lee", "Kim", "model"]
+    assert "Validation of <bdi>model</bdi>" in (out / "validation.html").read_text("utf-8")
+    assert (
+        len(pd.read_csv(out / "criteria.csv")) == 4 and len(pd.read_csv(out / "classes.csv")) == 2
+    )
+    long_form(cells).to_csv(file, index=False)
+    assert json.loads(shell(*words, "--json").stdout)["classes"] == document["classes"]
+
+
+def test_counts_and_no_plan(shell, cells, tmp_path):
+    file, rows = tmp_path / "counts.csv", long_form(cells).drop(columns="cell")
+    rows.to_csv(file, index=False)
+    words = ["validate", "analyze", file, "--names", "Lee,Kim,model", "--json"]
+    one_by_one = json.loads(shell(*words).stdout)
+    assert one_by_one["verdict"] is None and one_by_one["same_cells"] is False
+    assert one_by_one["n_cells"] == [600] * 3
+    rows.value_counts(sort=False).rename("count").reset_index().to_csv(file, index=False)
+    summed = {row["class"]: row for row in json.loads(shell(*words).stdout)["classes"]}
+    for row in one_by_one["classes"]:
+        assert summed[row["class"]] == {k: pytest.approx(v, nan_ok=True) for k, v in row.items()}
+
+
+def test_confusion_matrix_as_errors(shell, make_plan, tmp_path):
+    names = ["lymphocyte", "neutrophil"]
+    matrix = pd.DataFrame([[50, 50], [0, 100]], names, names)
+    matrix.to_csv(tmp_path / "matrix.csv", index_label="true \\ predicted")
+    path = make_plan({"bias": 0.05}, "--separate", "--model-errors", tmp_path / "matrix.csv")
+    plan = json.loads(path.read_text())
+    assert plan["power"] == 0 and plan["same_cells"] is False
+    assert plan["assumptions"]["model_rates"] == [[0.5, 0.5], [0, 1]]
+
+
+def test_data_that_are_older_than_the_plan(shell, plan, cells, tmp_path):
+    file = tmp_path / "cells.csv"
+    cells.to_csv(file, index=False)
+    os.utime(file, (0, 0))
+    words = ["validate", "analyze", file, "--plan", plan, "--names", "Lee,Kim,model"]
+    assert "not stated beforehand" in shell(*words, code=1).stderr
+
+
+def test_rows_with_an_empty_cell_are_left_out(shell, cells, tmp_path):
+    file = tmp_path / "cells.csv"
+    cells.loc[3, "Kim"] = ""
+    cells.to_csv(file, index=False)
+    result = shell("validate", "analyze", file, "--names", "Lee,Kim,model", "--json")
+    assert "1 rows with an empty cell" in result.stderr
+    assert json.loads(result.stdout)["n_cells"] == [599] * 3
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["analyze", "{file}"], 1, "no column ['reader_1', 'reader_2'"),
+        (["analyze", "{file}", "--names", "a,b"], 2, "must be three names"),
+        (["analyze", "{file}", "--plan", "none.json"], 1, "There is no plan"),
+        (["plan", "{file}", "--shares", SHARES, "--out", "p.json"], 1, "no JSON object of limits"),
+        (["plan", "{file}", "--shares", "blood", "--out", "p.json"], 1, "no JSON object of limits"),
+    ],
+)
+def test_errors(shell, cells, tmp_path, words, code, message):
+    file = tmp_path / "cells.csv"
+    cells.to_csv(file, index=False)
+    result = shell("validate", *[word.format(file=file) for word in words], code=code)
+    assert message in result.stderr
