@@ -307,10 +307,7 @@ default=0.03
     (20, 200)
     """
     check_level(confidence_level)
-    classes, expected = list(map(str, shares)), np.array([*shares.values()], float)
-    if len(classes) < 2 or not (np.isfinite(expected) & (expected > 0)).all():
-        raise ValueError("`shares` must hold a share above 0 for each of two or more classes.")
-    expected /= expected.sum()
+    classes, expected = list(map(str, shares)), _check_shares(shares)
     limits = {"min_cells": _MIN_CELLS} | limits
     criteria = list_criteria(limits, classes, same_cells=same_cells)
     simulation = Simulation(
@@ -332,13 +329,7 @@ default=0.03
     enough = [row for row in tried if row["power"] >= power]
     chosen = min(enough or tried[-1:], key=lambda row: row["n_slides"] * row["n_cells"])
     if not enough:
-        rates = [f"{name} of {label} ({x:.0%})" for x, label, name in chosen["hardest"]]
-        warnings.warn(
-            f"{chosen['n_slides']} slides of {chosen['n_cells']} cells have a power of "
-            f"{chosen['power']:.2f}, not {power}. Least often met: {', '.join(rates)}. Take more "
-            "slides or cells, slides on which rare classes are frequent, or wider limits.",
-            stacklevel=2,
-        )
+        warnings.warn(_describe_lack(chosen, power), stacklevel=2)
     assumptions = {
         "reader_rates": simulation.reader_rates.round(6).tolist(),
         "model_rates": simulation.model_rates.round(6).tolist(),
@@ -357,6 +348,23 @@ default=0.03
         assumptions,
         confidence_level,
         datetime.now().astimezone().isoformat(timespec="seconds"),
+    )
+
+
+def _check_shares(shares):
+    """Return the shares as an array with the sum 1."""
+    expected = np.array([*shares.values()], float)
+    if len(expected) < 2 or not (np.isfinite(expected) & (expected > 0)).all():
+        raise ValueError("`shares` must hold a share above 0 for each of two or more classes.")
+    return expected / expected.sum()
+
+
+def _describe_lack(chosen, power):
+    rates = [f"{name} of {label} ({x:.0%})" for x, label, name in chosen["hardest"]]
+    return (
+        f"{chosen['n_slides']} slides of {chosen['n_cells']} cells have a power of "
+        f"{chosen['power']:.2f}, not {power}. Least often met: {', '.join(rates)}. Take more "
+        "slides or cells, slides on which rare classes are frequent, or wider limits."
     )
 
 
