@@ -10,8 +10,9 @@ from skblood.evaluation._evaluate import evaluate
 from skblood.evaluation._evaluation_report import EvaluationReport
 from skblood.evaluation._history import HistoryDisplay
 from skblood.evaluation._model_comparison import ModelComparison
+from skblood.evaluation._plan_validation import plan_validation
 from skblood.evaluation._validation import validate_differentials
-from skblood.evaluation._validation_plan import ValidationPlan, plan_validation
+from skblood.evaluation._validation_plan import ValidationPlan
 from skblood.evaluation._validation_report import ValidationReport
 
 __all__ = [

@@ -1,0 +1,214 @@
+"""Plan a validation: how many slides and cells it needs to pass its acceptance limits."""
+
+import warnings
+from datetime import datetime
+from itertools import product
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from skblood.evaluation._acceptance import list_criteria
+from skblood.evaluation._intervals import check_level
+from skblood.evaluation._validation_plan import ValidationPlan
+from skblood.evaluation._validation_simulation import Simulation, error_rates
+from skblood.inference import draw_seed
+
+# Below this number of cells of a class an interval tells little.
+_MIN_CELLS = 30
+# Numbers of slides that are tried.
+_SLIDES = (10, 20, 30, 40, 50, 75, 100, 150, 200, 300)
+# A comparison of differential counts needs as many.
+_MIN_SLIDES = 3
+
+
+def plan_validation(
+    shares,
+    limits,
+    *,
+    n_slides=None,
+    n_cells=200,
+    same_cells=True,
+    reader_errors=0.03,
+    model_errors=0.03,
+    spread=40,
+    power=0.9,
+    n_simulations=200,
+    confidence_level=0.95,
+    random_state=0,
+    verbose=False,
+):
+    """Plan a validation at a new site: how many slides and cells it needs to pass its limits.
+
+    Write the plan to a file before any cell of the study is looked at, and give it to
+    :func:`validate_differentials`, which gives no verdict without one.
+
+    Parameters
+    ----------
+    shares : dict of str to float
+        Expected share of each class, e.g. of the white cells of the laboratory's patients. They are
+        divided by their sum.
+    limits : dict
+        Acceptance limits, in 0..1. For each class: "bias", the largest mean difference of the
+        shares by the model and by the readers, in either direction; "margin", half the largest
+        length of the interval of the bias; "within_limits", the least share of slides on which the
+        model is within the 95 % limits of the readers' count. With labels of the same cells also
+        "positive_agreement" and "negative_agreement" (least shares of the cells that a reader does,
+        or does not, assign to the class on which the model agrees) and "kappa" (Cohen's, of the
+        class against all others). "classes" has other limits of some classes ({"basophil": {"bias":
+        0.01}}; None is no limit), "overall" those of all cells together, "agreement" and "kappa".
+        "min_cells" is the number of cells of a class by a reader below which nothing is decided,
+        30 by default.
+    n_slides : int, default=None
+        Number of slides. None finds the smallest of 10 to 300 that has the power.
+    n_cells : int or list of int, default=200
+        Cells on a slide by each reader and the model. Of several numbers, the one with the fewest
+        cells in all is taken.
+    same_cells : bool, default=True
+        Whether readers and model label the same cells, or count cells of their own.
+    reader_errors : float in [0, 1), default=0.03
+        Share of the cells whose label a reader draws from `shares`: errors without a bias on
+        average.
+    model_errors : float, EvaluationReport or array-like of shape (n_classes, n_classes), \
+default=0.03
+        The same of the model, or its confusion matrix on other cells, with its biases.
+    spread : float, default=40
+        How alike the slides are: their shares have a Dirichlet distribution with this sum of
+        parameters. With 40, a share of 60 % has a standard deviation of 7.7 % points.
+    power : float in (0, 1), default=0.9
+        Share of the simulated studies that must pass.
+    n_simulations : int, default=200
+        Simulated studies of each number of slides and cells.
+    confidence_level : float in (0, 1), default=0.95
+        Confidence level of all intervals.
+    random_state : int, RandomState instance or None, default=0
+        Seed of the simulation.
+    verbose : bool, default=False
+        Show progress.
+
+    Returns
+    -------
+    plan : ValidationPlan
+
+    Raises
+    ------
+    ValueError
+        If shares, limits or numbers are not possible.
+
+    Warns
+    -----
+    UserWarning
+        If no number of slides has the power; names the criteria that most often fail to pass.
+
+    See Also
+    --------
+    validate_differentials : Analyze the study.
+
+    Notes
+    -----
+    In the reference method of CLSI H20 [1]_ two examiners count 200 cells each. A validation in the
+    local laboratory, before results are reported, is what [2]_ asks for, and [3]_ reviews for
+    digital morphology. The numbers that they do not give are those of the user here: acceptance
+    limits come from the clinical use. Criteria pass if the whole interval is within the limit, so
+    that the power depends on slides and cells; rare classes need slides on which they are not rare.
+
+    The errors of a slide are multiplied by a factor with mean 1 and a standard deviation of 0.71:
+    some slides are harder to read. A simulation does not know the biases of a model at a new site;
+    a confusion matrix from there tells them.
+
+    References
+    ----------
+    .. [1] CLSI H20-Ed3: Reference leukocyte differential count (proportional) and evaluation of
+       instrumental methods.
+    .. [2] Briggs et al. 2014: ICSH guidelines for the evaluation of blood cell analysers including
+       those used for differential leucocyte and reticulocyte counting, International Journal of
+       Laboratory Hematology 36:613.
+    .. [3] Kratz et al. 2019: Digital morphology analyzers in hematology: ICSH review and
+       recommendations, International Journal of Laboratory Hematology 41:437.
+
+    Examples
+    --------
+    >>> from skblood.evaluation import plan_validation
+    >>> shares = {"lymphocyte": 0.3, "monocyte": 0.1, "neutrophil": 0.6}
+    >>> limits = {"bias": 0.02, "positive_agreement": 0.85, "overall": {"kappa": 0.85}}
+    >>> plan = plan_validation(shares, limits, n_simulations=50)
+    >>> plan.n_slides, plan.n_cells
+    (20, 200)
+    """
+    check_level(confidence_level)
+    classes, expected = list(map(str, shares)), _check_shares(shares)
+    limits = {"min_cells": _MIN_CELLS} | limits
+    criteria = list_criteria(limits, classes, same_cells=same_cells)
+    simulation = Simulation(
+        expected,
+        error_rates(reader_errors, expected, classes, "reader_errors"),
+        error_rates(model_errors, expected, classes, "model_errors"),
+        spread,
+        same_cells,
+        criteria,
+        classes,
+        limits["min_cells"],
+        confidence_level,
+    )
+    cells = np.atleast_1d(n_cells).tolist()
+    sizes = list(product(cells, _SLIDES if n_slides is None else [n_slides]))
+    if min(map(min, sizes)) < _MIN_SLIDES or n_simulations < 1:
+        raise ValueError("`n_slides` and `n_cells` must be 3 or more, `n_simulations` 1 or more.")
+    tried = _search(simulation, sizes, power, n_simulations, draw_seed(random_state), verbose)
+    enough = [row for row in tried if row["power"] >= power]
+    chosen = min(enough or tried[-1:], key=lambda row: row["n_slides"] * row["n_cells"])
+    if not enough:
+        warnings.warn(_describe_lack(chosen, power), stacklevel=2)
+    assumptions = {
+        "reader_rates": simulation.reader_rates.round(6).tolist(),
+        "model_rates": simulation.model_rates.round(6).tolist(),
+        "spread": spread,
+        "n_simulations": n_simulations,
+    }
+    return ValidationPlan(
+        classes,
+        expected.tolist(),
+        limits,
+        chosen["n_slides"],
+        chosen["n_cells"],
+        same_cells,
+        chosen["power"],
+        tried,
+        assumptions,
+        confidence_level,
+        datetime.now().astimezone().isoformat(timespec="seconds"),
+    )
+
+
+def _check_shares(shares):
+    """Return the shares as an array with the sum 1."""
+    expected = np.array([*shares.values()], float)
+    if len(expected) < 2 or not (np.isfinite(expected) & (expected > 0)).all():
+        raise ValueError("`shares` must hold a share above 0 for each of two or more classes.")
+    return expected / expected.sum()
+
+
+def _describe_lack(chosen, power):
+    rates = [f"{name} of {label} ({x:.0%})" for x, label, name in chosen["hardest"]]
+    return (
+        f"{chosen['n_slides']} slides of {chosen['n_cells']} cells have a power of "
+        f"{chosen['power']:.2f}, not {power}. Least often met: {', '.join(rates)}. Take more "
+        "slides or cells, slides on which rare classes are frequent, or wider limits."
+    )
+
+
+def _search(simulation, sizes, power, n_simulations, seed, verbose):
+    """Return a dict for each number of cells and slides that is tried, until one is enough."""
+    tried, enough = [], set()
+    for n_cells, n_slides in tqdm(sizes, "simulated studies", disable=not verbose):
+        if n_cells in enough:
+            continue
+        margins, passed = simulation.run(n_slides, n_cells, n_simulations, seed)
+        rates = passed.mean(axis=0).tolist()
+        met = sorted(
+            [rate, str(label), name]
+            for rate, (label, name, _) in zip(rates, simulation.criteria, strict=True)
+        )
+        row = {"n_slides": n_slides, "n_cells": n_cells, "power": float(passed.all(axis=1).mean())}
+        tried.append(row | {"margin": margins.mean(axis=0).tolist(), "hardest": met[:3]})
+        enough |= {n_cells} if row["power"] >= power else set()
+    return tried
