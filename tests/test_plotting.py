@@ -16,6 +16,7 @@ from skblood.evaluation import (
     EvaluationReport,
     HistoryDisplay,
     compare_differentials,
+    compare_models,
     differential_count,
 )
 from skblood.explain import ExplanationDisplay
@@ -72,6 +73,11 @@ def draw_comparison(kind):
     return compare_differentials(*counts, method="deming", names=("reader", "model")).plot(kind)
 
 
+def draw_models():
+    reports = [EvaluationReport.from_predictions(TRUE, y) for y in (PREDICTED, TRUE)]
+    return compare_models(*reports, names=("old", "new")).plot().figure
+
+
 def draw_explanation():
     neighbors = {"neighbors": [[CELL] * 2], "neighbor_labels": [["ig", LONG]]}
     maps = {"maps": np.ones((1, 4, 4)), "distances": [[0.1, 0.2]]}
@@ -88,6 +94,7 @@ DRAW = {
     "differential": draw_differential,
     "regression": lambda: draw_comparison("regression"),
     "bland-altman": lambda: draw_comparison("bland-altman"),
+    "models": draw_models,
     "grid": lambda: CellGridDisplay([CELL] * 2, [LONG] * 2, [LONG, "ig"]).plot(),
     "sample": lambda: CellSampleDisplay([[CELL] * 3] * 2, [LONG, "ig"], [3, 3]).plot(),
     "explanation": draw_explanation,
@@ -133,10 +140,10 @@ def test_legends_lie_outside_and_a_grid_behind_the_data(kind):
         assert box.x0 >= -1 and box.x1 <= figure.bbox.x1 + 1 and box.y1 <= figure.bbox.y1 + 1
 
 
-@pytest.mark.parametrize("kind", ["confusion", "distribution", "differential"])
+@pytest.mark.parametrize("kind", ["confusion", "distribution", "differential", "models"])
 def test_long_names_of_twelve_classes_do_not_overlap(kind):
     (ax,) = draw(kind).axes
-    assert [text.get_text().replace("\n", " ") for text in ax.get_yticklabels()][-1] == LONG
+    assert [text.get_text().replace("\n", " ") for text in ax.get_yticklabels()][-1].endswith(LONG)
     for labels, along in ((ax.get_yticklabels(), "y"), (ax.get_xticklabels(), "x")):
         boxes = [text.get_window_extent() for text in labels]
         spans = sorted((getattr(box, f"{along}0"), getattr(box, f"{along}1")) for box in boxes)

@@ -1,19 +1,18 @@
 """Differences between classifiers on the same images: printed, as tables, as a figure."""
 
-import textwrap
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
-from skblood._plotting import make_axes
+from skblood._plotting import COLORS, REFERENCE, draws, dress, make_axes, wrap
 from skblood._writing import printable
 from skblood.evaluation._estimates import Estimate
 from skblood.evaluation._paired import SCORES
 
 ALL = "all"  # in the column `class`
-_NAME_WIDTH = 24  # characters in a line of a class name
+_NAME_WIDTH = 34  # characters in a line of a class name
 
 
 @dataclass(eq=False, repr=False)
@@ -99,6 +98,7 @@ class ModelComparison:
             ]
         )
 
+    @draws
     def plot(self, pair=None, *, ax=None):
         """Draw the differences of a pair of classifiers with their intervals.
 
@@ -125,16 +125,20 @@ class ModelComparison:
         if pair not in pairs:
             raise ValueError(f"`pair` must be one of {pairs}, not {pair}.")
         rows = self.differences.query("a == @pair[0] and b == @pair[1]").dropna(subset="difference")
-        ax = make_axes("ModelComparison.plot", ax, (6, 0.32 * len(rows) + 1.2))
+        names = [wrap(_row_name(each), _NAME_WIDTH) for each in rows.itertuples()]
+        n_lines = 1 + max(name.count("\n") for name in names)
+        ax = make_axes(ax, (7, (0.18 + 0.14 * n_lines) * len(rows) + 0.8))
         places = np.arange(len(rows))
         margins = [rows["difference"] - rows["low"], rows["high"] - rows["difference"]]
-        ax.errorbar(rows["difference"], places, xerr=margins, fmt="o", capsize=3, color="#0072B2")
-        ax.axvline(0, color="0.3", linewidth=1)
-        labels = [textwrap.fill(each, _NAME_WIDTH) for each in map(_row_name, rows.itertuples())]
-        ax.set_yticks(places, labels)
-        ax.invert_yaxis()
-        ax.grid(axis="x", alpha=0.4)
-        ax.set(xlabel=f"difference of the score: {pair[1]} minus {pair[0]}")
+        style = {"fmt": "o", "capsize": 3, "color": COLORS[0]}
+        ax.errorbar(rows["difference"], places, xerr=margins, linewidth=1, **style)
+        ax.axvline(0, **REFERENCE)
+        ax.set_yticks(places, names)
+        ax.tick_params(axis="y", length=0)
+        ax.set_ylim(len(rows) - 0.5, -0.5)  # the first score is on top
+        ax.set_ylabel("score")
+        ax.set_xlabel(wrap(f"difference of the score: {pair[1]} minus {pair[0]}", 60))
+        dress(ax, grid="x")
         return ax
 
 
