@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from skblood.cli import (
     _audit,
     _compare,
+    _count,
     _datasets,
     _embed,
     _evaluate,
@@ -128,6 +129,7 @@ app.callback()(_root)
 for _command in (_train.train, _evaluate.evaluate, _predict.predict, _embed.embed, _audit.audit):
     add_command(app, _command)
 add_command(app, _compare.compare)
+add_command(app, _count.count)
 add_command(app, _review.review)
 add_command(app, _model.export)
 add_command(app, _model.info)

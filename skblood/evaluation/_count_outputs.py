@@ -60,8 +60,8 @@ def _per_100(line):
     return f" ({100 * line.share:.1f} per 100 white cells)" if is_known else ""
 
 
-def write_csv(count, path):
-    """Return the csv report of a count, or write it to a file."""
+def tabulate_report(count):
+    """Return the report of a count as a table; see `DifferentialCount.to_table`."""
     rows = [
         {
             "slide": slide.group,
@@ -81,8 +81,13 @@ def write_csv(count, path):
         for slide in list_slides(count)
         for line in slide.white + slide.apart
     ]
-    table = pd.DataFrame(rows).astype({"percent": "Int64"})
-    table = table if count.patients is not None else table.drop(columns="patient")
+    table = pd.DataFrame(rows)
+    return table if count.patients is not None else table.drop(columns="patient")
+
+
+def write_csv(count, path):
+    """Return the csv report of a count, or write it to a file."""
+    table = tabulate_report(count).astype({"percent": "Int64"})
     for name in table.select_dtypes(["object", "string"]):
         table[name] = [escape_formula(text) for text in table[name]]
     return write(table.to_csv(index=False, lineterminator="\n"), path)

@@ -7,10 +7,9 @@ import pandas as pd
 
 from skblood._labels import check_lengths, resolve_classes
 from skblood._plotting import draws
-from skblood.evaluation._count_fhir import write_fhir
-from skblood.evaluation._count_lines import list_slides, read_rules
-from skblood.evaluation._count_outputs import format_count, write_csv, write_html
+from skblood.evaluation._count_lines import read_rules
 from skblood.evaluation._count_parts import add_patients, take_white
+from skblood.evaluation._count_reports import CountReports
 from skblood.evaluation._differential_correction import (
     check_confusion,
     check_counts,
@@ -26,7 +25,7 @@ _SETTINGS += ("rules", "note")
 
 
 @dataclass(eq=False, repr=False)
-class DifferentialCount:
+class DifferentialCount(CountReports):
     """Shares of the classes among the cells of each slide, with confidence intervals.
 
     Created by :func:`skblood.evaluation.differential_count` or :meth:`from_counts`. ``print`` and
@@ -285,20 +284,12 @@ class DifferentialCount:
         """The count of each patient."""
         return add_patients(self)
 
-    @property
-    def manual_look(self):
-        """Why each slide should be looked at by a person."""
-        return [slide.reasons for slide in list_slides(self)]
-
     def __repr__(self):
         return (
             f"DifferentialCount(n_slides={len(self.groups)}, n_classes={len(self.classes)}, "
             f"n_cells={self.counts.sum()}, n_rejected={self.n_rejected.sum()}, "
             f"corrected={self.corrected})"
         )
-
-    def __str__(self):
-        return format_count(self)
 
     def to_frame(self):
         """Return a table with one row for each class on each slide.
@@ -339,61 +330,3 @@ class DifferentialCount:
             If matplotlib is not installed.
         """
         return plot_shares(self, ax)
-
-    def to_csv(self, path=None):
-        """Write the report of the count as csv: one row for each class on each slide.
-
-        Parameters
-        ----------
-        path : str or path-like, default=None
-            The file to write; an existing one is replaced. None returns the text.
-
-        Returns
-        -------
-        text or path : str or pathlib.Path
-            With the columns slide, patient (if given), class, count, reviewed, percent (whole),
-            share, low, high (of nucleated red cells per white cell), n_white, n_rejected,
-            n_reviewed, and manual_look: the reasons for one.
-        """
-        return write_csv(self, path)
-
-    def to_html(self, path=None):
-        """Write the report of the count as a page to look through, print and sign.
-
-        Parameters
-        ----------
-        path : str or path-like, default=None
-            The file to write, which needs no other; an existing one is replaced. None returns the
-            page.
-
-        Returns
-        -------
-        page or path : str or pathlib.Path
-        """
-        return write_html(self, path)
-
-    def to_fhir(self, path=None, *, signed_by=None):
-        """Write the report of the count as FHIR R4 JSON, with LOINC codes.
-
-        Parameters
-        ----------
-        path : str or path-like, default=None
-            The file to write; an existing one is replaced. None returns the bundle.
-        signed_by : str, default=None
-            Who has verified the report and signs it as final. None leaves it preliminary, in the
-            terms of FHIR "partial".
-
-        Returns
-        -------
-        bundle or path : dict or pathlib.Path
-            A Bundle with a DiagnosticReport of each slide, which contains its Observations. Add
-            what your system requires.
-
-        Notes
-        -----
-        The codes are those of LOINC without a method (panel 69738-3): a classified image is neither
-        an "automated count", that of a cell counter, nor a "manual count" of a reader. The method
-        is stated as text. Names of codes, which differ between versions of LOINC, are left out. A
-        share that rounds to 0 % is "< 1 %". The number of cells and the interval are components.
-        """
-        return write_fhir(self, path, signed_by)

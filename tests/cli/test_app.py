@@ -9,7 +9,7 @@ import pytest
 import skblood
 from skblood.cli import _predict, main
 
-COMMANDS = ["train", "evaluate", "predict", "embed", "audit", "compare", "export", "info"]
+COMMANDS = ["train", "evaluate", "predict", "count", "embed", "audit", "compare", "export", "info"]
 
 
 class TestHelp:

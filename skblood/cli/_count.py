@@ -1,0 +1,219 @@
+"""`skblood count`."""
+
+import glob
+import os
+from itertools import takewhile
+from pathlib import Path
+
+import typer
+
+from skblood._writing import list_some
+from skblood.cli import _data, _output, _predict, _settings
+
+_SUFFIXES = (".html", ".csv", ".fhir.json")
+
+
+def count(
+    source: str,
+    *,
+    model: str | None = None,
+    corrections: Path | None = None,
+    group_column: str | None = None,
+    patient_column: str | None = None,
+    min_probability: float = 0.0,
+    rules: str | None = None,
+    out: Path | None = None,
+    crop: float | None = None,
+    frame: _predict.FrameMode | None = None,
+    classes: str | None = None,
+    prior: str | None = None,
+    device: str = "auto",
+    path_column: str = "path",
+    bit_depth: int | None = None,
+    as_json: bool = False,
+    overwrite: bool = False,
+):
+    """Count the cells of each slide: a differential count in clinical order, to review and sign.
+
+    White cells are given in whole percents that sum to 100, with intervals, nucleated red cells
+    per 100 white cells, platelets apart; rejected cells, and those decided by a reader, are
+    counted apart. Rules name the slides that need a manual look. --out writes count.html, count.csv
+    and count.fhir.json (FHIR R4 with LOINC codes), and patients.* if slides of patients are added up.
+
+    Parameters
+    ----------
+    source : PREDICTIONS or CELLS
+        A csv file written by `skblood predict` or `skblood evaluate`, or the corrections.csv of a
+        review, all of whose cells are those of the reader. Or images to predict first: a folder, an
+        image, a pattern, a csv file with the column path, or an npz file.
+    model : FILE
+        The model that predicts CELLS; by default, the pretrained model.
+    corrections : FILE
+        The corrections.csv of a review: these labels replace those of the model.
+    group_column : NAME
+        Column with the slide of each cell; by default, all cells are of one slide, or one of each
+        patient.
+    patient_column : NAME
+        Column with the patient of each slide, whose slides are added up.
+    min_probability : SHARE
+        Reject the cells whose label has a lower probability.
+    rules : LIMITS
+        Changed rules for a manual look, such as ig=0.05,blast=0,nRBC=0.02,min_cells=200,
+        max_rejected=0.2: shares above which, and white cells below which a slide is named.
+    out : FOLDER
+        Write the reports here.
+
+    Examples
+    --------
+    skblood count predictions.csv --group-column slide --out count/
+    skblood count predictions.csv --corrections corrections.csv --min-probability 0.5
+    skblood count slides.csv --model cells.skblood --group-column slide --patient-column patient
+    """
+    if not 0 <= min_probability < 1:
+        raise typer.BadParameter(
+            f"--min-probability must be from 0 to 1, not {min_probability:g}: 0.5 is 50 %."
+        )
+    limits = _settings.parse_shares(rules, "--rules")
+    if isinstance(limits, str):
+        raise typer.BadParameter(f"--rules: {rules!r} must be name=limit,name=limit.")
+    names = ["count", "patients"] if patient_column and group_column else ["count"]
+    if out is not None:
+        _output.reserve(out, overwrite, [name + end for name in names for end in _SUFFIXES])
+    columns = [name for name in (group_column, patient_column) if name]
+    table, note = (
+        _read_predictions(source, model, path_column),
+        f"Predictions: {Path(source).name}.",
+    )
+    given = {"crop": crop, "frame": frame, "classes": classes, "prior": prior}
+    if table is not None and (used := [f"--{name}" for name in given if given[name] is not None]):
+        raise typer.BadParameter(
+            f"{' '.join(used)} is for images to predict, and {source} holds predictions. To "
+            "predict its images anew, name a --model."
+        )
+    if table is None:
+        settings = _predict.check_settings(crop, frame, classes, prior)
+        classifier = _predict.load_classifier(model, device, settings)
+        _check_limits(limits, classifier.classes_)
+        note = f"Model: {model or getattr(classifier, 'weights', 'pretrained')}."
+        table = _predict_cells(classifier, source, frame, path_column, bit_depth, columns)
+    _check_columns(table, columns, source)
+    cells = _judge_cells(table, path_column, source, corrections, min_probability)
+    if min_probability:
+        note += f" Cells of a probability below {min_probability:g} are rejected."
+    if corrections is not None:
+        note += f" Labels of a reader: {corrections.name}."
+    from skblood.evaluation import differential_count
+
+    result = differential_count(
+        **cells,
+        groups=table[columns[0]] if columns else None,
+        patients=table[columns[-1]] if patient_column else None,
+        rules=limits,
+        note=note,
+    )
+    reports = {name: result if name == "count" else result.by_patient for name in names}
+    if out is not None:
+        for name, report in reports.items():
+            saves = (report.to_html, report.to_csv, report.to_fhir)
+            for end, save in zip(_SUFFIXES, saves, strict=True):
+                _output.write(out / f"{name}{end}", save, overwrite)
+        _output.say(f"{out}: the count is written.")
+    document = {name: each.to_table().to_dict("records") for name, each in reports.items()}
+    _output.show(document if as_json else result)
+
+
+def _read_predictions(source, model, path_column):
+    """Return the table of predictions or corrections, or None if `source` is none."""
+    path = Path(source).expanduser()
+    if not glob.has_magic(source):
+        _data.existing(source, "table, folder or image file")
+    if model is not None or not _data.is_table(path):
+        return None
+    from skblood.datasets import read_table
+
+    table = read_table(path, [path_column])
+    is_known = "label" in table and ("probability" in table or "predicted" in table)
+    return table if is_known else None
+
+
+def _predict_cells(classifier, source, frame, path_column, bit_depth, columns):
+    """Return the table of predictions of images, with the other columns of a table."""
+    names, X, given = _data.find_images([source], bit_depth, path_column)
+    _check_columns(given, columns, source)
+    classifier = _predict.take_frame(classifier, frame, X)
+    labels, probabilities, _ = _predict.predict_all(classifier, X)
+    table = _predict.prediction_table(names, classifier.classes_, labels, probabilities)
+    return _predict.add_columns(table.rename(columns={"path": path_column}), given)
+
+
+def _check_limits(limits, classes):
+    """Raise ValueError for unknown rules before images are read."""
+    from skblood.evaluation import DifferentialCount
+
+    DifferentialCount.from_counts([[0] * len(classes)], classes=classes, rules=limits)
+
+
+def _check_columns(table, columns, source):
+    """Raise ValueError unless the table has the columns, without empty cells."""
+    for name in columns:
+        if name not in table:
+            raise ValueError(f"{source} has no column {name!r}; it has {[*table.columns]}.")
+        if n_empty := (table[name] == "").sum():
+            raise ValueError(f"{source} has {n_empty} cells without a {name!r}. Fill them.")
+
+
+def _judge_cells(table, path_column, source, corrections, min_probability):
+    """Return labels, classes, and which cells are rejected or decided by a reader."""
+    import numpy as np
+    import pandas as pd
+
+    labels = np.array(table["label"], object)
+    reviewed = np.full(len(table), "probability" not in table)
+    rejected, classes = labels == "", []
+    if "probability" in table:
+        rejected |= (pd.to_numeric(table["probability"]) < min_probability).to_numpy()
+        # Those of the model follow at once; a later column may begin alike.
+        rest = table.columns[table.columns.get_loc("probability") + 1 :]
+        classes = [name[2:] for name in takewhile(lambda name: name.startswith("p_"), rest)]
+    if corrections is not None:
+        given = _read_corrections(corrections, table[path_column], source)
+        rows = [*given]
+        labels[rows], reviewed[rows], rejected[rows] = [*given.values()], True, False
+    others = sorted({*labels[~rejected]} - {*classes})
+    return {
+        "y_pred": labels,
+        "classes": classes + others or None,
+        "rejected": rejected,
+        "reviewed": reviewed,
+    }
+
+
+def _read_corrections(file, paths, source):
+    """Return the label that a reader gave, by the row of the cell.
+
+    Paths in a table are relative to where the command runs, or to the table.
+    """
+    from skblood.datasets import read_table
+
+    _data.existing(file, "table of corrections")
+    given = read_table(file, ["path", "label"])
+    folders = [os.getcwd(), os.path.dirname(os.path.abspath(os.path.expanduser(source)))]
+    rows = {}
+    for row, path in enumerate(paths):
+        for folder in folders:
+            rows.setdefault(os.path.abspath(os.path.join(folder, path)), row)
+    folders = [os.path.dirname(os.path.abspath(file)), os.getcwd()]
+    found, unknown = {}, []
+    for path, label in zip(given["path"], given["label"], strict=True):
+        places = [rows.get(os.path.abspath(os.path.join(folder, path))) for folder in folders]
+        row = next((place for place in places if place is not None), None)
+        if row is None:
+            unknown.append(path)
+        else:
+            found[row] = label
+    if unknown:
+        raise ValueError(
+            f"{str(file)!r} has {len(unknown)} of {len(given)} corrections of no cell in {source}, "
+            f"such as:\n{list_some(unknown, 3)}\nGive the table that the review was made of."
+        )
+    return found

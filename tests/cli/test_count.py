@@ -1,0 +1,160 @@
+"""`skblood count`."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+CLASSES = ["basophil", "ig", "neutrophil", "platelet"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The current folder, with predictions of two slides: 150 cells of S1, 120 of 007."""
+    monkeypatch.chdir(tmp_path)
+    labels = ["neutrophil"] * 140 + ["ig"] * 10 + ["neutrophil"] * 110 + ["platelet"] * 10
+    frame = pd.DataFrame({"path": [f"cells/{i}.png" for i in range(270)], "label": labels})
+    frame["probability"] = 0.9
+    frame.loc[[0, 149, 150], "probability"] = 0.4
+    for name in CLASSES:
+        frame[f"p_{name}"] = (frame["label"] == name).astype(float)
+    frame["slide"] = ["S1"] * 150 + ["007"] * 120
+    frame["patient"] = "P"
+    frame["p_note"] = "x"
+    frame.to_csv("predictions.csv", index=False)
+    return tmp_path
+
+
+def by_class(document, slide, name="count"):
+    return {row["class"]: row for row in document[name] if row["slide"] == slide}
+
+
+class TestPredictions:
+    def test_by_slide(self, shell, folder):
+        result = shell("count", "predictions.csv", "--group-column", "slide")
+        assert result.stdout.startswith("2 slides, 4 classes")
+        assert "007: 110 white cells" in result.stdout
+        document = json.loads(
+            shell("count", "predictions.csv", "--group-column", "slide", "--json").stdout
+        )
+        assert list(by_class(document, "S1")) == ["neutrophil", "basophil", "ig", "platelet"]
+        assert [row["percent"] for row in by_class(document, "S1").values()] == [93, 0, 7, None]
+        assert by_class(document, "007")["platelet"]["count"] == 10
+
+    def test_reports_of_slides_and_patients(self, shell, folder):
+        words = ("count", "predictions.csv", "--group-column", "slide")
+        words += ("--patient-column", "patient", "--out", "count")
+        shell(*words)
+        names = ["count.csv", "count.fhir.json", "count.html"]
+        names += [name.replace("count", "patients") for name in names]
+        assert sorted(path.name for path in Path("count").glob("[!.]*")) == sorted(names)
+        table = pd.read_csv("count/count.csv", dtype=str)
+        assert set(table["slide"]) == {"S1", "007"} and set(table["patient"]) == {"P"}
+        assert pd.read_csv("count/patients.csv").n_white.tolist() == [260] * 4
+        assert "Predictions: predictions.csv." in Path("count/count.html").read_text()
+        assert len(json.loads(Path("count/count.fhir.json").read_text())["entry"]) == 2
+        assert "exists already" in shell(*words, code=1).stderr
+        shell(*words, "--overwrite")
+
+    def test_patients_alone(self, shell, folder):
+        shell("count", "predictions.csv", "--patient-column", "slide", "--out", "count")
+        page = Path("count/count.html").read_text()
+        assert "Patient <bdi>007</bdi></h2>" in page
+        assert "Slide" not in page and "2 patients" in page
+        assert not Path("count/patients.html").exists()
+
+    def test_rejected_below_a_probability(self, shell, folder):
+        words = ("count", "predictions.csv", "--group-column", "slide", "--json")
+        document = json.loads(shell(*words, "--min-probability", "0.5").stdout)
+        row = by_class(document, "S1")["neutrophil"]
+        assert (row["count"], row["n_rejected"]) == (139, 2)
+
+    def test_unreadable_cells_are_rejected(self, shell, folder):
+        frame = pd.read_csv("predictions.csv")
+        frame.loc[3, ["label", "probability"]] = None
+        frame.to_csv("predictions.csv", index=False)
+        assert "all: 259 white cells, and 1 rejected" in shell("count", "predictions.csv").stdout
+
+    def test_rules(self, shell, folder):
+        words = ("count", "predictions.csv", "--group-column", "slide")
+        assert "manual look: ig 6.67 % (10), more than 2 %" in shell(*words).stdout
+        text = shell(*words, "--rules", "ig=0.1,min_cells=120").stdout
+        assert "ig 6.67" not in text and "110 white cells, fewer than 120" in text
+
+
+class TestCorrections:
+    def correct(self, folder, rows, path="{}"):
+        table = pd.DataFrame(rows, columns=["path", "label"])
+        table["path"] = [path.format(each) for each in table["path"]]
+        file = folder / "elsewhere" / "corrections.csv"
+        file.parent.mkdir(exist_ok=True)
+        table.assign(note="").to_csv(file, index=False)
+        return file
+
+    @pytest.mark.parametrize("path", ["{}", "./{}", "../{}", "absolute"])
+    def test_labels_of_the_reader_replace_those_of_the_model(self, shell, folder, path):
+        """A cell that the reader has decided is not rejected, and may be of a new class."""
+        path = f"{folder}/{{}}" if path == "absolute" else path
+        rows = [("cells/0.png", "neutrophil"), ("cells/148.png", "blast"), ("cells/1.png", "ig")]
+        file = self.correct(folder, rows, path)
+        words = ("count", "predictions.csv", "--corrections", file, "--min-probability", "0.5")
+        document = json.loads(shell(*words, "--group-column", "slide", "--json").stdout)
+        rows = by_class(document, "S1")
+        found = {name: (row["count"], row["reviewed"]) for name, row in rows.items()}
+        assert found == {
+            **{"neutrophil": (139, 1), "basophil": (0, 0), "ig": (9, 1), "blast": (1, 1)},
+            "platelet": (0, 0),
+        }
+        assert rows["blast"]["n_rejected"] == 1 and rows["blast"]["n_reviewed"] == 3
+        assert "blast 0.671 % (1)" in rows["blast"]["manual_look"]
+
+    def test_of_other_cells(self, shell, folder):
+        file = self.correct(folder, [("cells/0.png", "ig"), ("cells/x.png", "ig")])
+        result = shell("count", "predictions.csv", "--corrections", file, code=1)
+        assert "1 of 2 corrections of no cell in predictions.csv" in result.stderr
+        assert "cells/x.png" in result.stderr
+
+    def test_alone(self, shell, folder):
+        """The table of a review says itself that its labels are those of a reader."""
+        file = self.correct(folder, [("cells/0.png", "neutrophil"), ("cells/1.png", "ig")])
+        pd.read_csv(file).assign(predicted="ig").to_csv(file, index=False)
+        assert "all: 2 cells, 2 decided by a reader" in shell("count", file).stdout
+
+
+class TestCells:
+    def test_equals_predict_and_count(self, shell, model_file, cell_folder, tmp_path):
+        shutil.copytree(cell_folder / "test", tmp_path / "test")
+        paths = sorted(path.relative_to(tmp_path) for path in tmp_path.glob("test/*/*.png"))
+        table = pd.DataFrame({"path": paths, "slide": ["A", "B", "B"] * 5, "label": "monocyte"})
+        table.to_csv(tmp_path / "cells.csv", index=False)
+        words = (tmp_path / "cells.csv", "--model", model_file, "--group-column", "slide")
+        direct = json.loads(shell("count", *words, "--json").stdout)
+        shell("predict", model_file, tmp_path / "cells.csv", "--out", tmp_path / "p.csv")
+        words = (tmp_path / "p.csv", "--group-column", "slide")
+        assert json.loads(shell("count", *words, "--json").stdout) == direct
+        shell("count", tmp_path / "test", "--model", model_file, "--out", tmp_path / "count")
+        assert f"Model: {model_file}" in (tmp_path / "count" / "count.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["--group-column", "slid"], 1, "has no column 'slid'"),
+        (["--group-column", "empty"], 1, "270 cells without a 'empty'"),
+        (["--rules", "leucocyte=0.1"], 1, "unknown name 'leucocyte'"),
+        (["--rules", "blood"], 2, "must be name=limit"),
+        (["--min-probability", "50"], 2, "must be from 0 to 1"),
+        (["--classes", "ig,neutrophil"], 2, "--classes is for images to predict"),
+        (["--corrections", "correction.csv"], 1, "There is no table of corrections"),
+    ],
+)
+def test_errors(shell, folder, options, code, message):
+    pd.read_csv("predictions.csv").assign(empty="").to_csv("predictions.csv", index=False)
+    assert message in shell("count", "predictions.csv", *options, code=code).stderr
+
+
+def test_no_such_source(shell, folder):
+    result = shell("count", "prediction.csv", code=1)
+    assert "but there is" in result.stderr and "predictions.csv" in result.stderr
