@@ -35,7 +35,8 @@ def with_target_statistics(network, pixels, codes, shares):
     network : CellNetwork
     """
     network = copy.deepcopy(network)
-    network.dihedral_views = 1  # statistics would be mixed once for each view
+    # Statistics would be mixed once for each view.
+    network.dihedral_views, network.view_crops = 1, (1.0,)
     device = next(network.parameters()).device
     x = network.prepare(as_nchw(to_tensor(pixels, device)))
     with torch.no_grad():

@@ -1,7 +1,5 @@
 """The steps of an adaptation, one after the other, and what speaks for and against each."""
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 from scipy.special import stdtrit
@@ -185,7 +183,7 @@ class Course:
 
 def _confidence(model, images):
     """Return the mean probability of the predicted class."""
-    predictor = model.predictor_.with_spec(replace(model.spec_, dihedral_views=1))
+    predictor = model.predictor_.with_spec(model.spec_.with_one_view())
     return float(torch.from_numpy(predictor.logits(images)).softmax(1).amax(1).mean())
 
 

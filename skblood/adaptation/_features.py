@@ -6,7 +6,6 @@ import torch
 
 from skblood.augment import make_augment
 from skblood.estimators import replace_network
-from skblood.networks import dihedral_views
 
 
 def extract_features(predictor, images):
@@ -21,12 +20,12 @@ def extract_features(predictor, images):
     -------
     features : torch.Tensor of shape (n, d), float64
     """
-    network, n_views = predictor.network, predictor.spec.dihedral_views
-    if n_views == 1:
+    network, spec = predictor.network, predictor.spec
+    if spec == spec.with_one_view():
         return torch.from_numpy(predictor.penultimate(images)).double()
 
     def average(x):
-        views = [network.penultimate(view).float() for view in dihedral_views(x, n_views)]
+        views = [network.penultimate(view).float() for view in network.views(x)]
         return torch.stack(views).mean(0)
 
     return torch.from_numpy(predictor.run(average, images)).double()

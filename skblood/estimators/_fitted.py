@@ -4,12 +4,13 @@ import copy
 from dataclasses import replace
 from numbers import Integral
 
+import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skblood._sklearn import Options, validate_parameter_constraints
 from skblood.images import torch_defaults
 from skblood.inference import FeatureStore, Predictor, resolve_device
-from skblood.networks import configure_network
+from skblood.networks import MAX_VIEW_CROPS, VIEW_CROP_RANGE, configure_network
 from skblood.training import TrainingNet, WeightedLoss
 
 from ._base import PREPROCESSING_CONSTRAINTS, CellModel
@@ -86,7 +87,15 @@ def replace_network(model, spec, network, device=None):
 
 @torch_defaults()
 def reconfigure(
-    model, *, crop=None, dihedral_views=None, precision=None, device=None, classes=None, prior=None
+    model,
+    *,
+    crop=None,
+    dihedral_views=None,
+    view_crops=None,
+    precision=None,
+    device=None,
+    classes=None,
+    prior=None,
 ):
     """Return a fitted estimator that predicts with other settings; nothing is trained.
 
@@ -102,6 +111,10 @@ def reconfigure(
         and all of these with rows and columns exchanged (8, for square images): test-time
         augmentation. A smear has no up, so these views are as good as the image itself; prediction
         takes as many times as long. Not for frozen backbones, whose features are stored.
+    view_crops : array-like of float in [0.2, 1], default=None
+        Average the logits over these crops of the image, such as ``(1, 0.8, 0.65)``: test-time
+        augmentation for cells that fill their images more or less than those of the training did.
+        It takes as many times as long, and once more for each dihedral view; ``(1,)`` for none.
     precision : {"auto", "float32", "bfloat16"}, default=None
         Precision of prediction.
     device : str, default=None
@@ -177,8 +190,11 @@ def reconfigure(
     if crop is not None and crop != spec.crop:
         spec = spec.with_crop(crop)
     if dihedral_views is not None:
-        _check_views(spec, dihedral_views)
         spec = replace(spec, dihedral_views=int(dihedral_views))
+    if view_crops is not None:
+        spec = replace(spec, view_crops=_as_crops(view_crops))
+    if dihedral_views is not None or view_crops is not None:
+        _check_views(spec)
     if classes is not None or prior is not None:
         if spec.classes is None:
             raise ValueError(f"A {type(model).__name__} has no classes. Leave classes, prior out.")
@@ -187,18 +203,33 @@ def reconfigure(
     return replace_network(model, spec, copy.deepcopy(model.predictor_.network), device)
 
 
-def _check_views(spec, n_views):
+def _as_crops(crops):
+    """Return `view_crops` as a tuple of float, or raise ValueError."""
+    shares = np.asarray(crops)
+    are_numbers = shares.dtype.kind in "iuf" and shares.ndim == 1
+    least, most = VIEW_CROP_RANGE
+    in_range = are_numbers and ((least <= shares) & (shares <= most)).all()
+    if not in_range or not 1 <= len(shares) <= MAX_VIEW_CROPS:
+        raise ValueError(
+            f"view_crops={crops!r} must be at most {MAX_VIEW_CROPS} shares of the side of the "
+            f"image, of {least} to 1, such as (1, 0.8, 0.65); (1,) for the image as it is."
+        )
+    return tuple(shares.astype(float).tolist())
+
+
+def _check_views(spec):
     """Raise ValueError if the views cannot be had of these images, or by this network."""
     height, width, _ = spec.image_shape
-    if n_views == 8 and height != width:
+    if spec.dihedral_views == 8 and height != width:
         raise ValueError(
             f"dihedral_views=8 exchanges rows and columns, but the images have {height} x {width} "
             "px. Use 4, or fit with a square image_size."
         )
-    if n_views > 1 and (spec.frozen or not spec.is_pixels):
+    if spec != spec.with_one_view() and (spec.frozen or not spec.is_pixels):
         raise ValueError(
-            f"dihedral_views={n_views} needs images that pass the backbone at each prediction, but "
-            "features of frozen backbones are stored, and rows of numbers have no views. Use 1."
+            "dihedral_views and view_crops need images that pass the backbone at each prediction, "
+            "but features of frozen backbones are stored, and rows of numbers have no views. Use "
+            "dihedral_views=1, view_crops=(1,)."
         )
 
 

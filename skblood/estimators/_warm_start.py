@@ -10,6 +10,9 @@ from skblood.networks import configure_network
 
 from ._prior import check_possible
 
+# Settings of prediction, which no fit changes.
+_OF_PREDICTION = ("dihedral_views", "view_crops", "class_factors")
+
 _RULED_OUT = (
     "The model is restricted to others: train skblood.reconfigure(model, classes='all') instead, "
     "or leave out these images."
@@ -68,7 +71,7 @@ def continue_network(former, network, spec):
         for old, new in zip(former.backbones, spec.backbones, strict=True)
     )
     head = replace(former.head, dropout=spec.head.dropout)
-    kept = {name: getattr(former, name) for name in ("dihedral_views", "class_factors")}
+    kept = {name: getattr(former, name) for name in _OF_PREDICTION}
     spec = replace(spec, backbones=backbones, head=head, **kept)
     network = copy.deepcopy(network)
     configure_network(network, spec)

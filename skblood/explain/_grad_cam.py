@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from skblood._labels import check_lengths, encode_labels
 from skblood.estimators import CellClassifier, MLPCellClassifier
 from skblood.images import torch_defaults
+from skblood.networks import configure_network
 
 from ._feature_map import FeatureMap
 
@@ -110,7 +111,8 @@ def _compute_maps(predictor, spec, pixels, codes):
     device = predictor.device
     # A copy, which takes hooks and needs no gradients of its parameters.
     network = copy.deepcopy(predictor.network).to(device).eval().requires_grad_(False)
-    network.dihedral_views = 1  # the map is of the image as it is, not of its dihedral views
+    # The map is of the image as it is, not of several views.
+    configure_network(network, spec.with_one_view())
 
     def prepare(rows):
         return network.prepare(torch.from_numpy(pixels[rows].copy()).to(device).permute(0, 3, 1, 2))

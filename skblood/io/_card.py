@@ -248,8 +248,12 @@ def _preprocessing(model):
             f"Expects cells that fill {size:.2f} of the side after the crop (median of the white "
             "cells of the training; geometric mean of the diameters of nucleus and cell)."
         )
-    if spec.dihedral_views > 1:
-        lines.append(f"Logits are averaged over {spec.dihedral_views} dihedral views of an image.")
+    if spec != spec.with_one_view():
+        crops = ", ".join(f"{crop:g}" for crop in spec.view_crops)
+        lines.append(
+            f"Logits are averaged over {spec.dihedral_views} dihedral views of each image"
+            + (f", at {crops} of its side." if spec.view_crops != (1.0,) else ".")
+        )
     return ["\n".join(f"- {line}" for line in lines)]
 
 

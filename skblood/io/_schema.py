@@ -10,7 +10,14 @@ from skorch.history import History
 
 from skblood.adaptation import Adaptation
 from skblood.images import CROP_RANGE, INTERPOLATIONS
-from skblood.networks import ACTIVATIONS, BackboneSpec, HeadSpec, NetworkSpec
+from skblood.networks import (
+    ACTIVATIONS,
+    MAX_VIEW_CROPS,
+    VIEW_CROP_RANGE,
+    BackboneSpec,
+    HeadSpec,
+    NetworkSpec,
+)
 
 # Numbers in an image (height x width x channels), at most: the network is built for it.
 _MAX_IMAGE = 2**26
@@ -57,6 +64,7 @@ def decode_spec(stored, n_tensors):
     spec = {
         "bit_depth": None,
         "class_factors": None,
+        "view_crops": [1.0],
         **stored,
         "backbones": backbones,
         "head": head,
@@ -112,7 +120,9 @@ def _check_preprocessing(spec):
     is_off = any(abs(a - b) > slack for a, b in zip(size, expected, strict=True))
     if is_off or n_channels != spec.input_shape[2]:
         raise ValueError("image_shape of its network is not what input_shape and image_size give")
-    if not spec.is_pixels and (spec.image_size, spec.crop, spec.dihedral_views) != (None, 1, 1):
+    if not spec.is_pixels and (
+        (spec.image_size, spec.crop) != (None, 1) or spec != spec.with_one_view()
+    ):
         raise ValueError("its network takes rows of numbers, which are not cropped or resized")
     if spec.dihedral_views == 8 and size[0] != size[1]:
         raise ValueError("dihedral_views of its network are 8, but its images are not square")
@@ -156,6 +166,12 @@ def _is_map(value, is_valid):
 
 def _are_label_counts(value):
     return isinstance(value, dict) and all(_is_count(n, 0) for n in value.values())
+
+
+def _are_view_crops(value):
+    least, most = VIEW_CROP_RANGE
+    is_list = type(value) is list and 1 <= len(value) <= MAX_VIEW_CROPS
+    return is_list and all(_is_number(share) and least <= share <= most for share in value)
 
 
 def _are_factors(value):
@@ -203,6 +219,7 @@ _SPEC = {
     "crop": lambda v: _is_number(v) and CROP_RANGE[0] <= v <= CROP_RANGE[1],
     "interpolation": lambda v: v in INTERPOLATIONS,
     "dihedral_views": lambda v: type(v) is int and v in (1, 2, 4, 8),
+    "view_crops": _are_view_crops,
     "precision": lambda v: v in ("auto", "float32", "bfloat16"),
     "bit_depth": lambda v: v is None or (type(v) is int and 8 <= v <= 16),
     "class_factors": lambda v: v is None or _are_factors(v),

@@ -9,10 +9,9 @@ from ._module import (
     ACTIVATIONS,
     CellNetwork,
     check_layer_sizes,
-    dihedral_views,
     hash_weights,
     make_head,
 )
 from ._paper_nets import PlainCNN, UNet
-from ._spec import BackboneSpec, HeadSpec, NetworkSpec
+from ._spec import MAX_VIEW_CROPS, VIEW_CROP_RANGE, BackboneSpec, HeadSpec, NetworkSpec
 from ._weights import PRETRAINED_WEIGHTS, identify_weights

@@ -81,7 +81,7 @@ def configure_network(network, spec):
     """Set, in place, what a network has of its specification beside its layers."""
     network.image_size = spec.image_size
     network.interpolation = spec.interpolation
-    network.dihedral_views = spec.dihedral_views
+    network.dihedral_views, network.view_crops = spec.dihedral_views, spec.view_crops
     # A head of standardized features was trained on those of the pretrained statistics.
     fixed_statistics = spec.head is not None and spec.head.standardize_features
     for backbone, each in zip(network.backbones, spec.backbones, strict=True):

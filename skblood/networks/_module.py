@@ -4,6 +4,7 @@ from numbers import Integral
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from skblood.images import resize_batch
 
@@ -23,20 +24,23 @@ class CellNetwork(nn.Module):
         Height and width that the backbones work at; None if images keep their own size.
     interpolation : str
         How images of another size are resized to it.
+
+    Attributes
+    ----------
     dihedral_views : {1, 2, 4, 8}
-        In evaluation mode, the logits of so many flips and quarter turns are averaged.
+        In evaluation mode, the logits of so many flips and quarter turns are averaged ...
+    view_crops : tuple of float
+        ... of so many crops of each image.
     """
 
-    def __init__(
-        self, backbones, head, image_size=None, interpolation="bilinear", dihedral_views=1
-    ):
+    def __init__(self, backbones, head, image_size=None, interpolation="bilinear"):
         super().__init__()
         self.backbones = nn.ModuleList(backbones)
         self.scale = nn.Identity()  # standardizes the features of frozen backbones
         self.head = head
         self.image_size = image_size
         self.interpolation = interpolation
-        self.dihedral_views = dihedral_views
+        self.dihedral_views, self.view_crops = 1, (1.0,)
 
     @property
     def frozen(self):
@@ -63,10 +67,15 @@ class CellNetwork(nn.Module):
 
     def forward(self, x):
         """Map prepared images ``(n, c, h, w)``, or features ``(n, d)``, to logits."""
-        if x.ndim != 4 or self.training or self.dihedral_views == 1:
+        if x.ndim != 4 or self.training:
             return self.head(self._scaled_features(x))
-        views = dihedral_views(x, self.dihedral_views)
-        return torch.stack([self.head(self._scaled_features(view)) for view in views]).mean(0)
+        logits = [self.head(self._scaled_features(view)) for view in self.views(x)]
+        return torch.stack(logits).mean(0)
+
+    def views(self, x):
+        """Return the views of prepared images that a prediction averages, as a list."""
+        crops = [_center(x, share) for share in self.view_crops]
+        return [view for crop in crops for view in dihedral_views(crop, self.dihedral_views)]
 
     def penultimate(self, x):
         """Map prepared images, or features, to the input of the output layer."""
@@ -93,6 +102,16 @@ def dihedral_views(x, n_views):
     views = [x, x.flip(3), x.flip(2), x.flip((2, 3))]
     views += [view.transpose(2, 3) for view in views] if n_views == 8 else []
     return views[:n_views]
+
+
+def _center(x, share):
+    """Return the central part of images, enlarged to their size."""
+    if share == 1:
+        return x
+    height, width = x.shape[2:]
+    top, left = (min(round(n * (1 - share) / 2), (n - 1) // 2) for n in (height, width))
+    part = x[:, :, top : height - top, left : width - left]
+    return F.interpolate(part, (height, width), mode="bilinear")
 
 
 class OutputLayer(nn.Linear):

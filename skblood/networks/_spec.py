@@ -9,6 +9,10 @@ from skblood.images import ImageLayout
 # infinite numbers; its probability is exactly 0, even with the logits divided by a temperature.
 _IMPOSSIBLE = -1e4
 
+# Shares of an image that may be one of its views, and how many of them.
+VIEW_CROP_RANGE = (0.2, 1.0)
+MAX_VIEW_CROPS = 10
+
 
 @dataclass(frozen=True)
 class BackboneSpec:
@@ -85,6 +89,8 @@ class NetworkSpec(ImageLayout):
     interpolation : {"bilinear", "bicubic", "nearest"}
     dihedral_views : {1, 2, 4, 8}
         Flips and quarter turns of each image whose logits are averaged in prediction.
+    view_crops : tuple of float
+        Crops of the image as it is after `crop`, whose logits are averaged in prediction, too.
     precision : {"auto", "float32", "bfloat16"}
         Precision of prediction; "auto" depends on the device.
     bit_depth : int in 8..16 or None
@@ -105,6 +111,7 @@ class NetworkSpec(ImageLayout):
     crop: float = 1.0
     interpolation: str = "bilinear"
     dihedral_views: int = 1
+    view_crops: tuple = (1.0,)
     precision: str = "auto"
     bit_depth: int | None = None
     class_factors: tuple | None = None
@@ -134,6 +141,10 @@ class NetworkSpec(ImageLayout):
             raise ValueError("The model was fitted with rows of numbers, which cannot be cropped.")
         size = self.image_size or tuple(self.image_shape[:2])
         return replace(self, crop=float(crop), image_size=size)
+
+    def with_one_view(self):
+        """Return the spec of the same network without test-time augmentation."""
+        return replace(self, dihedral_views=1, view_crops=(1.0,))
 
     def to_dict(self):
         """Return the spec as nested dicts, lists and numbers, as JSON has them."""

@@ -75,10 +75,11 @@ def test_some_networks_have_no_statistics(small_net):
     assert not has_statistics(nn.BatchNorm1d(4, track_running_stats=False))
 
 
-@pytest.mark.parametrize("n_views", [1, 8])
-def test_a_copy_moves_towards_the_target_laboratory(network, home, n_views):
+@pytest.mark.parametrize(("n_views", "crops"), [(1, (1.0,)), (8, (1.0, 0.5))])
+def test_a_copy_moves_towards_the_target_laboratory(network, home, n_views, crops):
     given = copy.deepcopy(network)
-    given.dihedral_views = n_views  # statistics would be mixed once for each view
+    given.dihedral_views, given.view_crops = n_views, crops
+    # Statistics would be mixed once for each view.
     before, images = copy.deepcopy(given.state_dict()), other_laboratory(home[0])
     no_labels, shares = torch.full((160,), -1), torch.full((8,), 1 / 8)
     moved = with_target_statistics(given, images, no_labels, shares)

@@ -47,6 +47,20 @@ class TestReconfigure:
             for view in turned(X[:8]):
                 assert_allclose(model.decision_function(view), expected[:8], atol=1e-5)
 
+    def test_view_crops_average_the_logits(self, clf, large):
+        X = large[0]
+        model = reconfigure(clf, view_crops=(1, np.float32(0.5)))
+        assert model.spec_.view_crops == (1.0, 0.5)
+        halves = [reconfigure(clf, view_crops=[each]).decision_function(X) for each in (1, 0.5)]
+        assert_allclose(halves[0], clf.decision_function(X), atol=1e-6)
+        assert np.abs(halves[1] - halves[0]).max() > 0.01
+        assert_allclose(model.decision_function(X), np.mean(halves, axis=0), atol=1e-5)
+        # The center, enlarged by a reader of files, is nearly the same picture.
+        enlarged = reconfigure(clf, crop=0.5).decision_function(X)
+        assert np.abs(enlarged - halves[1]).mean() < 0.3 * np.abs(halves[1] - halves[0]).mean()
+        again = reconfigure(model, dihedral_views=2)
+        assert again.spec_.view_crops == (1.0, 0.5)
+
     @pytest.mark.parametrize(("crop", "by_hand"), [(0.5, half), (1.25, wider)])
     def test_crop(self, make_mlp, clf, large, crop, by_hand):
         X, y = large
@@ -89,6 +103,11 @@ class TestReconfigure:
         [
             ({"dihedral_views": 3}, "'dihedral_views' parameter"),
             ({"crop": 5}, "'crop' parameter"),
+            ({"view_crops": 0.8}, r"view_crops=0.8 must be at most 10 shares"),
+            ({"view_crops": ()}, r"view_crops=\(\) must be"),
+            ({"view_crops": (1, 1.2)}, "of 0.2 to 1"),
+            ({"view_crops": [np.nan]}, "of 0.2 to 1"),
+            ({"view_crops": ["1"]}, "of 0.2 to 1"),
             ({"precision": "float16"}, "'precision' parameter"),
             ({"device": "tpu"}, "is not available"),
         ],
@@ -104,13 +123,14 @@ class TestReconfigure:
             reconfigure(oblong, dihedral_views=8)
         assert reconfigure(oblong, dihedral_views=4).predict(X[:2, :, :20]).size == 2
         frozen = make_transfer(trainable="head", max_epochs=1).fit(X, y)
-        with pytest.raises(ValueError, match="dihedral_views=2 needs images that pass the backb"):
+        with pytest.raises(ValueError, match="dihedral_views and view_crops need images"):
             reconfigure(frozen, dihedral_views=2)
         numbers = make_mlp(image_shape=(1, -1, 1)).fit(rng.normal(size=(48, 12)), y)
         with pytest.raises(ValueError, match="rows of numbers, which cannot be cropped"):
             reconfigure(numbers, crop=0.5)
-        with pytest.raises(ValueError, match="rows of numbers"):
-            reconfigure(numbers, dihedral_views=2)
+        for settings in ({"dihedral_views": 2}, {"view_crops": (1, 0.8)}):
+            with pytest.raises(ValueError, match="rows of numbers"):
+                reconfigure(numbers, **settings)
         with pytest.raises(TypeError, match="not a str"):
             reconfigure("model", crop=0.5)
 

@@ -17,6 +17,7 @@ from skblood import (
     HybridFeatureClassifier,
     MLPCellClassifier,
     TransferCellClassifier,
+    reconfigure,
 )
 from skblood.explain import grad_cam
 from skblood.explain._grad_cam import _compute_maps
@@ -74,9 +75,8 @@ class TestMaps:
         np.testing.assert_allclose(grad_cam(fitted, X[::-1]), whole[::-1], atol=1e-4)
         np.testing.assert_array_equal(grad_cam(fitted, fitted.read_images(X)), whole)
 
-    def test_dihedral_views_do_not_count(self, fitted, cells):
-        views = copy.deepcopy(fitted)
-        views.predictor_.network.dihedral_views = 8
+    def test_views_do_not_count(self, fitted, cells):
+        views = reconfigure(fitted, dihedral_views=8, view_crops=(1, 0.5))
         target = fitted.classes_[0]
         expected = grad_cam(fitted, cells[0][:3], target=target)
         np.testing.assert_array_equal(grad_cam(views, cells[0][:3], target=target), expected)

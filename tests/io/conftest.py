@@ -63,7 +63,7 @@ def cells():
 def fitted(cells):
     """Each kind of model, fitted. Shared: do not change them."""
     models = {kind: make().fit(*cells) for kind, make in MAKERS.items()}
-    models["transfer"] = reconfigure(models["transfer"], dihedral_views=4)
+    models["transfer"] = reconfigure(models["transfer"], dihedral_views=4, view_crops=(1, 0.75))
     prior = {"lymphocyte": 1, "neutrophil": 3, "platelet": 0}
     models["hybrid"] = reconfigure(models["hybrid"], prior=prior)
     return models

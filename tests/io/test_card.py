@@ -218,7 +218,7 @@ class TestPreprocessing:
             "Size: 24 x 24 px (height x width), resized (bilinear).",
         ]
         assert self.lines(fitted["transfer"])[-1] == (
-            "Logits are averaged over 4 dihedral views of an image."
+            "Logits are averaged over 4 dihedral views of each image, at 1, 0.75 of its side."
         )
         assert "darkest and brightest spot" in self.lines(fitted["contrastive"])[-2]
         assert len(self.lines(fitted["hybrid"])) == 5  # both backbones standardize alike

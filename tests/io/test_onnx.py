@@ -86,7 +86,9 @@ def export(tmp_path_factory):
             build, form = CASES[name]
             model, path = build().fit(*draw(48, form)), folder / f"{len(known)}.onnx"
             if name == "cropped, resized":
-                model = reconfigure(model, dihedral_views=4, precision="bfloat16")
+                model = reconfigure(
+                    model, dihedral_views=4, view_crops=(1, 0.8), precision="bfloat16"
+                )
                 model = reconfigure(model, prior=[1, 0, 3])
             known[name] = model, path, export_onnx(model, path)
         return known[name]

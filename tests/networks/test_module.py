@@ -1,5 +1,6 @@
 """Head, network and dihedral views."""
 
+import copy
 import hashlib
 
 import numpy as np
@@ -13,7 +14,6 @@ from skblood.networks import (
     CellNetwork,
     check_layer_sizes,
     create_backbone,
-    dihedral_views,
     hash_weights,
     make_head,
 )
@@ -69,22 +69,37 @@ class TestCellNetwork:
         network.scale = nn.Hardtanh(-0.1, 0.1)
         assert torch.equal(network(features), network.head(features.clamp(-0.1, 0.1)))
 
-    def test_dihedral_views_are_averaged_in_prediction(self, network):
+    @pytest.mark.parametrize("crops", [(1.0,), (1.0, 0.5)])
+    def test_views_are_averaged_in_prediction(self, network, crops):
         x = torch.rand(2, 3, 16, 16)
-        expected = torch.stack([network(view) for view in dihedral_views(x, 8)]).mean(0)
-        network.dihedral_views = 8
+        plain, network.dihedral_views, network.view_crops = copy.deepcopy(network), 8, crops
+        views = network.views(x)
+        assert len(views) == 8 * len(crops)
+        expected = torch.stack([plain(view) for view in views]).mean(0)
         assert torch.allclose(network(x), expected)
-        for view in dihedral_views(x, 8):  # how a cell lies does not count
+        for view in views[:8]:  # how a cell lies does not count
             assert torch.allclose(network(view), expected, atol=1e-5)
 
+    def test_dihedral_views(self, network):
+        x = torch.rand(2, 3, 5, 5)
+        for network.dihedral_views in (1, 2, 4, 8):
+            views = network.views(x)
+            assert torch.equal(views[0], x)
+            assert len({each.contiguous().numpy().tobytes() for each in views}) == len(views)
+            assert len(views) == network.dihedral_views
+            assert len(views) == 1 or torch.equal(views[1], x.flip(3))
 
-def test_dihedral_views():
-    x = torch.rand(2, 3, 5, 5)
-    assert torch.equal(dihedral_views(x, 2)[1], x.flip(3))
-    for n_views in (1, 2, 4, 8):
-        views = dihedral_views(x, n_views)
-        assert torch.equal(views[0], x)
-        assert len({view.contiguous().numpy().tobytes() for view in views}) == n_views
+    @pytest.mark.parametrize(("height", "width"), [(8, 12), (9, 5), (1, 2)])
+    def test_a_view_of_a_crop_is_its_center_enlarged(self, network, height, width):
+        network.view_crops = (0.5,)
+        x = torch.rand(2, 3, height, width)
+        (view,) = network.views(x)
+        assert view.shape == x.shape
+        ramp = torch.linspace(0, 1, width).expand(1, 3, height, width)
+        (view,) = network.views(ramp)
+        assert torch.allclose(view.mean(), ramp.mean(), atol=1e-6)
+        if width > 4:
+            assert view.max() - view.min() < 0.7
 
 
 def test_hash_of_weights():
