@@ -145,7 +145,7 @@ class AuditReport:
         return write(render("page.html", title=title, **self._page_context(n_examples)), path)
 
     def _page_context(self, n_examples):
-        kinds = list_findings(self, self._format_finding, self._name, n_examples)
+        kinds = list_findings(self, self._format_finding, self._short_name, n_examples)
         texts = {"headline": self._headline(), "nothing": self._say_nothing_found()}
         return {"content": "_audit.html", "kinds": kinds, **texts}
 

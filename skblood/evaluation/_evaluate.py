@@ -7,7 +7,6 @@ from sklearn.calibration import CalibratedClassifierCV
 from skblood._labels import encode_labels
 from skblood._sklearn import unwrap_model
 from skblood.estimators import CellClassifier, assumed_prior, describe_prior
-from skblood.evaluation._cell_table import path_names
 from skblood.evaluation._evaluation_report import EvaluationReport
 
 
@@ -84,7 +83,7 @@ def evaluate(
         encode_labels(y, classes)  # raises before the prediction, which may take long
     note = describe_prior(model)
     shares = assumed_prior(model) if shares is None else shares
-    names = path_names(X)
+    given = {"images": X, "model": model}
     # The steps before the last run once, for labels and probabilities.
     model, X = unwrap_model(model, X)
     y_proba = model.predict_proba(X) if hasattr(model, "predict_proba") else None
@@ -94,7 +93,7 @@ def evaluate(
     else:
         y_pred = model.predict(X)
     settings = {"n_resamples": n_resamples, "confidence_level": confidence_level}
-    settings |= {"shares": shares, "note": note, "names": names}
+    settings |= {"shares": shares, "note": note, **given}
     return EvaluationReport.from_predictions(
         y, y_pred, y_proba, classes=classes, groups=groups, random_state=random_state, **settings
     )

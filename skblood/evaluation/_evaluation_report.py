@@ -1,48 +1,22 @@
 """The evaluation report: scores of a classifier on a test set, with confidence intervals."""
 
-import math
-import textwrap
 from dataclasses import KW_ONLY, dataclass
-from typing import NamedTuple
+from numbers import Integral
 
 import numpy as np
 import pandas as pd
+from sklearn.utils import check_scalar
 
-from skblood._labels import (
-    check_lengths,
-    check_probabilities,
-    encode_groups,
-    encode_labels,
-    resolve_classes,
-)
 from skblood._plotting import draws
-from skblood._writing import printable
-from skblood.estimators import read_prior
-from skblood.evaluation._absent_classes import describe_absent
-from skblood.evaluation._cell_table import tabulate_cells
+from skblood.evaluation._about_model import describe_model
+from skblood.evaluation._cell_table import path_names
 from skblood.evaluation._confusion_plot import plot_confusion
-from skblood.evaluation._estimates import (
-    estimate_losses,
-    estimate_scores,
-    format_table,
-    tabulate_estimates,
-)
-from skblood.evaluation._intervals import check_level
-from skblood.inference import draw_seed
-
-# Confusions listed in the text.
-_MAX_CONFUSIONS = 5
-_LINE_WIDTH = 100  # characters in a line of a note
-_UNDEFINED = "undefined, since all images are of one class"
-
-
-class Confusion(NamedTuple):
-    """Number of images of one class predicted as another, and their share of the true class."""
-
-    true: object
-    predicted: object
-    count: int
-    share: float
+from skblood.evaluation._confusions import list_confusions
+from skblood.evaluation._estimates import tabulate_estimates
+from skblood.evaluation._evaluation_page import page_context, summary_context
+from skblood.evaluation._report_text import format_report
+from skblood.evaluation._scoring import score_predictions
+from skblood.pages import render, write
 
 
 @dataclass(eq=False, repr=False)
@@ -79,6 +53,10 @@ class EvaluationReport:
         A row for each image, for :func:`compare_models`, with the columns `path` (if the images
         have names), `true`, `label` (predicted), `probability` (of the label), `p_` and the name of
         each class, and `group`; not part of text, tables and files of the report.
+    images : sequence, default=None
+        Test images as they were given, for :meth:`to_html`.
+    model : dict of str to str, default=None
+        What the model is and was trained on, for :meth:`to_html`.
 
     Attributes
     ----------
@@ -178,6 +156,8 @@ class EvaluationReport:
     n_groups: int | None = None
     note: str = ""
     cells: pd.DataFrame | None = None
+    images: object = None
+    model: dict | None = None
 
     @classmethod
     def from_predictions(
@@ -194,6 +174,8 @@ class EvaluationReport:
         shares=None,
         note="",
         names=None,
+        images=None,
+        model=None,
     ):
         """Create a report from predictions.
 
@@ -221,6 +203,11 @@ class EvaluationReport:
         note : str, default=""
         names : array-like of shape (n_images,), default=None
             Names of the images, such as paths, by which two reports are known to be of the same.
+            None takes the paths in `images`, if it holds paths.
+        images : array-like or sequence of n_images, default=None
+            The images, for pictures in :meth:`to_html`. They are neither copied nor read here.
+        model : fitted classifier, default=None
+            What predicted, to be described by :meth:`to_html`.
 
         Returns
         -------
@@ -234,38 +221,23 @@ class EvaluationReport:
             If there are no images, lengths differ, a label is not among `classes`, `groups` has
             missing entries or a single group, or `y_proba` does not hold probabilities.
         """
-        check_level(confidence_level)
-        if n_resamples < 1:
-            raise ValueError(f"`n_resamples` must be at least 1, got {n_resamples}.")
-        classes = resolve_classes(classes, y_true=y_true, y_pred=y_pred)
-        true = encode_labels(y_true, classes, "y_true")
-        predicted = encode_labels(y_pred, classes, "y_pred")
-        check_lengths(y_true=len(true), y_pred=len(predicted))
-        if not len(true):
-            raise ValueError("`y_true` is empty. Give the labels of at least one image.")
-        if y_proba is not None:
-            y_proba = check_probabilities(y_proba, len(true), classes)
-        cells = tabulate_cells(true, predicted, y_proba, classes, groups=groups, names=names)
-        n_groups = None
-        if groups is not None:
-            distinct, groups = encode_groups(groups, len(true))
-            n_groups = len(distinct)
-        if n_groups == 1:
-            raise ValueError("`groups` holds a single group: give several, or leave `groups` out.")
-        tables = np.zeros((n_groups or 1, len(classes), len(classes)), int)
-        np.add.at(tables, (0 if groups is None else groups, true, predicted), 1)
-        if shares is not None:
-            shares = read_prior(shares, classes, tables.sum(axis=(0, 2)) > 0)
-        scores, class_scores = estimate_scores(
-            tables, confidence_level, grouped=groups is not None, shares=shares
+        return cls(
+            **score_predictions(
+                y_true,
+                y_pred,
+                y_proba,
+                classes=classes,
+                groups=groups,
+                n_resamples=n_resamples,
+                confidence_level=confidence_level,
+                random_state=random_state,
+                shares=shares,
+                names=path_names(images) if names is None else names,
+            ),
+            note=note,
+            images=images,
+            model=None if model is None else describe_model(model),
         )
-        settings = {"n_resamples": n_resamples, "confidence_level": confidence_level}
-        if y_proba is not None:
-            rng = np.random.default_rng(draw_seed(random_state))
-            scores |= estimate_losses(true, y_proba, groups, rng=rng, **settings)
-        confusion = tables.sum(axis=0)
-        settings |= {"n_groups": n_groups, "note": note, "cells": cells}
-        return cls(classes, confusion, scores, class_scores, **settings)
 
     def __repr__(self):
         accuracy, f1 = self.scores["accuracy"].value, self.scores["f1_macro"].value
@@ -275,34 +247,7 @@ class EvaluationReport:
         )
 
     def __str__(self):
-        groups = f" in {self.n_groups:,} groups" if self.n_groups else ""
-        width = max(map(len, self.scores))
-        columns = {
-            name: ["" if math.isnan(each.value) else each for each in estimates]
-            for name, estimates in self.class_scores.items()
-        }
-        lines = [
-            f"{self.n_images:,} images{groups}, {len(self.classes)} classes; "
-            f"intervals of {100 * self.confidence_level:.4g}% confidence",
-            *textwrap.wrap(printable(self.note), _LINE_WIDTH),
-            "",
-            *(
-                f"{name:{width}}  {_UNDEFINED if math.isnan(each.value) else each}"
-                for name, each in self.scores.items()
-            ),
-            "",
-            format_table(self.classes, columns | {"images": self.support}),
-        ]
-        if self.absent_classes:
-            text = describe_absent(self.classes, self.confusion_matrix)
-            lines += ["", *textwrap.wrap(printable(text), _LINE_WIDTH)]
-        if self.confusions:
-            lines += ["", "most frequent confusions"]
-        for each in self.confusions[:_MAX_CONFUSIONS]:
-            n = self.support[self.classes.index(each.true)]
-            pair = printable(f"{each.true} predicted as {each.predicted}", keep="")
-            lines.append(f"  {each.count:,} of {n:,} {pair} ({each.share:.1%})")
-        return "\n".join(lines)
+        return format_report(self)
 
     @property
     def support(self):
@@ -322,13 +267,7 @@ class EvaluationReport:
     @property
     def confusions(self):
         """Confusions that occur, the most frequent first."""
-        found = [
-            Confusion(true, predicted, int(count), float(count / row.sum()))
-            for true, row in zip(self.classes, self.confusion_matrix, strict=True)
-            for predicted, count in zip(self.classes, row, strict=True)
-            if count and predicted != true
-        ]
-        return sorted(found, key=lambda each: (-each.count, -each.share))
+        return list_confusions(self.classes, self.confusion_matrix)
 
     def to_frame(self):
         """Return a table of the scores of each class.
@@ -363,6 +302,54 @@ class EvaluationReport:
             "absent_classes": self.absent_classes,
             "confusion_matrix": self.confusion_matrix.tolist(),
         }
+
+    def _repr_html_(self):
+        """Return scores, warnings and the confusion matrix, for a notebook."""
+        return render("fragment.html", content="_scores.html", **summary_context(self))
+
+    @draws
+    def to_html(self, path=None, *, n_errors=24, audit=None, card=None, title="Evaluation"):
+        """Return or write the report as an HTML page in one file, with figures and pictures.
+
+        The page has warnings, scores, the confusion matrix, calibration, accuracy against coverage,
+        the accuracy of each group, and wrong predictions, the surest first, with picture,
+        probability and file.
+
+        Parameters
+        ----------
+        path : str or path-like, default=None
+            File to write; an existing one is replaced. None writes nothing.
+        n_errors : int, default=24
+            Wrong predictions that are shown at most, at least 0. Their images are read again.
+        audit : AuditReport, default=None
+            Result of :func:`skblood.audit` for the same images, to be part of the page.
+        card : str, default=None
+            Result of :func:`skblood.model_card`, to be part of the page.
+        title : str, default="Evaluation"
+            Heading of the page.
+
+        Returns
+        -------
+        page or path : str or pathlib.Path
+            The page if `path` is None, else the path.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> from skblood.evaluation import EvaluationReport
+        >>> report = EvaluationReport.from_predictions(["a", "b", "a"], ["a", "b", "b"])
+        >>> "1 wrong prediction" in report.to_html()
+        True
+        """
+        check_scalar(n_errors, "n_errors", Integral, min_val=0)
+        context = page_context(self, n_errors=n_errors, audit=audit, card=card)
+        return write(render("evaluation.html", title=title, **context), path)
 
     @draws
     def plot(self, *, ax=None):
