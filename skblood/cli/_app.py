@@ -22,6 +22,7 @@ from skblood.cli import (
     _model,
     _output,
     _predict,
+    _report,
     _review,
     _train,
     _validate,
@@ -130,6 +131,7 @@ for _command in (_train.train, _evaluate.evaluate, _predict.predict, _embed.embe
     add_command(app, _command)
 add_command(app, _compare.compare)
 add_command(app, _count.count)
+add_command(app, _report.report)
 add_command(app, _review.review)
 add_command(app, _model.export)
 add_command(app, _model.info)

@@ -52,18 +52,10 @@ def evaluate(
     skblood evaluate cells/
     skblood evaluate cells.skblood other-lab.csv --group-column patient --out evaluation/
     """
-    *model, data = words
-    if len(model) > 1:
-        raise typer.BadParameter(f"name a model file, if any, and DATA, not {len(words)} things.")
-    if data.endswith(".skblood"):
-        command = f"skblood evaluate {data} {model[0] if model else 'cells/'}"
-        raise typer.BadParameter(f"{data!r} is a model file; name images after it: {command}")
-    for file in model:
-        _data.existing(file)
-    _data.check_source(data)
+    model, data = split_words(words, "evaluate")
     _output.reserve_folder(out, _TABLES + _PICTURES, overwrite)
     settings = _predict.check_settings(crop, frame, classes, prior)
-    classifier = _predict.load_classifier(*(model or [None]), device, settings)
+    classifier = _predict.load_classifier(model, device, settings)
     cells = select_split(_data.read_cells(data, **table), split)
     shares = _settings.parse_shares(shares, "--shares")
     report, X, predicted, probabilities = score(classifier, cells, frame=frame, shares=shares)
@@ -72,6 +64,20 @@ def evaluate(
         _write_evaluation(out, report, table, X, overwrite)
         _output.say(f"{out}: tables and pictures are written.")
     _output.show(report.to_dict() if as_json else report)
+
+
+def split_words(words, command):
+    """Return the model file, or None for the pretrained model, and DATA; both are checked."""
+    *model, data = words
+    if len(model) > 1:
+        raise typer.BadParameter(f"name a model file, if any, and DATA, not {len(words)} things.")
+    if data.endswith(".skblood"):
+        example = f"skblood {command} {data} {model[0] if model else 'cells/'}"
+        raise typer.BadParameter(f"{data!r} is a model file; name images after it: {example}")
+    for file in model:
+        _data.existing(file)
+    _data.check_source(data)
+    return (model or [None])[0], data
 
 
 def select_split(cells, split):
@@ -102,6 +108,8 @@ def score(classifier, cells, *, frame=None, shares=None):
         shares=shares or assumed_prior(classifier),
         note=describe_prior(classifier),
         names=_data.name_images(cells.X, cells.source),
+        images=cells.X,
+        model=classifier,
     )
     return report, X, predicted, probabilities
 

@@ -107,11 +107,11 @@ def find_warnings(report, audit=None):
     if audit is not None:
         leaks = len(audit.crossing_split) + len(audit.crossing_groups)
         if leaks:
-            yield f"{leaks:,} copies or groups cross the split: the scores are too high."
+            yield f"Copies or groups cross the split ({leaks:,}): the scores are too high."
         if audit.training_overlap:
             yield (
-                f"{len(audit.training_overlap):,} of the audited images are training images of the "
-                "pretrained models: their scores on them are too high."
+                "Training images of the pretrained models are among the audited images "
+                f"({len(audit.training_overlap):,}): scores of these models are too high."
             )
         yield from (f"Another frame: {each.detail}." for each in audit.cell_size)
 

@@ -1,0 +1,94 @@
+"""`skblood report`."""
+
+from pathlib import Path
+
+import typer
+
+from skblood.cli import _data, _evaluate, _output, _predict, _settings
+
+
+def report(
+    words: list[str],
+    *,
+    out: Path,
+    split: str | None = None,
+    errors: int = 24,
+    no_audit: bool = False,
+    title: str | None = None,
+    crop: float | None = None,
+    frame: _predict.FrameMode | None = None,
+    classes: str | None = None,
+    prior: str | None = None,
+    shares: str | None = None,
+    device: str = "auto",
+    as_json: bool = False,
+    overwrite: bool = False,
+    **table,
+):
+    """Write the evaluation of a model and the audit of its images as one HTML page.
+
+    The page has scores with intervals, the confusion matrix, calibration, accuracy against
+    coverage, the accuracy of each slide or patient, wrong predictions with their pictures, the
+    findings of the audit, and the model card. It is one file that needs no network. If DATA has the
+    parts train, val and test, the test part is used, and the audit takes all parts.
+
+    Parameters
+    ----------
+    words : [MODEL] DATA
+        A model file; by default, the pretrained model. Then the data, as for `skblood evaluate`.
+    out : FILE.html
+        The page to write.
+    split : NAME
+        Part to evaluate on, or all; by default, test.
+    errors : NUMBER
+        Wrong predictions that are shown at most, the surest first.
+    no_audit : bool
+        Leave the audit out, whose time grows with the square of the number of images.
+    title : TEXT
+        Heading of the page.
+    shares : SHARES
+        Report the accuracy at these class shares, too, written as those of --prior; by default, at
+        those of the prior.
+
+    Examples
+    --------
+    skblood report cells.skblood cells/ --out report.html
+    skblood report other-lab.csv --group-column slide --out report.html
+    """
+    model, data = _evaluate.split_words(words, "report")
+    if errors < 0:
+        raise typer.BadParameter(f"must be at least 0, not {errors}.", param_hint="--errors")
+    _output.reserve_table(out, overwrite, suffixes=(".html", ".htm"))
+    from skblood._plotting import import_pyplot
+    from skblood.io import model_card
+
+    import_pyplot("skblood report")  # fails now, not after the prediction
+    settings = _predict.check_settings(crop, frame, classes, prior)
+    classifier = _predict.load_classifier(model, device, settings)
+    all_cells = _data.read_cells(data, **table)
+    cells = _evaluate.select_split(all_cells, split)
+    classifier = _predict.take_frame(classifier, frame, cells.X)
+    shares = _settings.parse_shares(shares, "--shares")
+    evaluation, *_ = _evaluate.score(classifier, cells, shares=shares)
+    evaluation.model = {"model": model or "pretrained", **evaluation.model}
+    page = evaluation.to_html(
+        n_errors=errors,
+        audit=None if no_audit else _audit(classifier, all_cells),
+        card=model_card(classifier),
+        title=title or f"Evaluation on {data}",
+    )
+    _output.write_content(out, page, overwrite)
+    _output.say(f"{out}: the page is written.")
+    document = {"path": str(out), **evaluation.to_dict()}
+    _output.show(document if as_json else evaluation)
+
+
+def _audit(classifier, cells):
+    """Return the audit of all parts, which asks for the size of cells if the model knows it."""
+    from skblood.auditing import audit
+
+    _output.say(f"{cells.source}: audit of {len(cells.X):,} images.")
+    _, reader = _predict.find_reader(classifier)
+    knows_size = getattr(reader, "training_data_", {}).get("cell_size")
+    given = {"split": cells.split, "groups": cells.groups, "model": reader if knows_size else None}
+    return audit(cells.X, cells.y, **given)

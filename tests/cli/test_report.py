@@ -1,0 +1,61 @@
+"""`skblood report`: the evaluation and the audit on one page."""
+
+import json
+import re
+import shutil
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def page(shell, model_file, cell_folder, tmp_path_factory):
+    """The page, of the test part; one training image is in it, too."""
+    folder = tmp_path_factory.mktemp("report")
+    cells = folder / "<i>cells"
+    shutil.copytree(cell_folder, cells)
+    source = sorted((cells / "train" / "monocyte").iterdir())[0]
+    shutil.copy(source, cells / "test" / "monocyte" / "copy & <b>.png")
+    out = folder / "new" / "report.html"
+    result = shell("report", model_file, cells, "--out", out, "--errors", 2)
+    assert result.stdout.startswith("16 images, 3 classes")
+    return out.read_text("utf-8")
+
+
+def test_page_has_evaluation_audit_and_card(page):
+    titles = re.findall("<h2>(.*?)</h2>", page)
+    assert titles[0] == "Probabilities" and re.fullmatch(r"\d+ wrong predictions?", titles[1])
+    assert "Audit of the images" in titles and "The model" in titles
+    assert "1 pair of copies crosses the split" in page
+    assert "Copies or groups cross the split (1): the scores are too high." in page
+    assert "MLPCellClassifier" in page and "Intended use and limits" in page
+    assert "<i>" not in page and "<b>.png" not in page and "copy &amp; &lt;b&gt;.png" in page
+
+
+def test_evaluation_stands_once(page, shell, model_file):
+    """Scores are above; the card repeats neither them nor its own title."""
+    assert "Not evaluated" not in page and page.count("balanced accuracy") == 1
+    assert "Model card:" not in page and "library_name" not in page
+
+
+def test_without_audit_as_json(shell, model_file, cell_folder, tmp_path):
+    out = tmp_path / "a.html"
+    words = ("report", model_file, cell_folder, "--split", "val", "--out", out, "--no-audit")
+    document = json.loads(shell(*words, "--json", "--title", "May <1>").stdout)
+    assert document["path"] == str(out) and document["n_images"] == 15
+    page = out.read_text("utf-8")
+    assert "<h1><bdi>May &lt;1&gt;</bdi></h1>" in page and "Audit of the images" not in page
+    assert "exists already" in shell(*words, code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["--out", "a.txt"], "must end in .html"), (["--out", "a.html", "--errors", "-1"], "least 0")],
+)
+def test_wrong_options(shell, model_file, cell_folder, options, message):
+    result = shell("report", model_file, cell_folder, *options, code=2)
+    assert message in " ".join(result.stderr.split())
+
+
+def test_model_file_after_the_images(shell, model_file, cell_folder):
+    result = shell("report", cell_folder, model_file, "--out", "a.html", code=2)
+    assert "skblood report" in result.stderr
