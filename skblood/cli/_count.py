@@ -38,7 +38,7 @@ def count(
     White cells are given in whole percents that sum to 100, with intervals, nucleated red cells
     per 100 white cells, platelets apart; rejected cells, and those decided by a reader, are
     counted apart. Rules name the slides that need a manual look. --out writes count.html, count.csv
-    and count.fhir.json (FHIR R4 with LOINC codes), and patients.* if slides of patients are added up.
+    and count.fhir.json (FHIR R4 with LOINC codes), and patients.* if slides of patients are summed.
 
     Parameters
     ----------
@@ -69,33 +69,26 @@ def count(
     skblood count predictions.csv --corrections corrections.csv --min-probability 0.5
     skblood count slides.csv --model cells.skblood --group-column slide --patient-column patient
     """
-    if not 0 <= min_probability < 1:
-        raise typer.BadParameter(
-            f"--min-probability must be from 0 to 1, not {min_probability:g}: 0.5 is 50 %."
-        )
-    limits = _settings.parse_shares(rules, "--rules")
-    if isinstance(limits, str):
-        raise typer.BadParameter(f"--rules: {rules!r} must be name=limit,name=limit.")
+    limits = _parse_limits(rules, min_probability)
     names = ["count", "patients"] if patient_column and group_column else ["count"]
     if out is not None:
         _output.reserve(out, overwrite, [name + end for name in names for end in _SUFFIXES])
+    if corrections is not None:
+        _data.existing(corrections, "table of corrections")
     columns = [name for name in (group_column, patient_column) if name]
-    table, note = (
-        _read_predictions(source, model, path_column),
-        f"Predictions: {Path(source).name}.",
-    )
+    table = _read_predictions(source, model, path_column)
     given = {"crop": crop, "frame": frame, "classes": classes, "prior": prior}
-    if table is not None and (used := [f"--{name}" for name in given if given[name] is not None]):
+    note = f"Predictions: {Path(source).name}."
+    if table is None:
+        classifier = _predict.load_classifier(model, device, _predict.check_settings(**given))
+        _check_limits(limits, classifier.classes_)
+        note = f"Model: {model or getattr(classifier, 'weights', 'pretrained')}."
+        table = _predict_cells(classifier, source, frame, path_column, bit_depth, columns)
+    elif used := [f"--{name}" for name, value in given.items() if value is not None]:
         raise typer.BadParameter(
             f"{' '.join(used)} is for images to predict, and {source} holds predictions. To "
             "predict its images anew, name a --model."
         )
-    if table is None:
-        settings = _predict.check_settings(crop, frame, classes, prior)
-        classifier = _predict.load_classifier(model, device, settings)
-        _check_limits(limits, classifier.classes_)
-        note = f"Model: {model or getattr(classifier, 'weights', 'pretrained')}."
-        table = _predict_cells(classifier, source, frame, path_column, bit_depth, columns)
     _check_columns(table, columns, source)
     cells = _judge_cells(table, path_column, source, corrections, min_probability)
     if min_probability:
@@ -104,22 +97,35 @@ def count(
         note += f" Labels of a reader: {corrections.name}."
     from skblood.evaluation import differential_count
 
-    result = differential_count(
-        **cells,
-        groups=table[columns[0]] if columns else None,
-        patients=table[columns[-1]] if patient_column else None,
-        rules=limits,
-        note=note,
-    )
+    groups = table[columns[0]] if columns else None
+    patients = table[patient_column] if patient_column else None
+    result = differential_count(**cells, groups=groups, patients=patients, rules=limits, note=note)
     reports = {name: result if name == "count" else result.by_patient for name in names}
     if out is not None:
-        for name, report in reports.items():
-            saves = (report.to_html, report.to_csv, report.to_fhir)
-            for end, save in zip(_SUFFIXES, saves, strict=True):
-                _output.write(out / f"{name}{end}", save, overwrite)
-        _output.say(f"{out}: the count is written.")
+        _write_reports(out, reports, overwrite)
     document = {name: each.to_table().to_dict("records") for name, each in reports.items()}
     _output.show(document if as_json else result)
+
+
+def _parse_limits(rules, min_probability):
+    """Return the rules as a dict, or None, and check the probability."""
+    if not 0 <= min_probability < 1:
+        raise typer.BadParameter(
+            f"--min-probability must be from 0 to 1, not {min_probability:g}: 0.5 is 50 %."
+        )
+    limits = _settings.parse_shares(rules, "--rules")
+    if isinstance(limits, str):
+        raise typer.BadParameter(f"--rules: {rules!r} must be name=limit,name=limit.")
+    return limits
+
+
+def _write_reports(folder, reports, overwrite):
+    """Write the files of each report into a folder."""
+    for name, report in reports.items():
+        saves = (report.to_html, report.to_csv, report.to_fhir)
+        for end, save in zip(_SUFFIXES, saves, strict=True):
+            _output.write(folder / f"{name}{end}", save, overwrite)
+    _output.say(f"{folder}: the count is written.")
 
 
 def _read_predictions(source, model, path_column):
@@ -195,7 +201,6 @@ def _read_corrections(file, paths, source):
     """
     from skblood.datasets import read_table
 
-    _data.existing(file, "table of corrections")
     given = read_table(file, ["path", "label"])
     folders = [os.getcwd(), os.path.dirname(os.path.abspath(os.path.expanduser(source)))]
     rows = {}
