@@ -23,13 +23,8 @@ def count(
     min_probability: float = 0.0,
     rules: str | None = None,
     out: Path | None = None,
-    crop: float | None = None,
-    frame: _predict.FrameMode | None = None,
-    classes: str | None = None,
-    prior: str | None = None,
     device: str = "auto",
     path_column: str = "path",
-    bit_depth: int | None = None,
     as_json: bool = False,
     overwrite: bool = False,
 ):
@@ -45,7 +40,8 @@ def count(
     source : PREDICTIONS or CELLS
         A csv file written by `skblood predict` or `skblood evaluate`, or the corrections.csv of a
         review, all of whose cells are those of the reader. Or images to predict first: a folder, an
-        image, a pattern, a csv file with the column path, or an npz file.
+        image, a pattern, a csv file with the column path, or an npz file. For other options of the
+        prediction, such as --frame auto, predict them first.
     model : FILE
         The model that predicts CELLS; by default, the pretrained model.
     corrections : FILE
@@ -76,33 +72,30 @@ def count(
     if corrections is not None:
         _data.existing(corrections, "table of corrections")
     columns = [name for name in (group_column, patient_column) if name]
-    table = _read_predictions(source, model, path_column)
-    given = {"crop": crop, "frame": frame, "classes": classes, "prior": prior}
-    note = f"Predictions: {Path(source).name}."
+    table, note = _read_predictions(source, model, path_column), f"Predictions: {source}."
+    from skblood.evaluation import DifferentialCount, differential_count
+
     if table is None:
-        classifier = _predict.load_classifier(model, device, _predict.check_settings(**given))
-        _check_limits(limits, classifier.classes_)
-        note = f"Model: {model or getattr(classifier, 'weights', 'pretrained')}."
-        table = _predict_cells(classifier, source, frame, path_column, bit_depth, columns)
-    elif used := [f"--{name}" for name, value in given.items() if value is not None]:
-        raise typer.BadParameter(
-            f"{' '.join(used)} is for images to predict, and {source} holds predictions. To "
-            "predict its images anew, name a --model."
+        classifier = _predict.load_classifier(model, device, {})
+        DifferentialCount.from_counts(  # raises for unknown rules, before images are read
+            [[0] * len(classifier.classes_)], classes=classifier.classes_, rules=limits
         )
+        note = f"Model: {model or classifier.weights}."
+        table = _predict_cells(classifier, source, path_column, columns)
     _check_columns(table, columns, source)
     cells = _judge_cells(table, path_column, source, corrections, min_probability)
     if min_probability:
         note += f" Cells of a probability below {min_probability:g} are rejected."
     if corrections is not None:
         note += f" Labels of a reader: {corrections.name}."
-    from skblood.evaluation import differential_count
-
     groups = table[columns[0]] if columns else None
     patients = table[patient_column] if patient_column else None
     result = differential_count(**cells, groups=groups, patients=patients, rules=limits, note=note)
     reports = {name: result if name == "count" else result.by_patient for name in names}
-    if out is not None:
-        _write_reports(out, reports, overwrite)
+    for name, report in reports.items() if out is not None else ():
+        saves = (report.to_html, report.to_csv, report.to_fhir)
+        for end, save in zip(_SUFFIXES, saves, strict=True):
+            _output.write(out / f"{name}{end}", save, overwrite)
     document = {name: each.to_table().to_dict("records") for name, each in reports.items()}
     _output.show(document if as_json else result)
 
@@ -119,15 +112,6 @@ def _parse_limits(rules, min_probability):
     return limits
 
 
-def _write_reports(folder, reports, overwrite):
-    """Write the files of each report into a folder."""
-    for name, report in reports.items():
-        saves = (report.to_html, report.to_csv, report.to_fhir)
-        for end, save in zip(_SUFFIXES, saves, strict=True):
-            _output.write(folder / f"{name}{end}", save, overwrite)
-    _output.say(f"{folder}: the count is written.")
-
-
 def _read_predictions(source, model, path_column):
     """Return the table of predictions or corrections, or None if `source` is none."""
     path = Path(source).expanduser()
@@ -142,21 +126,13 @@ def _read_predictions(source, model, path_column):
     return table if is_known else None
 
 
-def _predict_cells(classifier, source, frame, path_column, bit_depth, columns):
+def _predict_cells(classifier, source, path_column, columns):
     """Return the table of predictions of images, with the other columns of a table."""
-    names, X, given = _data.find_images([source], bit_depth, path_column)
+    names, X, given = _data.find_images([source], path_column=path_column)
     _check_columns(given, columns, source)
-    classifier = _predict.take_frame(classifier, frame, X)
     labels, probabilities, _ = _predict.predict_all(classifier, X)
     table = _predict.prediction_table(names, classifier.classes_, labels, probabilities)
     return _predict.add_columns(table.rename(columns={"path": path_column}), given)
-
-
-def _check_limits(limits, classes):
-    """Raise ValueError for unknown rules before images are read."""
-    from skblood.evaluation import DifferentialCount
-
-    DifferentialCount.from_counts([[0] * len(classes)], classes=classes, rules=limits)
 
 
 def _check_columns(table, columns, source):
@@ -202,20 +178,15 @@ def _read_corrections(file, paths, source):
     from skblood.datasets import read_table
 
     given = read_table(file, ["path", "label"])
-    folders = [os.getcwd(), os.path.dirname(os.path.abspath(os.path.expanduser(source)))]
-    rows = {}
-    for row, path in enumerate(paths):
-        for folder in folders:
-            rows.setdefault(os.path.abspath(os.path.join(folder, path)), row)
-    folders = [os.path.dirname(os.path.abspath(file)), os.getcwd()]
-    found, unknown = {}, []
+    places, found, unknown = {}, {}, []
+    for folder in (Path(source).expanduser().parent, Path()):
+        places |= {os.path.abspath(folder / path): row for row, path in enumerate(paths)}
     for path, label in zip(given["path"], given["label"], strict=True):
-        places = [rows.get(os.path.abspath(os.path.join(folder, path))) for folder in folders]
-        row = next((place for place in places if place is not None), None)
-        if row is None:
-            unknown.append(path)
+        names = [os.path.abspath(folder / path) for folder in (file.expanduser().parent, Path())]
+        if rows := [places[name] for name in names if name in places]:
+            found[rows[0]] = label
         else:
-            found[row] = label
+            unknown.append(path)
     if unknown:
         raise ValueError(
             f"{str(file)!r} has {len(unknown)} of {len(given)} corrections of no cell in {source}, "

@@ -146,7 +146,6 @@ class TestCells:
         (["--rules", "leucocyte=0.1"], 1, "unknown name 'leucocyte'"),
         (["--rules", "blood"], 2, "must be name=limit"),
         (["--min-probability", "50"], 2, "must be from 0 to 1"),
-        (["--classes", "ig,neutrophil"], 2, "--classes is for images to predict"),
         (["--corrections", "correction.csv"], 1, "There is no table of corrections"),
     ],
 )
