@@ -1,4 +1,4 @@
-"""Writing: files replaced in one step, locks, text that is safe to show, and similar names.
+"""Writing: files replaced in one step, locks, progress, text safe to show, and similar names.
 
 Of a replaced file, the old one or the new one is there, whole.
 """
@@ -6,13 +6,20 @@ Of a replaced file, the old one or the new one is there, whole.
 import os
 import re
 import secrets
+import sys
 import warnings
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from difflib import get_close_matches
 from pathlib import Path
+from time import monotonic
 
 # Seconds that a lock is waited for in silence.
 PATIENCE = 5
+
+# Seconds until progress is shown, and between two lines of a log.
+_DELAY, _BETWEEN_LINES = 2, 5
+_shown = ContextVar("shown", default=False)
 
 # Control characters (those of terminals among them), ends of lines, characters that reverse the
 # direction of text, and lone surrogates: what file names that are not UTF-8 become in Python.
@@ -211,3 +218,81 @@ def _holder(file):
         pattern = rf"^\d+: \w+ +\w+ +\w+ ([1-9]\d*) \S+:{file.stat().st_ino} "
         numbers = dict.fromkeys(re.findall(pattern, locks, re.MULTILINE))
     return f"Process {', '.join(numbers)}" if numbers else "Another process"
+
+
+@contextmanager
+def show_progress(verbose=True):
+    """Show the progress of what is done inside, on the standard error.
+
+    Parameters
+    ----------
+    verbose : bool or int, default=True
+        If False or 0, progress is shown only if it is shown around.
+    """
+    before = _shown.set(bool(verbose) or _shown.get())
+    try:
+        yield
+    finally:
+        _shown.reset(before)
+
+
+@contextmanager
+def track(total, action, unit="image", *, shown=False):
+    """Give a function to call with the number of units done, which shows the progress.
+
+    What is tracked inside is a part, and is not shown.
+
+    Parameters
+    ----------
+    total : int
+        Number of units.
+    action : str
+        What is done, such as "reading".
+    unit : str, default="image"
+    shown : bool, default=False
+        Show it also if that was not asked for by `show_progress`.
+    """
+    if sys.stderr is None or not (shown or _shown.get()):
+        yield lambda n=1: None
+        return
+    from tqdm.auto import tqdm
+
+    before = _shown.set(False)
+    try:
+        # Notebooks have widgets instead of a terminal.
+        if sys.stderr.isatty() or any(each.__name__ == "tqdm_notebook" for each in tqdm.__mro__):
+            options = {"delay": _DELAY, "leave": False, "dynamic_ncols": True}
+            with tqdm(total=total, desc=action, unit=unit, **options) as bar:
+                yield bar.update
+        else:
+            yield _Lines(total, action, unit).update
+    finally:
+        _shown.reset(before)
+
+
+def announce(action):
+    """Print a line that says what is being done, where progress is shown."""
+    if _shown.get() and sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            print(action, file=sys.stderr, flush=True)
+
+
+class _Lines:
+    """Progress as a line every few seconds."""
+
+    def __init__(self, total, action, unit):
+        self._total, self._action, self._unit = total, action, unit
+        self._n, self._start = 0, monotonic()
+        self._next = self._start + _DELAY
+
+    def update(self, n=1):
+        """Count units as done."""
+        self._n += n
+        now = monotonic()
+        if now < self._next:
+            return
+        left = (now - self._start) * (self._total / self._n - 1) if self._n else float("nan")
+        text = f"{self._action}: {self._n:,} of {self._total:,} {self._unit}s, {left:.0f} s left"
+        with suppress(OSError, ValueError):  # a log that is full or closed stops nothing
+            print(text, file=sys.stderr, flush=True)
+        self._next = now + _BETWEEN_LINES

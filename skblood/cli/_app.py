@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
+from skblood._writing import show_progress
 from skblood.cli import (
     _audit,
     _compare,
@@ -66,7 +67,7 @@ class _Group(TyperGroup):
     def invoke(self, ctx):
         """Run the command."""
         try:
-            with warnings.catch_warnings(), _output.locks:
+            with warnings.catch_warnings(), _output.locks, show_progress():
                 warnings.showwarning = _show_warning
                 return super().invoke(ctx)
         except BrokenPipeError:  # `skblood predict ... | head`, which typer handles

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from skblood._writing import list_some, shorten
+from skblood._writing import list_some, shorten, track
 from skblood.cli import _data, _output, _settings
 
 # Images that are read and predicted at a time.
@@ -184,7 +184,7 @@ def find_reader(model):
 
 
 def predict_all(model, X, *, skip=False):
-    """Return the probabilities of all images, each read once, with a bar on a terminal.
+    """Return the probabilities of all images, each read once, and show the progress.
 
     Parameters
     ----------
@@ -207,14 +207,13 @@ def predict_all(model, X, *, skip=False):
         If images are unreadable and `skip` is False; the first ten are named.
     """
     import numpy as np
-    from tqdm.auto import tqdm
 
     from skblood._sklearn import unwrap_model
 
     _, reader = find_reader(model)
     labels, unreadable = np.full(len(X), "", object), {}
     probabilities = np.full((len(X), len(model.classes_)), np.nan)
-    with tqdm(total=len(X), unit="image", disable=None, delay=1, leave=False) as bar:
+    with track(len(X), "predict") as update:
         for start in range(0, len(X), _CHUNK):
             chunk = X[start : start + _CHUNK]
             images, reasons = _read_images(reader, chunk)
@@ -228,7 +227,7 @@ def predict_all(model, X, *, skip=False):
                 is_network = hasattr(last, "spec_")
                 most_probable = model.classes_[proba.argmax(axis=1)]
                 labels[rows] = most_probable if is_network else last.predict(features)
-            bar.update(len(chunk))
+            update(len(chunk))
     if unreadable and not skip:
         named = list_some(f"{shorten(X[i])}: {why}" for i, why in unreadable.items())
         raise ValueError(

@@ -19,6 +19,7 @@ from skblood._sklearn import (
     check_sample_weight,
     fit_context,
 )
+from skblood._writing import show_progress
 from skblood.augment import POLICIES
 from skblood.networks import HeadSpec, check_layer_sizes
 from skblood.pretrained import TrainingOverlapWarning, overlap_message, pretrained_weights
@@ -325,8 +326,9 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         return self.classes_[np.argmax(logits, axis=1)]
 
     def _logits(self, X):
-        images = self.read_images(X)  # first: it says whether the classifier is fitted
-        return self.predictor_.logits(images)
+        with show_progress(self.verbose == 1):
+            images = self.read_images(X)  # first: it says whether the classifier is fitted
+            return self.predictor_.logits(images)
 
     def _backbones(self):
         """Return the specification of each backbone, and the weights it starts from."""

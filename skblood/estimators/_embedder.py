@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from skblood._sklearn import fit_context
+from skblood._writing import show_progress
 from skblood.images import torch_defaults
 from skblood.inference import Predictor, draw_seed, resolve_device, seeded
 from skblood.networks import NetworkSpec, create_network
@@ -144,8 +145,9 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
         features : ndarray of shape (n, d), dtype float32
         """
         self._validate_params()
-        images = self._fit(X)  # read once, and the output is wrapped once
-        return self.predictor_.features(images)
+        with show_progress(self.verbose == 1):
+            images = self._fit(X)  # read once, and the output is wrapped once
+            return self.predictor_.features(images)
 
     def transform(self, X):
         """Return the features of each image.
@@ -165,7 +167,8 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
             If the images differ from those of the fit, cannot be read, or have features that are
             not finite.
         """
-        return self.predictor_.features(self.read_images(X))
+        with show_progress(self.verbose == 1):
+            return self.predictor_.features(self.read_images(X))
 
     @torch_defaults()
     def _fit(self, X):

@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional as F
 
 from skblood._labels import check_lengths, encode_labels
+from skblood._writing import track
 from skblood.estimators import CellClassifier, MLPCellClassifier
 from skblood.images import torch_defaults
 from skblood.networks import configure_network
@@ -122,8 +123,8 @@ def _compute_maps(predictor, spec, pixels, codes):
         for backbone, each in zip(network.backbones, spec.backbones, strict=True)
     ]
     maps = []
-    for start in range(0, len(pixels), predictor.max_batch):
-        rows = slice(start, start + predictor.max_batch)
+
+    def compute(rows):
         images = prepare(rows)
         logits = network(images)[range(len(images)), codes[rows]]
         gradients = torch.autograd.grad(logits.sum(), [each.output for each in feature_maps])
@@ -132,5 +133,10 @@ def _compute_maps(predictor, spec, pixels, codes):
             for each, gradient in zip(feature_maps, gradients, strict=True)
         ).relu()
         highest = weighted.amax((1, 2), keepdim=True)
-        maps.append((weighted / highest.where(highest > 0, 1)).detach().cpu().numpy())
+        return (weighted / highest.where(highest > 0, 1)).detach().cpu().numpy()
+
+    with track(len(pixels), "maps") as update:
+        for start in range(0, len(pixels), predictor.max_batch):
+            maps.append(compute(slice(start, start + predictor.max_batch)))
+            update(len(maps[-1]))
     return np.concatenate(maps)

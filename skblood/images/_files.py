@@ -9,6 +9,8 @@ import PIL
 import torch
 from PIL import Image, UnidentifiedImageError
 
+from skblood._writing import track
+
 from ._decode import FORMATS, check_file, read_image
 from ._shared import quiet
 
@@ -105,8 +107,11 @@ def _try_each(convert, items):
     # A PIL image may be listed twice, and Pillow loads it at its first use.
     is_opened = len(items) > 0 and isinstance(items[0], Image.Image)
     n_threads = 1 if is_opened else min(_MAX_THREADS, os.cpu_count() or 1)
-    with quiet(), ThreadPoolExecutor(n_threads) as pool:
-        results = list(pool.map(attempt, items))
+    results = []
+    with quiet(), ThreadPoolExecutor(n_threads) as pool, track(len(items), "reading") as update:
+        for result in pool.map(attempt, items):
+            results.append(result)
+            update()
     reasons = {i: reason for i, (_, reason) in enumerate(results) if reason is not None}
     return [result for result, _ in results], reasons
 

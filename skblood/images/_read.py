@@ -1,9 +1,8 @@
 """Reading of images of any form into one uint8 array (n, h, w, c)."""
 
 from PIL import Image
-from tqdm.auto import tqdm
 
-from skblood._writing import list_some, shorten
+from skblood._writing import list_some, shorten, track
 
 from ._arrays import array_to_image, stack_to_images
 from ._channels import check_channels
@@ -64,7 +63,8 @@ def read_images(
         Filled with position -> path and reason of images that cannot be read, which are then left
         out of the result. None makes them an error.
     progress : bool, default=False
-        Show a progress bar if reading takes longer than a second.
+        Show progress if reading takes over two seconds: a bar on a terminal and in a notebook,
+        elsewhere a line every five seconds.
 
     Returns
     -------
@@ -161,7 +161,7 @@ def image_items(X, channels=None):
 def _fill(stacks, items, read, unreadable, progress):
     """Read items chunk by chunk into stacks."""
     found, start = {}, 0
-    with tqdm(total=len(items), desc="reading", unit="image", delay=1, disable=not progress) as bar:
+    with track(len(items), "reading", shown=progress) as update:
         while start < len(items):
             some = items[start : start + chunk_size(stacks)]
             results, reasons = read(some, start)
@@ -173,7 +173,7 @@ def _fill(stacks, items, read, unreadable, progress):
             for i, why in sorted(reasons.items()):
                 found[start + i] = f"{shorten(some[i])}: {why}"
             start += len(some)
-            bar.update(len(some))
+            update(len(some))
     if unreadable is not None:
         unreadable.update(found)
     if found and (unreadable is None or len(found) == len(items)):

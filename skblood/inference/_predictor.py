@@ -7,6 +7,7 @@ import numpy as np
 import timm
 import torch
 
+from skblood._writing import track
 from skblood.images import CellImages, torch_defaults
 from skblood.networks import configure_network, hash_weights
 
@@ -113,10 +114,12 @@ class Predictor:
             return self.run(self.network.encode, images)
 
         def compute(rows):
+            update(len(rows))
             return self._run_unchecked(self.network.encode, images.pixels[rows])
 
         key = self._network_key(images.pixels)
-        return _check_finite(self.store.fetch(key, images.keys, compute))
+        with track(len(images), "features") as update:
+            return _check_finite(self.store.fetch(key, images.keys, compute))
 
     def run(self, step, images):
         """Apply a step of the network to all images, in evaluation mode.
@@ -153,12 +156,14 @@ class Predictor:
         largest, out, done = self.max_batch, [], 0
         size = next((size for size in _LADDER if n <= size < largest), largest)
         # One context for all batches: it keeps the weights that it has converted.
-        with autocast(stored, self.dtype, self.device):
+        shown = track(len(stored), "network")
+        with autocast(stored, self.dtype, self.device), shown as update:
             while done < len(stored):
                 batch = stored[done : done + size].to(self.device)
                 try:
                     out.append(self._pass(step, batch, size))
                     done += len(batch)
+                    update(len(batch))
                 except torch.OutOfMemoryError as error:
                     size = self._smaller(size, images, error)
         return np.concatenate(out)

@@ -11,7 +11,7 @@ import torch
 from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted
 
-from skblood._writing import replace_file
+from skblood._writing import announce, replace_file, show_progress
 from skblood.estimators import CellModel, describe_prior
 from skblood.images import resize_images, torch_defaults
 
@@ -24,7 +24,7 @@ _TOLERANCE = 1e-4
 
 
 @torch_defaults()
-def export_onnx(model, path):
+def export_onnx(model, path, *, verbose=0):
     """Write a fitted model as an ONNX file, which runs without Python, skblood or PyTorch.
 
     The preprocessing is part of the graph: it takes uint8 images as they are, and crops, resizes,
@@ -39,6 +39,8 @@ def export_onnx(model, path):
         the estimator inside.
     path : str or path-like
         The file, by convention ``*.onnx``. An existing one is replaced in one step.
+    verbose : int, default=0
+        If not 0, a line for each stage is printed on the standard error.
 
     Returns
     -------
@@ -113,12 +115,19 @@ def export_onnx(model, path):
             "Pipeline, export the step that is one; of a search, its best_estimator_."
         )
     check_is_fitted(model)
+    with show_progress(verbose):
+        return _export(model, path)
+
+
+def _export(model, path):
+    announce("export: load torch's exporter and write the network as a graph")
     spec = model.spec_
     graph = Graph(copy.deepcopy(model.predictor_.network).cpu(), spec).eval()
     contract = _input_contract(spec)
     free = {i: contract["axes"][i] for i, n in enumerate(contract["shape"]) if n is None}
     names = contract["name"], "features" if spec.head is None else "probabilities"
     proto = make_proto(graph, _example(spec), free, names)
+    announce("export: compare the graph with the model, in ONNX Runtime")
     batches = _draw_inputs(spec, graph.network)
     difference = _largest_difference(model, batches, run_proto(proto, names, batches))
     if not difference <= _TOLERANCE:  # nor is NaN allowed

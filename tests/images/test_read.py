@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skblood.images import _files, _read, _stack, read_images
+from skblood.images import _files, _stack, read_images
 from skblood.inference import FeatureStore
 
 
@@ -103,13 +103,3 @@ class TestStore:
         )
         read_images(paths, store=store)
         assert folders == [store.location]
-
-
-def test_progress_bar(files, monkeypatch, capsys):
-    tqdm = _read.tqdm
-    read_images(files[0], progress=True)  # quick
-    monkeypatch.setattr(_read, "tqdm", lambda **options: tqdm(**{**options, "delay": 0}))
-    read_images(files[0])
-    assert capsys.readouterr() == ("", "")
-    read_images(files[0], progress=True)
-    assert "40/40" in capsys.readouterr().err
