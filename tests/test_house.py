@@ -34,7 +34,7 @@ ROOMS = {
     "reviewing": {*_USERS, "adaptation", "pages"},
     "io": {*_USERS, "adaptation", "evaluation", "uncertainty"},
     "cli": {*_USERS, "datasets", "auditing", "evaluation", "uncertainty", "adaptation", "io"}
-    | {"reviewing"},
+    | {"explain", "reviewing"},
 }
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from skblood._labels import check_lengths, encode_groups
+from skblood._writing import show_progress
 from skblood.estimators import check_possible, reconfigure
 from skblood.images import torch_defaults
 from skblood.inference import draw_seed, seeded
@@ -50,8 +51,8 @@ def adapt(
     random_state : int, RandomState instance or None, default=None
         Seed of the random views of the cells and of the folds.
     verbose : int, default=None
-        If not 0, a line for each stage is printed on the standard error. None takes the parameter
-        `verbose` of the model.
+        If not 0, a line for each stage is printed on the standard error, and the progress of
+        stages that take over two seconds. None takes the parameter `verbose` of the model.
 
     Returns
     -------
@@ -137,11 +138,12 @@ def adapt(
         advice = "Add them to `classes`, or give them a share in `prior`."
         check_possible(codes, assumed, advice)
     say("read the cells and measure them")
-    own, measured, frame = read_cells(model, X)
+    with show_progress(is_verbose):
+        own, measured, frame = read_cells(model, X)
     codes = np.full(len(own), -1) if codes is None else codes
     check_lengths(X=len(own), y=len(codes))
     groups = torch.from_numpy(encode_groups(groups, len(own))[1])
-    with seeded(draw_seed(random_state), model.predictor_.device):
+    with show_progress(is_verbose), seeded(draw_seed(random_state), model.predictor_.device):
         course = Course(model, own, torch.from_numpy(codes), groups, say)
         course.take_crop(measured, frame)
         course.take_prior(classes, prior)

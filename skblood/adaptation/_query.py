@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils import check_scalar
 
 from skblood._labels import check_lengths
+from skblood._writing import show_progress, track
 from skblood.inference import draw_seed
 
 from ._partial_labels import check_classifier, encode_partial_labels
@@ -44,7 +45,7 @@ class CellQuery:
         )
 
 
-def query(model, X, k, *, y=None, random_state=None):
+def query(model, X, k, *, y=None, random_state=None, verbose=None):
     """Choose the cells of another laboratory whose labels help most.
 
     Label them in the order given and adapt the model to them. The choice needs no labels.
@@ -63,6 +64,9 @@ def query(model, X, k, *, y=None, random_state=None):
     random_state : int, RandomState instance or None, default=None
         Seed of the random choices that `n_random` compares with and, if X has over 3,000 cells, of
         the 3,000 cells that are considered.
+    verbose : int, default=None
+        If not 0, progress is shown of what takes over two seconds. None takes the parameter
+        `verbose` of the model.
 
     Returns
     -------
@@ -118,6 +122,11 @@ def query(model, X, k, *, y=None, random_state=None):
     """
     check_classifier(model, "query")
     check_scalar(k, "k", Integral, min_val=1)
+    with show_progress(model.verbose if verbose is None else verbose):
+        return _query(model, X, k, y, random_state)
+
+
+def _query(model, X, k, y, random_state):
     known = None if y is None else encode_partial_labels(y, model.classes_) >= 0
     images = model.read_images(X)
     known = np.zeros(len(images), bool) if known is None else known
@@ -134,10 +143,12 @@ def query(model, X, k, *, y=None, random_state=None):
     start = similarity[:, len(free) :].max(axis=1, initial=0)
     similarity = similarity[:, : len(free)]
     chosen, coverage = _choose(similarity, weights, start, k)
-    draws = [
-        weights @ _best_so_far(similarity[:, rng.permutation(len(free))], start)
-        for _ in range(_N_DRAWS)
-    ]
+    draws = []
+    with track(_N_DRAWS, "random choices to compare with", "choice") as update:
+        for _ in range(_N_DRAWS):
+            best = _best_so_far(similarity[:, rng.permutation(len(free))], start)
+            draws.append(weights @ best)
+            update()
     n_random = np.interp(coverage, np.mean(draws, axis=0), 1 + np.arange(len(free)))
     return CellQuery(free[chosen], coverage, n_random)
 

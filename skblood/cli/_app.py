@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import warnings
+from importlib import import_module
 from importlib.metadata import version
 from traceback import format_exc
 from typing import Annotated
@@ -13,21 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from skblood._writing import show_progress
-from skblood.cli import (
-    _audit,
-    _compare,
-    _count,
-    _datasets,
-    _embed,
-    _evaluate,
-    _model,
-    _output,
-    _predict,
-    _report,
-    _review,
-    _train,
-    _validate,
-)
+from skblood.cli import _datasets, _output, _validate
 from skblood.cli._options import add_command
 from skblood.cli._output import say
 
@@ -128,13 +115,10 @@ def _root(
 _OPTIONS = {"no_args_is_help": True, "add_completion": False, "rich_markup_mode": None}
 app = typer.Typer(cls=_Group, pretty_exceptions_enable=False, **_OPTIONS)
 app.callback()(_root)
-for _command in (_train.train, _evaluate.evaluate, _predict.predict, _embed.embed, _audit.audit):
-    add_command(app, _command)
-add_command(app, _compare.compare)
-add_command(app, _count.count)
-add_command(app, _report.report)
-add_command(app, _review.review)
-add_command(app, _model.export)
-add_command(app, _model.info)
+# In the order of the help. Each is a function in a module of its name, but for two.
+_COMMANDS = "audit train evaluate compare report predict count query review adapt explain embed"
+for _name in (*_COMMANDS.split(), "export", "info"):
+    _module = "model" if _name in ("export", "info") else _name
+    add_command(app, getattr(import_module(f"skblood.cli._{_module}"), _name))
 app.add_typer(_validate.app, name="validate")
 app.add_typer(_datasets.app, name="datasets")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from skblood.cli import _data, _output, _predict
+from skblood.cli import _classifier, _data, _output
 
 # Columns with several values in each row.
 _LISTS = ["positions", "names", "labels", "splits"]
@@ -38,8 +38,8 @@ def audit(
     """
     _output.reserve_table(out, overwrite)
     if model is not None:
-        model = _predict.load_classifier(model, "cpu", {})
-        model = _predict.find_reader(model)[1] or model
+        model = _classifier.load_classifier(model, "cpu", {})
+        model = _classifier.find_reader(model)[1] or model
     cells = _data.read_cells(data, **table)
     from skblood import auditing
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from skblood.cli import _data, _evaluate, _output, _predict
+from skblood.cli import _classifier, _data, _evaluate, _output
 
 
 def compare(
@@ -63,7 +63,7 @@ def compare(
         reports = [_read_report(word, table["group_column"]) for word in words]
     else:
         cells = _evaluate.select_split(_data.read_cells(data, **table), split)
-        loaded = [_predict.load_classifier(model, device, {}) for model in models]
+        loaded = [_classifier.load_classifier(model, device, {}) for model in models]
         reports = [_evaluate.score(model, cells)[0] for model in loaded]
     comparison = compare_models(*reports, names=_short_names(words if are_tables else models))
     frames = [comparison.differences, comparison.by_group]

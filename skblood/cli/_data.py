@@ -2,13 +2,16 @@
 
 import glob
 import os
+from enum import StrEnum
 from itertools import chain
 from pathlib import Path
 
 import typer
 
-from skblood._writing import suggest
+from skblood._writing import list_some, shorten, suggest
 from skblood.cli._output import as_utf8, say
+
+ErrorMode = StrEnum("ErrorMode", ["RAISE", "SKIP"])
 
 _NAMED = ("synthetic", "bloodmnist", "pbc")
 _TABLES = (".csv", ".tsv", ".txt")
@@ -44,7 +47,7 @@ def read_cells(source, **table):
     from skblood import datasets
 
     path = Path(source).expanduser()
-    named = source in _NAMED and not path.exists()
+    named = is_named(source)
     if source in _NAMED and not named:
         say(f"{source}: the {'folder' if path.is_dir() else 'file'} here, not the data set.")
     if named and (table.get("group_column") or table.get("bit_depth")):
@@ -58,13 +61,7 @@ def read_cells(source, **table):
     else:
         bunch = datasets.load_cells(path, **table)
     split = bunch.frame.get("split")
-    if split is not None:
-        if (missing := split.isna()).any():
-            raise ValueError(
-                f"{source}: {missing.sum()} images have no split, the first at position "
-                f"{missing.argmax()}. Give one for each image, or for none."
-            )
-        split = split.astype(str).str.strip().str.lower().replace(_SPLIT_NAMES).to_numpy(str)
+    split = None if split is None else normalize_split(split, source)
     columns = None
     if not named and is_table(path):
         given = [table.get(f"{name}_column") or name for name in ("path", "label")]
@@ -73,9 +70,48 @@ def read_cells(source, **table):
     return Bunch(source=source, X=bunch.data, y=bunch.target, **parts)
 
 
+def find_readable(X, mode):
+    """Return the positions of the images to use, and path -> reason of those that are left out.
+
+    With --on-error skip, these are the unreadable ones, which are told; without, there are none:
+    reading them raises an error.
+    """
+    if mode == ErrorMode.RAISE:
+        return slice(None), {}
+    from skblood.datasets import find_unreadable
+
+    reasons = find_unreadable(X)
+    named = {str(X[i]): why for i, why in reasons.items()}
+    if reasons:
+        say(f"skblood: {len(reasons)} of {len(X)} images cannot be read and are left out:")
+        say(list_some(f"{shorten(name)}: {why}" for name, why in named.items()))
+    return [i for i in range(len(X)) if i not in reasons], named
+
+
+def is_named(source):
+    """Return whether DATA is the name of a data set."""
+    return source in _NAMED and not Path(source).expanduser().exists()
+
+
 def is_table(path):
     """Return whether an argument is a table, by its name."""
     return path.suffix.lower() in _TABLES and not path.is_dir()
+
+
+def normalize_split(split, source):
+    """Return the parts of a column as an array of str, in their usual spelling.
+
+    Raises
+    ------
+    ValueError
+        If a part is missing.
+    """
+    if (missing := split.isna() | (split == "")).any():
+        raise ValueError(
+            f"{source}: {missing.sum()} images have no split, the first at position "
+            f"{missing.argmax()}. Give one for each image, or for none."
+        )
+    return split.astype(str).str.strip().str.lower().replace(_SPLIT_NAMES).to_numpy(str)
 
 
 def select_part(cells, name):
@@ -86,9 +122,24 @@ def select_part(cells, name):
     if not rows.any():
         parts = ", ".join(dict.fromkeys(cells.split.tolist()))
         raise ValueError(f"{cells.source} has the parts {parts}, not {name!r}.")
-    names = ("X", "y", "groups", "columns")
-    selected = {name: None if cells[name] is None else cells[name][rows] for name in names}
-    return type(cells)(**cells | selected | {"split": None})
+    return type(cells)(**cells | select_rows(cells, rows) | {"split": None})
+
+
+def select_rows(cells, rows):
+    """Return the images in some rows, and what is known of them, as a Bunch like `read_cells`.
+
+    Parameters
+    ----------
+    cells : Bunch
+    rows : list of int, ndarray of bool, or slice
+    """
+    import numpy as np
+
+    names = ("X", "y", "split", "groups")
+    selected = {name: cells[name][rows] for name in names if cells[name] is not None}
+    if cells.columns is not None:
+        selected["columns"] = cells.columns.iloc[np.arange(len(cells.X))[rows]]
+    return type(cells)(**cells | selected)
 
 
 def check_source(source):
@@ -99,6 +150,17 @@ def check_source(source):
         raise FileNotFoundError(f"{source!r} is not a folder, file or name of a data set {where}.")
     if source.endswith(".skblood"):
         raise typer.BadParameter(f"{source!r} is a model file; DATA is a folder or a table.")
+
+
+def check_words(words, mode):
+    """Raise FileNotFoundError if a file or folder does not exist, before anything is imported.
+
+    With --on-error skip, it is an image that cannot be read, and not an error.
+    """
+    if mode == ErrorMode.RAISE:
+        for word in words:
+            if not (glob.has_magic(word) or is_named(word) or find_pretrained(word)):
+                existing(word, "image, folder, table or model file")
 
 
 def existing(path, kind="model file"):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import typer
 
-from skblood.cli import _data, _output, _predict, _settings
+from skblood.cli import _classifier, _data, _output, _settings
 
 
 def embed(
@@ -15,7 +15,9 @@ def embed(
     backbone: str | None = None,
     image_size: int | None = None,
     device: str = "auto",
+    path_column: str = "path",
     bit_depth: int | None = None,
+    on_error: _data.ErrorMode = _data.ErrorMode.RAISE,
     overwrite: bool = False,
 ):
     """Write the features of images from a model or a backbone.
@@ -40,12 +42,13 @@ def embed(
     skblood embed --backbone efficientnet_b0 new/ --out features.parquet
     """
     _output.reserve_table(out, overwrite, suffixes=(".csv", ".parquet", ".npz"))
-    if backbone is None and len(words) > 1:
+    if backbone is None:
         _data.existing(words[0])
+    _data.check_words(words, on_error)
     import numpy as np
     import pandas as pd
 
-    names, features = _embed(words, backbone, image_size, device, bit_depth)
+    names, features = _embed(words, backbone, image_size, device, bit_depth, path_column, on_error)
     if out.suffix.lower() == ".npz":
         buffer = io.BytesIO()
         np.savez(buffer, features=features, path=np.array(names))
@@ -57,24 +60,31 @@ def embed(
     _output.say(f"{out}: {features.shape[1]} features of {len(names)} images.")
 
 
-def _embed(words, backbone, image_size, device, bit_depth):
+def _embed(words, backbone, image_size, device, bit_depth, path_column, on_error):
     """Return the names of the images, and their features."""
+    import numpy as np
+
+    def find(words):
+        names, X, _ = _data.find_images(words, bit_depth, path_column)
+        rows, _ = _data.find_readable(X, on_error)
+        return np.array(names)[rows].tolist(), X[rows]
+
     from skblood.estimators import CellEmbedder
     from skblood.io import load
 
     if backbone is not None:
         options = {"backbone": backbone, "image_size": image_size, "device": device}
         model = _settings.set_parameters(CellEmbedder(), random_state=0, **options)
-        names, X, _ = _data.find_images(words, bit_depth)
+        names, X = find(words)
         return names, model.fit_transform(X)
     file, *images = words
     if not images:
         raise typer.BadParameter("name a model file and images, or images and --backbone.")
     model = load(_data.existing(file), device=device)
-    names, X, _ = _data.find_images(images, bit_depth)
+    names, X = find(images)
     if hasattr(model, "transform"):
         return names, model.transform(X)
-    _, reader = _predict.find_reader(model)
+    _, reader = _classifier.find_reader(model)
     if reader is None:
         raise TypeError(f"A {type(model).__name__} has no features of its own.")
     return names, reader.predictor_.features(reader.read_images(X))

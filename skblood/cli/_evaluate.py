@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from skblood.cli import _data, _output, _predict, _settings
+from skblood.cli import _classifier, _data, _output, _settings
 
 _TABLES = ("metrics.json", "classes.csv", "confusion_matrix.csv", "predictions.csv")
 _PICTURES = ("confusion_matrix.png", "wrong_cells.png")
@@ -16,10 +16,11 @@ def evaluate(
     split: str | None = None,
     out: Path | None = None,
     crop: float | None = None,
-    frame: _predict.FrameMode | None = None,
+    frame: _classifier.FrameMode | None = None,
     classes: str | None = None,
     prior: str | None = None,
     shares: str | None = None,
+    on_error: _data.ErrorMode = _data.ErrorMode.RAISE,
     device: str = "auto",
     as_json: bool = False,
     overwrite: bool = False,
@@ -54,9 +55,10 @@ def evaluate(
     """
     model, data = split_words(words, "evaluate")
     _output.reserve_folder(out, _TABLES + _PICTURES, overwrite)
-    settings = _predict.check_settings(crop, frame, classes, prior)
-    classifier = _predict.load_classifier(model, device, settings)
+    settings = _classifier.check_settings(crop, frame, classes, prior)
+    classifier = _classifier.load_classifier(model, device, settings)
     cells = select_split(_data.read_cells(data, **table), split)
+    cells = _data.select_rows(cells, _data.find_readable(cells.X, on_error)[0])
     shares = _settings.parse_shares(shares, "--shares")
     report, X, predicted, probabilities = score(classifier, cells, frame=frame, shares=shares)
     if out is not None:
@@ -96,9 +98,9 @@ def score(classifier, cells, *, frame=None, shares=None):
     classes = classifier.classes_
     # Raises now, not after the prediction; a table may write 2 where a class is "2".
     cells.y = classes[encode_labels(cells.y, classes, cells.source)]
-    classifier = _predict.take_frame(classifier, frame, cells.X)
+    classifier = _classifier.take_frame(classifier, frame, cells.X)
     X = _read_to_score(classifier, cells.X)
-    predicted, probabilities, _ = _predict.predict_all(classifier, X)
+    predicted, probabilities, _ = _classifier.predict_all(classifier, X)
     report = EvaluationReport.from_predictions(
         cells.y,
         predicted,
@@ -116,7 +118,7 @@ def score(classifier, cells, *, frame=None, shares=None):
 
 def _read_to_score(classifier, X):
     """Return the images as read by the model, if it reads them, with a warning of known ones."""
-    _, reader = _predict.find_reader(classifier)
+    _, reader = _classifier.find_reader(classifier)
     if not hasattr(reader, "read_to_score"):  # a CellEmbedder, or an ensemble
         return X if reader is None else reader.read_images(X)
     images, warning = reader.read_to_score(X)
@@ -128,9 +130,9 @@ def _read_to_score(classifier, X):
 def _tabulate(cells, classes, predicted, probabilities):
     """Return the table of predictions, with labels and the other columns of the cells."""
     names = _data.name_images(cells.X, cells.source)
-    table = _predict.prediction_table(names, classes, predicted, probabilities)
+    table = _classifier.prediction_table(names, classes, predicted, probabilities)
     table.insert(1, "true", _output.as_utf8(cells.y.tolist()))
-    return table if cells.columns is None else _predict.add_columns(table, cells.columns)
+    return table if cells.columns is None else _classifier.add_columns(table, cells.columns)
 
 
 def _write_evaluation(folder, report, predictions, X, overwrite):

@@ -29,6 +29,10 @@ bit_depth : BITS
     remembers it.
 device : NAME
     cpu, cuda, cuda:1 or mps; auto takes a GPU if there is one.
+seed : int
+    Seed; the same seed gives the same result.
+on_error : raise or skip
+    raise: name unreadable images, and fail. skip: leave them out.
 as_json : bool
     Print one JSON document as the only result.
 overwrite : bool
@@ -51,7 +55,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 # Names of options that are not those of the parameter.
-_NAMES = {"as_json": "--json", "settings": "--set"}
+_NAMES = {"as_json": "--json", "settings": "--set", "k": "-k"}
 
 
 def _read_table(

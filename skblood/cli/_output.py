@@ -46,6 +46,13 @@ def to_utf8(x):
     return x.encode("utf-8", "backslashreplace").decode() if isinstance(x, str) else x
 
 
+def path_from(name, folder):
+    """Return the path of a file from a folder, as a table there names it."""
+    if os.path.isabs(name):
+        return name
+    return os.path.relpath(name, folder.expanduser())
+
+
 def to_json(document):
     """Return a document as JSON in ASCII; arrays become lists, NaN and infinity null."""
     text = json.dumps(document, default=lambda x: x.tolist() if hasattr(x, "tolist") else str(x))
@@ -63,7 +70,7 @@ def reserve(out, overwrite, names=("",)):
         If a file exists and must not be replaced.
     """
     locks.enter_context(lock(out.expanduser().resolve(), wait=False))
-    _check_new([out / name for name in names], overwrite)
+    check_new([out / name for name in names], overwrite)
 
 
 def reserve_folder(folder, names, overwrite, option="--out"):
@@ -88,7 +95,8 @@ def reserve_table(path, overwrite, option="--out", suffixes=(".csv", ".parquet")
     reserve(path, overwrite)
 
 
-def _check_new(paths, overwrite):
+def check_new(paths, overwrite):
+    """Raise FileExistsError if files exist that must not be replaced."""
     existing = [str(path) for path in paths if path.expanduser().exists()]
     if existing and not overwrite:
         raise FileExistsError(
@@ -106,7 +114,7 @@ def write(path, save, overwrite):
     """
     path = path.expanduser()
     try:
-        _check_new([path], overwrite)
+        check_new([path], overwrite)
         path.parent.mkdir(parents=True, exist_ok=True)
         return save(path)
     except OSError as error:

@@ -1,19 +1,18 @@
-"""`skblood predict`, and what `evaluate` shares with it."""
+"""`skblood predict`."""
 
-import glob
-from enum import StrEnum
 from pathlib import Path
 
-import typer
-
-from skblood._writing import list_some, shorten, track
-from skblood.cli import _data, _output, _settings
-
-# Images that are read and predicted at a time.
-_CHUNK = 1024
-
-ErrorMode = StrEnum("ErrorMode", ["RAISE", "SKIP"])
-FrameMode = StrEnum("FrameMode", ["AUTO"])
+from skblood.cli import _data, _output
+from skblood.cli._classifier import (
+    FrameMode,
+    add_columns,
+    check_settings,
+    load_classifier,
+    predict_all,
+    prediction_table,
+    split_words,
+    take_frame,
+)
 
 
 def predict(
@@ -24,7 +23,7 @@ def predict(
     frame: FrameMode | None = None,
     classes: str | None = None,
     prior: str | None = None,
-    on_error: ErrorMode = ErrorMode.RAISE,
+    on_error: _data.ErrorMode = _data.ErrorMode.RAISE,
     device: str = "auto",
     path_column: str = "path",
     bit_depth: int | None = None,
@@ -61,11 +60,10 @@ def predict(
     skblood predict cells.skblood new/ 'old/**/*.tif' --out new.parquet --on-error skip
     """
     _output.reserve_table(out, overwrite)
-    skip = on_error == ErrorMode.SKIP
-    if not skip and len(words) == 1 and not glob.has_magic(words[0]):
-        _data.existing(words[0], "image, folder, table or model file")
-    model, images = _split_words(words)
+    skip = on_error == _data.ErrorMode.SKIP
     settings = check_settings(crop, frame, classes, prior)
+    _data.check_words(words, on_error)
+    model, images = split_words(words)
     classifier = load_classifier(model, device, settings)
     names, X, columns = _data.find_images(images, bit_depth, path_column)
     classifier = take_frame(classifier, frame, X)
@@ -83,193 +81,3 @@ def predict(
     if as_json:
         counts = {"n_images": len(names), "n_unreadable": len(errors)}
         _output.show({**counts, "predictions": table.to_dict("records")})
-
-
-def _split_words(words):
-    """Return the model file, or None if the first word names images, and the images."""
-    from skblood.datasets import IMAGE_EXTENSIONS
-
-    if _data.find_pretrained(words[0]):
-        if len(words) == 1:
-            raise typer.BadParameter(
-                f"{words[0]!r} is a pretrained model: name images after it, skblood predict "
-                f"{words[0]} new/. A folder of this name is ./{words[0]}"
-            )
-        return words[0], words[1:]
-    first = Path(words[0]).expanduser()
-    is_pattern = glob.has_magic(words[0]) and not first.exists()
-    is_images = first.suffix.lower() in (*IMAGE_EXTENSIONS, ".npz") or _data.is_table(first)
-    if first.is_dir() or is_pattern or is_images:
-        return None, words
-    if len(words) == 1:
-        _data.existing(words[0], "image, folder, table or model file")
-        raise typer.BadParameter(
-            f"{words[0]!r} is no image, folder, csv or npz file. If it is a model, name images "
-            f"after it: skblood predict {words[0]} new/"
-        )
-    return words[0], words[1:]
-
-
-def load_classifier(path, device, settings):
-    """Load a model that predicts probabilities.
-
-    Parameters
-    ----------
-    path : str or None
-        A file, or the name of a pretrained model, which goes first; None is the default one.
-    device : str
-    settings : dict
-        Of `reconfigure`; None keeps that of the model.
-    """
-    is_pretrained = path is None or _data.find_pretrained(path) is not None
-    file = None if is_pretrained else _data.existing(path)
-    from skblood.estimators import reconfigure
-    from skblood.io import load, load_pretrained
-
-    if is_pretrained:
-        model = load_pretrained(*filter(None, [path]), device=device)
-        _output.say(f"model: {path or model.weights} (pretrained)")
-    else:
-        model = load(file, device=device)
-    if not hasattr(model, "predict_proba"):
-        raise TypeError(
-            f"{path!r} holds a {type(model).__name__}, which predicts no classes; `skblood embed` "
-            "gives its features."
-        )
-    if all(value is None for value in settings.values()):
-        return model
-    return _change_reader(model, lambda reader: reconfigure(reader, **settings))
-
-
-def _change_reader(model, change):
-    """Return the model with what reads its images changed."""
-    name, reader = find_reader(model)
-    changed = change(reader or model)
-    return changed if name is None else model.set_params(**{name: changed})
-
-
-def check_settings(crop, frame, classes, prior):
-    """Return settings of `reconfigure`. A crop that is to be measured must not be given, too."""
-    if frame is not None and crop is not None:
-        raise typer.BadParameter("--frame auto measures the crop: leave --crop out, or --frame.")
-    return {"crop": crop, **_settings.parse_prior(classes, prior)}
-
-
-def take_frame(model, frame, X):
-    """Return the model at the crop that suits the size of the cells, if a frame is asked for."""
-    if frame is None:
-        return model
-    from skblood.cells import measure_frame
-    from skblood.estimators import reconfigure
-
-    def change(reader):
-        measured = measure_frame(reader, X)
-        _output.say(f"frame: {measured}")
-        return reconfigure(reader, crop=measured.crop)
-
-    return _change_reader(model, change)
-
-
-def find_reader(model):
-    """Return what reads the images: name and estimator of a step of a Pipeline; None and the model.
-
-    The members of an ensemble read their images themselves: None and None.
-    """
-    for name, step in [(None, model), *getattr(model, "steps", ())]:
-        if hasattr(step, "spec_"):
-            return name, step
-    if any(hasattr(each, "read_images") for each in model.get_params().values()):
-        return None, None
-    raise TypeError(f"No step of the {type(model).__name__} reads images.")
-
-
-def predict_all(model, X, *, skip=False):
-    """Return the probabilities of all images, each read once, and show the progress.
-
-    Parameters
-    ----------
-    model : fitted classifier
-    X : list of paths, ndarray of images, or CellImages
-    skip : bool, default=False
-        Leave rows of NaN for unreadable images.
-
-    Returns
-    -------
-    labels : ndarray of shape (n,), dtype object
-        "" for unreadable images.
-    probabilities : ndarray of shape (n, n_classes)
-    unreadable : dict of int to str
-        Position -> reason.
-
-    Raises
-    ------
-    ValueError
-        If images are unreadable and `skip` is False; the first ten are named.
-    """
-    import numpy as np
-
-    from skblood._sklearn import unwrap_model
-
-    _, reader = find_reader(model)
-    labels, unreadable = np.full(len(X), "", object), {}
-    probabilities = np.full((len(X), len(model.classes_)), np.nan)
-    with track(len(X), "predict") as update:
-        for start in range(0, len(X), _CHUNK):
-            chunk = X[start : start + _CHUNK]
-            images, reasons = _read_images(reader, chunk)
-            for i, why in reasons.items():
-                unreadable[start + i] = why.removeprefix(f"{chunk[i]}: ")
-            if len(images) and (skip or not unreadable):
-                rows = [start + i for i in range(len(chunk)) if i not in reasons]
-                last, features = unwrap_model(model, images)
-                probabilities[rows] = proba = last.predict_proba(features)
-                # Other models may have a threshold; a network needs no second pass of the images.
-                is_network = hasattr(last, "spec_")
-                most_probable = model.classes_[proba.argmax(axis=1)]
-                labels[rows] = most_probable if is_network else last.predict(features)
-            update(len(chunk))
-    if unreadable and not skip:
-        named = list_some(f"{shorten(X[i])}: {why}" for i, why in unreadable.items())
-        raise ValueError(
-            f"{len(unreadable)} of {len(X)} image files cannot be read:\n{named}\nRepair them, "
-            "leave them out, or leave their rows empty by `skblood predict --on-error skip`. The "
-            "depth of files is stated by --bit-depth."
-        )
-    return labels, probabilities, unreadable
-
-
-def _read_images(reader, X):
-    """Return the readable images, and by position why the others are not."""
-    import numpy as np
-
-    from skblood.datasets import find_unreadable
-
-    if reader is None:
-        reasons = find_unreadable(X)
-        return np.delete(X, list(reasons), axis=0), reasons
-    reasons = {}
-    try:
-        return reader.read_images(X, unreadable=reasons), reasons
-    except ValueError:
-        if len(reasons) < len(X):
-            raise
-        return [], reasons
-
-
-def prediction_table(names, classes, labels, probabilities):
-    """Return the table of predictions."""
-    import pandas as pd
-
-    labels, classes = _output.as_utf8(labels), _output.as_utf8(classes.tolist())
-    frame = pd.DataFrame({"path": names, "label": labels, "probability": probabilities.max(axis=1)})
-    return frame.join(pd.DataFrame(probabilities, columns=classes).add_prefix("p_"))
-
-
-def add_columns(table, columns):
-    """Return a table with the columns that were given; "given_" goes before names that it has."""
-    names = {}
-    for name in columns:
-        names[name] = name
-        while names[name] in table or (names[name] != name and names[name] in columns):
-            names[name] = f"given_{names[name]}"
-    return table.join(columns.reset_index(drop=True).map(_output.to_utf8).rename(columns=names))

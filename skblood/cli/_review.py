@@ -5,7 +5,7 @@ import os
 from enum import StrEnum
 from pathlib import Path
 
-from skblood.cli import _data, _output, _predict
+from skblood.cli import _classifier, _data, _output
 
 Order = StrEnum("Order", ["DOUBT", "NEIGHBORS", "QUERY"])
 
@@ -20,7 +20,7 @@ def review(
     max_cells: int = 2000,
     root: Path | None = None,
     crop: float | None = None,
-    frame: _predict.FrameMode | None = None,
+    frame: _classifier.FrameMode | None = None,
     classes: str | None = None,
     prior: str | None = None,
     device: str = "auto",
@@ -73,10 +73,10 @@ def review(
             _data.existing(word, "image, folder or table")
     if reference is not None:
         _data.check_source(reference)
-    settings = _predict.check_settings(crop, frame, classes, prior)
-    classifier = _predict.load_classifier(model, device, settings)
+    settings = _classifier.check_settings(crop, frame, classes, prior)
+    classifier = _classifier.load_classifier(model, device, settings)
     _, X, columns = _data.find_images(words, bit_depth, path_column)
-    classifier = _predict.take_frame(classifier, frame, X)
+    classifier = _classifier.take_frame(classifier, frame, X)
     known = None if reference is None else _data.read_cells(reference)
     if group_column is not None and group_column not in columns:
         raise ValueError(f"There is no column {group_column!r}; there are {list(columns)}.")

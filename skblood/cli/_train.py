@@ -27,6 +27,7 @@ def train(
     seed: int = 0,
     settings: list[str] | None = None,
     memory: Path | None = None,
+    on_error: _data.ErrorMode = _data.ErrorMode.RAISE,
     device: str = "auto",
     resume: bool = False,
     history: Path | None = None,
@@ -81,6 +82,8 @@ def train(
     """
     out = out.expanduser()
     checkpoint, best = (out.with_name(f"{out.name}.{end}") for end in ("checkpoint", "partial"))
+    for source in filter(None, (data, val, test)):
+        _data.check_source(source)
     _output.reserve(out, overwrite)
     _output.reserve_table(history, overwrite, "--history")
     _output.reserve_folder(plots, _PICTURES, overwrite, "--plots")
@@ -97,7 +100,7 @@ def train(
     options = {"image_size": image_size, "max_epochs": epochs, "random_state": seed}
     options |= {"memory": memory, "device": device}
     model = _settings.make_estimator(estimator, backbone, settings, options)
-    parts = _read_parts(data, val, test, table)
+    parts = _read_parts(data, val, test, on_error, table)
     if not resume:
         shutil.rmtree(checkpoint, ignore_errors=True)
     _fit(model, parts, checkpoint, best)
@@ -116,7 +119,7 @@ def train(
         _output.show(f"\nOn the test part, {report}")
 
 
-def _read_parts(data, val, test, table):
+def _read_parts(data, val, test, on_error, table):
     """Return the training and, if given, validation and test images by name of the part."""
     import numpy as np
 
@@ -129,6 +132,8 @@ def _read_parts(data, val, test, table):
             parts[name] = _data.select_part(_data.read_cells(source, **table), name)
         elif cells.split is not None and name in cells.split:
             parts[name] = _data.select_part(cells, name)
+    for name, part in parts.items():
+        parts[name] = _data.select_rows(part, _data.find_readable(part.X, on_error)[0])
     _check_groups(parts)
     for name, part in parts.items():
         # Raises now, not after training.

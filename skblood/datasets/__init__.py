@@ -2,7 +2,12 @@
 
 from skblood.datasets._blood_cells import make_blood_cells
 from skblood.datasets._csv import load_csv, read_table
-from skblood.datasets._folders import IMAGE_EXTENSIONS, find_images, load_image_folder
+from skblood.datasets._folders import (
+    IMAGE_EXTENSIONS,
+    find_images,
+    load_image_folder,
+    visible_folders,
+)
 from skblood.datasets._load import load_cells
 from skblood.datasets._medmnist import fetch_bloodmnist, load_npz
 from skblood.datasets._merge import merge_datasets

@@ -74,7 +74,9 @@ class ExplanationDisplay:
         self.distances = distances
 
     @classmethod
-    def from_estimator(cls, estimator, X, X_train, y_train, *, n_neighbors=5, figure=None):
+    def from_estimator(
+        cls, estimator, X, X_train=None, y_train=None, *, n_neighbors=5, figure=None, plot=True
+    ):
         """Explain the predictions of a classifier and draw them.
 
         Parameters
@@ -83,14 +85,17 @@ class ExplanationDisplay:
             A fitted classifier.
         X : images in any form that the classifiers take
             The few cells to explain, a row for each. They are read once.
-        X_train : images in any form that the classifiers take
-            The training cells, or any other known cells. They are read once.
-        y_train : array-like of shape (n_train,)
+        X_train : images in any form that the classifiers take, default=None
+            The training cells, or any other known cells. They are read once. None draws the maps
+            without neighbors.
+        y_train : array-like of shape (n_train,), default=None
             Their labels.
         n_neighbors : int, default=5
             Training cells to draw for each cell.
         figure : matplotlib Figure or SubFigure, default=None
             Where to draw; None makes a new figure.
+        plot : bool, default=True
+            Whether to draw it now.
 
         Returns
         -------
@@ -106,21 +111,38 @@ class ExplanationDisplay:
             there are fewer training cells than `n_neighbors`.
         """
         check_has_feature_maps(estimator)
-        y_train = as_column(y_train, "y_train")
-        check_lengths(X_train=num_samples(X_train), y_train=len(y_train))
-        images, known = estimator.read_images(X), estimator.read_images(X_train)
+        if X_train is not None:
+            y_train = as_column(y_train, "y_train")
+            check_lengths(X_train=num_samples(X_train), y_train=len(y_train))
+        images = estimator.read_images(X)
         probabilities = estimator.predict_proba(images)
         y_pred = estimator.classes_[probabilities.argmax(axis=1)]
-        distances, indices = NearestCells(estimator, n_neighbors).fit(known).kneighbors(images)
-        return cls(
-            images.pixels,
-            grad_cam(estimator, images, target=y_pred),
-            y_pred,
-            probabilities.max(axis=1),
-            known.pixels[indices],
-            y_train[indices],
-            distances,
-        ).plot(figure=figure)
+        if X_train is None:
+            near = [np.empty((len(images), 0))] * 3
+        else:
+            known = estimator.read_images(X_train)
+            distances, indices = NearestCells(estimator, n_neighbors).fit(known).kneighbors(images)
+            near = known.pixels[indices], y_train[indices], distances
+        maps = grad_cam(estimator, images, target=y_pred)
+        display = cls(images.pixels, maps, y_pred, probabilities.max(axis=1), *near)
+        return display.plot(figure=figure) if plot else display
+
+    def select(self, rows):
+        """Return a display of some of the cells, not yet drawn.
+
+        Parameters
+        ----------
+        rows : list of int
+            Positions of the cells.
+
+        Returns
+        -------
+        display : ExplanationDisplay
+        """
+        names = ("images", "maps", "y_pred", "probabilities")
+        names += ("neighbors", "neighbor_labels", "distances")
+        columns = [getattr(self, name) for name in names]
+        return type(self)(*([column[row] for row in rows] for column in columns))
 
     @draws
     def plot(self, *, figure=None):

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import skblood
 from skblood.cli._app import app
 from skblood.datasets import load_image_folder, make_blood_cells
 
@@ -81,6 +82,15 @@ def model_file(shell, cell_folder, tmp_path_factory):
     file = tmp_path_factory.mktemp("model") / "cells.skblood"
     shell("train", cell_folder, "--out", file, *TINY)
     return file
+
+
+@pytest.fixture(scope="session")
+def net_file(cell_folder, tmp_path_factory):
+    """A network with a backbone. Do not overwrite it."""
+    X, y = load_image_folder(cell_folder, split="train", return_X_y=True)
+    options = {"max_epochs": 3, "random_state": 0, "image_size": 28}
+    clf = skblood.TransferCellClassifier("cellnet_t", **options).fit(X, y)
+    return skblood.save(clf, tmp_path_factory.mktemp("net") / "net.skblood")
 
 
 @pytest.fixture(scope="session")

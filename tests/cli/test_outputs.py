@@ -18,22 +18,33 @@ COMMANDS = {
     "evaluate": ("evaluate", "{model}", "{cells}", "--out", "{out}"),
     "audit": ("audit", "{cells}", "--out", "{out}.csv"),
     "export": ("export", "{model}", "{out}.onnx"),
+    "adapt": ("adapt", "{model}", "{cells}", "--out", "{out}.skblood"),
+    "query": ("query", "{model}", "{cells}/val", "-k", "3", "--out", "{out}.csv"),
+    "explain": ("explain", "{net}", "{cells}/val/platelet", "--out", "{out}.png"),
 }
 # A function that is called before the result is written.
 BEFORE = {
     "train": (skblood.MLPCellClassifier, "fit"),
     "predict": (_predict, "predict_all"),
+    "adapt": (skblood.adaptation, "adapt"),
+    "query": (skblood.adaptation, "query"),
+    "explain": (skblood.explain.ExplanationDisplay, "from_estimator"),
     "embed": (_embed, "_embed"),
     "evaluate": (_evaluate, "_write_evaluation"),
 }
 
 
 @pytest.fixture
-def command(model_file, cell_folder, tmp_path):
+def command(model_file, net_file, cell_folder, tmp_path):
     """Return the words of a command, its output, and the file that is looked at."""
 
     def get(name):
-        names = {"model": model_file, "cells": cell_folder, "out": tmp_path / "result"}
+        names = {
+            "model": model_file,
+            "net": net_file,
+            "cells": cell_folder,
+            "out": tmp_path / "result",
+        }
         words = [word.format(**names) for word in COMMANDS[name]]
         (out,) = (Path(word) for word in words if word.startswith(str(names["out"])))
         return words, out, out / "metrics.json" if name == "evaluate" else out

@@ -56,7 +56,7 @@ class TestTable:
 
 class TestImages:
     def test_order_and_chunks(self, shell, model_file, test_cells, monkeypatch):
-        monkeypatch.setattr("skblood.cli._predict._CHUNK", 3)
+        monkeypatch.setattr("skblood.cli._classifier._CHUNK", 3)
         paths = test_cells.data[[7, 2, 11, 2, 9, 0, 14]].tolist()
         frame = shell.table("predict", model_file, *paths)
         assert frame["path"].tolist() == paths
@@ -105,7 +105,7 @@ class TestUnreadable:
     @pytest.mark.parametrize("chunk", [1, 2, 1024])
     def test_raise_and_skip(self, shell, model_file, damaged, monkeypatch, count_decodes, chunk):
         good = shell.table("predict", model_file, damaged / "0.png", damaged / "4.png")
-        monkeypatch.setattr("skblood.cli._predict._CHUNK", chunk)
+        monkeypatch.setattr("skblood.cli._classifier._CHUNK", chunk)
         failed = shell("predict", model_file, damaged, code=1)
         assert failed.stdout == ""
         assert "2 of 5 image files cannot be read" in failed.stderr

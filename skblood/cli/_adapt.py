@@ -1,0 +1,118 @@
+"""`skblood adapt`."""
+
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+from skblood.cli import _classifier, _data, _output, _settings
+
+
+def adapt(
+    words: list[str],
+    *,
+    out: Path,
+    no_labels: bool = False,
+    classes: str | None = None,
+    prior: str | None = None,
+    seed: int = 0,
+    on_error: _data.ErrorMode = _data.ErrorMode.RAISE,
+    device: str = "auto",
+    as_json: bool = False,
+    overwrite: bool = False,
+    **table,
+):
+    """Adapt a model to the cells of another laboratory; write it, and print what was done.
+
+    A few labelled cells, or many without a label, are enough. In a csv file, a row without a label
+    is a cell without a label; the file may have no column of labels. If CELLS have the parts train,
+    val and test, the train part is used. Cells of one slide or patient (--group-column) are
+    validated together.
+
+    Parameters
+    ----------
+    words : [MODEL] CELLS
+        A model file; by default, the pretrained model. Then a folder with one subfolder per class;
+        a csv file, such as the corrections of `skblood review`; an npz file; or, without labels,
+        image files, folders of images, and patterns such as 'new/**/*.png'.
+    out : MODEL
+        The model file to write.
+    no_labels : bool
+        Take no labels: neither subfolders nor a column are labels.
+
+    Examples
+    --------
+    skblood adapt cells.skblood corrections.csv --out ours.skblood --group-column slide
+    skblood adapt blood8-2 labelled/ --out ours.skblood --prior blood
+    skblood adapt blood8-2 new/ --no-labels --out ours.skblood
+    """
+    _output.reserve(out, overwrite)
+    settings = _settings.parse_prior(classes, prior)
+    _data.check_words(words, on_error)
+    model, images = _classifier.split_words(words)
+    classifier = _classifier.load_network(model, device)
+    from skblood import adaptation, io
+
+    cells = read_partly_labelled(images, not no_labels, **table)
+    rows, unreadable = _data.find_readable(cells.X, on_error)
+    cells = _data.select_rows(cells, rows)
+    options = {"groups": cells.groups, "random_state": seed, "verbose": 1, **settings}
+    adapted = adaptation.adapt(classifier, cells.X, cells.y, **options)
+    _output.write(out, partial(io.save, adapted), overwrite)
+    if as_json:
+        _output.show({"path": str(out), "unreadable": unreadable, **asdict(adapted.adaptation_)})
+    else:
+        _output.show(adapted.adaptation_)
+
+
+def read_partly_labelled(words, labels=True, **table):
+    """Read images, or their paths, with the labels and groups that there are.
+
+    Parameters
+    ----------
+    words : list of str
+        What `read_cells` or `find_images` takes.
+    labels : bool, default=True
+        Whether names of folders and a column are labels.
+    **table
+        As of `read_cells`.
+
+    Returns
+    -------
+    cells : Bunch
+        As of `read_cells`, the part train if there are parts. y is None without labels, and holds
+        None for a cell without one.
+    """
+    from sklearn.utils import Bunch
+
+    from skblood.datasets import visible_folders
+
+    source, path = words[0], Path(words[0]).expanduser()
+    has_labels = path.suffix.lower() == ".npz" or _data.is_named(source)
+    if path.is_dir() and labels:
+        has_labels = bool(visible_folders(path))
+    if len(words) == 1 and has_labels:
+        cells = _data.select_part(_data.read_cells(source, **table), "train")
+        return Bunch(**cells | ({} if labels else {"y": None}))
+    _, X, columns = _data.find_images(words, table["bit_depth"], table["path_column"])
+    y = get_column(columns, table["label_column"], "label") if labels else None
+    groups = get_column(columns, table["group_column"])
+    parts = {"source": source, "X": X, "y": y, "groups": groups, "columns": columns}
+    split = columns.get(table["split_column"])
+    split = None if split is None else _data.normalize_split(split, source)
+    return _data.select_part(Bunch(**parts, split=split), "train")
+
+
+def get_column(columns, name, optional=None):
+    """Return a column of tables as an array, with None where it is empty; None without a name.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, unless its name is the optional one.
+    """
+    if name is None or (name == optional and name not in columns):
+        return None
+    if name not in columns:
+        found = ", ".join(map(repr, columns)) or "none"
+        raise ValueError(f"There is no column {name!r}; besides the paths, there are: {found}.")
+    return columns[name].astype(object).where(columns[name] != "", None).to_numpy()

@@ -1,0 +1,235 @@
+"""The classifier and the images of a command, and what it predicts for them."""
+
+import glob
+from enum import StrEnum
+from pathlib import Path
+
+import typer
+
+from skblood._writing import list_some, shorten, track
+from skblood.cli import _data, _output, _settings
+
+# Images that are read and predicted at a time.
+_CHUNK = 1024
+
+FrameMode = StrEnum("FrameMode", ["AUTO"])
+
+
+def split_words(words):
+    """Return the model file, or None if the first word names images, and the images."""
+    from skblood.datasets import IMAGE_EXTENSIONS
+
+    if _data.find_pretrained(words[0]):
+        if len(words) == 1:
+            raise typer.BadParameter(
+                f"{words[0]!r} is a pretrained model: name images after it. A folder of this name "
+                f"is ./{words[0]}"
+            )
+        return words[0], words[1:]
+    first = Path(words[0]).expanduser()
+    is_pattern = glob.has_magic(words[0]) and not first.exists()
+    is_images = first.suffix.lower() in (*IMAGE_EXTENSIONS, ".npz") or _data.is_table(first)
+    if first.is_dir() or is_pattern or is_images:
+        return None, words
+    if len(words) == 1:
+        _data.existing(words[0], "image, folder, table or model file")
+        raise typer.BadParameter(
+            f"{words[0]!r} is no image, folder, csv or npz file. If it is a model, name images "
+            "after it."
+        )
+    return words[0], words[1:]
+
+
+def load_classifier(path, device, settings):
+    """Load a model that predicts probabilities.
+
+    Parameters
+    ----------
+    path : str or None
+        A file, or the name of a pretrained model, which goes first; None is the default one.
+    device : str
+    settings : dict
+        Of `reconfigure`; None keeps that of the model.
+    """
+    is_pretrained = path is None or _data.find_pretrained(path) is not None
+    file = None if is_pretrained else _data.existing(path)
+    from skblood.estimators import reconfigure
+    from skblood.io import load, load_pretrained
+
+    if is_pretrained:
+        model = load_pretrained(*filter(None, [path]), device=device)
+        _output.say(f"model: {path or model.weights} (pretrained)")
+    else:
+        model = load(file, device=device)
+    if not hasattr(model, "predict_proba"):
+        raise TypeError(
+            f"{path!r} holds a {type(model).__name__}, which predicts no classes; `skblood embed` "
+            "gives its features."
+        )
+    if all(value is None for value in settings.values()):
+        return model
+    return _change_reader(model, lambda reader: reconfigure(reader, **settings))
+
+
+def load_network(path, device, settings=None):
+    """Load a classifier of skblood, which is not part of a Pipeline or an ensemble."""
+    model = load_classifier(path, device, settings or {})
+    from skblood.estimators import CellClassifier
+
+    if not isinstance(model, CellClassifier):
+        raise TypeError(
+            f"{path!r} holds a {type(model).__name__}. This command takes a classifier of skblood; "
+            "of a Pipeline, save its last step."
+        )
+    return model
+
+
+def _change_reader(model, change):
+    """Return the model with what reads its images changed."""
+    name, reader = find_reader(model)
+    changed = change(reader or model)
+    return changed if name is None else model.set_params(**{name: changed})
+
+
+def check_settings(crop, frame, classes, prior):
+    """Return settings of `reconfigure`. A crop that is to be measured must not be given, too."""
+    if frame is not None and crop is not None:
+        raise typer.BadParameter("--frame auto measures the crop: leave --crop out, or --frame.")
+    return {"crop": crop, **_settings.parse_prior(classes, prior)}
+
+
+def take_frame(model, frame, X):
+    """Return the model at the crop that suits the size of the cells, if a frame is asked for."""
+    if frame is None:
+        return model
+    from skblood.cells import measure_frame
+    from skblood.estimators import reconfigure
+
+    def change(reader):
+        measured = measure_frame(reader, X)
+        _output.say(f"frame: {measured}")
+        return reconfigure(reader, crop=measured.crop)
+
+    return _change_reader(model, change)
+
+
+def find_reader(model):
+    """Return what reads the images: name and estimator of a step of a Pipeline; None and the model.
+
+    The members of an ensemble read their images themselves: None and None.
+    """
+    for name, step in [(None, model), *getattr(model, "steps", ())]:
+        if hasattr(step, "spec_"):
+            return name, step
+    if any(hasattr(each, "read_images") for each in model.get_params().values()):
+        return None, None
+    raise TypeError(f"No step of the {type(model).__name__} reads images.")
+
+
+def predict_all(model, X, *, skip=False):
+    """Return the probabilities of all images, each read once, and show the progress.
+
+    Parameters
+    ----------
+    model : fitted classifier
+    X : list of paths, ndarray of images, or CellImages
+    skip : bool, default=False
+        Leave rows of NaN for unreadable images.
+
+    Returns
+    -------
+    labels : ndarray of shape (n,), dtype object
+        "" for unreadable images.
+    probabilities : ndarray of shape (n, n_classes)
+    unreadable : dict of int to str
+        Position -> reason.
+
+    Raises
+    ------
+    ValueError
+        If images are unreadable and `skip` is False; the first ten are named.
+    """
+    import numpy as np
+
+    from skblood._sklearn import unwrap_model
+
+    _, reader = find_reader(model)
+    labels, unreadable = np.full(len(X), "", object), {}
+    probabilities = np.full((len(X), len(model.classes_)), np.nan)
+    with track(len(X), "predict") as update:
+        for start in range(0, len(X), _CHUNK):
+            chunk = X[start : start + _CHUNK]
+            images, reasons = _read_images(reader, chunk)
+            for i, why in reasons.items():
+                unreadable[start + i] = why.removeprefix(f"{chunk[i]}: ")
+            if len(images) and (skip or not unreadable):
+                rows = [start + i for i in range(len(chunk)) if i not in reasons]
+                last, features = unwrap_model(model, images)
+                probabilities[rows] = proba = last.predict_proba(features)
+                # Other models may have a threshold; a network needs no second pass of the images.
+                is_network = hasattr(last, "spec_")
+                most_probable = model.classes_[proba.argmax(axis=1)]
+                labels[rows] = most_probable if is_network else last.predict(features)
+            update(len(chunk))
+    if unreadable and not skip:
+        raise ValueError(_describe_unreadable(X, unreadable))
+    return labels, probabilities, unreadable
+
+
+def read_all(model, X, *, skip):
+    """Return the images that can be read, their positions, and position -> reason of the others.
+
+    Raises
+    ------
+    ValueError
+        If images are unreadable and `skip` is False, or all are.
+    """
+    images, unreadable = _read_images(model, X)
+    if unreadable and (not skip or len(unreadable) == len(X)):
+        raise ValueError(_describe_unreadable(X, unreadable))
+    return images, [i for i in range(len(X)) if i not in unreadable], unreadable
+
+
+def _describe_unreadable(X, unreadable):
+    named = list_some(f"{shorten(X[i])}: {why}" for i, why in unreadable.items())
+    return (
+        f"{len(unreadable)} of {len(X)} image files cannot be read:\n{named}\nRepair them, leave "
+        "them out, or pass --on-error skip. The depth of files is stated by --bit-depth."
+    )
+
+
+def _read_images(reader, X):
+    """Return the readable images, and by position why the others are not."""
+    import numpy as np
+
+    from skblood.datasets import find_unreadable
+
+    if reader is None:
+        reasons = find_unreadable(X)
+        return np.delete(X, list(reasons), axis=0), reasons
+    reasons = {}
+    try:
+        return reader.read_images(X, unreadable=reasons), reasons
+    except ValueError:
+        if len(reasons) < len(X):
+            raise
+        return [], reasons
+
+
+def prediction_table(names, classes, labels, probabilities):
+    """Return the table of predictions."""
+    import pandas as pd
+
+    labels, classes = _output.as_utf8(labels), _output.as_utf8(classes.tolist())
+    frame = pd.DataFrame({"path": names, "label": labels, "probability": probabilities.max(axis=1)})
+    return frame.join(pd.DataFrame(probabilities, columns=classes).add_prefix("p_"))
+
+
+def add_columns(table, columns):
+    """Return a table with the columns that were given; "given_" goes before names that it has."""
+    names = {}
+    for name in columns:
+        names[name] = name
+        while names[name] in table or (names[name] != name and names[name] in columns):
+            names[name] = f"given_{names[name]}"
+    return table.join(columns.reset_index(drop=True).map(_output.to_utf8).rename(columns=names))

@@ -1,0 +1,93 @@
+"""`skblood explain`."""
+
+from pathlib import Path
+
+import typer
+
+from skblood._writing import track
+from skblood.cli import _classifier, _data, _output
+
+# Cells in one picture.
+_MOST = 50
+
+
+def explain(
+    words: list[str],
+    *,
+    out: Path,
+    reference: str | None = None,
+    neighbors: int = 5,
+    crop: float | None = None,
+    frame: _classifier.FrameMode | None = None,
+    classes: str | None = None,
+    prior: str | None = None,
+    on_error: _data.ErrorMode = _data.ErrorMode.RAISE,
+    device: str = "auto",
+    as_json: bool = False,
+    overwrite: bool = False,
+    **table,
+):
+    """Draw where in each image the model finds evidence for its prediction (Grad-CAM).
+
+    A map shows where the network found evidence for the predicted class, not whether that is right.
+    With --reference, the most similar known cells are drawn beside it, with their labels.
+
+    Parameters
+    ----------
+    words : [MODEL] IMAGES
+        A model file; by default, the pretrained model. Then image files, folders (with all
+        subfolders), patterns such as 'new/**/*.png', csv files with the column path, or one npz
+        file in the MedMNIST format.
+    out : FILE.png or FOLDER
+        One picture of up to 50 cells; or a folder, in which each image gets a picture, named by its
+        position and name: 0001-cell.png.
+    reference : DATA
+        Labelled cells among which the most similar ones are looked up, such as those of the
+        training (the train part, if there are parts).
+    neighbors : int
+        Number of similar cells, with --reference.
+
+    Examples
+    --------
+    skblood explain cells.skblood cell.png --out why.png
+    skblood explain cells.skblood doubtful.csv --reference cells/ --out why/
+    """
+    is_file = out.suffix.lower() == ".png"
+    settings = _classifier.check_settings(crop, frame, classes, prior)
+    _data.check_words(words, on_error)
+    if reference is not None:
+        _data.check_source(reference)
+    _output.reserve_folder(out, ("",) if is_file else (), overwrite)
+    model, images = _classifier.split_words(words)
+    classifier = _classifier.load_network(model, device, settings)
+    names, X, _ = _data.find_images(images, table["bit_depth"], table["path_column"])
+    if is_file and len(X) > _MOST:
+        message = f"{len(X)} images are too many for one picture; name a folder by --out."
+        raise typer.BadParameter(message)
+    classifier = _classifier.take_frame(classifier, frame, X)
+    skip = on_error == _data.ErrorMode.SKIP
+    cells, rows, unreadable = _classifier.read_all(classifier, X, skip=skip)
+    names = [names[i] for i in rows]
+    pictures = [out / f"{i:04}-{Path(name).stem}.png" for i, name in enumerate(names, start=1)]
+    pictures = [out] if is_file else pictures
+    _output.check_new(pictures, overwrite)
+    known = {} if reference is None else _read_reference(reference, neighbors, table)
+    from skblood.explain import ExplanationDisplay
+
+    display = ExplanationDisplay.from_estimator(classifier, cells, **known, plot=False)
+    with track(len(pictures), "draw", "picture") as update:
+        for i, picture in enumerate(pictures):
+            part = display if is_file else display.select([i])
+            _output.write_picture(picture, part.plot().figure_, overwrite)
+            update()
+    _output.say(f"{out}: {len(names)} images explained; {len(unreadable)} cannot be read.")
+    if as_json:
+        _output.show({"n_images": len(X), "n_unreadable": len(unreadable), "pictures": pictures})
+
+
+def _read_reference(source, neighbors, table):
+    """Return the cells to look up similar ones in, as options of the display."""
+    cells = _data.read_cells(source, **table)
+    if cells.split is not None:
+        cells = _data.select_part(cells, "train")
+    return {"X_train": cells.X, "y_train": cells.y, "n_neighbors": neighbors}
