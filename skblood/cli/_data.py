@@ -158,9 +158,11 @@ def check_words(words, mode):
     With --on-error skip, it is an image that cannot be read, and not an error.
     """
     if mode == ErrorMode.RAISE:
-        for word in words:
+        for i, word in enumerate(words):
             if not (glob.has_magic(word) or is_named(word) or find_pretrained(word)):
-                existing(word, "image, folder, table or model file")
+                existing(
+                    word, "image, folder or table" if i else "image, folder, table or model file"
+                )
 
 
 def existing(path, kind="model file"):

@@ -42,9 +42,11 @@ def embed(
     skblood embed --backbone efficientnet_b0 new/ --out features.parquet
     """
     _output.reserve_table(out, overwrite, suffixes=(".csv", ".parquet", ".npz"))
+    if backbone is None and len(words) == 1:
+        raise typer.BadParameter("name a model file and images, or images and --backbone.")
     if backbone is None:
         _data.existing(words[0])
-    _data.check_words(words, on_error)
+        _data.check_words(words, on_error)
     import numpy as np
     import pandas as pd
 
@@ -78,8 +80,6 @@ def _embed(words, backbone, image_size, device, bit_depth, path_column, on_error
         names, X = find(words)
         return names, model.fit_transform(X)
     file, *images = words
-    if not images:
-        raise typer.BadParameter("name a model file and images, or images and --backbone.")
     model = load(_data.existing(file), device=device)
     names, X = find(images)
     if hasattr(model, "transform"):

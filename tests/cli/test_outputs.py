@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import skblood
+from skblood import adaptation, explain
 from skblood._writing import lock
 from skblood.cli import _embed, _evaluate, _predict
 
@@ -26,9 +27,9 @@ COMMANDS = {
 BEFORE = {
     "train": (skblood.MLPCellClassifier, "fit"),
     "predict": (_predict, "predict_all"),
-    "adapt": (skblood.adaptation, "adapt"),
-    "query": (skblood.adaptation, "query"),
-    "explain": (skblood.explain.ExplanationDisplay, "from_estimator"),
+    "adapt": (adaptation, "adapt"),
+    "query": (adaptation, "query"),
+    "explain": (explain.ExplanationDisplay, "from_estimator"),
     "embed": (_embed, "_embed"),
     "evaluate": (_evaluate, "_write_evaluation"),
 }

@@ -85,7 +85,7 @@ class TestImages:
 
     @pytest.mark.parametrize(
         ("name", "message"),
-        [("*.png", "no image file in"), ("no.png", "no.png: ")],
+        [("*.png", "no image file in"), ("no.png", "There is no image, folder or table")],
     )
     def test_nothing_there(self, shell, model_file, tmp_path, name, message):
         assert message in shell("predict", model_file, tmp_path / name, code=1).stderr
