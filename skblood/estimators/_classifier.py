@@ -373,10 +373,8 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
             yield fitting.phase(network, train, valid, n, name)
 
     def _learning_rate(self, spec):
-        if self.lr != "auto":
-            return self.lr
         fine_tunes = any(b.weights is not None and b.trained != "head" for b in spec.backbones)
-        return 5e-4 if fine_tunes else 3e-3
+        return self.lr if self.lr != "auto" else 5e-4 if fine_tunes else 3e-3
 
     def _replace_fitted(self, continued, columns, fitting, result, summary):
         """Set the fitted attributes; a network that was adapted stays one when it is continued."""
@@ -388,8 +386,7 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
 
     def _interrupted(self, fitting, result, summary, columns):
         """Return the exception of an interrupted fit, with a fitted copy."""
-        # Not by clone, which callbacks of the user's may not survive.
-        fitted = type(self)(**self.get_params(deep=False))
+        fitted = type(self)(**self.get_params(deep=False))  # callbacks may not survive a clone
         fitted._set_fitted(columns, **fitting.attributes(result, summary))
         checkpoint = fitting.trainer.checkpoint
         how = "With callbacks=[TrainingCheckpoint(folder)], fits resume after an interrupt."
