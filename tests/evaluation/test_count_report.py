@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from skblood.evaluation import DifferentialCount, compare_differentials, differential_count
 from skblood.evaluation._cell_types import cell_types, find_type
 from skblood.evaluation._count_lines import list_slides, whole_percents
+from tests.reviewing.answering import open_browser, open_page
 
 BLOOD = ["basophil", "eosinophil", "erythroblast", "ig", "lymphocyte", "monocyte", "neutrophil"]
 BLOOD += ["platelet"]
@@ -327,3 +328,22 @@ class TestFhir:
         assert report["conclusion"].startswith("200 white cells counted, 3 cells rejected.")
         assert "Needs a manual look: erythroblast 3 per 100" in report["conclusion"]
         assert "subject" not in report
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 390])
+def test_page_in_a_browser(tmp_path, width):
+    """No error, no request, nothing wider than the screen; the table of a slide needs no scroll."""
+    reviewed = np.minimum(COUNTS, 2)
+    counts = {"patients": ["P", "P"], "reviewed": reviewed, "n_rejected": [3, 0]}
+    file = make(groups=["S1", "slides/2026-11-30 " + NASTY], **counts).to_html(tmp_path / "c.html")
+    with open_browser() as browser:
+        page, faults = open_page(
+            browser.new_context(viewport={"width": width, "height": 800}), file
+        )
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        hidden = "e => e.parentElement.scrollWidth - e.parentElement.clientWidth"
+        assert [table.evaluate(hidden) for table in page.locator(".count").all()] == [0, 0]
+        page.get_by_role("link", name="S1").click()
+        assert page.evaluate("location.hash") == "#slide-1"
+        assert faults == []
