@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from skblood.cli import _data, _evaluate, _output, _predict, _settings
+from skblood.cli import _classifier, _data, _evaluate, _output, _settings
 
 
 def report(
@@ -16,7 +16,7 @@ def report(
     no_audit: bool = False,
     title: str | None = None,
     crop: float | None = None,
-    frame: _predict.FrameMode | None = None,
+    frame: _classifier.FrameMode | None = None,
     classes: str | None = None,
     prior: str | None = None,
     shares: str | None = None,
@@ -63,11 +63,11 @@ def report(
     from skblood.io import model_card
 
     import_pyplot("skblood report")  # fails now, not after the prediction
-    settings = _predict.check_settings(crop, frame, classes, prior)
-    classifier = _predict.load_classifier(model, device, settings)
+    settings = _classifier.check_settings(crop, frame, classes, prior)
+    classifier = _classifier.load_classifier(model, device, settings)
     all_cells = _data.read_cells(data, **table)
     cells = _evaluate.select_split(all_cells, split)
-    classifier = _predict.take_frame(classifier, frame, cells.X)
+    classifier = _classifier.take_frame(classifier, frame, cells.X)
     shares = _settings.parse_shares(shares, "--shares")
     evaluation, *_ = _evaluate.score(classifier, cells, shares=shares)
     evaluation.model = {"model": model or "pretrained", **evaluation.model}
@@ -88,7 +88,7 @@ def _audit(classifier, cells):
     from skblood.auditing import audit
 
     _output.say(f"{cells.source}: audit of {len(cells.X):,} images.")
-    _, reader = _predict.find_reader(classifier)
+    _, reader = _classifier.find_reader(classifier)
     knows_size = getattr(reader, "training_data_", {}).get("cell_size")
     given = {"split": cells.split, "groups": cells.groups, "model": reader if knows_size else None}
     return audit(cells.X, cells.y, **given)
