@@ -5,7 +5,6 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
-from tqdm.auto import tqdm
 
 from skblood._labels import as_column, check_complete, check_lengths, is_missing
 from skblood.adaptation import query
@@ -17,8 +16,6 @@ from ._order import disagreement, doubt, nearest_cells
 from ._page import COLUMNS, write_page
 
 ORDERS = ("doubt", "neighbors", "query")
-# Images between two steps of the progress bar.
-_CHUNK = 256
 
 
 def review(
@@ -133,14 +130,11 @@ def review(
             "the Series."
         )
     pool = None if reference is None else _Reference(*reference)
-    with tqdm(total=None, unit="image", disable=None, delay=1, leave=False) as bar:
-        bar.set_description("reading")
-        images = model.read_images(cells.items)
-        cells.probabilities = _in_chunks(model.predict_proba, images, bar, "predicting")
-        shown = cells.shown_codes()
-        if pool is not None or order == "neighbors":
-            pool = pool or _Reference(cells.items, cells.names[shown])
-            pool.find(model, images, bar, is_self=reference is None)
+    images = model.read_images(cells.items)
+    cells.probabilities = model.predict_proba(images)
+    if pool is not None or order == "neighbors":
+        pool = pool or _Reference(cells.items, cells.names[cells.shown_codes()])
+        pool.find(model, images, is_self=reference is None)
     rows = _sort(model, images, cells, pool, order, max_cells, random_state)
     return write_page(cells, rows, pool, model.spec_.bit_depth, order, root, out)
 
@@ -155,14 +149,10 @@ class _Reference:
         check_complete(y, "reference[1]", "Leave these cells out.")
         self.labels = np.array([str(label) for label in y.tolist()])
 
-    def find(self, model, images, bar, *, is_self):
+    def find(self, model, images, *, is_self):
         """Find the most similar cells of each image, in the order of similarity."""
-
-        def describe(images):
-            return _in_chunks(model.predictor_.penultimate, images, bar, "comparing")
-
-        features = describe(images)
-        pool = None if is_self else describe(model.read_images(self.items))
+        features = model.predictor_.penultimate(images)
+        pool = None if is_self else model.predictor_.penultimate(model.read_images(self.items))
         self.similarities, self.positions = nearest_cells(features, pool)
 
 
@@ -175,17 +165,6 @@ def _check_model(model, order):
     check_is_fitted(model)
     if order not in ORDERS:
         raise ValueError(f"order must be one of {', '.join(map(repr, ORDERS))}, not {order!r}.")
-
-
-def _in_chunks(function, images, bar, description):
-    """Apply a function to images, with progress."""
-    bar.set_description(description)
-    bar.reset(total=len(images))
-    results = []
-    for start in range(0, len(images), _CHUNK):
-        results.append(function(images[start : start + _CHUNK]))
-        bar.update(len(results[-1]))
-    return np.concatenate(results)
 
 
 def _sort(model, images, cells, pool, order, max_cells, random_state):
