@@ -1,11 +1,11 @@
 """`skblood review`."""
 
-import glob
 import os
 from enum import StrEnum
 from pathlib import Path
 
 from skblood.cli import _classifier, _data, _output
+from skblood.cli._adapt import get_column
 
 Order = StrEnum("Order", ["DOUBT", "NEIGHBORS", "QUERY"])
 
@@ -18,11 +18,14 @@ def review(
     order: Order = Order.DOUBT,
     reference: str | None = None,
     max_cells: int = 2000,
+    no_labels: bool = False,
     root: Path | None = None,
     crop: float | None = None,
     frame: _classifier.FrameMode | None = None,
     classes: str | None = None,
     prior: str | None = None,
+    seed: int = 0,
+    on_error: _data.ErrorMode = _data.ErrorMode.RAISE,
     device: str = "auto",
     path_column: str = "path",
     label_column: str = "label",
@@ -55,6 +58,8 @@ def review(
         cell.
     max_cells : NUMBER
         Cells of the page, the first of the order.
+    no_labels : bool
+        Take no labels: neither names of folders nor a column are labels.
     root : FOLDER
         Folder that the paths in corrections.csv are relative to, and that it is put into; by
         default they are absolute, and it can be put anywhere.
@@ -64,39 +69,38 @@ def review(
     Examples
     --------
     skblood review new/ --out review.html
-    skblood review new/ --order query --max-cells 40
+    skblood review new/ --order query --max-cells 40 --no-labels
     skblood review cells.csv --model cells.skblood --group-column slide --reference cells/
     """
     _output.reserve_table(out, overwrite, suffixes=(".html", ".htm"))
-    for word in words:
-        if not glob.has_magic(word):
-            _data.existing(word, "image, folder or table")
+    _data.check_words(words, on_error)
     if reference is not None:
         _data.check_source(reference)
     settings = _classifier.check_settings(crop, frame, classes, prior)
-    classifier = _classifier.load_classifier(model, device, settings)
+    classifier = _classifier.load_network(model, device, settings)
     _, X, columns = _data.find_images(words, bit_depth, path_column)
+    get_column(columns, group_column)  # says what is wrong with the name
+    rows, unreadable = _data.find_readable(X, on_error)
+    X, columns = X[rows], columns.iloc[rows]
     classifier = _classifier.take_frame(classifier, frame, X)
     known = None if reference is None else _data.read_cells(reference)
-    if group_column is not None and group_column not in columns:
-        raise ValueError(f"There is no column {group_column!r}; there are {list(columns)}.")
     from skblood import reviewing
 
     reviewing.review(
         classifier,
         X,
-        _given_labels(X, columns, label_column, classifier.classes_),
+        None if no_labels else _given_labels(X, columns, label_column, classifier.classes_),
         groups=None if group_column is None else columns[group_column],
         order=str(order),
         reference=None if known is None else (known.X, known.y),
         max_cells=max_cells,
         root=root,
-        random_state=0,
+        random_state=seed,
         out=out,
     )
     _output.say(f"{out}: open it in a browser.")
     if as_json:
-        _output.show({"page": str(out), "n_images": len(X)})
+        _output.show({"path": str(out), "n_images": len(X), "unreadable": unreadable})
 
 
 def _given_labels(X, columns, label_column, classes):

@@ -7,6 +7,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from skblood._labels import as_column, check_complete, check_lengths, is_missing
+from skblood._writing import show_progress
 from skblood.adaptation import query
 from skblood.estimators import CellClassifier
 from skblood.images import image_items
@@ -29,6 +30,7 @@ def review(
     max_cells=2000,
     root=None,
     random_state=None,
+    verbose=None,
     out=None,
 ):
     """Write an HTML page on which people confirm or correct the labels of cells.
@@ -65,6 +67,9 @@ def review(
         as `root` of ``load_csv``. None writes absolute paths, so that the table can lie anywhere.
     random_state : int, RandomState instance or None, default=None
         Seed of the choice by "query" among more than 3,000 cells.
+    verbose : int, default=None
+        If not 0, the progress is shown on the standard error. None takes the parameter `verbose`
+        of the model.
     out : str or path-like, default=None
         File of the page, which is replaced if it exists. None returns the page. Browsers keep the
         answers by this path and the cells: the same page made anew goes on, another one does not.
@@ -130,13 +135,14 @@ def review(
             "the Series."
         )
     pool = None if reference is None else _Reference(*reference)
-    images = model.read_images(cells.items)
-    cells.probabilities = model.predict_proba(images)
-    if pool is not None or order == "neighbors":
-        pool = pool or _Reference(cells.items, cells.names[cells.shown_codes()])
-        pool.find(model, images, is_self=reference is None)
-    rows = _sort(model, images, cells, pool, order, max_cells, random_state)
-    return write_page(cells, rows, pool, model.spec_.bit_depth, order, root, out)
+    with show_progress(model.verbose if verbose is None else verbose):
+        images = model.read_images(cells.items)
+        cells.probabilities = model.predict_proba(images)
+        if pool is not None or order == "neighbors":
+            pool = pool or _Reference(cells.items, cells.names[cells.shown_codes()])
+            pool.find(model, images, is_self=reference is None)
+        rows = _sort(model, images, cells, pool, order, max_cells, random_state)
+        return write_page(cells, rows, pool, model.spec_.bit_depth, order, root, out)
 
 
 class _Reference:

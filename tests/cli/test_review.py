@@ -17,7 +17,7 @@ def cells_of(file):
 def test_folders_are_labels_if_all_are_classes(shell, model_file, cell_folder, tmp_path):
     out = tmp_path / "pages" / "review.html"
     result = shell("review", cell_folder / "test", "--model", model_file, "--out", out, "--json")
-    assert json.loads(result.stdout) == {"page": str(out), "n_images": 15}
+    assert json.loads(result.stdout) == {"path": str(out), "n_images": 15, "unreadable": {}}
     assert "open it in a browser" in result.stderr
     assert all(f"/{cell['given']}/" in path for path, cell in cells_of(out).items())
     assert "--overwrite" in shell("review", cell_folder, "--out", out, code=1).stderr
@@ -90,3 +90,14 @@ def test_corrections_are_data(shell, model_file, cell_folder, tmp_path):
     shell("review", table, "--model", model_file, "--out", tmp_path / "again.html")
     given = {path: cell["given"] for path, cell in cells_of(tmp_path / "again.html").items()}
     assert given == dict(zip(map(str, paths), labels, strict=True))
+
+
+def test_no_labels_and_unreadable_files(shell, model_file, cell_folder, tmp_path):
+    folder = shutil.copytree(cell_folder / "test", tmp_path / "cells")
+    (folder / "platelet" / "bad.png").write_bytes(b"no image")
+    words = ("--model", model_file, "--out", tmp_path / "review.html", "--no-labels")
+    assert "bad.png" in shell("review", folder, *words, code=1).stderr
+    result = shell("review", folder, *words, "--on-error", "skip", "--json")
+    assert list(json.loads(result.stdout)["unreadable"]) == [str(folder / "platelet" / "bad.png")]
+    cells = cells_of(tmp_path / "review.html")
+    assert len(cells) == 15 and {cell["given"] for cell in cells.values()} == {""}
