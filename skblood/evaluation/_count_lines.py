@@ -121,16 +121,12 @@ def _list_slide(count, white, i):
 def _make_line(count, i, j, white, percent=None):
     """Return the line of class `j` on slide `i`."""
     label, n, of_reader = count.classes[j], int(count.counts[i, j]), int(count.reviewed[i, j])
-    kind, values = (
-        find_type(label).kind,
-        [each[i, j] for each in (count.shares, count.low, count.high)],
-    )
-    if kind == "red":
+    kind, values = find_type(label), [v[i, j] for v in (count.shares, count.low, count.high)]
+    if kind.kind == "red":
         values = _per_white_cell(count, values, n, i, white)
-    elif kind != "white":
+    elif kind.kind != "white":
         values = [np.nan] * 3
-    name = printable(label, keep="")
-    return CountLine(name, find_type(label), n, of_reader, *map(float, values), percent)
+    return CountLine(printable(label, keep=""), kind, n, of_reader, *map(float, values), percent)
 
 
 def _per_white_cell(count, values, n, i, white):
@@ -157,7 +153,8 @@ def _find_reasons(slide, rules):
         found.append(f"{share:.3g} % of the cells rejected, more than {limit:.3g} %")
     for line in slide.white + slide.apart:
         limit = rules.get(line.type.name)
-        if limit is None or not line.share > limit:
+        # Without a limit cells count: a corrected share is never quite 0.
+        if limit is None or not (line.share > limit if limit else line.n):
             continue
         unit = "%" if line.type.kind == "white" else "per 100 white cells"
         than = f"more than {100 * limit:.3g} {unit}" if limit else "looked at if there is any"

@@ -230,6 +230,14 @@ class TestRules:
         for each in (count.white, count.as_counted, count.white.as_counted):
             assert each.rules == count.rules
 
+    def test_any_cell_of_a_corrected_count(self):
+        """A corrected share is never quite 0, nor is one without cells a reason."""
+        confusion = 100 * np.eye(3, dtype=int) + 2
+        options = {"classes": ["blast", "neutrophil", "ig"], "groups": ["S"]}
+        for n in (0, 1):
+            count = make([[n, 199, 1]], confusion=confusion, rules={"ig": 1}, **options)
+            assert count.corrected and len(count.manual_look[0]) == n
+
 
 class TestCsv:
     def test_table(self, tmp_path):
