@@ -1,6 +1,8 @@
 """Shared by the scripts of this folder: options, cells, and saving pictures."""
 
 import argparse
+import json
+import re
 from pathlib import Path
 
 import matplotlib
@@ -9,12 +11,12 @@ matplotlib.use("Agg")  # pictures are written to files, also without a display
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import torch
-from sklearn.metrics import ConfusionMatrixDisplay
 from sklearn.model_selection import train_test_split
 
 from skblood.datasets import load_cells, make_blood_cells
-from skblood.evaluation import CellGridDisplay, HistoryDisplay
+from skblood.evaluation import CellGridDisplay, EvaluationReport, HistoryDisplay
 
 
 def make_parser(doc, n_cells=800):
@@ -52,12 +54,9 @@ def get_cells(args, class_weights=None):
 def draw_results(args, name, classifier, X_test, y_test):
     """Save the confusion matrix, the learning curves and a sample of cells, and return them."""
     y_pred = classifier.predict(X_test)
-    confusion = ConfusionMatrixDisplay.from_predictions(
-        y_test, y_pred, xticks_rotation="vertical", colorbar=False
-    )
-    confusion.figure_.set_layout_engine("constrained")
+    report = EvaluationReport.from_predictions(y_test, y_pred)
     figures = {
-        "confusion_matrix": confusion.figure_,
+        "confusion_matrix": report.plot().figure_,
         "learning_curves": HistoryDisplay.from_estimator(classifier).figure_,
         "cells": CellGridDisplay.from_predictions(
             X_test, y_test, y_pred, random_state=args.seed
@@ -66,6 +65,27 @@ def draw_results(args, name, classifier, X_test, y_test):
     for what, figure in figures.items():
         save_figure(args, f"{name}_{what}", figure)
     return y_pred
+
+
+def answer_review(page, labels, folder):
+    """Write the corrections.csv that a page of `skblood.review` saves, in place of a reader.
+
+    Parameters
+    ----------
+    page : path-like
+        The page, whose cells are all answered.
+    labels : dict of str to str
+        Label of each cell by its path.
+    folder : Path
+        Takes the table.
+    """
+    data = re.search(r'<script type="application/json" id="data">(.*?)</script>', page.read_text())
+    rows = [
+        {"path": cell["path"], "label": labels[cell["path"]], "slide": cell["group"]}
+        for cell in json.loads(data[1])["cells"]
+    ]
+    pd.DataFrame(rows).to_csv(folder / "corrections.csv", index=False)
+    return folder / "corrections.csv"
 
 
 def save_figure(args, name, figure):

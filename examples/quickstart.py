@@ -32,7 +32,7 @@ import numpy as np
 import torch
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import Pipeline
-from sklearn.metrics import ConfusionMatrixDisplay, classification_report
+from sklearn.metrics import classification_report
 from sklearn.model_selection import (
     GridSearchCV,
     StratifiedKFold,
@@ -42,7 +42,7 @@ from sklearn.model_selection import (
 
 from skblood import MLPCellClassifier, TransferCellClassifier, load_pretrained
 from skblood.datasets import fetch_bloodmnist, load_cells, make_blood_cells
-from skblood.evaluation import CellGridDisplay, HistoryDisplay
+from skblood.evaluation import CellGridDisplay, EvaluationReport, HistoryDisplay
 from skblood.images import read_images, resize_images
 
 parser = argparse.ArgumentParser(
@@ -210,12 +210,8 @@ print(classification_report(y_test, y_pred, digits=3, zero_division=0))
 # Confusions of classes, learning curves, and cells with their predicted labels.
 step(7, f"Pictures in {args.output}/")
 args.output.mkdir(parents=True, exist_ok=True)
-confusion = ConfusionMatrixDisplay.from_predictions(
-    y_test, y_pred, xticks_rotation="vertical", colorbar=False
-)
-confusion.figure_.set_layout_engine("constrained")
 displays = {
-    "confusion_matrix": confusion,
+    "confusion_matrix": EvaluationReport.from_predictions(y_test, y_pred).plot(),
     "learning_curves": HistoryDisplay.from_estimator(best),
     "cells": CellGridDisplay.from_predictions(X_test, y_test, y_pred, random_state=args.seed),
 }

@@ -1,5 +1,6 @@
 """The examples run as a user runs them."""
 
+import importlib
 import re
 import runpy
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -132,6 +134,7 @@ NAMES = ["cells", "confusion_matrix", "learning_curves"]
         ("explain", [""], ["low_confidence", "fair", "fooled"]),
         ("pretrained", ["pbc", "scratch"], ["accuracy"]),
         ("uncertainty", [""], ["curves", "sets"]),
+        ("whole_loop", [], ["confusion_matrix", "differences", "count"]),
     ],
 )
 def test_every_script_runs_and_draws(script, groups, others, tmp_path, run_here):
@@ -140,6 +143,32 @@ def test_every_script_runs_and_draws(script, groups, others, tmp_path, run_here)
     assert printed.err.strip() == "" or script.startswith("search"), printed.err
     of_each = [f"{group}_{name}" if group else name for group in groups for name in NAMES]
     check_pictures(tmp_path, [f"{script}_{name}.png" for name in [*of_each, *others]])
+
+
+def test_the_loop_with_a_reader_in_a_browser(tmp_path, run_here, monkeypatch):
+    """Key presses in Chromium give the labels that the function of the script writes."""
+    pytest.importorskip("playwright")
+    from tests.reviewing.answering import answer_page, open_browser
+
+    monkeypatch.syspath_prepend(EXAMPLES)
+    script = importlib.import_module("_script")
+    written, tables = script.answer_review, []
+
+    def read_in_browser(page, labels, folder):
+        expected = pd.read_csv(written(page, labels, folder))
+        with open_browser() as browser:
+            path = answer_page(browser, page, labels, folder)
+        tables.append((expected, pd.read_csv(path)))
+        return path
+
+    monkeypatch.setattr(script, "answer_review", read_in_browser)
+    run_here("plot_whole_loop.py", "--quick", f"--output={tmp_path}")
+    ((expected, found),) = tables
+    columns = ["path", "label", "slide"]
+    assert len(found) == 20 and not found[columns].isna().any().any()
+    pd.testing.assert_frame_equal(found[columns], expected[columns])
+    written = {path.name for path in (tmp_path / "whole_loop").iterdir()}
+    assert {"review.html", "report.html", "count.html", "count.csv", "count.fhir.json"} <= written
 
 
 def test_a_script_takes_cells_of_the_user(tmp_path):
