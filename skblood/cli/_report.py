@@ -20,6 +20,7 @@ def report(
     classes: str | None = None,
     prior: str | None = None,
     shares: str | None = None,
+    on_error: _data.ErrorMode = _data.ErrorMode.RAISE,
     device: str = "auto",
     as_json: bool = False,
     overwrite: bool = False,
@@ -67,10 +68,11 @@ def report(
     classifier = _classifier.load_classifier(model, device, settings)
     all_cells = _data.read_cells(data, **table)
     cells = _evaluate.select_split(all_cells, split)
+    cells = _data.select_rows(cells, _data.find_readable(cells.X, on_error)[0])
     classifier = _classifier.take_frame(classifier, frame, cells.X)
     shares = _settings.parse_shares(shares, "--shares")
     evaluation, *_ = _evaluate.score(classifier, cells, shares=shares)
-    evaluation.model = {"model": model or "pretrained", **evaluation.model}
+    evaluation.model = {"model": model or classifier.weights, **evaluation.model}
     page = evaluation.to_html(
         n_errors=errors,
         audit=None if no_audit else _audit(classifier, all_cells),

@@ -59,3 +59,14 @@ def test_wrong_options(shell, model_file, cell_folder, options, message):
 def test_model_file_after_the_images(shell, model_file, cell_folder):
     result = shell("report", cell_folder, model_file, "--out", "a.html", code=2)
     assert "skblood report" in result.stderr
+
+
+def test_unreadable_images_are_left_out_and_listed(shell, model_file, cell_folder, tmp_path):
+    cells = tmp_path / "cells"
+    shutil.copytree(cell_folder / "test", cells)
+    (cells / "platelet" / "broken.png").write_bytes(b"no image")
+    out = tmp_path / "a.html"
+    words = ("report", model_file, cells, "--out", out)
+    assert "broken.png" in shell(*words, code=1).stderr and not out.exists()
+    assert shell(*words, "--on-error", "skip").stdout.startswith("15 images")
+    assert "1 image cannot be read" in out.read_text("utf-8")

@@ -84,7 +84,8 @@ def file(request, tmp_path_factory):
         + "|\n\n"
         + "    x" * 99
     )
-    return report.to_html(folder / "report.html", audit=audited, card=card)
+    title = "/path/of/a/folder" * 9
+    return report.to_html(folder / "report.html", audit=audited, card=card, title=title)
 
 
 @pytest.mark.parametrize("width", [1280, 390])
