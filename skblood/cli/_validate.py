@@ -1,5 +1,6 @@
 """`skblood validate`."""
 
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def plan(
         spread=spread,
         power=power,
         n_simulations=simulations,
-        verbose=True,
+        verbose=1 if sys.stderr.isatty() else 2,
     )
     _output.write(out, made.save, overwrite)
     _output.say(f"{out}: written. Keep it as it is, and note its fingerprint {made.fingerprint}.")

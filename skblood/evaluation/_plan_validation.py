@@ -1,5 +1,7 @@
 """Plan a validation: how many slides and cells it needs to pass its acceptance limits."""
 
+import math
+import sys
 import warnings
 from datetime import datetime
 from itertools import product
@@ -35,7 +37,7 @@ def plan_validation(
     n_simulations=200,
     confidence_level=0.95,
     random_state=0,
-    verbose=False,
+    verbose=0,
 ):
     """Plan a validation at a new site: how many slides and cells it needs to pass its limits.
 
@@ -77,13 +79,13 @@ default=0.03
     power : float in (0, 1), default=0.9
         Share of the simulated studies that must pass.
     n_simulations : int, default=200
-        Simulated studies of each number of slides and cells.
+        Simulated studies of each number of slides and cells; fewer where it cannot reach the power.
     confidence_level : float in (0, 1), default=0.95
         Confidence level of all intervals.
     random_state : int, RandomState instance or None, default=0
         Seed of the simulation.
-    verbose : bool, default=False
-        Show progress.
+    verbose : int, default=0
+        Progress: 1 shows a bar, 2 prints a line for each number of slides and cells.
 
     Returns
     -------
@@ -199,16 +201,23 @@ def _describe_lack(chosen, power):
 def _search(simulation, sizes, power, n_simulations, seed, verbose):
     """Return a dict for each number of cells and slides that is tried, until one is enough."""
     tried, enough = [], set()
-    for n_cells, n_slides in tqdm(sizes, "simulated studies", disable=not verbose):
+    # A single size is not compared with others: its power is that of all simulations.
+    most_failures = n_simulations
+    if len(sizes) > 1:
+        most_failures -= math.ceil(round(power * n_simulations, 6))
+    for n_cells, n_slides in tqdm(sizes, "simulated studies", disable=verbose != 1, delay=1):
         if n_cells in enough:
             continue
-        margins, passed = simulation.run(n_slides, n_cells, n_simulations, seed)
+        margins, passed = simulation.run(n_slides, n_cells, n_simulations, most_failures, seed)
         rates = passed.mean(axis=0).tolist()
         met = sorted(
             [rate, str(label), name]
             for rate, (label, name, _) in zip(rates, simulation.criteria, strict=True)
         )
         row = {"n_slides": n_slides, "n_cells": n_cells, "power": float(passed.all(axis=1).mean())}
+        if verbose > 1:
+            size = f"{n_slides} slides of {n_cells} cells"
+            print(f"{size}: power {row['power']:.2f}", file=sys.stderr, flush=True)
         tried.append(row | {"margin": margins.mean(axis=0).tolist(), "hardest": met[:3]})
         enough |= {n_cells} if row["power"] >= power else set()
     return tried

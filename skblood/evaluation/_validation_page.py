@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skblood._plotting import import_pyplot
 from skblood.evaluation._estimates import Estimate
 from skblood.evaluation._validation_plan import tabulate_limits
 from skblood.pages import figure_image, render
@@ -21,7 +22,8 @@ _WORDS = {
 def render_validation(report):
     """Return the page of a `ValidationReport` as text."""
     comparison, plan = report.comparison, report.plan
-    figures = [figure_image(comparison.plot(kind)) for kind in ("regression", "bland-altman")]
+    figures = [_draw(comparison, kind) for kind in ("regression", "bland-altman")]
+    criteria = [_criterion(row) for row in report.criteria.to_dict("records")]
     return render(
         "validation.html",
         report=report,
@@ -30,7 +32,8 @@ def render_validation(report):
         n_cells=[int(n) for n in report.counts.sum(axis=(1, 2))],
         level=f"{100 * comparison.confidence_level:.4g} %",
         verdicts=dict(zip(report.classes, report.class_verdicts, strict=True)),
-        criteria=[_criterion(row) for row in report.criteria.to_dict("records")],
+        criteria=criteria,
+        unmet=[row[:3] for row in criteria if row[1] != "pass"],
         agreement=_agreement_rows(report) if report.same_cells else [],
         overall=[
             (_scaled(each["agreement"][0]), _scaled(each["kappa"][-1], 1))
@@ -44,13 +47,19 @@ def render_validation(report):
     )
 
 
+def _draw(comparison, kind):
+    figure = comparison.plot(kind)
+    import_pyplot("ValidationReport.to_html").close(figure)
+    return figure_image(figure)
+
+
 def _criterion(row):
-    """Return class, criterion, limit, value and verdict of a limit, as text."""
+    """Return class, verdict, criterion, limit and value of a limit, as text."""
     name, factor = row["criterion"], 1 if row["criterion"] == "kappa" else 100
     sign = {"bias": "within ±", "margin": "at most "}.get(name, "at least ")
     value = Estimate(row["value"], row["low"], row["high"])
     limit = f"{sign}{factor * row['limit']:.4g}"
-    return row["class"], _WORDS[name], limit, _scaled(value, factor), row["verdict"]
+    return row["class"], row["verdict"], _WORDS[name], limit, _scaled(value, factor)
 
 
 def _agreement_rows(report):

@@ -40,8 +40,10 @@ class Simulation:
     min_cells: int
     confidence_level: float
 
-    def run(self, n_slides, n_cells, n_simulations, seed):
+    def run(self, n_slides, n_cells, n_simulations, most_failures, seed):
         """Return the margins of the bias and the verdicts of simulated studies.
+
+        It ends early when more than `most_failures` of them do not pass.
 
         Returns
         -------
@@ -57,6 +59,8 @@ class Simulation:
             n_read = counts[:2].sum(axis=(0, 1)) / 2
             verdicts = decide_all(self.criteria, measures, n_read, self.classes, self.min_cells)
             passed.append([verdict == "pass" for _, verdict in verdicts])
+            if (most_failures := most_failures - (not all(passed[-1]))) < 0:
+                break
         return np.array(margins), np.array(passed)
 
     def _draw(self, rng, n_slides, n_cells):

@@ -11,6 +11,7 @@ from sklearn.metrics import cohen_kappa_score, recall_score
 from skblood.evaluation import (
     DifferentialCount,
     ValidationPlan,
+    _validation_simulation,
     plan_validation,
     validate_differentials,
 )
@@ -86,6 +87,30 @@ class TestPlan:
             plan_validation(
                 SHARES, {"bias": 0.03}, n_slides=20, model_errors=confusion, n_simulations=10
             )
+
+    @pytest.mark.parametrize(
+        ("criterion", "limit"), [("bias", 0.045), ("positive_agreement", 0.85)]
+    )
+    def test_a_model_at_its_limit_hardly_passes(self, criterion, limit):
+        """15 % of the lymphocytes, with a share of .3, are called neutrophils: a bias of 4.5 %."""
+        shares, confusion = {"lymphocyte": 0.3, "neutrophil": 0.7}, [[85, 15], [0, 100]]
+        options = {"reader_errors": 0, "model_errors": confusion, "n_slides": 30}
+        limits = {"classes": {"lymphocyte": {criterion: limit}}}
+        plan = plan_validation(shares, limits, **options, n_simulations=400)
+        assert plan.power < 0.06
+
+    def test_progress(self, capsys):
+        plan_validation(SHARES, {"bias": 0.5}, n_simulations=1, verbose=2)
+        assert capsys.readouterr().err == "10 slides of 200 cells: power 1.00\n"
+
+    def test_a_hopeless_size_is_left_early(self, monkeypatch):
+        """With a power of 90 % of 100 studies, 11 failures are enough."""
+        runs, measure = [], _validation_simulation.measure
+        monkeypatch.setattr(
+            _validation_simulation, "measure", lambda *x: runs.append(0) or measure(*x)
+        )
+        plan_validation(SHARES, {"margin": 1e-6}, n_cells=10, n_simulations=100)
+        assert len(runs) == 10 * 11
 
     def test_rare_classes_need_more_slides(self):
         """0.5 % of 100 cells on 20 slides are 10 cells: below min_cells nothing is decided."""
