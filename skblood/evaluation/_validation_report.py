@@ -8,9 +8,11 @@ import pandas as pd
 from skblood.evaluation._acceptance import combine
 from skblood.evaluation._compare import DifferentialComparison
 from skblood.evaluation._estimates import format_table, tabulate_estimates
-from skblood.evaluation._validation_page import AGREEMENT, render_validation
+from skblood.evaluation._validation_page import render_validation
 from skblood.evaluation._validation_plan import ValidationPlan
 from skblood.pages import write
+
+_AGREEMENT = ("positive_agreement", "negative_agreement", "kappa")
 
 
 @dataclass(eq=False, repr=False)
@@ -106,7 +108,7 @@ class ValidationReport:
             stated = (
                 f"{self.verdict}; plan of {self.plan.created}, fingerprint {self.plan.fingerprint}"
             )
-        names = [name for name in ("bias", "within_limits", *AGREEMENT) if name in self.measures]
+        names = [name for name in ("bias", "within_limits", *_AGREEMENT) if name in self.measures]
         columns = {name: self.measures[name][: len(self.classes)] for name in names}
         if self.plan is not None:
             columns["verdict"] = self.class_verdicts
@@ -140,7 +142,7 @@ class ValidationReport:
             "within_limits": self.measures["within_limits"],
         }
         for prefix, measures in (("", self.measures), ("readers_", self.reader_measures)):
-            each = {name: measures[name] for name in AGREEMENT if name in measures}
+            each = {name: measures[name] for name in _AGREEMENT if name in measures}
             estimates |= {f"{prefix}{k}": x[: len(self.classes)] for k, x in each.items()}
         frame = tabulate_estimates(self.classes, estimates)
         frame.insert(0, "n_cells", self.counts[:2].sum(axis=(0, 1)) / 2)
@@ -155,11 +157,8 @@ class ValidationReport:
     @property
     def class_verdicts(self):
         """Verdict on each class by its own limits; "" where it has none."""
-        verdicts = zip(self.criteria["class"], self.criteria["verdict"], strict=True)
-        own = {}
-        for label, verdict in verdicts:
-            own.setdefault(label, []).append(verdict)
-        return [combine(own[label]) if label in own else "" for label in self.classes]
+        groups = self.criteria.groupby("class")["verdict"].agg(list)
+        return [combine(groups[x]) if x in groups.index else "" for x in self.classes]
 
     def to_dict(self):
         """Return the report as a dict for JSON; NaN means that there is no value.
@@ -171,12 +170,12 @@ class ValidationReport:
             same_cells, confidence_level, classes (the rows of `to_frame`), overall, criteria and
             plan.
         """
-        overall = {}
-        if self.same_cells:
-            for prefix, each in (("", self.measures), ("readers_", self.reader_measures)):
-                overall[f"{prefix}agreement"] = each["agreement"][0].to_dict()
-                overall[f"{prefix}kappa"] = each["kappa"][-1].to_dict()
-        plan = self.plan and self.plan.to_dict()
+        measures = {"": self.measures, "readers_": self.reader_measures} if self.same_cells else {}
+        overall = {
+            f"{prefix}{name}": each[name][-1].to_dict()
+            for prefix, each in measures.items()
+            for name in ("agreement", "kappa")
+        }
         return {
             "verdict": self.verdict,
             "notes": self.notes,
@@ -188,7 +187,7 @@ class ValidationReport:
             "classes": self.to_frame().reset_index().to_dict("records"),
             "overall": overall,
             "criteria": self.criteria.to_dict("records"),
-            "plan": plan,
+            "plan": self.plan and self.plan.to_dict(),
         }
 
     def to_html(self, path=None):
