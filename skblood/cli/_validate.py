@@ -1,5 +1,6 @@
 """`skblood validate`."""
 
+import io
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -175,9 +176,8 @@ def _read_study(path, names, slide_column):
     import pandas as pd
 
     text = path.read_text("utf-8-sig")
-    head = text.partition("\n")[0]
-    delimiter = max(",;\t|", key=head.count)
-    table = pd.read_csv(path, sep=delimiter, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    delimiter = max(",;\t|", key=text.partition("\n")[0].count)
+    table = pd.read_csv(io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False)
     counted = "reader" in table and "cell" not in table
     if counted and "count" not in table:
         table["count"] = "1"
@@ -196,6 +196,7 @@ def _read_study(path, names, slide_column):
         return [table[name].tolist() for name in names], table[slide_column].tolist()
     if missing := set(names) - set(table["reader"]):
         raise ValueError(f"{str(path)!r} has no rows of {sorted(missing)}. See --names.")
+    table = table[table["reader"].isin(names)]
     return [_count(table[table["reader"] == name], table, slide_column) for name in names], None
 
 
@@ -209,11 +210,9 @@ def _count(rows, table, slide_column):
     """Return the count of the rows of a reader, over all slides and classes of the table."""
     from skblood.evaluation import DifferentialCount
 
-    counts = rows.assign(count=rows["count"].astype(float)).pivot_table(
-        "count", slide_column, "label", aggfunc="sum", fill_value=0
-    )
     slides, classes = table[slide_column].unique(), table["label"].unique()
-    counts = counts.reindex(index=slides, columns=classes, fill_value=0)
+    counts = rows["count"].astype(float).groupby([rows[slide_column], rows["label"]]).sum()
+    counts = counts.unstack().reindex(index=slides, columns=classes).fillna(0)
     return DifferentialCount.from_counts(counts.to_numpy(), classes=classes, groups=slides)
 
 

@@ -72,6 +72,17 @@ def test_counts_and_no_plan(shell, cells, tmp_path):
         assert summed[row["class"]] == {k: pytest.approx(v, nan_ok=True) for k, v in row.items()}
 
 
+def test_other_readers_of_a_table_do_not_count(shell, cells, tmp_path):
+    file, rows = tmp_path / "counts.csv", long_form(cells).drop(columns="cell")
+    trainee = pd.DataFrame([["S99", "trainee", "blast"]], columns=rows.columns)
+    pd.concat([rows, trainee]).to_csv(file, index=False)
+    words = ["validate", "analyze", file, "--names", "Lee,Kim,model", "--json"]
+    found = json.loads(shell(*words).stdout)
+    assert found["n_slides"] == 10 and len(found["classes"]) == 2
+    words[4] = "Lee,Kim,blood8"
+    assert "no rows of ['blood8']" in shell(*words, code=1).stderr
+
+
 def test_confusion_matrix_as_errors(shell, make_plan, tmp_path):
     names = ["lymphocyte", "neutrophil"]
     matrix = pd.DataFrame([[50, 50], [0, 100]], names, names)
