@@ -240,6 +240,20 @@ def describe_unknown(labels, classes, name="y"):
     )
 
 
+def leave_out_labels(y, labels):
+    """Return the positions of the other labels, and a sentence on those that are left out."""
+    column = plain_list(as_column(y, "y"))
+    present = list(dict.fromkeys(each for each in column if not is_missing(each)))
+    labels = [labels] if isinstance(labels, str) else list(labels)
+    counts = Counter(column)
+    names = {name: counts[name] for name in match_labels(labels, present, "leave_out")}
+    rows = [i for i, label in enumerate(column) if label not in names]
+    if not rows:
+        raise ValueError("`leave_out` leaves no image.")
+    listed = ", ".join(f"{name} {n:,}" for name, n in names.items())
+    return rows, f"{len(column) - len(rows):,} of {len(column):,} images are left out: {listed}."
+
+
 def encode_groups(groups, n_images, name="groups"):
     """Return the distinct groups in order of first appearance, and the code of each image.
 

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from skblood._writing import show_progress
 from skblood.cli import _datasets, _output, _validate
+from skblood.cli._advice import in_shell
 from skblood.cli._options import add_command
 from skblood.cli._output import say
 
@@ -53,32 +54,26 @@ class _Group(TyperGroup):
 
     def invoke(self, ctx):
         """Run the command."""
+
+        def translate(message):
+            return in_shell(str(message), self.commands.get(ctx.invoked_subcommand))
+
+        def show_warning(message, *args, **options):
+            say("skblood: warning: " + re.sub(r"\s*\n\s*", " ", translate(message)))
+
         try:
             with warnings.catch_warnings(), _output.locks, show_progress():
-                warnings.showwarning = _show_warning
+                warnings.showwarning = show_warning
                 return super().invoke(ctx)
         except BrokenPipeError:  # `skblood predict ... | head`, which typer handles
             raise
         except _EXPECTED as error:
-            message = f"skblood: {_in_shell(str(error)) or type(error).__name__}"
+            message = f"skblood: {translate(error) or type(error).__name__}"
             say(format_exc() if ctx.params["traceback"] else message)
             raise typer.Exit(1) from error
         except KeyboardInterrupt as error:
             say("skblood: interrupted by Ctrl-C.")
             raise typer.Exit(130) from error
-
-
-def _show_warning(message, *args, **options):
-    """Print a warning in one line."""
-    say("skblood: warning: " + re.sub(r"\s*\n\s*", " ", _in_shell(str(message))))
-
-
-def _in_shell(message):
-    """Return a message of the library; if it advises `bit_depth`, with the name of the option."""
-    if "bit_depth" not in message or "--bit-depth" in message:
-        return message
-    stated = re.search(r"bit_depth=(\d+)", message)
-    return f"{message} In the shell it is --bit-depth {stated[1] if stated else 'BITS'}."
 
 
 def _print_version(wanted):

@@ -11,6 +11,7 @@ def compare(
     words: list[str],
     *,
     split: str | None = None,
+    leave_out: str | None = None,
     out: Path | None = None,
     device: str = "auto",
     as_json: bool = False,
@@ -62,7 +63,7 @@ def compare(
     if are_tables:
         reports = [_read_report(word, table["group_column"]) for word in words]
     else:
-        cells = _evaluate.select_split(_data.read_cells(data, **table), split)
+        cells = _evaluate.select_split(_data.read_cells(data, **table), split, leave_out)
         loaded = [_classifier.load_classifier(model, device, {}) for model in models]
         reports = [_evaluate.score(model, cells)[0] for model in loaded]
     comparison = compare_models(*reports, names=_short_names(words if are_tables else models))

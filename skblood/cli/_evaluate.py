@@ -14,6 +14,7 @@ def evaluate(
     words: list[str],
     *,
     split: str | None = None,
+    leave_out: str | None = None,
     out: Path | None = None,
     crop: float | None = None,
     frame: _classifier.FrameMode | None = None,
@@ -51,13 +52,14 @@ def evaluate(
     --------
     skblood evaluate cells.skblood cells/
     skblood evaluate cells/
+    skblood evaluate cells/ --leave-out blast,smudge
     skblood evaluate cells.skblood other-lab.csv --group-column patient --out evaluation/
     """
     model, data = split_words(words, "evaluate")
     _output.reserve_folder(out, _TABLES + _PICTURES, overwrite)
     settings = _classifier.check_settings(crop, frame, classes, prior)
     classifier = _classifier.load_classifier(model, device, settings)
-    cells = select_split(_data.read_cells(data, **table), split)
+    cells = select_split(_data.read_cells(data, **table), split, leave_out)
     cells = _data.select_rows(cells, _data.find_readable(cells.X, on_error)[0])
     shares = _settings.parse_shares(shares, "--shares")
     report, X, predicted, probabilities = score(classifier, cells, frame=frame, shares=shares)
@@ -82,22 +84,34 @@ def split_words(words, command):
     return (model or [None])[0], data
 
 
-def select_split(cells, split):
-    """Return the images of a part; None is the test part, if there are parts."""
+def select_split(cells, split, leave_out=None):
+    """Return the images of a part, without some classes; None is the test part, if any."""
     if split not in (None, "all") and cells.split is None:
         raise ValueError(f"{cells.source} has no parts; leave --split out.")
-    return cells if split == "all" else _data.select_part(cells, split or "test")
+    cells = cells if split == "all" else _data.select_part(cells, split or "test")
+    if leave_out is None:
+        return cells
+    from skblood._labels import leave_out_labels
+
+    rows, sentence = leave_out_labels(cells.y, _settings.split_names(leave_out))
+    _output.say(sentence)
+    return type(cells)(**_data.select_rows(cells, rows) | {"left_out": sentence})
 
 
 def score(classifier, cells, *, frame=None, shares=None):
     """Return the report of a model, the images as it reads them, labels and probabilities."""
-    from skblood._labels import encode_labels
+    import numpy as np
+
+    from skblood._labels import describe_unknown, match_labels
     from skblood.estimators import assumed_prior, describe_prior
     from skblood.evaluation import EvaluationReport
 
     classes = classifier.classes_
     # Raises now, not after the prediction; a table may write 2 where a class is "2".
-    cells.y = classes[encode_labels(cells.y, classes, cells.source)]
+    labels = match_labels(cells.y, classes, cells.source)
+    if unknown := describe_unknown(labels, classes, cells.source):
+        raise ValueError(f"{unknown} Rename these labels, or leave their images out: --leave-out.")
+    cells.y = np.array(labels, classes.dtype)
     classifier = _classifier.take_frame(classifier, frame, cells.X)
     X = _read_to_score(classifier, cells.X)
     predicted, probabilities, _ = _classifier.predict_all(classifier, X)
@@ -108,7 +122,7 @@ def score(classifier, cells, *, frame=None, shares=None):
         classes=classes,
         groups=cells.groups,
         shares=shares or assumed_prior(classifier),
-        note=describe_prior(classifier),
+        note=f"{describe_prior(classifier)} {cells.get('left_out', '')}".strip(),
         names=_data.name_images(cells.X, cells.source),
         images=cells.X,
         model=classifier,

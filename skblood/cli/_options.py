@@ -20,6 +20,9 @@ frame : auto
 classes : NAMES
     Classes that can occur, separated by commas, such as lymphocyte,monocyte,neutrophil. The others
     get probability 0.
+leave_out : NAMES
+    Classes whose images are left out, separated by commas, such as those that the model does not
+    know. Their numbers are told.
 prior : SHARES
     Shares of the classes that can occur, such as lymphocyte=.3,monocyte=.1,neutrophil=.6; blood: a
     normal differential count; or equal. Probabilities are multiplied by them, divided by the shares

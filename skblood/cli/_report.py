@@ -12,6 +12,7 @@ def report(
     *,
     out: Path,
     split: str | None = None,
+    leave_out: str | None = None,
     errors: int = 24,
     no_audit: bool = False,
     title: str | None = None,
@@ -67,7 +68,7 @@ def report(
     settings = _classifier.check_settings(crop, frame, classes, prior)
     classifier = _classifier.load_classifier(model, device, settings)
     all_cells = _data.read_cells(data, **table)
-    cells = _evaluate.select_split(all_cells, split)
+    cells = _evaluate.select_split(all_cells, split, leave_out)
     cells = _data.select_rows(cells, _data.find_readable(cells.X, on_error)[0])
     classifier = _classifier.take_frame(classifier, frame, cells.X)
     shares = _settings.parse_shares(shares, "--shares")

@@ -58,7 +58,7 @@ def parse_prior(classes, prior):
     {'classes': ['ig', 'platelet'], 'prior': {'ig': 1.0, 'platelet': 3.0}}
     """
     settings = {
-        "classes": None if classes is None else _split_names(classes),
+        "classes": None if classes is None else split_names(classes),
         "prior": parse_shares(prior),
     }
     return {name: value for name, value in settings.items() if value is not None}
@@ -68,7 +68,7 @@ def parse_shares(text, option="--prior"):
     """Return the shares that an option states: a dict, a name, or None without the option."""
     if text is None or "=" not in text:
         return text
-    pairs = [pair.rpartition("=") for pair in _split_names(text)]
+    pairs = [pair.rpartition("=") for pair in split_names(text)]
     try:
         return {name.strip(): float(share) for name, _, share in pairs}
     except ValueError as error:
@@ -76,7 +76,8 @@ def parse_shares(text, option="--prior"):
         raise typer.BadParameter(message) from error
 
 
-def _split_names(text):
+def split_names(text):
+    """Return names that are separated by commas; one with a comma is put in double quotes."""
     return [name.strip() for name in next(csv.reader([text], skipinitialspace=True))]
 
 

@@ -179,7 +179,7 @@ def _is_name(value, name):
     return isinstance(value, str) and value == name
 
 
-def read_prior(prior, labels, possible):
+def read_prior(prior, labels, possible, name="prior"):
     """Return the shares, or numbers, of a prior in the order of the labels.
 
     Parameters
@@ -188,6 +188,8 @@ def read_prior(prior, labels, possible):
     labels : list of length n_classes
     possible : ndarray of bool of shape (n_classes,)
         Classes that need a share.
+    name : str, default="prior"
+        Name of the argument, for messages.
 
     Returns
     -------
@@ -199,15 +201,15 @@ def read_prior(prior, labels, possible):
     if isinstance(prior, str):
         if prior != "blood":
             raise ValueError(
-                f'prior={prior!r} must be "blood", "equal", "training", a dict of shares or counts '
-                f"by class, or an array in the order of the classes {labels}."
+                f'{name}={prior!r} must be "blood", "equal", "training", a dict of shares or '
+                f"counts by class, or an array in the order of the classes {labels}."
             )
         folded = {str(label).casefold(): label for label in labels}
         prior = {folded[name]: share for name, share in _BLOOD.items() if name in folded}
     elif not hasattr(prior, "items"):
         if np.shape(prior) != (len(labels),):
             raise TypeError(
-                f"`prior` must be a dict of shares or counts by class, or an array of "
+                f"`{name}` must be a dict of shares or counts by class, or an array of "
                 f"{len(labels)} in the order of the classes {labels}; got a "
                 f"{type(prior).__name__} of shape {np.shape(prior)}."
             )
@@ -215,14 +217,15 @@ def read_prior(prior, labels, possible):
     keys, values = zip(*prior.items(), strict=True) if len(prior) else ((), ())
     values = np.array(values, dtype=float)
     if not np.isfinite(values).all() or (values < 0).any():
-        raise ValueError("`prior` must hold shares or counts of 0 or more.")
+        raise ValueError(f"`{name}` must hold shares or counts of 0 or more.")
     shares = np.full(len(labels), np.nan)
     if len(keys):
-        shares[encode_labels(list(keys), labels, "prior")] = values
+        shares[encode_labels(list(keys), labels, name)] = values
     missing = [repr(labels[i]) for i in np.flatnonzero(np.isnan(shares) & possible)]
     if missing:
+        other = ", or name the classes that can occur in `classes`" if name == "prior" else ""
         raise ValueError(
-            f"`prior` has no share of {list_few(missing)}. Give one (0 if the class cannot occur), "
-            "or name the classes that can occur in `classes`."
+            f"`{name}` has no share of {list_few(missing)}. Give one (0 if the class cannot occur)"
+            f"{other}."
         )
     return np.nan_to_num(shares)

@@ -4,8 +4,8 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.calibration import CalibratedClassifierCV
 
-from skblood._labels import encode_labels
-from skblood._sklearn import unwrap_model
+from skblood._labels import check_lengths, encode_labels, leave_out_labels
+from skblood._sklearn import num_samples, safe_indexing, unwrap_model
 from skblood.estimators import CellClassifier, assumed_prior, describe_prior
 from skblood.evaluation._evaluation_report import EvaluationReport
 
@@ -20,6 +20,7 @@ def evaluate(
     confidence_level=0.95,
     random_state=0,
     shares=None,
+    leave_out=None,
 ):
     """Evaluate a fitted classifier on test images.
 
@@ -46,6 +47,9 @@ def evaluate(
         It is the mean of the recalls, weighted by the shares of the classes that have images.
         Forms as of the `prior` of :func:`skblood.reconfigure`; None takes the prior of the model,
         if it has one.
+    leave_out : label or sequence of labels, default=None
+        Images with these labels are left out, such as those of classes that the model does not
+        know. Their numbers are in the `note` of the report.
 
     Returns
     -------
@@ -56,7 +60,7 @@ def evaluate(
     TypeError
         If `model` is not a classifier.
     ValueError
-        If `y` holds labels that the model does not know, or lengths differ.
+        If `y` holds other labels that the model does not know, or lengths differ.
 
     See Also
     --------
@@ -78,10 +82,16 @@ def evaluate(
     """
     if not (hasattr(model, "__sklearn_tags__") and is_classifier(model)):
         raise TypeError(f"{type(model).__name__} is not a classifier. Give a fitted classifier.")
+    note = describe_prior(model)
+    if leave_out is not None:
+        check_lengths(X=num_samples(X), y=num_samples(y))
+        rows, sentence = leave_out_labels(y, leave_out)
+        X, y = safe_indexing(X, rows), safe_indexing(y, rows)
+        groups = None if groups is None else safe_indexing(groups, rows)
+        note = f"{note} {sentence}".strip()
     classes = getattr(model, "classes_", None)
     if classes is not None:
         encode_labels(y, classes)  # raises before the prediction, which may take long
-    note = describe_prior(model)
     shares = assumed_prior(model) if shares is None else shares
     given = {"images": X, "model": model}
     # The steps before the last run once, for labels and probabilities.

@@ -54,7 +54,7 @@ def score_predictions(
     tables = np.zeros((n_groups or 1, len(classes), len(classes)), int)
     np.add.at(tables, (0 if groups is None else groups, true, predicted), 1)
     if shares is not None:
-        shares = read_prior(shares, classes, tables.sum(axis=(0, 2)) > 0)
+        shares = read_prior(shares, classes, tables.sum(axis=(0, 2)) > 0, "shares")
     scores, class_scores = estimate_scores(
         tables, confidence_level, grouped=groups is not None, shares=shares
     )

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import skblood
+from skblood.datasets import load_image_folder
 from skblood.evaluation import evaluate
 
 from .conftest import CLASSES, TINY, draw
@@ -161,3 +162,50 @@ def test_each_image_is_read_once(shell, model_file, cell_folder, count_decodes, 
     shell("evaluate", model_file, cell_folder, "--out", tmp_path / "evaluation")
     assert (tmp_path / "evaluation" / "wrong_cells.png").exists()
     assert count_decodes() == {1}
+
+
+def test_classes_that_are_left_out(shell, model_file, cell_folder, test_cells, tmp_path):
+    cells = shutil.copytree(cell_folder / "test", tmp_path / "cells")
+    for name in ("blast", "smudge"):
+        shutil.copytree(cells / "platelet", cells / name)
+    refused = shell("evaluate", model_file, cells, code=1).stderr
+    assert "'blast', 'smudge'" in refused and "leave their images out: --leave-out" in refused
+    for command in ("evaluate", "compare"):
+        models = [model_file] * (1 + (command == "compare"))
+        models[1:] = [shutil.copy(each, tmp_path / "b.skblood") for each in models[1:]]
+        result = shell(command, *models, cells, "--leave-out", "blast, smudge,none", "--json")
+        assert json.loads(result.stdout)["n_images"] == 15
+        sentence = "10 of 25 images are left out: blast 5, smudge 5, none 0."
+        assert result.stderr.count(sentence) == 1
+    model = skblood.load(model_file)
+    bunch = load_image_folder(cells)
+    groups = np.arange(25) % 7
+    report = evaluate(
+        model, bunch.data, bunch.target, groups=groups, leave_out=["blast", "smudge", "none"]
+    )
+    assert report.note == sentence
+    assert report.scores["accuracy"].value == model.score(test_cells.data, test_cells.target)
+    assert report.n_groups == len(set(groups[np.isin(bunch.target, model.classes_)]))
+    pixels = evaluate(
+        model, model.read_images(bunch.data), bunch.target, leave_out="blast smudge".split()
+    )
+    assert np.array_equal(pixels.confusion_matrix, report.confusion_matrix)
+    one = evaluate(model, test_cells.data, test_cells.target, leave_out="platelet")
+    assert one.note == "5 of 15 images are left out: platelet 5." and one.n_images == 10
+    with pytest.raises(ValueError, match="leaves no image"):
+        evaluate(model, test_cells.data, test_cells.target, leave_out=model.classes_)
+    with pytest.raises(ValueError, match="'smudge'"):
+        evaluate(model, bunch.data, bunch.target, leave_out="blast")
+
+
+def test_left_out_numbers_of_a_table(shell, model_file, cell_table, tmp_path):
+    """A table may write 7 for a class; other columns keep their cells."""
+
+    def change(frame):
+        frame.loc[frame.index % 3 == 0, "label"] = "7"
+        return frame.assign(slide=range(len(frame)))
+
+    words = ("evaluate", model_file, cell_table(change), "--leave-out", "7", "--split", "all")
+    shell(*words, "--group-column", "slide", "--out", tmp_path / "e")
+    table = pd.read_csv(tmp_path / "e" / "predictions.csv")
+    assert table["slide"].tolist() == [i for i in range(78) if i % 3]
