@@ -24,6 +24,8 @@ _LEVEL = 0.05
 _TIMES, _LEAST = 1.5, 0.4
 # Known cells that are changed harmlessly, at most.
 _MOST = 200
+# Random numbers that are held at a time.
+_MOST_DRAWS = 2**20
 
 
 @dataclass(frozen=True)
@@ -180,13 +182,16 @@ def _permute(known, new, n_permutations, rng):
     smallest = 1.0
     for code in range(len(gaussian.centers)):
         among, chosen = rows[codes == code], is_new[codes == code]
-        permuted = chosen[rng.random((n_permutations, len(among))).argsort(axis=1)]
         weight = chosen.sum() * (~chosen).sum() / len(chosen)  # half the harmonic mean
         smallest /= binom(len(chosen), chosen.sum())  # as many permutations differ
         # The mean of all rows is 0, so the sum over the new ones determines both means: this is
         # the squared distance between the means, multiplied by the weight.
-        sums = np.vstack([chosen, permuted]).astype(np.float64) @ among
-        total += (sums**2).sum(axis=1) / weight
+        total[0] += ((chosen @ among) ** 2).sum() / weight
+        step = max(1, _MOST_DRAWS // len(among))
+        for start in range(1, len(total), step):
+            part = total[start : start + step]  # of which the last one is shorter
+            permuted = chosen[rng.random((len(part), len(among))).argsort(axis=1)]
+            part += ((permuted.astype(np.float64) @ among) ** 2).sum(axis=1) / weight
     return float((1 + (total[1:] >= total[0]).sum()) / (1 + n_permutations)), smallest
 
 

@@ -124,6 +124,12 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         """
         cells, background = self._extract_versions(X)
         n = len(cells[0][0])
+        if n < _N_FOLDS:
+            raise ValueError(
+                f"X holds too few cells, n_samples={n}: the threshold comes from a "
+                f"cross-validation in {_N_FOLDS} parts. Give {_N_FOLDS} or more, if possible about "
+                "1,000."
+            )
         codes = np.zeros(n, int) if y is None else encode_groups(y, n, "y")[1]
         folds = []
         for known, new in KFold(_N_FOLDS, shuffle=True, random_state=0).split(codes):

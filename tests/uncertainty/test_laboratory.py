@@ -1,6 +1,7 @@
 """Laboratory test: it holds its level and finds differences."""
 
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from skblood.uncertainty import laboratory_test
+from skblood.uncertainty import _laboratory, laboratory_test
 
 
 def draw(n, seed, shift=0.0, share=0.5, d=4):
@@ -92,6 +93,20 @@ def test_too_few_cells_for_any_pvalue(n_known, n_new):
         result = laboratory_test(None, known, far, random_state=0)
     assert result.pvalue > 0.05
     assert laboratory_test(None, *[np.vstack([known, far])] * 2, random_state=0).pvalue > 0.05
+
+
+def test_memory_is_bounded(monkeypatch):
+    """And the result does not depend on the bound."""
+    known, new = draw(3000, 1)[0], draw(3000, 2, shift=0.02)[0]
+    tracemalloc.start()
+    expected = laboratory_test(None, known, new, random_state=0)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 40e6 < 999 * 6000 * 8
+    monkeypatch.setattr(_laboratory, "_MOST_DRAWS", 50_000)
+    assert laboratory_test(None, known, new, random_state=0) == expected
+    monkeypatch.setattr(_laboratory, "_MOST_DRAWS", 1)
+    assert laboratory_test(None, known, new, n_permutations=9, random_state=0).pvalue > 0.05
 
 
 def test_other_colors_are_another_laboratory(network, some_cells):

@@ -170,3 +170,9 @@ class TestTables:
         features = rng.normal(size=(4000, 2)) * [1, 5] + codes[:, None] * [10, 0]
         distances = ClassGaussian(features, codes).distances(np.array([[0.0, 10], [13, 0]]))
         assert_allclose(distances, np.divide([2, 3], np.sqrt(2)), rtol=0.1)
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_too_few_cells(n):
+    with pytest.raises(ValueError, match=f"too few cells, n_samples={n}: .*Give 5 or more"):
+        OutlierDetector().fit(np.eye(8)[:n])
