@@ -131,6 +131,7 @@ class _Shared:
         The epoch, counted from 1, whose weights the network has.
     training_data_ : dict
         `n_images`, `n_validation_images`, `class_counts` (label to number of images),
+        `class_weights` (label to the sum of their weights, as they counted in the training),
         `fingerprint`, a SHA-256 of the decoded images with their classes, which does not depend on
         their order, and `cell_size`, the median of a sample of the white cells as a share of
         the side (`size` of :func:`skblood.measure_cells`), or None.

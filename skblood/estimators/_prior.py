@@ -26,8 +26,8 @@ _BALANCED_STEPS = {"bias", "output", "self-training", "network"}
 def training_shares(model):
     """Return the class shares that the probabilities of a fitted classifier assume.
 
-    Those of the training images times `class_weight`; equal ones after an adaptation that fitted
-    the output layer, since all classes count alike there.
+    Those of the training images, by `sample_weight`, times `class_weight`; equal ones after an
+    adaptation that fitted the output layer, since all classes count alike there.
 
     Parameters
     ----------
@@ -39,9 +39,12 @@ def training_shares(model):
     shares : ndarray of shape (n_classes,), dtype float64
         Positive, with the sum 1.
     """
-    counts = model.training_data_["class_counts"]
+    data = model.training_data_
+    counts = data["class_counts"]
+    shares = np.array([*data.get("class_weights", counts).values()], float)
     # Of a class that was named to `partial_fit` there may be no image.
-    shares = np.maximum([*counts.values()], 1).astype(float)
+    missing = np.array([*counts.values()]) == 0
+    shares[missing] = shares.sum() / max(sum(counts.values()), 1) or 1
     steps = model.adaptation_.steps if hasattr(model, "adaptation_") else ()
     weighted = model.fit_settings_.get("class_weight", "None")
     if weighted == repr("balanced") or not _BALANCED_STEPS.isdisjoint(steps):

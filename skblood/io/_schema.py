@@ -96,7 +96,8 @@ def check_attributes(attributes, spec):
     if attributes["classes_"].tolist() != list(spec.classes):
         raise ValueError("its classes_ do not fit the network")
     counts = data["class_counts"]
-    if [*counts] != [*spec.classes] or sum(counts.values()) != data["n_images"]:
+    labels = [[*counts], [*data.get("class_weights", counts)]]
+    if labels != [[*spec.classes]] * 2 or sum(counts.values()) != data["n_images"]:
         raise ValueError("class_counts of its training_data_ do not fit its classes and n_images")
 
 
@@ -168,6 +169,10 @@ def _are_label_counts(value):
     return isinstance(value, dict) and all(_is_count(n, 0) for n in value.values())
 
 
+def _are_weights(value):
+    return isinstance(value, dict) and all(_is_number(w) and w >= 0 for w in value.values())
+
+
 def _are_view_crops(value):
     least, most = VIEW_CROP_RANGE
     is_list = type(value) is list and 1 <= len(value) <= MAX_VIEW_CROPS
@@ -228,6 +233,7 @@ _TRAINING_DATA = {
     "n_images": _is_count,
     "n_validation_images": lambda v: _is_count(v, 0),
     "class_counts": _are_label_counts,
+    "class_weights": lambda v: v is None or _are_weights(v),
     "fingerprint": _is_sha256,
     "cell_size": lambda v: v is None or (_is_number(v) and 0 < v < 2),
 }
@@ -241,8 +247,9 @@ _ACCOUNT = {
 
 
 def _is_training_data(value):
-    """Return whether this is `training_data_`; files of earlier versions lack the size."""
-    return isinstance(value, dict) and has_fields({"cell_size": None, **value}, _TRAINING_DATA)
+    """Return whether this is `training_data_`; files of earlier versions lack two fields."""
+    later = {"cell_size": None, "class_weights": None}
+    return isinstance(value, dict) and has_fields({**later, **value}, _TRAINING_DATA)
 
 
 # Fitted attributes in a file. All others follow from the specification.

@@ -152,16 +152,20 @@ class TrainingSet:
         pairs = np.column_stack([self.keys[used], self.codes[used].astype(np.uint64)])
         digest = hashlib.sha256(pairs[np.lexsort(pairs.T)].astype("<u8").tobytes())
         counts = np.bincount(self.codes[used], minlength=len(self.classes))
+        weights = np.bincount(self.codes[self.rows], self.weights, minlength=len(self.classes))
         size = (former or {}).get("cell_size")
         if size is None:
             size = expected_size(self.images, used, self.codes)
         if former is not None:
             counts = counts + list(former["class_counts"].values())
+            # Files of earlier versions have only the counts.
+            weights += list(former.get("class_weights", former["class_counts"]).values())
             digest.update(former["fingerprint"].encode())
         return {
             "n_images": int(counts.sum()),
             "n_validation_images": n_valid,
             "class_counts": dict(zip(self.classes.tolist(), counts.tolist(), strict=True)),
+            "class_weights": dict(zip(self.classes.tolist(), weights.tolist(), strict=True)),
             "fingerprint": digest.hexdigest(),
             "cell_size": size,
         }

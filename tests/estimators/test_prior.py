@@ -123,9 +123,27 @@ class TestPrior:
     def test_adapted(self, make_transfer, large):
         X, y = large
         adapted = skblood.adapt(make_transfer().fit(X, y), X[:3], y[:3], random_state=0)
-        adapted.training_data_["class_counts"] = PRIOR
+        adapted.training_data_["class_weights"] = PRIOR
         expected = [1 / 3] * 3 if "output" in adapted.adaptation_.steps else [0.2, 0.7, 0.1]
         assert_allclose(training_shares(adapted), expected)
+
+    @pytest.mark.parametrize("scale", [1, 1e-3])
+    @pytest.mark.parametrize("in_parts", [False, True])
+    def test_sample_weight(self, make_mlp, uneven, tmp_path, scale, in_parts):
+        X, y = uneven
+        weights = scale * np.where(y == "platelet", 6.0, 1.0)
+        weights[y == "lymphocyte"] *= np.arange(60) % 2
+        clf = make_mlp()
+        if in_parts:
+            clf.partial_fit(X[::2], y[::2], np.unique(y), weights[::2])
+            clf.partial_fit(X[1::2], y[1::2], sample_weight=weights[1::2])
+        else:
+            clf.fit(X, y, weights)
+        assert_allclose(training_shares(clf), np.array([30, 30, 60]) / 120)
+        again = skblood.load(skblood.save(clf, tmp_path / "m"))
+        assert_allclose(training_shares(again), training_shares(clf))
+        del again.training_data_["class_weights"]  # as in a file of an earlier version
+        assert_allclose(training_shares(again), np.array([30, 30, 10]) / 70)
 
     def test_class_without_images(self, make_mlp, small):
         X, y = small
@@ -185,10 +203,14 @@ class TestStays:
 
     def test_in_further_training(self, model, uneven):
         X, y = uneven
-        model.partial_fit(X, y)
+        kept = np.isin(y, TWO)
+        model.partial_fit(X[kept], y[kept])
         assert_array_equal(model.predict_proba(X)[:, 2], 0)
-        model.set_params(warm_start=True).fit(X, y)
-        assert_array_equal(model.predict_proba(X)[:, 2], 0)
+        for train in (model.partial_fit, model.set_params(warm_start=True).fit):
+            with pytest.raises(ValueError, match="cannot occur: 'platelet'"):
+                train(X, y)
+        factors = reconfigure(model, classes="all", prior=PRIOR).fit(X, y).spec_.class_factors
+        assert all(factors)
         model.set_params(warm_start=False).fit(X, y)
         assert model.spec_.class_factors is None
         assert (model.predict_proba(X)[:, 2] > 0).all()
@@ -196,10 +218,9 @@ class TestStays:
     def test_does_not_touch_the_training(self, make_mlp, uneven):
         X, y = uneven
         plain = make_mlp(warm_start=True).fit(X, y)
-        model = reconfigure(plain, classes=TWO, prior=PRIOR).fit(X, y)
-        assert_array_equal(
-            model.predict(X), reconfigure(plain.fit(X, y), classes=TWO, prior=PRIOR).predict(X)
-        )
+        model = reconfigure(plain, prior=PRIOR).fit(X, y)
+        expected = reconfigure(plain.fit(X, y), prior=PRIOR)
+        assert_array_equal(model.predict(X), expected.predict(X))
 
 
 class TestDescription:
