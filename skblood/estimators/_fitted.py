@@ -149,9 +149,10 @@ def reconfigure(
     With a prior, the probability of a class is multiplied by its share there divided by its share
     in the training, and the products are divided by their sum [1]_. The shares of the training are
     those of the training images, by their `sample_weight`, times `class_weight`; after
-    `skblood.adapt` has fitted the output layer, they are equal. With `classes` alone, only the other classes are set to 0. All that
-    comes from the probabilities follows, saved and exported files included; `decision_function`
-    adds the logarithm of the factor, and -10000 for a class that cannot occur.
+    `skblood.adapt` has fitted the output layer, they are equal. With `classes` alone, only the
+    other classes are set to 0. All that comes from the probabilities follows, saved and exported
+    files included; `decision_function` adds the logarithm of the factor, and -10000 for a class
+    that cannot occur.
 
     A prior raises the accuracy among cells that have these shares. It lowers the balanced accuracy
     where rare classes matter, and both if the shares are wrong: see the user guide for figures.
