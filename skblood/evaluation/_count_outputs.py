@@ -97,6 +97,7 @@ def write_html(count, path):
     """Return the page of a count, or write it to a file."""
     types = [find_type(label) for label in count.classes]
     white = [each.name for each in types if each.kind == "white"]
+    cells, read = count.counts.sum(axis=0), count.reviewed.sum(axis=0)
     known = {each.name for each in cell_types().values()}
     page = render(
         "count.html",
@@ -108,6 +109,12 @@ def write_html(count, path):
         note=printable(count.note).rstrip(". "),
         names=[each.name for each in types],
         missing=[each for each in _TELLING if not any(each in name for name in white)],
+        n_unread=int(cells.sum() - read.sum()),
+        only_read=[
+            each.name
+            for each, n, n_read in zip(types, cells, read, strict=True)
+            if n == n_read > 0 and each.kind == "white" and any(t in each.name for t in _TELLING)
+        ],
         unknown=[
             printable(label, keep="")
             for label, each in zip(count.classes, types, strict=True)

@@ -268,6 +268,15 @@ class TestPage:
         assert "signature" in page
         assert not re.findall(r"https?:|url\(|@import|<link|<script", page)
 
+    @pytest.mark.parametrize("reviewed", [[0, 2, 0], [5, 1, 0], [0, 0, 99], [5, 2, 99]])
+    def test_types_that_only_the_reader_names(self, reviewed):
+        """A model that knows no blasts has counted those that were not reviewed as others."""
+        classes = ["ig", "blast", "erythroblast"]
+        page = make([[5, 2, 99]], classes, ["S"], reviewed=[reviewed]).to_html()
+        text = "Only the reader has named blast: among the 104 cells that were not reviewed"
+        assert (text in page) == (reviewed == [0, 2, 0])
+        assert page.count("Only the reader") == (reviewed == [0, 2, 0])
+
     def test_names_are_escaped(self):
         names, counts = [NASTY, "neutrophil"], [[5, 3]]
         page = make(counts, names, [NASTY], patients=[NASTY + "2"], note=NASTY).to_html()
