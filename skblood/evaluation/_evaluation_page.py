@@ -64,6 +64,11 @@ def summary_context(report, audit=None):
 def page_context(report, *, n_errors, audit, card):
     """Return what the template ``evaluation.html`` shows; see `EvaluationReport.to_html`."""
     cells, level = report.cells, report.confidence_level
+    if cells is None:
+        raise ValueError(
+            "The report has no single predictions (`cells`), of which the page is made. Create it "
+            "by `evaluate` or `EvaluationReport.from_predictions`."
+        )
     correct = (cells["true"] == cells["label"]).to_numpy(bool)
     context = summary_context(report, audit) | {
         "facts": report.model or {},
@@ -118,7 +123,7 @@ def find_warnings(report, audit=None):
 
 def _find_overconfidence(report):
     """Return a warning if the probabilities are far above the accuracy, else None."""
-    if "probability" not in report.cells:
+    if report.cells is None or "probability" not in report.cells:
         return None
     mean, accuracy = report.cells["probability"].mean(), report.scores["accuracy"]
     if mean <= accuracy.high + _OVERCONFIDENT:
@@ -177,22 +182,21 @@ def _list_errors(report, correct, n_most):
         wrong = wrong[np.argsort(-cells["probability"].to_numpy()[wrong], kind="stable")]
     images = cells.get("path") if report.images is None else report.images
     folder = _find_source(cells)
-    errors = []
-    for position in wrong[:n_most].tolist():
-        cell = cells.iloc[position]
-        errors.append(
-            {
-                "source": _read_picture(images, position),
-                "alt": f"{cell['true']} predicted as {cell['label']}",
-                "name": _name_image(cell, position, folder),
-                "true": cell["true"],
-                "label": cell["label"],
-                "probability": cell.get("probability"),
-                "probability_of_true": cell.get(f"p_{cell['true']}"),
-                "group": cell.get("group"),
-            }
-        )
-    return errors
+    shown = wrong[:n_most].tolist()
+    return [
+        {
+            "source": _read_picture(images, position),
+            "alt": f"{cell['true']} predicted as {cell['label']}",
+            "name": _name_image(cell, position, folder),
+            "true": cell["true"],
+            "label": cell["label"],
+            "probability": cell.get("probability"),
+            "probability_of_true": cell.get(f"p_{cell['true']}"),
+            "group": cell.get("group"),
+        }
+        # Not by row, where labels that are numbers would become those of the probabilities.
+        for position, cell in zip(shown, cells.iloc[shown].to_dict("records"), strict=True)
+    ]
 
 
 def _name_image(cell, position, folder):

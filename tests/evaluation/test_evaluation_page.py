@@ -12,6 +12,7 @@ from PIL import Image
 from skblood import MLPCellClassifier, audit, model_card, reconfigure
 from skblood.datasets import make_blood_cells
 from skblood.evaluation import EvaluationReport, evaluate
+from skblood.images import CellImages
 
 NASTY = "<script>alert(1)</script>\"'"
 ARABIC = "\u062e\u0644\u064a\u0629"
@@ -176,6 +177,36 @@ class TestWhatIsKnown:
         assert "Probabilities" not in titles(page) and "Slides and patients" not in titles(page)
         assert "no picture" in page and "1 wrong prediction" in titles(page)
         assert "no picture" not in EvaluationReport.from_predictions(["a"], ["a"]).to_html()
+
+    def test_classes_that_are_numbers(self):
+        y_proba = [[0.25, 0.75], [0.125, 0.875], [1, 0], [0, 1]]
+        report = EvaluationReport.from_predictions(
+            [0, 0, 0, 1], [1, 1, 0, 1], y_proba, classes=[0, 1], groups=[7, 8, 9, 10]
+        )
+        shown = text_of(report.to_html())
+        assert "1 0.875 true: 0 0.125 group: 8 X[1]" in shown
+        assert "7 1 1 0.000 [" in shown
+
+    @pytest.mark.parametrize("form", ["gray", "float", "rows", "PIL", "list", "CellImages"])
+    def test_images_in_any_form(self, form):
+        X, _ = make_blood_cells(2, image_size=16, random_state=0)
+        forms = {
+            "gray": lambda: X[..., 0],
+            "float": lambda: X / 255,
+            "rows": lambda: X.reshape(2, -1),
+            "PIL": lambda: [Image.fromarray(x) for x in X],
+            "list": lambda: [X[0], X[1, :12]],
+            "CellImages": lambda: CellImages(X),
+        }
+        report = EvaluationReport.from_predictions(["a", "b"], ["b", "a"], images=forms[form]())
+        assert report.to_html().count("data:image/webp") == 2
+
+    def test_report_without_single_predictions(self):
+        report = EvaluationReport.from_predictions(["a", "b"], ["a", "a"])
+        report.cells = None
+        assert "Scores" in titles(report._repr_html_())
+        with pytest.raises(ValueError, match="has no single predictions"):
+            report.to_html()
 
     def test_images_that_cannot_be_shown(self, files, tmp_path):
         features = np.ones((2, 5))
