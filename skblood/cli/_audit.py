@@ -23,7 +23,7 @@ def audit(
     Parameters
     ----------
     out : FILE
-        A .csv or .parquet file to write.
+        A .csv or .parquet file to write, or an .html page with pictures.
     fail : bool
         Exit with 1 if copies or groups cross the split.
     model : FILE
@@ -33,10 +33,11 @@ def audit(
     Examples
     --------
     skblood audit cells/ --out findings.csv
+    skblood audit cells/ --out audit.html
     skblood audit cells.csv --group-column patient --fail
     skblood audit cells/ --model blood8-2
     """
-    _output.reserve_table(out, overwrite)
+    _output.reserve_table(out, overwrite, suffixes=(".csv", ".parquet", ".html"))
     if model is not None:
         model = _classifier.load_classifier(model, "cpu", {})
         model = _classifier.find_reader(model)[1] or model
@@ -47,7 +48,10 @@ def audit(
         raise ValueError(f"{data} has no parts, so there is no split to check; leave --fail out.")
     report = auditing.audit(cells.X, cells.y, split=cells.split, groups=cells.groups, model=model)
     frame = report.to_frame()
-    if out is not None:
+    if out is not None and out.suffix.lower() == ".html":
+        _output.write_content(out, report.to_html(title=f"Audit of {data}"), overwrite)
+        _output.say(f"{out}: {len(frame)} findings.")
+    elif out is not None:
         lists = {name: ["; ".join(map(str, each)) for each in frame[name]] for name in _LISTS}
         joined = {name: _output.as_utf8(texts) for name, texts in lists.items()}
         _output.write_table(out, frame.assign(**joined), overwrite)

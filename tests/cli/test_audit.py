@@ -44,6 +44,12 @@ def test_groups(shell, cell_table):
     assert "1 groups cross it" in result.stderr
 
 
+def test_page(shell, leaky, tmp_path):
+    shell("audit", leaky, "--out", tmp_path / "audit.html")
+    page = (tmp_path / "audit.html").read_text("utf-8")
+    assert "1 pair of copies crosses the split" in page and page.count("data:image/webp") == 2
+
+
 def test_image_without_a_part(shell, cell_table):
     file = cell_table(lambda frame: frame.assign(split=frame["split"].mask(frame.index == 3)))
     assert "1 images have no split, the first at position 3" in shell("audit", file, code=1).stderr
