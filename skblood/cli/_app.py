@@ -5,8 +5,8 @@ import os
 import re
 import sys
 import warnings
+from functools import cache
 from importlib import import_module
-from importlib.metadata import version
 from traceback import format_exc
 from typing import Annotated
 
@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from skblood._writing import show_progress
-from skblood.cli import _datasets, _output, _validate
+from skblood.cli import _output
 from skblood.cli._advice import in_shell
 from skblood.cli._options import add_command
 from skblood.cli._output import say
@@ -25,8 +25,30 @@ _EXPECTED = (ValueError, TypeError, OSError, ImportError, MemoryError)
 _UsageError = typer.BadParameter.__base__
 
 
+# In the order of the help. Each is a function, or an application, in a module of its name.
+_COMMANDS = "audit train evaluate compare report predict count query review adapt explain embed"
+_COMMANDS = (*_COMMANDS.split(), "export", "info", "validate", "datasets")
+
+
 class _Group(TyperGroup):
-    """Commands whose errors become one message and an exit code."""
+    """Commands, imported when they are needed, whose errors become one message and an exit code."""
+
+    def list_commands(self, ctx):
+        """Return the names of the commands."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx, name):
+        """Return a command, or None."""
+        if name in _COMMANDS:
+            self.commands |= {name: _load_command(name)}
+        return super().get_command(ctx, name)
+
+    def resolve_command(self, ctx, args):
+        """Find a command; similar names are suggested."""
+        if args[0] not in _COMMANDS:
+            for name in _COMMANDS:
+                self.get_command(ctx, name)
+        return super().resolve_command(ctx, args)
 
     def main(self, *args, **options):
         """Run a command line, and exit."""
@@ -76,9 +98,24 @@ class _Group(TyperGroup):
             raise typer.Exit(130) from error
 
 
+@cache
+def _load_command(name):
+    """Import a command."""
+    parent = typer.Typer(**_OPTIONS)
+    parent.callback()(_root)  # makes it a group, also of one command
+    module = import_module(f"skblood.cli._{name}")
+    if hasattr(module, "app"):
+        parent.add_typer(module.app, name=name)
+    else:
+        add_command(parent, getattr(module, name))
+    return typer.main.get_command(parent).commands[name]
+
+
 def _print_version(wanted):
     """Print the version, and exit."""
     if wanted:
+        from importlib.metadata import version
+
         _output.show(version("skblood"))
         raise typer.Exit
 
@@ -110,10 +147,3 @@ def _root(
 _OPTIONS = {"no_args_is_help": True, "add_completion": False, "rich_markup_mode": None}
 app = typer.Typer(cls=_Group, pretty_exceptions_enable=False, **_OPTIONS)
 app.callback()(_root)
-# In the order of the help. Each is a function in a module of its name, but for two.
-_COMMANDS = "audit train evaluate compare report predict count query review adapt explain embed"
-for _name in (*_COMMANDS.split(), "export", "info"):
-    _module = "model" if _name in ("export", "info") else _name
-    add_command(app, getattr(import_module(f"skblood.cli._{_module}"), _name))
-app.add_typer(_validate.app, name="validate")
-app.add_typer(_datasets.app, name="datasets")

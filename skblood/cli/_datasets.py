@@ -56,6 +56,7 @@ def describe(data: str, *, as_json: bool = False, **table):
     --------
     skblood datasets describe cells/
     """
+    _data.check_source(data)
     import numpy as np
     import pandas as pd
 

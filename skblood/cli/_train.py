@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from skblood.cli import _data, _model, _output, _settings
+from skblood.cli import _data, _info, _output, _settings
 
 _PICTURES = ("history.png", "confusion_matrix.png")
 
@@ -114,7 +114,7 @@ def train(
         report = evaluate(model, test.X, test.y, groups=groups)
         _output.write(out, partial(io.save, model, evaluation={"test": report}), True)
     _write_further(model, report, history, plots, overwrite)
-    _model.info(out, as_json=as_json)
+    _info.info(out, as_json=as_json)
     if report is not None and not as_json:
         _output.show(f"\nOn the test part, {report}")
 

@@ -1,7 +1,17 @@
-"""Model files (saved without pickle, loaded without running code), model cards, and ONNX."""
+"""Model files (saved without pickle, loaded without running code), model cards, and ONNX.
 
-from ._card import model_card
-from ._container import ModelFileError
-from ._onnx import export_onnx
-from ._pretrained import load_pretrained
-from ._save_load import load, load_info, save
+Loaded on first use: a summary of a file needs no torch.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "_card": ["model_card"],
+        "_container": ["ModelFileError", "load_summary"],
+        "_onnx": ["export_onnx"],
+        "_pretrained": ["load_pretrained"],
+        "_save_load": ["load", "load_info", "save"],
+    },
+)

@@ -11,9 +11,6 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-import safetensors
-import safetensors.torch
-
 from skblood._writing import printable, suggest
 
 _FORMATS = ("1", "2")
@@ -103,6 +100,8 @@ def pack(document, tensors, card, version):
     ValueError
         If the document is too long for the header.
     """
+    import safetensors.torch
+
     packed = safetensors.torch.save(tensors)
     data = _SIZE + int.from_bytes(packed[:_SIZE], "little")
     metadata = {
@@ -140,6 +139,8 @@ def unpack(path):
     ModelFileError
         If the file is damaged, of another kind, or of a later format.
     """
+    import safetensors.torch
+
     path = os.fspath(path)
     try:
         metadata, content = _read(path)
@@ -156,6 +157,53 @@ def unpack(path):
         f"{path!r} has format {found!s:.40}; this version of skblood reads {', '.join(_FORMATS)}. "
         f"It was written by skblood {printable(version):.40}: install that version or a later one."
     )
+
+
+def load_summary(path):
+    """Return the JSON of a file of one estimator as it is written, without loading torch.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    summary : dict or None
+        `class`, `spec`, `attributes`, `skblood`, `evaluation` and `card`, as of `load_info`, but
+        unchecked. None for other files, which `load_info` reads, or tells what is wrong with.
+
+    Raises
+    ------
+    FileNotFoundError, ModelFileError
+        As of `load_info`.
+    """
+    metadata, _ = _read(os.fspath(path))
+    try:
+        document = json.loads(metadata["model"])
+        model = document["model"]
+        attributes = {
+            "image_shape_": model["spec"]["image_shape"],
+            **_simplify(model["attributes"]),
+        }
+        summary = {"class": model["class"], "spec": model["spec"], "attributes": attributes}
+        summary |= {"skblood": metadata["skblood"], "card": metadata["card"]}
+        is_known = metadata["format"] == _FORMATS[-1]
+        return {**summary, "evaluation": document["evaluation"]} if is_known else None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _simplify(value):
+    """Return a value of the JSON in plain types."""
+    if isinstance(value, list):
+        return [_simplify(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {"dict"}:
+        return {key: _simplify(item) for key, item in value["dict"]}
+    if value.keys() in ({"tuple"}, {"Adaptation"}):
+        return _simplify(*value.values())
+    return {name: _simplify(item) for name, item in value.items()}
 
 
 def _read(path):

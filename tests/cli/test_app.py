@@ -7,7 +7,7 @@ import warnings
 import pytest
 
 import skblood
-from skblood.cli import _predict, main
+from skblood.cli import _app, _predict, main
 
 COMMANDS = ["train", "evaluate", "predict", "count", "embed", "audit", "compare", "export", "info"]
 COMMANDS += ["query", "review", "adapt", "explain"]
@@ -37,16 +37,73 @@ class TestHelp:
             main()
         assert ended.value.code == 0
 
-    def test_nothing_heavy_is_imported(self):
-        code = (
-            "import sys\nfrom skblood.cli._app import app\n"
-            "for words in (['--help'], ['train', '--help'], ['trian'], ['datasets', 'list']):\n"
-            "    try:\n        app(words)\n    except SystemExit:\n        pass\n"
-            "heavy = {'torch', 'timm', 'sklearn', 'pandas', 'matplotlib', 'PIL'}\n"
-            "print('heavy:', sorted(heavy & set(sys.modules)))"
-        )
-        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        assert result.stdout.splitlines()[-1] == "heavy: []", result.stderr
+
+HEAVY = {
+    "torch",
+    "timm",
+    "sklearn",
+    "scipy",
+    "pandas",
+    "numpy",
+    "matplotlib",
+    "PIL",
+    "skorch",
+    "tqdm",
+}
+LIGHT = {
+    "help": [["--help"], *([name, "--help"] for name in _app._COMMANDS)],
+    "typing error": [
+        ["trian"],
+        ["train", "cells/", "--epoks", "3"],
+        ["predict", "m", "--crop", "half"],
+        ["predict", "m", "c/", "--crop", "1", "--frame", "auto"],
+        ["query", "m", "c/", "--out", "a.xlsx"],
+        ["embed", "m", "--out", "a.csv"],
+    ],
+    "missing file": [
+        ["train", "no/", "--out", "m.skblood"],
+        ["evaluate", "no.skblood", "no/"],
+        ["report", "no.skblood", "no/", "--out", "r.html"],
+        ["compare", "no.skblood", "mo.skblood", "no/"],
+        ["predict", "no.skblood", "no/"],
+        ["predict", "no.png"],
+        ["count", "no.csv"],
+        ["query", "no.skblood", "no/"],
+        ["review", "no/"],
+        ["adapt", "blood8-2", "no.csv", "--out", "m.skblood"],
+        ["explain", "blood8-2", "no.png", "--out", "a.png"],
+        ["embed", "no.skblood", "a.png", "--out", "a.csv"],
+        ["audit", "no/"],
+        ["export", "no.skblood", "m.onnx"],
+        ["info", "no.skblood"],
+        ["datasets", "describe", "no/"],
+    ],
+    "info": [["info", "blood8-2"], ["info", "blood8-2", "--card"], ["info", "{model}"]],
+}
+
+
+@pytest.mark.parametrize("kind", LIGHT)
+def test_nothing_heavy_is_imported(kind, model_file, tmp_path):
+    """So that the answer comes at once."""
+    words = [[word.format(model=model_file) for word in line] for line in LIGHT[kind]]
+    code = f"""
+import os, sys
+from skblood.cli._app import app
+os.chdir({str(tmp_path)!r})
+for words in {words!r}:
+    try:
+        app(words, prog_name="skblood")
+    except SystemExit as ended:
+        heavy = sorted({HEAVY!r} & set(sys.modules))
+        print("ended:", words, ended.code or 0, heavy, flush=True)
+        if heavy:
+            break
+"""
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True)
+    ended = [line for line in result.stdout.splitlines() if line.startswith("ended:")]
+    code = {"help": 0, "typing error": 2, "missing file": 1, "info": 0}[kind]
+    assert ended == [f"ended: {line} {code} []" for line in words], result.stderr
 
 
 class TestErrors:

@@ -1,49 +1,13 @@
-"""`skblood export` and `skblood info`."""
+"""`skblood info`."""
 
-from functools import partial
 from pathlib import Path
 
 import typer
 
 from skblood._writing import printable
-from skblood.cli import _data, _output, _settings
+from skblood.cli import _data, _output
 
 _SCORES = ("accuracy", "balanced_accuracy", "f1_macro")
-
-
-def export(
-    model: Path,
-    out: Path,
-    *,
-    classes: str | None = None,
-    prior: str | None = None,
-    as_json: bool = False,
-    overwrite: bool = False,
-):
-    """Write a model as ONNX: uint8 pixels in, probabilities out, preprocessing included.
-
-    ONNX Runtime checks the file against the model before it is written.
-
-    Parameters
-    ----------
-    out : OUT.onnx
-        The file to write.
-
-    Examples
-    --------
-    skblood export cells.skblood cells.onnx
-    """
-    _output.reserve(out, overwrite)
-    file = _data.existing(model)
-    from skblood.estimators import reconfigure
-    from skblood.io import export_onnx, load
-
-    settings, fitted = _settings.parse_prior(classes, prior), load(file, device="cpu")
-    fitted = reconfigure(fitted, **settings) if settings else fitted
-    difference = _output.write(out, partial(export_onnx, fitted), overwrite)
-    document = {"path": str(out), "largest_difference": difference}
-    message = f"{out}: differs from the model by {difference:.1e} at most."
-    _output.show(document if as_json else message)
 
 
 def info(model: Path, *, card: bool = False, as_json: bool = False):
@@ -62,9 +26,11 @@ def info(model: Path, *, card: bool = False, as_json: bool = False):
     if card and as_json:
         raise typer.BadParameter("--card prints Markdown, --json JSON: leave one of the two out.")
     file = _data.find_pretrained(model) or _data.existing(model)
-    from skblood.io import load_info
+    from skblood import io
 
-    about = load_info(file)
+    # The summary needs no torch.
+    about = None if as_json else io.load_summary(file)
+    about = about or io.load_info(file)
     if as_json:
         _output.show(about)
     elif card:
@@ -94,7 +60,8 @@ def _describe(path, about):
         yield f"validated   on {data['n_validation_images']:,} images"
         yield f"epoch       {attributes['best_epoch_']} of {attributes['n_iter_']}"
     if adaptation := attributes.get("adaptation_"):
-        yield f"adapted     {' + '.join(adaptation.steps) or 'unchanged'}"
+        steps = adaptation["steps"] if isinstance(adaptation, dict) else adaptation.steps
+        yield f"adapted     {' + '.join(steps) or 'unchanged'}"
     if factors := fitted.get("spec", {}).get("class_factors"):
         labels = [c for c, factor in zip(fitted["spec"]["classes"], factors, strict=True) if factor]
         yield f"classes     that can occur, with a prior or without: {', '.join(map(str, labels))}"

@@ -1,0 +1,41 @@
+"""`skblood export`."""
+
+from functools import partial
+from pathlib import Path
+
+from skblood.cli import _data, _output, _settings
+
+
+def export(
+    model: Path,
+    out: Path,
+    *,
+    classes: str | None = None,
+    prior: str | None = None,
+    as_json: bool = False,
+    overwrite: bool = False,
+):
+    """Write a model as ONNX: uint8 pixels in, probabilities out, preprocessing included.
+
+    ONNX Runtime checks the file against the model before it is written.
+
+    Parameters
+    ----------
+    out : OUT.onnx
+        The file to write.
+
+    Examples
+    --------
+    skblood export cells.skblood cells.onnx
+    """
+    _output.reserve(out, overwrite)
+    file = _data.existing(model)
+    from skblood.estimators import reconfigure
+    from skblood.io import export_onnx, load
+
+    settings, fitted = _settings.parse_prior(classes, prior), load(file, device="cpu")
+    fitted = reconfigure(fitted, **settings) if settings else fitted
+    difference = _output.write(out, partial(export_onnx, fitted), overwrite)
+    document = {"path": str(out), "largest_difference": difference}
+    message = f"{out}: differs from the model by {difference:.1e} at most."
+    _output.show(document if as_json else message)
