@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from skblood._writing import list_some
-from skblood.cli import _data, _output, _predict, _settings
+from skblood.cli import _classifier, _data, _output, _settings
 
 _SUFFIXES = (".html", ".csv", ".fhir.json")
 
@@ -76,7 +76,7 @@ def count(
     from skblood.evaluation import DifferentialCount, differential_count
 
     if table is None:
-        classifier = _predict.load_classifier(model, device, {})
+        classifier = _classifier.load_classifier(model, device, {})
         DifferentialCount.from_counts(  # raises for unknown rules, before images are read
             [[0] * len(classifier.classes_)], classes=classifier.classes_, rules=limits
         )
@@ -130,9 +130,9 @@ def _predict_cells(classifier, source, path_column, columns):
     """Return the table of predictions of images, with the other columns of a table."""
     names, X, given = _data.find_images([source], path_column=path_column)
     _check_columns(given, columns, source)
-    labels, probabilities, _ = _predict.predict_all(classifier, X)
-    table = _predict.prediction_table(names, classifier.classes_, labels, probabilities)
-    return _predict.add_columns(table.rename(columns={"path": path_column}), given)
+    labels, probabilities, _ = _classifier.predict_all(classifier, X)
+    table = _classifier.prediction_table(names, classifier.classes_, labels, probabilities)
+    return _classifier.add_columns(table.rename(columns={"path": path_column}), given)
 
 
 def _check_columns(table, columns, source):
