@@ -75,6 +75,11 @@ def plan(
     parsed = _settings.parse_shares(shares, "--shares")
     if not isinstance(parsed, dict):
         raise typer.BadParameter(f"--shares: {shares!r} must be class=share,class=share.")
+    try:
+        n_cells = [int(each) for each in cells.split(",")]
+    except ValueError as error:
+        message = f"--cells: {cells!r} must be numbers, such as 100,200."
+        raise typer.BadParameter(message) from error
     _output.reserve(out, overwrite)
     from skblood.evaluation import plan_validation
 
@@ -82,7 +87,7 @@ def plan(
         parsed,
         stated,
         n_slides=slides,
-        n_cells=[int(_settings.parse_value(each)) for each in cells.split(",")],
+        n_cells=n_cells,
         same_cells=not separate,
         reader_errors=reader_errors,
         model_errors=_read_errors(model_errors),

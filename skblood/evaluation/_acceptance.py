@@ -30,6 +30,10 @@ def list_criteria(limits, classes, *, same_cells):
         If there is no limit, a name is unknown, a value is not in 0..1, or a criterion needs labels
         of the same cells and there are only counts.
     """
+    if not all(isinstance(limits.get(name, {}), dict) for name in ("classes", "overall")):
+        raise ValueError("`classes` and `overall` of `limits` must be dicts.")
+    if not isinstance(limits.get("min_cells", 0), Real):
+        raise ValueError("`min_cells` of `limits` must be a number.")
     common = {k: v for k, v in limits.items() if k not in ("classes", "overall", "min_cells")}
     own, overall = limits.get("classes", {}), limits.get("overall", {})
     if unknown := [name for name in own if name not in map(str, classes)]:

@@ -153,8 +153,10 @@ default=0.03
     )
     cells = np.atleast_1d(n_cells).tolist()
     sizes = list(product(cells, _SLIDES if n_slides is None else [n_slides]))
-    if min(map(min, sizes)) < _MIN_SLIDES or n_simulations < 1:
-        raise ValueError("`n_slides` and `n_cells` must be 3 or more, `n_simulations` 1 or more.")
+    if min(map(min, sizes)) < _MIN_SLIDES or n_simulations < 1 or not 0 < power < 1:
+        raise ValueError(
+            "`n_slides` and `n_cells` must be 3 or more, `n_simulations` 1 or more, `power` 0..1."
+        )
     tried = _search(simulation, sizes, power, n_simulations, draw_seed(random_state), verbose)
     enough = [row for row in tried if row["power"] >= power]
     chosen = min(enough or tried[-1:], key=lambda row: row["n_slides"] * row["n_cells"])

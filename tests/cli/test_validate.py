@@ -117,11 +117,23 @@ def test_rows_with_an_empty_cell_are_left_out(shell, cells, tmp_path):
         (["analyze", "{file}", "--names", "a,b"], 2, "must be three names"),
         (["analyze", "{file}", "--plan", "none.json"], 1, "There is no plan"),
         (["plan", "{file}", "--shares", SHARES, "--out", "p.json"], 1, "no JSON object of limits"),
-        (["plan", "{file}", "--shares", "blood", "--out", "p.json"], 1, "no JSON object of limits"),
+        (
+            ["plan", "{limits}", "--shares", "blood", "--out", "p.json"],
+            2,
+            "class=share,class=share",
+        ),
+        (
+            ["plan", "{limits}", "--shares", SHARES, "--out", "p.json", "--cells", "x"],
+            2,
+            "must be numbers",
+        ),
     ],
 )
 def test_errors(shell, cells, tmp_path, words, code, message):
     file = tmp_path / "cells.csv"
     cells.to_csv(file, index=False)
-    result = shell("validate", *[word.format(file=file) for word in words], code=code)
+    limits = tmp_path / "limits.json"
+    limits.write_text('{"bias": 0.1}')
+    words = [word.format(file=file, limits=limits) for word in words]
+    result = shell("validate", *words, code=code)
     assert message in result.stderr

@@ -139,6 +139,8 @@ class TestPlan:
             ({"classes": {"blast": {"bias": 0.1}}}, r"classes \['blast'\]"),
             ({"overall": {"bias": 0.1}}, "'bias'; possible are kappa"),
             ({"kappa": 0.8}, "labels of the same cells"),
+            ({"bias": 0.1, "overall": 0.8}, "must be dicts"),
+            ({"bias": 0.1, "min_cells": "many"}, "`min_cells` of `limits` must be a number"),
         ],
     )
     def test_impossible_limits(self, limits, message):
@@ -148,6 +150,8 @@ class TestPlan:
     def test_impossible_numbers(self):
         with pytest.raises(ValueError, match="`n_slides` and `n_cells` must be 3"):
             plan_validation(SHARES, {"bias": 0.1}, n_slides=2)
+        with pytest.raises(ValueError, match=r"`power` 0\.\.1"):
+            plan_validation(SHARES, {"bias": 0.1}, power=90)
         with pytest.raises(ValueError, match="share above 0"):
             plan_validation({"x": 1.0, "y": 0.0}, {"bias": 0.1})
         with pytest.raises(ValueError, match="`reader_errors` must be at least 0"):
