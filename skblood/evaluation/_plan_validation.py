@@ -137,6 +137,8 @@ default=0.03
     (20, 200)
     """
     check_level(confidence_level)
+    if not 0 < power < 1:
+        raise ValueError(f"`power` must be between 0 and 1, got {power}.")
     classes, expected = list(map(str, shares)), _check_shares(shares)
     limits = {"min_cells": _MIN_CELLS} | limits
     criteria = list_criteria(limits, classes, same_cells=same_cells)
@@ -153,10 +155,8 @@ default=0.03
     )
     cells = np.atleast_1d(n_cells).tolist()
     sizes = list(product(cells, _SLIDES if n_slides is None else [n_slides]))
-    if min(map(min, sizes)) < _MIN_SLIDES or n_simulations < 1 or not 0 < power < 1:
-        raise ValueError(
-            "`n_slides` and `n_cells` must be 3 or more, `n_simulations` 1 or more, `power` 0..1."
-        )
+    if min(map(min, sizes)) < _MIN_SLIDES or n_simulations < 1:
+        raise ValueError("`n_slides` and `n_cells` must be 3 or more, `n_simulations` 1 or more.")
     tried = _search(simulation, sizes, power, n_simulations, draw_seed(random_state), verbose)
     enough = [row for row in tried if row["power"] >= power]
     chosen = min(enough or tried[-1:], key=lambda row: row["n_slides"] * row["n_cells"])
@@ -172,8 +172,7 @@ default=0.03
         classes,
         expected.tolist(),
         limits,
-        chosen["n_slides"],
-        chosen["n_cells"],
+        *(chosen[name] for name in ("n_slides", "n_cells")),
         same_cells,
         chosen["power"],
         tried,
