@@ -26,7 +26,7 @@ def report(tmp_path_factory):
 
 
 def titles(page):
-    return re.findall(r"<h3>(.*?)</h3>", page)
+    return re.findall(r"<h[23]>(.*?)</h[23]>", page)
 
 
 def test_page_has_each_kind_of_finding_with_its_pictures(report):

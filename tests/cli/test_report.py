@@ -23,8 +23,9 @@ def page(shell, model_file, cell_folder, tmp_path_factory):
 
 def test_page_has_evaluation_audit_and_card(page):
     titles = re.findall("<h2>(.*?)</h2>", page)
-    assert titles[0] == "Probabilities" and re.fullmatch(r"\d+ wrong predictions?", titles[1])
-    assert "Audit of the images" in titles and "The model" in titles
+    assert titles[:4] == ["Scores", "Classes", "Confusion matrix", "Probabilities"]
+    assert re.fullmatch(r"\d+ wrong predictions?", titles[4])
+    assert titles[5:] == ["Audit of the images", "The model"]
     assert "1 pair of copies crosses the split" in page
     assert "Copies or groups cross the split (1): the scores are too high." in page
     assert "MLPCellClassifier" in page and "Intended use and limits" in page

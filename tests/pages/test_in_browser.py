@@ -98,6 +98,10 @@ def test_on_a_screen(browser, file, width):
     contrasts = page.evaluate(CONTRASTS)
     assert len(contrasts) > 100
     assert [each for each in contrasts if each[0] < 4.5] == []
+    levels = page.evaluate(
+        "[...document.querySelectorAll('h1, h2, h3, h4')].map((h) => +h.tagName[1])"
+    )
+    assert levels[0] == 1 and max(np.diff(levels)) == 1
     assert faults == []
     context.close()
 
