@@ -187,7 +187,7 @@ def load_summary(path):
         }
         summary = {"class": model["class"], "spec": model["spec"], "attributes": attributes}
         summary |= {"skblood": metadata["skblood"], "card": metadata["card"]}
-        is_known = metadata["format"] == _FORMATS[-1]
+        is_known = metadata["format"] == _FORMATS[-1] and isinstance(model["class"], str)
         return {**summary, "evaluation": document["evaluation"]} if is_known else None
     except (KeyError, TypeError, ValueError, AttributeError):
         return None

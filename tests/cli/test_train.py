@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 import signal
 import tempfile
 
@@ -220,3 +221,23 @@ def test_groups(shell, cell_folder, cell_table, tmp_path):
     assert "share 1 groups" in result.stderr  # the integer 7 and the text "7"
     for data in (cell_folder, "synthetic"):
         assert "of a table" in train(shell, data, tmp_path / "a", *more, code=1).stderr
+
+
+def test_unreadable_images_are_left_out(shell, cell_folder, tmp_path):
+    """Also of the validation part, and of an evaluation and features."""
+    cells = shutil.copytree(cell_folder, tmp_path / "cells")
+    for part in ("train", "val", "test"):
+        (cells / part / "platelet" / "bad.png").write_bytes(b"no image")
+    model, skip = tmp_path / "a.skblood", ("--on-error", "skip")
+    words = ("train", cells, "--out", model, *TINY)
+    assert "bad.png" in shell(*words, code=1).stderr
+    result = shell(*words, *skip)
+    assert result.stderr.count("1 of 49 images cannot be read and are left out") == 1
+    assert "bad.png: not an image" in result.stderr
+    assert "train: 48 images of 3 classes." in result.stderr
+    assert "bad.png" in shell("evaluate", model, cells, code=1).stderr
+    assert "15 images" in shell("evaluate", model, cells, *skip).stdout
+    out, folder = tmp_path / "e.csv", cells / "test"
+    assert "bad.png" in shell("embed", model, folder, "--out", out, code=1).stderr
+    shell("embed", model, folder, "--out", out, *skip)
+    assert len(out.read_text().splitlines()) == 16

@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 
 import skblood
 from skblood import ModelFileError
+from skblood.datasets import make_blood_cells
 from skblood.io import _container as container
 
 from .conftest import bounded_memory, rewrite_header
@@ -158,3 +160,43 @@ def test_a_document_too_long_for_the_header(mlp, path, monkeypatch):
     with pytest.raises(ValueError, match="as JSON; 1,000 fit"):
         skblood.save(mlp, path)
     assert not path.exists()
+
+
+class TestSummary:
+    """What is shown of a file without torch."""
+
+    @pytest.fixture
+    def file(self, tmp_path):
+        X, y = make_blood_cells(24, image_size=16, random_state=0)
+        clf = skblood.MLPCellClassifier((4,), max_epochs=1, random_state=0).fit(X, y)
+        return skblood.save(clf.adapt(X, y, random_state=0), tmp_path / "a.skblood")
+
+    def test_as_load_info(self, file):
+        summary, info = container.load_summary(file), skblood.load_info(file)
+        for name in ("class", "spec", "skblood", "evaluation", "card"):
+            assert summary[name] == info[name]
+        found, expected = summary["attributes"], info["attributes"]
+        for name in ("image_shape_", "training_data_", "n_iter_", "best_epoch_"):
+            assert found[name] == expected[name]
+        assert found["adaptation_"]["steps"] == list(expected["adaptation_"].steps)
+
+    @pytest.mark.parametrize("change", [{"class": 1}, {"attributes": 3}, {"spec": None}, None])
+    def test_other_files(self, file, change):
+        """`load_info` says what is wrong; the summary does not fail in another way."""
+        contents = container.unpack(file)
+        model = None if change is None else contents.document["model"] | change
+        document = contents.document | {"model": model}
+        packed = container.pack(document, contents.tensors, contents.card, contents.version)
+        file.write_bytes(packed)
+        assert container.load_summary(file) is None
+        with pytest.raises(skblood.ModelFileError):
+            skblood.load_info(file)
+
+    def test_damaged(self, file):
+        file.write_bytes(file.read_bytes()[:-1])
+        with pytest.raises(skblood.ModelFileError, match="checksum"):
+            container.load_summary(file)
+
+    def test_other_formats(self):
+        file = Path(skblood.__file__).parent / "pretrained" / "pbc8.safetensors"
+        assert container.load_summary(file) is None
