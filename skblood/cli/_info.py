@@ -1,6 +1,7 @@
 """`skblood info`."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import typer
 
@@ -60,11 +61,15 @@ def _describe(path, about):
         yield f"validated   on {data['n_validation_images']:,} images"
         yield f"epoch       {attributes['best_epoch_']} of {attributes['n_iter_']}"
     if adaptation := attributes.get("adaptation_"):
-        steps = adaptation["steps"] if isinstance(adaptation, dict) else adaptation.steps
-        yield f"adapted     {' + '.join(steps) or 'unchanged'}"
-    if factors := fitted.get("spec", {}).get("class_factors"):
-        labels = [c for c, factor in zip(fitted["spec"]["classes"], factors, strict=True) if factor]
-        yield f"classes     that can occur, with a prior or without: {', '.join(map(str, labels))}"
+        labelled = {label: n for label, n in adaptation["n_labelled"].items() if n}
+        listed = ", ".join(f"{label} {n:,}" for label, n in labelled.items()) or "none"
+        yield f"adapted     {' + '.join(adaptation['steps']) or 'unchanged'}"
+        yield f"            labelled cells: {listed}; unlabelled: {adaptation['n_unlabelled']:,}"
+    spec = fitted.get("spec", {})
+    if (crop := spec.get("crop", 1)) != 1:
+        yield f"crop        {crop:.4g} of each side"
+    if spec.get("class_factors"):
+        yield f"predicts    {_describe_prior(attributes, spec)}"
     reports = about["evaluation"] or {}
     is_single = isinstance(reports.get("n_images"), int)
     for name, report in ({"evaluated": reports} if is_single else reports).items():
@@ -72,6 +77,20 @@ def _describe(path, about):
         scores = ", ".join(f"{each} {_as_text(report['scores'][each])}" for each in found)
         yield f"{name:11} {report['n_images']:,} images: {scores}"
     yield "For research use: not a medical device. --card prints the model card."
+
+
+def _describe_prior(attributes, spec):
+    """Return the words for restrictions and prior, from what a file tells of a model."""
+    import numpy as np
+
+    from skblood.estimators import describe_prior
+
+    model = SimpleNamespace(**attributes)
+    model.spec_ = SimpleNamespace(class_factors=spec["class_factors"])
+    model.classes_ = np.array(spec["classes"])
+    if adaptation := attributes.get("adaptation_"):
+        model.adaptation_ = SimpleNamespace(**adaptation)
+    return describe_prior(model)
 
 
 def _as_text(estimate):

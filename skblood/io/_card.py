@@ -12,7 +12,7 @@ from importlib.metadata import version
 import numpy as np
 
 from skblood._writing import printable
-from skblood.estimators import describe_prior
+from skblood.estimators import describe_prior, given_factors
 from skblood.evaluation import EvaluationReport
 from skblood.pretrained import ATTRIBUTIONS, pretrained_weights
 
@@ -38,7 +38,7 @@ _LIMITS = """\
 - It is for images like its training images. Another laboratory, stain, microscope, camera or crop
   can lower every score: evaluate it on images from there first."""
 _CLASSIFIER_LIMITS = """
-- It assigns one of its {} classes to every image, even to a cell of another kind, two cells, or
+- It assigns one of {} to every image, even to a cell of another kind, two cells, or
   none. Trust its probabilities only as far as an evaluation on such images supports them."""
 _PBC_LIMITS = """
 - Its classes are those of PBC and BloodMNIST. BloodMNIST is made of the images of PBC: a model
@@ -153,8 +153,10 @@ def _head(model, estimators):
         kinds = ("image-classification", "image-feature-extraction")
     task, does = kinds[1], f"turns {what} into features"
     if hasattr(model, "classes_"):
-        n_classes, names = len(model.classes_), _join(model.classes_)
-        task, does = kinds[0], f"classifies {what} into {n_classes} classes: {names}"
+        n_classes, possible = f"{len(model.classes_)} classes", _possible(model)
+        if len(possible) < len(model.classes_):
+            n_classes = f"{len(possible)} of its {n_classes}"
+        task, does = kinds[0], f"classifies {what} into {n_classes}: {_join(possible)}"
     name = type(model).__name__
     steps = [type(step).__name__ for _, step in getattr(model, "steps", ())]
     parts = f"A {name} of {_join(steps)}. " if steps else ""
@@ -265,12 +267,22 @@ def _numbers(tensor):
 def _limits(model, trained):
     text = _LIMITS
     if hasattr(model, "classes_"):
-        text += _CLASSIFIER_LIMITS.format(len(model.classes_))
+        possible = _possible(model)
+        n_classes = f"its {len(possible)} classes"
+        if len(possible) < len(model.classes_):
+            n_classes = f"the {len(possible)} classes named above"
+        text += _CLASSIFIER_LIMITS.format(n_classes)
         text += _PBC_LIMITS if sorted(map(str, model.classes_)) == _PBC else ""
     counts = [pair for each in trained for pair in each.training_data_["class_counts"].items()]
     if few := [f"{_as_text(label)} ({n:,})" for label, n in counts if n < _FEW]:
         text += f"\n- It has seen few training images (fewer than {_FEW}) of {', '.join(few)}."
     return text
+
+
+def _possible(model):
+    """Return the classes that are predicted."""
+    factors = given_factors(model)
+    return model.classes_ if factors is None else np.asarray(model.classes_)[factors > 0]
 
 
 def read_versions():

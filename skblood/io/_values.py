@@ -72,6 +72,7 @@ def decode(value):
 
 def plain(value):
     """Return a value in JSON types for reading; it cannot be decoded."""
+    value = vars(value) if type(value) is Adaptation else value
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -8,6 +8,7 @@ from sklearn.ensemble import VotingClassifier
 
 import skblood
 from skblood.cli._output import to_json
+from skblood.estimators import describe_prior
 from skblood.evaluation import evaluate
 from skblood.io._container import pack, unpack
 
@@ -30,10 +31,19 @@ class TestInfo:
     def test_adapted(self, shell, tmp_path):
         model = skblood.load_pretrained("pbc8", device="cpu")
         X = skblood.datasets.make_blood_cells(20, image_size=32, random_state=0)[0]
-        adapted = model.adapt(X, classes=["ig", "monocyte"], random_state=0)
-        text = shell("info", skblood.save(adapted, tmp_path / "m.skblood")).stdout
-        assert "adapted     prior" in text or "adapted     crop" in text
-        assert "can occur, with a prior or without: ig, monocyte\n" in text
+        y = [None] * 16 + ["ig", "monocyte"] * 2
+        prior = {"ig": 1, "monocyte": 3}
+        adapted = model.adapt(X, y, classes=["ig", "monocyte"], prior=prior, random_state=0)
+        adapted = skblood.reconfigure(adapted, crop=0.75)
+        file = skblood.save(adapted, tmp_path / "m.skblood")
+        text = shell("info", file).stdout
+        assert f"adapted     {' + '.join(adapted.adaptation_.steps)}\n" in text
+        assert "            labelled cells: ig 2, monocyte 2; unlabelled: 16\n" in text
+        assert "crop        0.75 of each side\n" in text
+        assert f"predicts    {describe_prior(adapted)}\n" in text
+        assert "2 of 8 classes: ig, monocyte. Prior" in text and "ig 0.25, monocyte 0.75" in text
+        account = json.loads(shell("info", file, "--json").stdout)["attributes"]["adaptation_"]
+        assert account["n_labelled"]["ig"] == 2 and account["reason"] == adapted.adaptation_.reason
 
     def test_pretrained(self, shell, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)

@@ -198,6 +198,10 @@ def test_prior(fitted):
         "**Predictions are restricted to 2 of 3 classes: lymphocyte, neutrophil. "
         "Prior (class shares that are assumed): lymphocyte 0.25, neutrophil 0.75.**"
     ) in lines
+    text = " ".join(model_card(fitted["hybrid"]).split())
+    assert "blood cells into 2 of its 3 classes: lymphocyte, neutrophil. For research" in text
+    assert "It assigns one of the 2 classes named above to every image" in text
+    assert "3 classes to" not in text
 
 
 class TestPreprocessing:

@@ -223,7 +223,7 @@ def test_a_large_backbone_is_not_built(fitted, forge):
         lambda tensors: tensors.pop("head.0.weight"),
         lambda tensors: tensors.update(more=torch.zeros(3)),
         lambda tensors: tensors.update({"head.0.weight": torch.zeros(768, 8)}),
-        lambda tensors: tensors.update({"head.0.weight": torch.zeros(8, 768).half()}),
+        lambda tensors: tensors.update({"head.0.weight": torch.zeros(8, 768).bfloat16()}),
     ],
 )
 def test_tensors(change, mlp, forge):

@@ -122,7 +122,9 @@ class TestDescribe:
     def test_fingerprint(self, plan, pixels):
         plain, order = plan().describe(), np.random.default_rng(1).permutation(24)
         assert plan(order).describe() == plain
-        assert plan(sample_weight=np.linspace(0.5, 3, 24)).describe() == plain
+        weighted = plan(sample_weight=np.linspace(0.5, 3, 24)).describe()
+        assert plain["class_weights"] == plain["class_counts"] != weighted["class_weights"]
+        assert weighted | {"class_weights": plain["class_weights"]} == plain
         without = plan(sample_weight=np.r_[0.0, np.ones(23)]).describe()
         assert without == plan(slice(1, None)).describe() != plain
         relabelled = plan(codes=np.roll(CODES, 1)).describe()
