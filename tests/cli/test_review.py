@@ -86,6 +86,9 @@ def test_corrections_are_data(shell, model_file, cell_folder, tmp_path):
     pd.DataFrame(columns | readers).to_csv(table, index=False)
     shell("evaluate", model_file, table, "--group-column", "slide")
     shell("audit", table, "--group-column", "slide")
+    shell("count", table, "--group-column", "slide")
+    adapted = tmp_path / "ours.skblood"
+    shell("adapt", model_file, table, "--group-column", "slide", "--out", adapted)
     shell("predict", model_file, table, "--out", tmp_path / "predictions.csv")
     shell("review", table, "--model", model_file, "--out", tmp_path / "again.html")
     given = {path: cell["given"] for path, cell in cells_of(tmp_path / "again.html").items()}
