@@ -17,7 +17,7 @@ COLUMNS = (
     *("first_reader", "second_reader", "consensus", "note"),
 )
 # Sides of the pictures of cells under review and of similar cells, in pixels.
-_SIDE, _SMALL_SIDE = 160, 96
+_SIDE, _SMALL_SIDE = 192, 96
 _N_ALIKE = 3
 # Classes whose probability is shown.
 _N_PROBABLE = 3

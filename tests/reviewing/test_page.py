@@ -5,6 +5,7 @@ import pytest
 from skblood import adapt, audit, review
 from skblood.datasets import load_csv
 from skblood.evaluation import evaluate
+from tests.pages.test_in_browser import CONTRASTS
 from tests.reviewing.answering import answer_page, open_page, press_labels, save_table
 from tests.reviewing.conftest import N_CELLS, read_data
 
@@ -43,6 +44,27 @@ class TestKeys:
         event = "new KeyboardEvent('keydown', {key: 'é', code: 'Digit2', bubbles: true})"
         page.evaluate(f"document.body.dispatchEvent({event})")
         assert answers(page) == {0: page.evaluate("classes[1]")}
+
+    def test_a_key_held_down_labels_one_cell(self, page):
+        for _ in range(3):
+            page.keyboard.down("1")
+        page.keyboard.up("1")
+        assert list(answers(page)) == [0]
+        for _ in range(3):
+            page.keyboard.down("ArrowRight")
+        assert current(page) == 4
+
+    def test_all_by_tab(self, page):
+        """Each control has the focus once, the cells as one of them."""
+        reached = []
+        for _ in range(30):
+            press(page, "Tab")
+            reached.append(
+                page.evaluate("document.activeElement.id || document.activeElement.role")
+            )
+        start = ["reader", "of-class", "of-group", "of-state", "select-all", "save", "load"]
+        assert [each for each in reached if each][: len(start) + 1] == [*start, "option"]
+        assert {"confirm", "clear", "undo", "note"} <= set(reached)
 
     def test_confirm_and_remove(self, page):
         predicted = page.evaluate("cells.map((cell) => cell.predicted)")
@@ -339,7 +361,15 @@ def test_it_fits_the_window(context, page_file, width):
     page, faults = open_page(context, page_file)
     page.set_viewport_size({"width": width, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    press(page, "End", "1")
+    press(page, "1", "Enter", "n")
+    page.keyboard.type("a note")
+    press(page, "Enter", "Shift+ArrowRight")
+    page.locator("summary").click()
+    contrasts = page.evaluate(CONTRASTS)
+    assert len(contrasts) > 100
+    assert [each for each in contrasts if each[0] < 4.5] == []
+    page.locator("summary").click()
+    press(page, "Escape", "End", "1")
     box = page.locator(".card.current").bounding_box()
     panel = page.locator(".panel").bounding_box()
     assert box["y"] >= 0

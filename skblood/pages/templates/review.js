@@ -204,6 +204,7 @@ function onKey(event) {
   const button = event.ctrlKey || event.metaKey ? null : byId("classes").children[KEYS.indexOf(name)];
   if (!button && !COMMANDS[name]) return;
   event.preventDefault();
+  if (event.repeat && !name.startsWith("Arrow")) return; // a key held too long labels one cell
   if (button) labelAs(button.value);
   else COMMANDS[name](event.shiftKey);
 }
