@@ -117,7 +117,7 @@ def test_a_short_training(tmp_path, monkeypatch):
         pretrain_blood.main([str(word) for word in words])
     monkeypatch.setattr("skblood.io._pretrained._FOLDER", tmp_path)
     model = skblood.load_pretrained("blood8-2", device="cpu")
-    assert model.spec_.dihedral_views == 4
+    assert (model.spec_.dihedral_views, model.spec_.view_crops) == (2, (0.9, 0.8, 0.72))
     assert model.training_data_["n_images"] == 48
     assert model.predict_proba(X[:4]).shape == (4, 8)
     assert torch.load(tmp_path / "blood8-2.checkpoint", weights_only=True)["step"] == 2
