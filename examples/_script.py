@@ -18,6 +18,22 @@ from sklearn.model_selection import train_test_split
 from skblood.datasets import load_cells, make_blood_cells
 from skblood.evaluation import CellGridDisplay, EvaluationReport, HistoryDisplay
 
+# As the displays of the package: Okabe and Ito's colors, a light grid behind the data.
+COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"]
+plt.rcParams.update(
+    {
+        "axes.prop_cycle": plt.cycler(color=COLORS),
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": "0.5",
+        "grid.alpha": 0.25,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+        "font.size": 9,
+    }
+)
+
 
 def make_parser(doc, n_cells=800):
     """Return a parser with the options that all scripts have."""

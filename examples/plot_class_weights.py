@@ -71,8 +71,8 @@ for shift, (name, classifier) in zip((-0.2, 0.2), classifiers.items(), strict=Tr
     ax.bar(np.arange(len(classes)) + shift, recall, 0.4, label=f"{name}, macro-F1 {score:.3f}")
     print(f"    accuracy {np.mean(y_test == y_pred):.3f}, macro-F1 {score:.3f}")
 ax.set_xticks(range(len(classes)), [f"{c}\n{n}" for c, n in zip(classes, counts, strict=True)])
-ax.set(xlabel="class and its training cells", ylabel="recall", ylim=(0, 1.18))
-ax.legend(loc="upper center", ncols=2)
+ax.set(xlabel="class and its training cells", ylabel="recall", ylim=(0, 1))
+figure.legend(loc="outside upper left", ncols=2)
 save_figure(args, "class_weights_recall", figure)
 
 # %%

@@ -121,6 +121,7 @@ starts = [0, *ends[:-1]]
 for start, (name, _) in zip(starts, steps, strict=True):
     left.axvline(start + 0.5, ls=":", color="gray")
     left.text(start + 0.6, 0.02, name, rotation=90, va="bottom")
+left.xaxis.get_major_locator().set_params(integer=True)
 left.set(xlabel="epoch", ylabel="macro-F1 of the validation cells", ylim=(0, 1))
 bars = right.barh(list(scores), list(scores.values()))
 right.bar_label(bars, fmt="%.3f", padding=3)

@@ -109,7 +109,8 @@ for i, (name, own) in enumerate(trained_on.items()):
 figure, ax = plt.subplots(figsize=(4, 4), layout="constrained")
 ax.imshow(table, vmin=0, vmax=1, cmap="Blues")
 for (i, j), value in np.ndenumerate(table):
-    ax.text(j, i, f"{value:.2f}", ha="center", va="center", color="white" if value > 0.6 else "k")
+    ax.text(j, i, f"{value:.2f}", ha="center", va="center", color="white" if value > 0.7 else "k")
+ax.grid(False)
 ax.set_xticks(range(2), ["first", "second"])
 ax.set_yticks(range(3), trained_on)
 ax.set(xlabel="tested on", ylabel="trained on", title="balanced accuracy")

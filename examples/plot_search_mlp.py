@@ -112,12 +112,12 @@ train_scores, valid_scores = validation_curve(
 figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 for name, scores in {"training folds": train_scores, "validation fold": valid_scores}.items():
     mean, spread = scores.mean(axis=1), scores.std(axis=1)
-    ax.plot(widths, mean, "o-", label=name)
+    ax.plot(widths, mean, "o-" if name == "training folds" else "s--", label=name)
     ax.fill_between(widths, mean - spread, mean + spread, alpha=0.2)
 ax.set(xscale="log", xlabel="hidden units", ylabel="macro-F1")
 ax.set_xticks(widths, map(str, widths))
 ax.minorticks_off()
-ax.legend()
+figure.legend(loc="outside upper left", ncols=2)
 save_figure(args, "search_mlp_complexity", figure)
 
 draw_results(args, "search_mlp", search.best_estimator_, X_test, y_test)

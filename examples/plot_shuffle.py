@@ -57,15 +57,17 @@ for name, callbacks in {"shuffled": [], "in the order of the classes": [InGivenO
     ).fit(X_train, y_train, X_val=X_test, y_val=y_test)
     accuracy = classifier.history_[:, "valid_accuracy"]
     print(f"{name}: accuracy {accuracy[-1]:.3f}")
-    ax.plot(range(1, len(accuracy) + 1), accuracy, "o-", label=name)
+    style = "s--" if callbacks else "o-"
+    ax.plot(range(1, len(accuracy) + 1), accuracy, style, label=name)
     draw_results(args, f"shuffle_{not callbacks}", classifier, X_test, y_test)
 
 # %%
 # Learning curves
 # ---------------
 ax.axhline(np.unique(y_test, return_counts=True)[1].max() / len(y_test), ls=":", color="gray")
+ax.xaxis.get_major_locator().set_params(integer=True)
 ax.set(xlabel="epoch", ylabel="test accuracy", ylim=(0, 1))
-ax.legend(title="training cells")
+figure.legend(loc="outside upper left", ncols=2, title="training cells", alignment="left")
 save_figure(args, "shuffle_curves", figure)
 
 # %%

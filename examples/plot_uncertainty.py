@@ -84,8 +84,8 @@ for shift, class_conditional in ((-0.2, False), (0.2, True)):
     ax.bar(np.arange(len(sets.classes_)) + shift, found.per_class, 0.4, label=label)
 ax.axhline(0.8, color="0.3", linestyle="--", linewidth=1)
 ax.set_xticks(range(len(sets.classes_)), sets.classes_, rotation=30, ha="right")
-ax.set(ylabel="share of sets with the true label", ylim=(0, 1.25))
-ax.legend(loc="upper center", ncols=2)
+ax.set(ylabel="share of sets with the true label", ylim=(0, 1))
+figure.legend(loc="outside upper left", ncols=2)
 save_figure(args, "uncertainty_sets", figure)
 
 # %%

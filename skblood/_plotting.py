@@ -32,6 +32,7 @@ STYLE = {
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
     "legend.fontsize": 8,
+    "axes.grid": False,  # but where `dress` draws one
     "legend.frameon": False,
     "lines.linewidth": 1.5,
     "lines.markersize": 4,

@@ -113,7 +113,7 @@ def draw(kind):
 
 @pytest.mark.parametrize("kind", DRAW)
 def test_the_users_settings_are_left_alone_and_do_not_matter(kind):
-    user = {"font.size": 21, "axes.grid": False, "legend.loc": "center", "text.usetex": True}
+    user = {"font.size": 21, "axes.grid": True, "legend.loc": "center", "text.usetex": True}
     with mpl.rc_context(user):
         before = dict(mpl.rcParams)
         figure = draw(kind)
@@ -121,6 +121,8 @@ def test_the_users_settings_are_left_alone_and_do_not_matter(kind):
     texts = [text for text in figure.findobj(mpl.text.Text) if text.get_text()]
     assert 7 <= min(text.get_size() for text in texts)
     assert max(text.get_size() for text in texts) <= 10
+    if kind not in {*CURVES, "models"}:  # no lines across the cells
+        assert not any(line.get_visible() for ax in figure.axes for line in ax.get_xgridlines())
 
 
 @pytest.mark.parametrize("kind", CURVES)
