@@ -71,15 +71,16 @@ def evaluate(
 
 
 def split_words(words, command):
-    """Return the model file, or None for the pretrained model, and DATA; both are checked."""
+    """Return the model's file or name, or None for the default, and DATA; both are checked."""
     *model, data = words
     if len(model) > 1:
         raise typer.BadParameter(f"name a model file, if any, and DATA, not {len(words)} things.")
     if data.endswith(".skblood"):
         example = f"skblood {command} {data} {model[0] if model else 'cells/'}"
         raise typer.BadParameter(f"{data!r} is a model file; name images after it: {example}")
-    for file in model:
-        _data.existing(file)
+    for name in model:
+        if _data.find_pretrained(name) is None:
+            _data.existing(name)
     _data.check_source(data)
     return (model or [None])[0], data
 

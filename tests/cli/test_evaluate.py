@@ -27,6 +27,12 @@ def test_test_part(shell, model_file, cell_folder, expected):
     assert json.loads(result.stdout) == json.loads(json.dumps(expected.to_dict()))
 
 
+def test_a_pretrained_model_by_name(shell, cell_folder):
+    result = shell("evaluate", "pbc8", cell_folder)
+    assert result.stderr.startswith("model: pbc8 (pretrained)\n")
+    assert result.stdout.startswith("15 images, 8 classes")
+
+
 def test_another_part(shell, model_file, cell_folder):
     def first_words(data, *more):
         return shell("evaluate", model_file, data, *more).stdout[:9]
