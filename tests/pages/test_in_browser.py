@@ -1,4 +1,4 @@
-"""A page of an evaluation in headless Chromium: on screens, by keyboard, on paper."""
+"""Pages of evaluations and validations in headless Chromium: on screens, by keyboard, on paper."""
 
 import re
 
@@ -8,7 +8,7 @@ from PIL import Image
 
 from skblood import audit
 from skblood.datasets import make_blood_cells
-from skblood.evaluation import EvaluationReport
+from skblood.evaluation import DifferentialCount, EvaluationReport, validate_differentials
 
 from ..reviewing.answering import open_browser, open_page
 
@@ -88,8 +88,26 @@ def file(request, tmp_path_factory):
     return report.to_html(folder / "report.html", audit=audited, card=card, title=title)
 
 
+@pytest.fixture(scope="module")
+def validation_file(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    true, names = rng.dirichlet(np.full(9, 2), 12), [f"promyelocyte {i}" for i in range(9)]
+    counts = [DifferentialCount.from_counts(rng.multinomial(200, true), classes=names)] * 3
+    page = tmp_path_factory.mktemp("validation") / "validation.html"
+    return validate_differentials(*counts).to_html(page)
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_on_a_screen(browser, file, width):
+    check_screen(browser, file, width)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_validation_on_a_screen(browser, validation_file, width):
+    check_screen(browser, validation_file, width)
+
+
+def check_screen(browser, file, width):
     """Nothing is wider than the screen, asked for from elsewhere, or hard to read."""
     context = browser.new_context(viewport={"width": width, "height": 900})
     page, faults = open_page(context, file)
