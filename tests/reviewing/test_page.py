@@ -1,8 +1,14 @@
 """Review pages in headless Chromium: keys, undo, filters, storage, tables and readers."""
 
+import csv
+import io
+import os
+from pathlib import Path
+
 import pytest
 
 from skblood import adapt, audit, review
+from skblood._writing import escape_formula
 from skblood.datasets import load_csv
 from skblood.evaluation import evaluate
 from tests.pages.test_in_browser import CONTRASTS
@@ -287,6 +293,27 @@ class TestTable:
         assert len(table) == 4
         assert table[2].endswith(""","'=HYPERLINK(""x""), ""quoted""; end\"""")
 
+    def test_a_path_that_is_no_utf_8(self, fitted, cells, context, tmp_path):
+        odd = os.fsdecode(bytes(tmp_path) + b"/caf\xe9 \xf0\x9f\xa9\xb8.png")
+        Path(odd).write_bytes(Path(cells[0][0]).read_bytes())
+        page, faults = open_page(context, review(fitted, [odd], out=tmp_path / "page.html"))
+        press(page, "2")
+        table = save_table(page, tmp_path)
+        assert load_csv(table).data.tolist() == [odd]
+        press(page, "Delete")
+        page.locator("#load").set_input_files(table)
+        page.wait_for_function("answers[0].first")
+        assert faults == []
+
+    def test_texts_are_written_as_python_reads_them(self, page):
+        """And read as they were written."""
+        texts = ["a", "=1", "'=1", "''+1", "'a", "-", "@x", "\uff1dx", 'say "a"', "a,b;c|d\te"]
+        texts += ["", " a ", "two\nlines", "\r", "דם", "\U0001fa78"]
+        written = page.evaluate("(texts) => writeTable([texts, texts])", texts)
+        rows = list(csv.reader(io.StringIO(written, newline="")))
+        assert rows == [[escape_formula(text) for text in texts]] * 2
+        assert page.evaluate("(text) => parseTable(text)", written) == [texts, texts]
+
     def test_nothing_to_save(self, page):
         page.get_by_role("button", name="Save corrections.csv").click()
         assert said(page).startswith("There is no answer to save.")
@@ -380,7 +407,8 @@ def test_it_fits_the_window(context, page_file, width):
 def test_names_are_text(fitted, cells, context, tmp_path):
     """Names that a browser or a spreadsheet would obey."""
     odd = ["<script>alert(1)</script>", "</script><img src=x onerror=alert(2)>", "\"'=1", "דם"]
-    names = [*odd, *cells[1][4:]]
+    odd += ["=1+1", "'@sum", "a;b, c"]
+    names = [*odd, *cells[1][7:]]
     out = tmp_path / "a'<b>.html"
     groups = [f"{name}&" for name in names]
     page, faults = open_page(context, review(fitted, cells[0], names, groups=groups, out=out))
