@@ -78,11 +78,17 @@ class ImageReader:
             return [self._check_read(X)]
         spec = self.spec
         crops = [spec.crop] if crops is None else list(crops)
-        # A file is decoded as gray or color, as in the fit; an array is one or the other.
-        channels = None if holds_arrays(X) else spec.image_shape[2]
+        # Gray or color, as in the fit. Numbers have no color.
+        channels = spec.image_shape[2] if spec.is_pixels and not is_rows else None
+        if channels == 3 and np.ndim(X) == 3 and len(X) in (3, 4) and holds_arrays(X):
+            how = "permute" if isinstance(X, torch.Tensor) else "transpose"
+            raise ValueError(
+                f"X has shape {np.shape(X)}, which may be one color image, channels first: pass "
+                f"X.{how}(1, 2, 0)[None]. If it holds {len(X)} gray images, pass X[..., None]."
+            )
         options = {"channels": channels, "unreadable": unreadable, "progress": progress}
         arrays = _read(spec, X, is_rows, crops, self.store, **options)
-        self._check(arrays[0], X)
+        self._check(arrays[0])
         _warn_if_black(arrays[0])
         return [
             spec.as_read(_crop_unresized(spec, array, crop), crop)
@@ -99,7 +105,7 @@ class ImageReader:
             )
         return images
 
-    def _check(self, images, X):
+    def _check(self, images):
         """Raise ValueError unless the images are like those of the fit."""
         spec = self.spec
         given, accepted = images.shape[1:], spec.accepted_shape
@@ -107,13 +113,9 @@ class ImageReader:
         if not same_size or given[2] != accepted[2]:
             code = f"read_images(X, channels={accepted[2]})"
             code = code if same_size else f"resize_images({code}, {accepted[:2]})"
-            how = "permute" if isinstance(X, torch.Tensor) else "transpose"
-            one = f" If X is one image, channels first, pass X.{how}(1, 2, 0)[None]."
-            is_one = given[2] < accepted[2] and len(images) in (3, 4) and np.ndim(X) == 3
             raise ValueError(
                 f"X holds images of shape {given} (h, w, c), but the model was fitted with "
                 f"{accepted}. Pass {code}, of skblood.images, or fit with such images."
-                f"{one if is_one else ''}"
             )
         if (images.dtype == np.uint8) != spec.is_pixels:
             form = "uint8 pixels (0..255)" if spec.is_pixels else "rows of float features"

@@ -345,7 +345,7 @@ class TestErrors:
 
     def test_images_unlike_those_of_the_fit(self, skilled, few):
         with pytest.raises(ValueError, match="fitted with"):
-            adapt(skilled, few[0][..., :1], few[1])
+            adapt(skilled, few[0][:, 1:], few[1])
 
 
 def test_verbose_prints_the_stages(model, few, capsys):

@@ -103,6 +103,29 @@ class TestForms:
         luma = np.stack([np.asarray(Image.open(path).convert("L")) for path in png_paths])
         assert_array_equal(fits[0].predict_proba(png_paths), fits[0].predict_proba(luma))
 
+    @pytest.mark.parametrize("is_gray", [False, True])
+    def test_gray_and_color_are_converted_in_all_forms(self, make, small, tmp_path, is_gray):
+        X, y = small
+        color, gray = X, X[..., 1].copy()
+        clf = make().fit(gray if is_gray else color, y)
+        if is_gray:
+            given = color
+            expected = clf.predict_proba([Image.fromarray(x).convert("L") for x in color])
+        else:
+            given, expected = gray, clf.predict_proba(np.stack([gray] * 3, axis=-1))
+        pictures, paths = [Image.fromarray(x) for x in given], []
+        for i, picture in enumerate(pictures):
+            paths.append(str(tmp_path / f"{i}.png"))
+            picture.save(paths[-1])
+        tensors = torch.from_numpy(given)
+        forms = [paths, pictures, given, list(given), given / 255, tensors, (given / 255).tolist()]
+        forms += [] if is_gray else [gray[..., None], list(gray[..., None])]
+        for form in forms:
+            assert_array_equal(clf.predict_proba(form), expected)
+        read = clf.read_images(given)
+        assert_array_equal(clf.predict_proba(read), expected)
+        clf.partial_fit(given, y)
+
     @pytest.mark.parametrize("size", [16, (16, 12)])
     def test_images_of_mixed_sizes(self, make, small, large, size):
         X = [*small[0][:24], *large[0][24:]]
