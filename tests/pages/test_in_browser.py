@@ -65,7 +65,8 @@ def file(request, tmp_path_factory):
     for path, image in zip(files, X, strict=True):
         Image.fromarray(image).save(path)
     rng = np.random.default_rng(0)
-    names = np.array([f"promyelocyte {i}" for i in range(n_classes - 1)] + ["<\u062e\u0644>"])
+    odd = ["<\u062e\u0644>", "a_name_that_is_very_long_and_unbroken_in_every_line"]
+    names = np.array([f"promyelocyte {i}" for i in range(n_classes - 2)] + odd)
     true = np.arange(60) % n_classes
     y_proba = rng.dirichlet(np.full(n_classes, 0.3), 60) * 0.7 + 0.3 * np.eye(n_classes)[true]
     report = EvaluationReport.from_predictions(
