@@ -34,6 +34,7 @@ NAMES = (
     "uncertainty",
     "ready_model",
     "query",
+    "whole_loop",
     "unknown",
     "leave_one_out",
 )
