@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from skblood._writing import printable
+
 
 @dataclass(frozen=True, repr=False)
 class Adaptation:
@@ -33,7 +35,8 @@ class Adaptation:
     n_unlabelled: int
 
     def __repr__(self):
-        labelled = ", ".join(f"{label} {n}" for label, n in self.n_labelled.items() if n)
+        counts = [f"{printable(label, keep='')} {n}" for label, n in self.n_labelled.items() if n]
+        labelled = ", ".join(counts)
         counted = f"labelled cells: {labelled or 'none'}; unlabelled: {self.n_unlabelled}"
         lines = [f"Adaptation: {join_steps(self.steps)}", f"reason: {self.reason}", counted]
         if self.scores:

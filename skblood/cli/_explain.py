@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from skblood._writing import track
+from skblood._writing import printable, shorten, track
 from skblood.cli import _classifier, _data, _output
 
 # Cells in one picture.
@@ -78,7 +78,11 @@ def explain(
     with track(len(pictures), "draw", "picture") as update:
         for i, picture in enumerate(pictures):
             part = display if is_file else display.select([i])
-            _output.write_picture(picture, part.plot().figure_, overwrite)
+            figure = part.plot().figure_
+            for ax, name in zip(part.axes_[:, 0], names if is_file else names[i:], strict=False):
+                name = shorten(printable(Path(name).name, keep=""), 24)
+                ax.set_ylabel(name, fontsize=6, parse_math=False)
+            _output.write_picture(picture, figure, overwrite)
             update()
     _output.say(f"{out}: {len(names)} images explained; {len(unreadable)} cannot be read.")
     if as_json:

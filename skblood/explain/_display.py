@@ -189,14 +189,10 @@ class ExplanationDisplay:
                 ax.spines[:].set(color=color, linewidth=linewidth)
                 title = f"{wrap(f'{sign}{known}', _NAME_WIDTH, 2)}\ndistance {distance:.3f}"
                 ax.set_title(title, color=color, fontsize=8)
-        scale = {
-            "location": "bottom",
-            "fraction": 0.05,
-            "aspect": 30,
-            "shrink": 0.4,
-            "anchor": (0, 0),
-        }
-        self.figure_.colorbar(
-            heat, ax=self.axes_, label="evidence, relative to its maximum", **scale
-        )
+        # Without neighbors, the figure is as narrow as the scale.
+        shrink = 0.4 if n_neighbors else 0.9
+        label = "evidence, relative to its maximum" if n_neighbors else "relative evidence"
+        scale = {"location": "bottom", "aspect": 30, "shrink": shrink, "anchor": (0, 0)}
+        scale["fraction"] = min(0.05, 0.6 * _SCALE_HEIGHT / size[1])
+        self.figure_.colorbar(heat, ax=self.axes_, label=label, **scale)
         return self

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 
 import skblood
@@ -32,6 +33,10 @@ def test_one_picture(shell, net_file, test_cells, tmp_path, drawn):
     (display,) = drawn
     model = skblood.load(net_file)
     assert display.axes_.shape == (2, 2)
+    assert [ax.get_ylabel() for ax in display.axes_[:, 0]] == [Path(x).name for x in X]
+    canvas, boxes = display.figure_.bbox, display.figure_.findobj(Text)
+    boxes = [text.get_window_extent() for text in boxes if text.get_text()]
+    assert all(box.x0 >= canvas.x0 and box.x1 <= canvas.x1 for box in boxes)
     assert list(display.y_pred) == model.predict(X).tolist()
     np.testing.assert_allclose(display.maps, grad_cam(model, X), atol=1e-6)
     assert "exists already" in shell("explain", net_file, *X, "--out", out, code=1).stderr
