@@ -184,9 +184,11 @@ def read_all(model, X, *, skip):
     ValueError
         If images are unreadable and `skip` is False, or all are.
     """
-    images, unreadable = _read_images(model, X)
+    images, reasons = _read_images(model, X)
+    unreadable = {i: why.removeprefix(f"{X[i]}: ") for i, why in reasons.items()}
     if unreadable and (not skip or len(unreadable) == len(X)):
         raise ValueError(_describe_unreadable(X, unreadable))
+    _data.tell_unreadable(X, unreadable)
     return images, [i for i in range(len(X)) if i not in unreadable], unreadable
 
 

@@ -81,11 +81,16 @@ def find_readable(X, mode):
     from skblood.datasets import find_unreadable
 
     reasons = find_unreadable(X)
+    tell_unreadable(X, reasons)
     named = {str(X[i]): why for i, why in reasons.items()}
+    return [i for i in range(len(X)) if i not in reasons], named
+
+
+def tell_unreadable(X, reasons):
+    """Say which images are left out, by position -> reason."""
     if reasons:
         say(f"skblood: {len(reasons)} of {len(X)} images cannot be read and are left out:")
-        say(list_some(f"{shorten(name)}: {why}" for name, why in named.items()))
-    return [i for i in range(len(X)) if i not in reasons], named
+        say(list_some(f"{shorten(X[i])}: {why}" for i, why in reasons.items()))
 
 
 def is_named(source):

@@ -23,9 +23,12 @@ def explain(
     prior: str | None = None,
     on_error: _data.ErrorMode = _data.ErrorMode.RAISE,
     device: str = "auto",
+    path_column: str = "path",
+    label_column: str = "label",
+    split_column: str = "split",
+    bit_depth: int | None = None,
     as_json: bool = False,
     overwrite: bool = False,
-    **table,
 ):
     """Draw where in each image the model finds evidence for its prediction (Grad-CAM).
 
@@ -60,7 +63,7 @@ def explain(
     _output.reserve_folder(out, ("",) if is_file else (), overwrite)
     model, images = _classifier.split_words(words)
     classifier = _classifier.load_network(model, device, settings)
-    names, X, _ = _data.find_images(images, table["bit_depth"], table["path_column"])
+    names, X, _ = _data.find_images(images, bit_depth, path_column)
     if is_file and len(X) > _MOST:
         message = f"{len(X)} images are too many for one picture; name a folder by --out."
         raise typer.BadParameter(message)
@@ -71,6 +74,8 @@ def explain(
     pictures = [out / f"{i:04}-{Path(name).stem}.png" for i, name in enumerate(names, start=1)]
     pictures = [out] if is_file else pictures
     _output.check_new(pictures, overwrite)
+    table = {"path_column": path_column, "label_column": label_column}
+    table |= {"split_column": split_column, "bit_depth": bit_depth}
     known = {} if reference is None else _read_reference(reference, neighbors, table)
     from skblood.explain import ExplanationDisplay
 

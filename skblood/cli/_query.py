@@ -62,8 +62,6 @@ def query(
     classifier = _classifier.take_frame(classifier, frame, X)
     skip = on_error == _data.ErrorMode.SKIP
     cells, rows, unreadable = _classifier.read_all(classifier, X, skip=skip)
-    if unreadable:
-        _output.say(f"skblood: {len(unreadable)} of {len(X)} images cannot be read: left out.")
     from skblood import adaptation
 
     labels = None if labels is None else labels[rows]

@@ -72,7 +72,9 @@ def test_unreadable(shell, model_file, table):
     (table.parent / paths[30]).write_bytes(b"no image")
     words = ("query", model_file, table, "-k", 27)
     assert "1 of 48 image files cannot be read" in shell(*words, code=1).stderr
-    document = json.loads(shell(*words, "--on-error", "skip", "--json").stdout)
+    result = shell(*words, "--on-error", "skip", "--json")
+    assert f"{Path(paths[30]).name}: not an image" in result.stderr
+    document = json.loads(result.stdout)
     assert document["n_unreadable"] == 1
     assert not any(row["path"].endswith(paths[30]) for row in document["chosen"])
     assert len(document["chosen"]) == 27

@@ -3,7 +3,7 @@ import os
 import numpy as np
 import pytest
 
-from skblood.datasets import load_cells, load_csv
+from skblood.datasets import load_cells, load_csv, read_table
 
 
 @pytest.fixture
@@ -148,6 +148,23 @@ def test_separated_by_bars_and_in_utf_16(write):
 def test_unknown_delimiter(write):
     with pytest.raises(ValueError, match=r"are \['path:label'\].* delimiter \(, ; tab or"):
         load_csv(write("path:label\na.png:ig\n"))
+
+
+def test_missing_column_and_another_delimiter(write):
+    """The columns are told, not the whole header as one name."""
+    with pytest.raises(ValueError, match=r"no column \['slide'\]; .* \['path', 'label'\]"):
+        load_csv(write("path;label\na.png;ig\n"), group_column="slide")
+    with pytest.raises(ValueError, match=r"no column \['file'\]; .* \['path', 'label'\]"):
+        read_table(write("path;label\na.png;ig\n"), ["file"])
+
+
+def test_text_of_a_table(write):
+    """Nothing is converted; the mark of a formula is taken off; missing cells are empty."""
+    frame = read_table(write("path,slide,note,x\na.png,007,'=1,NA\nb.png,12E4\n"), ["path"])
+    assert frame["slide"].tolist() == ["007", "12E4"]
+    assert frame["note"].tolist() == ["=1", ""] and frame["x"].tolist() == ["NA", ""]
+    with pytest.raises(ValueError, match="1 rows without a 'x': 2 "):
+        read_table(write("path,x\na.png,1\nb.png,\n"), ["path", "x"])
 
 
 @pytest.mark.parametrize("start", [b"PK\3\4", b"\xd0\xcf\x11\xe0"])
