@@ -2,5 +2,6 @@
 
 from ._audit import audit
 from ._audit_report import AuditReport
+from ._label_errors import confident_errors, out_of_fold_probabilities
 
-__all__ = ["AuditReport", "audit"]
+__all__ = ["AuditReport", "audit", "confident_errors", "out_of_fold_probabilities"]

@@ -15,6 +15,7 @@ from ._cell_sizes import find_cell_sizes
 from ._copies import BLANK_CONTRAST, find_copies
 from ._finding import Finding
 from ._image_summary import list_images, summarize_images
+from ._label_errors import find_label_errors
 
 # A size is usual if this share of the images has it. An image has an odd size if a side differs
 # from that of every usual size by more than this share: cameras and croppers vary by some pixels.
@@ -22,7 +23,17 @@ _USUAL_SHARE = 0.05
 _SIZE_TOLERANCE = 0.1
 
 
-def audit(X, y=None, *, split=None, groups=None, n_splits=5, image_shape=None, model=None):
+def audit(
+    X,
+    y=None,
+    *,
+    split=None,
+    groups=None,
+    n_splits=5,
+    image_shape=None,
+    model=None,
+    probabilities=None,
+):
     """Find what makes scores on these images wrong: copies, leaks, doubtful labels, bad images.
 
     Parameters
@@ -42,7 +53,14 @@ def audit(X, y=None, *, split=None, groups=None, n_splits=5, image_shape=None, m
     image_shape : tuple of int, default=None
         (height, width, channels) of the images in rows of pixels; None means square images.
     model : fitted classifier, default=None
-        Report it if the cells are not as large as this model expects them.
+        Report it if the cells are not as large as this model expects them. Its features, or its
+        probabilities, may tell label errors: see `probabilities`.
+    probabilities : {"out-of-fold", "model"} or array-like of shape (n, n_classes), default=None
+        Look for label errors, by these probabilities of the classes. "out-of-fold": of a logistic
+        regression on the features of `model`, cross-validated in `n_splits` folds that keep copies
+        and `groups` together. "model": those of `model`, which should not have been trained on
+        these cells. Columns of an array are in the order of `model.classes_` or, without a model,
+        of the sorted labels.
 
     Returns
     -------
@@ -53,7 +71,9 @@ def audit(X, y=None, *, split=None, groups=None, n_splits=5, image_shape=None, m
     ------
     ValueError
         If no image can be read, `y`, `split` or `groups` has missing entries or another length
-        than `X`, or `model` does not know how large the cells of its training were.
+        than `X`, or `model` does not know how large the cells of its training were. Also if label
+        errors are to be found without a model or labels, or with fewer than two classes that have
+        images in `n_splits` groups.
 
     See Also
     --------
@@ -74,9 +94,20 @@ def audit(X, y=None, *, split=None, groups=None, n_splits=5, image_shape=None, m
     Sizes of cells are medians over white cells (:func:`skblood.measure_cells`), of 256 images of a
     part at most. A part is reported if they differ by over 15 % from those of the first part.
 
+    Suspected label errors are those of confident learning [1]_: a cell is suspected if another
+    class is as probable as it is, on average, for the cells with that label. A model that was
+    trained on the cells has learned their wrong labels, too, and hides them; features of a network
+    that never saw these labels, with a logistic regression out of fold, do not. Classes with images
+    in fewer than `n_splits` groups are not judged out of fold.
+
     A search by descriptors gives the most similar images of each image, which are then registered
     and correlated. The time of the search grows with the square of the number of images, but is a
     small part of the whole up to about 20,000. Memory grows with their number.
+
+    References
+    ----------
+    .. [1] Northcutt, Jiang, Chuang 2021: Confident learning: estimating uncertainty in dataset
+       labels, Journal of Artificial Intelligence Research 70:1373.
 
     Examples
     --------
@@ -101,11 +132,20 @@ def audit(X, y=None, *, split=None, groups=None, n_splits=5, image_shape=None, m
     copies = find_copies(summary, images)
     joined = join_groups(n, groups, pairs=[pair.positions for pair in copies])
     findings = copies + _find_single_images(summary, unreadable) + _find_odd_sizes(summary)
-    findings += find_cell_sizes(summary, split, model)
+    # A model that gives only probabilities need not know sizes.
+    knows_size = getattr(model, "training_data_", {}).get("cell_size")
+    sized = model if probabilities is None or knows_size else None
+    findings += find_cell_sizes(summary, split, sized)
     if groups is not None and split is not None:
         findings += _find_crossing_groups(groups, split)
     if y is not None:
         findings += _find_rare_classes(y, joined, n_splits) + _find_similar_labels(y)
+    if probabilities is not None:
+        if y is None:
+            raise ValueError("Label errors need labels: give `y`, or leave `probabilities` out.")
+        options = {"probabilities": probabilities, "model": model, "n_splits": n_splits}
+        readable = np.sort(summary["position"])
+        findings += find_label_errors(images, y, groups=joined, readable=readable, **options)
     return AuditReport(images, findings, joined, y=y, split=split)
 
 

@@ -17,7 +17,7 @@ from ._finding import COPIES, KINDS
 
 # Size of a terminal, in characters.
 _WIDTH, _HEIGHT = 80, 24
-_COLUMNS = ["kind", "positions", "names", "labels", "splits", "similarity", "detail"]
+_COLUMNS = ["kind", "positions", "names", "labels", "splits", "similarity", "suggested", "detail"]
 # Leaks that an error lists.
 _MAX_LISTED = 10
 # Findings of a kind that a notebook shows.
@@ -61,6 +61,9 @@ class AuditReport:
     training_overlap : list of Finding
         Training images of the pretrained model, :func:`skblood.load_pretrained`; ``print`` gives
         their number only, :meth:`to_frame` all of them.
+    label_errors : list of Finding
+        Images whose label is probably wrong, the most doubtful first, with the `suggested` class;
+        if they were looked for (parameter `probabilities` of :func:`skblood.audit`).
     unreadable, blank, odd_size : list of Finding
         Images that cannot be read, are almost uniform, or differ in size from most.
     cell_size : list of Finding
@@ -170,8 +173,8 @@ class AuditReport:
         -------
         pandas.DataFrame
             One row for each finding, the most serious kinds first, with the columns kind,
-            positions, names (paths, or places in X), labels, splits, similarity and detail. Copies
-            that cross the split, or have two labels, are listed once, as copies.
+            positions, names (paths, or places in X), labels, splits, similarity, suggested (class)
+            and detail. Copies that cross the split, or have two labels, are listed once, as copies.
         """
         ordered = sorted(self.findings, key=lambda each: list(KINDS).index(each.kind))
         frame = pd.DataFrame(map(vars, ordered), columns=_COLUMNS)

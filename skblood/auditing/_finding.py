@@ -7,6 +7,7 @@ KINDS = {
     "crossing_split": ("pair of copies crosses the split", "pairs of copies cross the split"),
     "crossing_groups": ("group crosses the split", "groups cross the split"),
     "contradictory_labels": ("pair of copies has two labels", "pairs of copies have two labels"),
+    "label_errors": ("suspected label error", "suspected label errors"),
     "unreadable": ("image cannot be read", "images cannot be read"),
     "identical_files": ("pair of identical files", "pairs of identical files"),
     "identical_pixels": ("other pair of identical images", "other pairs of identical images"),
@@ -37,9 +38,12 @@ class Finding:
     detail : str
     similarity : float or None
         For copies: 1 for identical pixels, else the correlation of the two images.
+    suggested : label or None
+        For a suspected label error: the class that is more probable.
     """
 
     kind: str
     positions: tuple
     detail: str = ""
     similarity: float | None = None
+    suggested: object = None

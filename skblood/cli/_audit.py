@@ -1,11 +1,14 @@
 """`skblood audit`."""
 
+from enum import StrEnum
 from pathlib import Path
 
 from skblood.cli import _classifier, _data, _output
 
 # Columns with several values in each row.
 _LISTS = ["positions", "names", "labels", "splits"]
+
+Probabilities = StrEnum("Probabilities", {"OUT_OF_FOLD": "out-of-fold", "MODEL": "model"})
 
 
 def audit(
@@ -14,6 +17,7 @@ def audit(
     out: Path | None = None,
     fail: bool = False,
     model: str | None = None,
+    label_errors: Probabilities | None = None,
     as_json: bool = False,
     overwrite: bool = False,
     **table,
@@ -29,6 +33,10 @@ def audit(
     model : FILE
         A model file, or a pretrained model: report it if the cells do not have the size that it
         expects.
+    label_errors : out-of-fold or model
+        Look for wrong labels. out-of-fold: by a cross-validated logistic regression on the features
+        of the model (by default, the pretrained one). model: by the probabilities of the model,
+        which should not have been trained on these cells.
 
     Examples
     --------
@@ -36,9 +44,10 @@ def audit(
     skblood audit cells/ --out audit.html
     skblood audit cells.csv --group-column patient --fail
     skblood audit cells/ --model blood8-2
+    skblood audit cells/ --label-errors out-of-fold
     """
     _output.reserve_table(out, overwrite, suffixes=(".csv", ".parquet", ".html"))
-    if model is not None:
+    if model is not None or label_errors is not None:
         model = _classifier.load_classifier(model, "cpu", {})
         model = _classifier.find_reader(model)[1] or model
     cells = _data.read_cells(data, **table)
@@ -46,7 +55,8 @@ def audit(
 
     if fail and cells.split is None:
         raise ValueError(f"{data} has no parts, so there is no split to check; leave --fail out.")
-    report = auditing.audit(cells.X, cells.y, split=cells.split, groups=cells.groups, model=model)
+    options = {"model": model, "probabilities": label_errors and str(label_errors)}
+    report = auditing.audit(cells.X, cells.y, split=cells.split, groups=cells.groups, **options)
     frame = report.to_frame()
     if out is not None and out.suffix.lower() == ".html":
         _output.write_content(out, report.to_html(title=f"Audit of {data}"), overwrite)

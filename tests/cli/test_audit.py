@@ -64,3 +64,14 @@ def test_cells_that_do_not_suit_a_model(shell, tmp_path):
     assert "1 difference in the size of cells\n  cells fill 0.3" in result.stdout
     assert result.stdout.endswith(" of the side, the model expects 0.56\n")
     assert "pbc9" in shell("audit", file, "--model", "pbc9", code=1).stderr
+
+
+def test_label_errors(shell, cell_folder, tmp_path):
+    folder = shutil.copytree(cell_folder / "train", tmp_path / "cells")
+    moved = min((folder / "platelet").iterdir())
+    moved.rename(folder / "monocyte" / "moved.png")
+    words = ("audit", folder, "--label-errors", "out-of-fold", "--model", "pbc8", "--json")
+    rows = json.loads(shell(*words).stdout)["findings"]
+    found = [row for row in rows if row["kind"] == "label_errors"]
+    assert found[0]["names"][0].endswith("moved.png")
+    assert found[0]["suggested"] == "platelet" and found[0]["labels"] == ["monocyte"]
