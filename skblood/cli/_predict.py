@@ -14,6 +14,9 @@ from skblood.cli._classifier import (
     take_frame,
 )
 
+# Cells without which a batch is not judged.
+_FEWEST = 50
+
 
 def predict(
     words: list[str],
@@ -68,6 +71,7 @@ def predict(
     names, X, columns = _data.find_images(images, bit_depth, path_column)
     classifier = take_frame(classifier, frame, X)
     labels, probabilities, errors = predict_all(classifier, X, skip=skip)
+    _warn_of_other_cells(classifier, X, probabilities)
     table = prediction_table(names, classifier.classes_, labels, probabilities)
     if skip:
         table["error"] = _output.as_utf8(errors.get(i, "") for i in range(len(names)))
@@ -81,3 +85,21 @@ def predict(
     if as_json:
         counts = {"n_images": len(names), "n_unreadable": len(errors)}
         _output.show({**counts, "predictions": table.to_dict("records")})
+
+
+def _warn_of_other_cells(classifier, X, probabilities):
+    """Say once if the cells are unlike those that the model was trained on or adapted to."""
+    import numpy as np
+
+    from skblood.uncertainty import check_batch, knows_home
+
+    rows = np.flatnonzero(np.isfinite(probabilities).all(axis=1))
+    if len(rows) < _FEWEST or not knows_home(classifier):
+        return
+    check = check_batch(classifier, X[rows], probabilities[rows])
+    if check.is_other:
+        _output.say(
+            "skblood: warning: these cells are unlike those that the model was trained on, the "
+            f"predictions unsure and the shares of the classes unusual ({check}). Look at some of "
+            "them; try --frame auto; adapt the model to some labelled cells."
+        )

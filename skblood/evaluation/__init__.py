@@ -1,5 +1,6 @@
 """Evaluation: scores with intervals, differential counts, and displays of data and training."""
 
+from skblood.evaluation._batch_chart import BatchChart, batch_chart
 from skblood.evaluation._cell_displays import CellGridDisplay, CellSampleDisplay
 from skblood.evaluation._class_distribution import ClassDistributionDisplay
 from skblood.evaluation._compare import DifferentialComparison, compare_differentials
@@ -16,6 +17,7 @@ from skblood.evaluation._validation_plan import ValidationPlan
 from skblood.evaluation._validation_report import ValidationReport
 
 __all__ = [
+    "BatchChart",
     "CellGridDisplay",
     "CellSampleDisplay",
     "ClassDistributionDisplay",
@@ -26,6 +28,7 @@ __all__ = [
     "ModelComparison",
     "ValidationPlan",
     "ValidationReport",
+    "batch_chart",
     "compare_differentials",
     "compare_models",
     "differential_count",

@@ -413,3 +413,15 @@ class TestTables:
         out = tmp_path / "e.csv"
         shell("embed", model_file, tmp_path / "sub" / "cells.csv", "--out", out)
         assert len(pd.read_csv(out)) == 3
+
+
+def test_cells_unlike_those_of_the_training(shell, tmp_path):
+    """One warning, of enough cells, on the standard error."""
+    X, _ = make_blood_cells(60, image_size=64, random_state=0)
+    for n in (60, 40):
+        file = tmp_path / f"{n}.npz"
+        np.savez(file, test_images=255 - X[:n], test_labels=np.zeros(n, np.int64))
+        result = shell("predict", "pbc8", file)
+        n_warnings = result.stderr.count("these cells are unlike those that the model was trained")
+        assert n_warnings == (n == 60)
+        assert len(result.stdout.splitlines()) == n + 1

@@ -1,0 +1,278 @@
+"""Control charts of predictions over batches or days."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binom, norm
+
+from skblood._labels import as_column, check_lengths, encode_groups, encode_labels, resolve_classes
+from skblood._plotting import import_pyplot
+from skblood._writing import printable
+
+# False alarms of all charts together: of as many batches, one in 370 (Shewhart's three sigma).
+_ALARMS = 0.0027
+# Mean of the range of two normal values, in standard deviations.
+_D2 = 1.128
+_MAX_LISTED, _MAX_TICKS = 12, 15
+_BLUE, _RED, _GRAY = "#0072B2", "#D55E00", "0.35"
+
+
+@dataclass(eq=False, repr=False)
+class BatchChart:
+    """Shares of classes, mean confidence and distance of each batch, with control limits.
+
+    Created by :func:`skblood.evaluation.batch_chart`; ``print`` lists the batches outside of the
+    limits, and :meth:`plot` draws the charts.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        A row for each chart and batch: the columns chart ("share of ..." a class, "mean
+        confidence", "distance"), batch, n_cells, value, center, low, high and is_out.
+    n_reference : int
+        Number of batches from which center and limits were computed.
+
+    Attributes
+    ----------
+    signals : DataFrame
+        The rows of `frame` that are outside of the limits.
+
+    See Also
+    --------
+    batch_chart : Makes it of predictions.
+
+    Examples
+    --------
+    >>> from skblood.evaluation import batch_chart
+    >>> days = [f"day {i}" for i in range(20) for _ in range(100)]
+    >>> labels = (["neutrophil"] * 60 + ["lymphocyte"] * 40) * 19
+    >>> labels += ["neutrophil"] * 20 + ["lymphocyte"] * 80
+    >>> print(batch_chart(labels, days, reference=15))
+    20 batches, 2,000 cells; limits from the first 15 batches
+    1 batch is out of control
+      day 19: share of lymphocyte 0.80, not 0.22 to 0.58; share of neutrophil 0.20, not 0.42 to 0.78
+    """
+
+    frame: pd.DataFrame
+    n_reference: int
+
+    @property
+    def signals(self):
+        """Rows outside of the limits."""
+        return self.frame[self.frame["is_out"]]
+
+    def __repr__(self):
+        return f"BatchChart(n_batches={self._n_batches}, n_signals={len(self.signals)})"
+
+    @property
+    def _n_batches(self):
+        return self.frame["batch"].nunique()
+
+    def __str__(self):
+        n_cells = self.frame.drop_duplicates("batch")["n_cells"].sum()
+        order = dict.fromkeys(self.frame["batch"])
+        by_batch = dict(list(self.signals.groupby("batch", sort=False)))
+        found = [(batch, by_batch[batch]) for batch in order if batch in by_batch]
+        lines = [
+            f"{self._n_batches:,} batches, {n_cells:,} cells; limits from the first "
+            f"{self.n_reference:,} batches",
+            f"{len(found):,} batch{' is' if len(found) == 1 else 'es are'} out of control",
+        ]
+        for batch, rows in found[:_MAX_LISTED]:
+            parts = [
+                f"{row.chart} {row.value:.2f}, not {row.low:.2f} to {row.high:.2f}"
+                for row in rows.itertuples()
+            ]
+            lines.append(printable(f"  {batch}: {'; '.join(parts)}", keep=""))
+        if len(found) > _MAX_LISTED:
+            lines[-1] += f", and {len(found) - _MAX_LISTED:,} more"
+        return "\n".join(lines)
+
+    def plot(self, *, figure=None):
+        """Draw a panel for each chart, one below the other.
+
+        Parameters
+        ----------
+        figure : matplotlib Figure or SubFigure, default=None
+            Where to draw; None makes a new figure.
+
+        Returns
+        -------
+        figure : matplotlib Figure or SubFigure
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        plt = import_pyplot("BatchChart.plot")
+        charts = list(self.frame.groupby("chart", sort=False))
+        if figure is None:
+            figure = plt.figure(figsize=(8, 1.4 * len(charts) + 1), layout="constrained")
+        axes = figure.subplots(len(charts), sharex=True, squeeze=False)[:, 0]
+        for ax, (chart, rows) in zip(axes, charts, strict=True):
+            x, out = np.arange(len(rows)), rows["is_out"].to_numpy()
+            ax.fill_between(x, rows["low"], rows["high"], step="mid", color="0.9", label="limits")
+            ax.plot(x, rows["center"], color=_GRAY, linewidth=1, label="center")
+            ax.plot(x, rows["value"], "-o", color=_BLUE, markersize=4, label="batch")
+            values = rows["value"].to_numpy()
+            ax.plot(x[out], values[out], "X", color=_RED, markersize=9, label="out of control")
+            if self.n_reference < len(rows):
+                ax.axvline(self.n_reference - 0.5, color=_GRAY, linestyle=":", linewidth=1)
+            ax.set_title(chart, fontsize=9, loc="left")
+            ax.grid(axis="y", alpha=0.4)
+        step = -(-len(rows) // _MAX_TICKS)
+        axes[-1].set_xticks(x[::step], rows["batch"].astype(str)[::step], rotation=90)
+        axes[-1].set_xlabel("batch")
+        axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1.2), ncols=4, fontsize=8)
+        return figure
+
+
+def batch_chart(y_pred, batches, *, confidence=None, distances=None, classes=None, reference=None):
+    """Follow predictions over batches, slides or days, to see when a stain or a camera drifts.
+
+    Parameters
+    ----------
+    y_pred : array-like of shape (n_cells,)
+        Predicted labels.
+    batches : array-like of shape (n_cells,)
+        Batch, slide or day of each cell; the order of their first cells is that of the chart.
+    confidence : array-like of shape (n_cells,), default=None
+        Probability of the predicted label, 0..1: ``predict_proba(X).max(axis=1)``. None leaves the
+        chart of its mean out.
+    distances : array-like of shape (n_batches,), default=None
+        Distance of each batch from the training, in the order of the batches, such as
+        :func:`skblood.uncertainty.training_distance`. None leaves the chart out.
+    classes : array-like of shape (n_classes,), default=None
+        Classes whose shares are followed. None takes those that occur.
+    reference : int, default=None
+        Number of batches, from the first, that are in order: center and limits are computed from
+        them. At least two, better 20. None takes all batches.
+
+    Returns
+    -------
+    chart : BatchChart
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, entries are missing, there are fewer than two batches, or `reference` is
+        not from 2 to their number.
+
+    See Also
+    --------
+    skblood.uncertainty.check_batch : Check of one batch.
+    skblood.uncertainty.laboratory_test : Test with known cells.
+
+    Notes
+    -----
+    These are the control charts of Shewhart [1]_: p-charts of shares, a chart of means and one of
+    single values. Blood differs between patients by more than chance, so that limits of a binomial
+    distribution would be passed at every second slide. As by Laney [2]_, they are widened by the
+    variation between consecutive batches of the reference (mean moving range), and never narrowed.
+    Ends for shares are quantiles of the binomial distribution of as many fewer cells, since normal
+    ones fail for rare classes. The limits allow for the number of charts: all of them together give
+    a false alarm in one batch of 370, as a chart of three standard deviations does.
+
+    A share that leaves its limits may be a patient; confidence or distance that do are the stain,
+    the camera or the frame.
+
+    References
+    ----------
+    .. [1] Shewhart 1931: Economic control of quality of manufactured product.
+    .. [2] Laney 2002: Improved control charts for attributes, Quality Engineering 14:531.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skblood.evaluation import batch_chart
+    >>> rng = np.random.default_rng(0)
+    >>> days = np.repeat(np.arange(30), 50)
+    >>> labels = rng.choice(["lymphocyte", "monocyte", "neutrophil"], 1500, p=[0.3, 0.1, 0.6])
+    >>> confidence = rng.beta(20, 2, 1500)
+    >>> confidence[days == 29] -= 0.1  # a pale stain
+    >>> chart = batch_chart(labels, days, confidence=confidence, reference=20)
+    >>> chart.signals[["chart", "batch"]].to_numpy().tolist()
+    [['mean confidence', 29]]
+    """
+    labels = as_column(y_pred, "y_pred")
+    names, codes = encode_groups(batches, len(labels), "batches")
+    reference = len(names) if reference is None else reference
+    if not 2 <= reference <= len(names):
+        raise ValueError(
+            f"`reference` must be from 2 to the number of batches, {len(names)}, not {reference}."
+        )
+    n = np.bincount(codes)
+    charts = {}
+    if confidence is not None:
+        confidence = np.asarray(confidence, float)
+        check_lengths(y_pred=len(labels), confidence=len(confidence))
+        charts["mean confidence"] = _follow_means(confidence, codes, n, reference)
+    if distances is not None:
+        distances = np.asarray(distances, float)
+        check_lengths(batches=len(names), distances=len(distances))
+        charts["distance"] = _follow_values(distances, reference)
+    found = resolve_classes(None, y_pred=labels)
+    predicted = encode_labels(labels, found, "y_pred")
+    for label in found if classes is None else resolve_classes(classes):
+        is_class = predicted == found.index(label) if label in found else np.zeros(len(labels))
+        counts = np.bincount(codes, is_class)
+        charts[f"share of {label}"] = _follow_shares(counts, n, reference)
+    tail = _ALARMS / 2 / len(charts)
+    frames = []
+    for chart, (value, center, limits) in charts.items():
+        low, high = limits(tail)
+        columns = {"chart": chart, "batch": names, "n_cells": n, "value": value, "center": center}
+        # A value that equals its limit may differ from it by rounding.
+        is_out = (value < low - 1e-12) | (value > high + 1e-12)
+        frames.append(pd.DataFrame({**columns, "low": low, "high": high, "is_out": is_out}))
+    return BatchChart(pd.concat(frames, ignore_index=True), reference)
+
+
+def _widening(z, reference):
+    """Return the variation between consecutive batches, in those expected by chance."""
+    return max(1.0, np.abs(np.diff(z[:reference])).mean() / _D2)
+
+
+def _follow_shares(counts, n, reference):
+    """Return the share of a class in each batch, the center, and a function for the limits."""
+    n_known = n[:reference].sum()
+    # A class that did not occur is not impossible.
+    center = (counts[:reference].sum() + 0.5) / (n_known + 1)
+    value = counts / n
+    wider = _widening((value - center) / np.sqrt(center * (1 - center) / n), reference)
+    n_effective = np.maximum(np.rint(n / (wider**2 * (1 + n / n_known))), 1)
+
+    def limits(tail):
+        ends = (binom.ppf(p, n_effective, center) / n_effective for p in (tail, 1 - tail))
+        return tuple(ends)
+
+    return value, center, limits
+
+
+def _follow_means(values, codes, n, reference):
+    known = codes < reference
+    center, n_known = values[known].mean(), known.sum()
+    means = np.bincount(codes, values) / n
+    errors = np.sqrt(((values - means[codes])[known] ** 2).mean() / n)
+    wider = _widening((means - center) / np.maximum(errors, 1e-12), reference)
+    return means, center, _around(center, wider * errors * np.sqrt(1 + n / n_known))
+
+
+def _follow_values(values, reference):
+    center = values[:reference].mean()
+    spread = np.abs(np.diff(values[:reference])).mean() / _D2
+    return (
+        values,
+        center,
+        _around(center, np.full(len(values), spread * np.sqrt(1 + 1 / reference))),
+    )
+
+
+def _around(center, errors):
+    def limits(tail):
+        margin = norm.isf(tail) * errors
+        return center - margin, center + margin
+
+    return limits
