@@ -39,38 +39,31 @@ def find_label_errors(images, y, *, probabilities, model, groups, n_splits, read
     readable : ndarray of int
         Positions of the images that can be read.
     """
+    rows, labels, kind = np.arange(len(y)), list(y), ""
     if isinstance(probabilities, str):
-        if probabilities not in ("out-of-fold", "model"):
+        if probabilities not in ("out-of-fold", "model") or model is None:
             raise ValueError(
-                "`probabilities` must be 'out-of-fold', 'model' or an array of shape (n_images, "
-                f"n_classes), not {probabilities!r}."
+                "`probabilities` must be an array of shape (n_images, n_classes) or, with a model, "
+                f"'out-of-fold' or 'model', not {probabilities!r}. Without one of your own, give "
+                "model=skblood.load_pretrained()."
             )
-        if model is None:
-            raise ValueError(
-                f"probabilities={probabilities!r} needs a model, whose features describe the "
-                "cells: give model=skblood.load_pretrained(), or one of your own."
-            )
-        cells = model.read_images([images[i] for i in readable])
-    if isinstance(probabilities, str) and probabilities == "out-of-fold":
-        classes = _frequent_classes([y[i] for i in readable], groups[readable], n_splits)
-        judged = np.isin(readable, _positions_of(classes, y))
-        rows, features = readable[judged], model.predictor_.penultimate(cells[judged])
-        codes = encode_labels([y[i] for i in rows], classes, "y")
-        probabilities = out_of_fold_probabilities(features, codes, groups[rows], n_splits)
+        rows, kind = readable, probabilities
+        cells = model.read_images([images[i] for i in rows])
+    if kind == "out-of-fold":
+        classes = _frequent_classes([y[i] for i in rows], groups[rows], n_splits)
     else:
         classes = plain_list(sort_labels(np.array(y, object)) if model is None else model.classes_)
         labels = match_labels(y, classes)
-        if isinstance(probabilities, str):
-            rows, probabilities = readable, model.predict_proba(cells)
-        else:
-            rows, probabilities = (
-                np.arange(len(y)),
-                check_probabilities(probabilities, len(y), classes),
-            )
-        # Of a label that is no class of the model, its probabilities say nothing.
-        known = np.isin(rows, _positions_of(classes, labels))
-        rows, probabilities = rows[known], probabilities[known]
-        codes = encode_labels([labels[i] for i in rows], classes, "y")
+    # Of a label that is no class of the model, or too rare, nothing is known.
+    known = np.array([labels[i] in set(classes) for i in rows])
+    rows, codes = rows[known], encode_labels([labels[i] for i in rows[known]], classes, "y")
+    if kind == "out-of-fold":
+        features = model.predictor_.penultimate(cells[known])
+        probabilities = out_of_fold_probabilities(features, codes, groups[rows], n_splits)
+    elif kind == "model":
+        probabilities = model.predict_proba(cells[known])
+    else:
+        probabilities = check_probabilities(probabilities, len(y), classes)[known]
     found, suggested = confident_errors(codes, probabilities)
     return [
         Finding(
@@ -82,11 +75,6 @@ def find_label_errors(images, y, *, probabilities, model, groups, n_splits, read
         )
         for i, k in zip(found, suggested, strict=True)
     ]
-
-
-def _positions_of(classes, labels):
-    known = set(classes)
-    return [i for i, label in enumerate(labels) if label in known]
 
 
 def _frequent_classes(labels, groups, n_splits):

@@ -66,7 +66,9 @@ def compare(
         cells = _evaluate.select_split(_data.read_cells(data, **table), split, leave_out)
         loaded = [_classifier.load_classifier(model, device, {}) for model in models]
         reports = [_evaluate.score(model, cells)[0] for model in loaded]
-    comparison = compare_models(*reports, names=_short_names(words if are_tables else models))
+    names = words if are_tables else models
+    stems = [Path(name).stem for name in names]
+    comparison = compare_models(*reports, names=stems if len(set(stems)) > 1 else names)
     frames = [comparison.differences, comparison.by_group]
     if out is not None:
         _output.write_table(out, pd.concat(frames, ignore_index=True), overwrite)
@@ -95,13 +97,3 @@ def _read_report(path, group_column):
         groups=frame[group_column] if groups else None,
         names=frame["path"],
     )
-
-
-def _short_names(words):
-    """Return the shortest ends of paths that tell them apart."""
-    parts = [Path(word).parts for word in words]
-    for n in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(each[-n:]) for each in parts]
-        if len(set(names)) == len(names):
-            return names
-    raise typer.BadParameter("name different models; some of these are the same.")

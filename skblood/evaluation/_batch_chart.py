@@ -71,9 +71,8 @@ class BatchChart:
 
     def __str__(self):
         n_cells = self.frame.drop_duplicates("batch")["n_cells"].sum()
-        order = dict.fromkeys(self.frame["batch"])
-        by_batch = dict(list(self.signals.groupby("batch", sort=False)))
-        found = [(batch, by_batch[batch]) for batch in order if batch in by_batch]
+        order = list(dict.fromkeys(self.frame["batch"]))
+        found = sorted(self.signals.groupby("batch"), key=lambda item: order.index(item[0]))
         lines = [
             f"{self._n_batches:,} batches, {n_cells:,} cells; limits from the first "
             f"{self.n_reference:,} batches",

@@ -93,7 +93,10 @@ def compare_models(*reports, names=None, n_resamples=2000, random_state=0):
     differences, by_group = [], []
     for i, j in combinations(range(len(names)), 2):
         pair, of_pair = {"a": names[i], "b": names[j]}, codes[:, [0, 1 + i, 1 + j]]
-        differences += [pair | row for row in _compare(of_pair, groups, classes, **settings)]
+        scores = [reports[k].scores for k in (i, j)]
+        differences += [
+            pair | row for row in _compare(of_pair, scores, groups, classes, **settings)
+        ]
         if groups is not None:
             by_group += [pair | row for row in _compare_groups(of_pair, groups, group_names)]
     differences = pd.DataFrame(differences)
@@ -156,17 +159,12 @@ def _align(reports, names):
     return classes, np.stack([true, *predicted], axis=1), groups
 
 
-def _compare(codes, groups, classes, **settings):
+def _compare(codes, scores, groups, classes, **settings):
     """Yield the rows of a pair of classifiers, without their names."""
     overall, recalls = score_differences(codes, groups, len(classes), **settings)
     true, right = codes[:, 0], codes[:, 1:] == codes[:, :1]
-    plain = EvaluationReport.from_predictions
-    of_each = [
-        plain(true, each, classes=range(len(classes)), n_resamples=1).scores
-        for each in codes[:, 1:].T
-    ]
     for score, estimate in overall.items():
-        values = [scores[score].value for scores in of_each]
+        values = [each[score].value for each in scores]
         row = _row(score, ALL, len(codes), values, estimate)
         if score == "accuracy":
             row |= _test(codes, groups, settings["rng"])

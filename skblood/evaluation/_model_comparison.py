@@ -83,20 +83,11 @@ class ModelComparison:
             "",
             _estimate_table(self.scores, SCORES),
         ]
-        pairs = self.differences.groupby(["a", "b"], sort=False)
+        rows = self.differences
         if len(self.names) > 2:
-            lines += ["", "differences, second minus first", _pair_table(pairs)]
-            return "\n".join(lines)
-        (a, b), rows = next(iter(pairs))
-        first = rows.iloc[0]
-        return "\n".join(
-            [
-                *lines,
-                "",
-                f"{printable(f'{b} minus {a}', keep='')}: p = {first['pvalue']:.2g}",
-                _difference_table(rows),
-            ]
-        )
+            rows = rows[rows["class"] == ALL]
+        title = "differences, second model minus first"
+        return "\n".join([*lines, "", title, _difference_table(rows, len(self.names) > 2)])
 
     @draws
     def plot(self, pair=None, *, ax=None):
@@ -150,41 +141,25 @@ def _estimate_table(frame, columns):
     return pd.DataFrame(texts, index=[printable(each, keep="") for each in frame.index]).to_string()
 
 
-def _pair_table(pairs):
-    """Return the text of the differences of all pairs, without those of classes."""
-    texts = {}
-    for (a, b), rows in pairs:
-        first, *others = rows[rows["class"] == ALL].itertuples()
-        texts[printable(f"{a}, {b}", keep="")] = {
-            **{each.score: _difference(each) for each in (first, *others)},
-            "only first right": f"{first.only_a:,.0f}",
-            "only second": f"{first.only_b:,.0f}",
-            "p": f"{first.pvalue:.2g}",
-            "p (Holm)": f"{first.pvalue_holm:.2g}",
-        }
-    return pd.DataFrame.from_dict(texts, orient="index").to_string()
-
-
-def _difference_table(rows):
-    """Return the text of the differences of one pair."""
-    a, b = (printable(rows[each].iloc[0], keep="") for each in ("a", "b"))
+def _difference_table(rows, with_pair):
+    """Return the text of differences; `with_pair` also tells the models of each row."""
+    pairs = [f"{a}, {b}: " if with_pair else "" for a, b in zip(rows["a"], rows["b"], strict=True)]
+    names = [
+        printable(pair + _row_name(row), keep="")
+        for pair, row in zip(pairs, rows.itertuples(), strict=True)
+    ]
+    differences = map(Estimate, rows["difference"], rows["low"], rows["high"])
     texts = {
-        printable(_row_name(row), keep=""): {
-            "images": f"{row.n_images:,}",
-            a: _as_text(row.value_a),
-            b: _as_text(row.value_b),
-            "difference": _difference(row),
-            f"only {a} right": _as_text(row.only_a, ",.0f"),
-            f"only {b}": _as_text(row.only_b, ",.0f"),
-            "p (Holm)": _as_text(row.pvalue_holm, ".2g"),
-        }
-        for row in rows.itertuples()
+        "images": rows["n_images"].map("{:,}".format),
+        "first": rows["value_a"].map(_as_text),
+        "second": rows["value_b"].map(_as_text),
+        "difference": ["" if np.isnan(each.value) else str(each) for each in differences],
+        "only first right": rows["only_a"].map("{:,.0f}".format).replace("nan", ""),
+        "only second": rows["only_b"].map("{:,.0f}".format).replace("nan", ""),
+        "p": rows["pvalue"].map("{:.2g}".format).replace("nan", ""),
+        "p (Holm)": rows["pvalue_holm"].map("{:.2g}".format).replace("nan", ""),
     }
-    return pd.DataFrame.from_dict(texts, orient="index").to_string()
-
-
-def _difference(row):
-    return "" if np.isnan(row.difference) else str(Estimate(row.difference, row.low, row.high))
+    return pd.DataFrame(texts).set_axis(names).to_string()
 
 
 def _row_name(row):
@@ -192,5 +167,5 @@ def _row_name(row):
     return row.score if row.score != "recall" else f"recall of {label}"
 
 
-def _as_text(value, form=".3f"):
-    return "" if np.isnan(value) else format(value, form)
+def _as_text(value):
+    return "" if np.isnan(value) else f"{value:.3f}"

@@ -155,13 +155,12 @@ def training_distance(model, X, *, random_state=0):
     finally:
         for handle in handles:
             handle.remove()
-    squares, start = [], 0
-    for layer in layers:
-        mean, variance = (x.cpu().numpy() for x in (layer.running_mean, layer.running_var))
-        part = found[start : start + len(mean)]
-        squares.append(((part - mean) ** 2 / (variance + layer.eps)).mean())
-        start += len(mean)
-    return float(np.sqrt(np.mean(squares)))
+    parts = np.split(found, np.cumsum([len(layer.running_mean) for layer in layers])[:-1])
+    squares = [
+        (part - layer.running_mean.cpu().numpy()) ** 2 / (layer.running_var.cpu().numpy() + 1e-5)
+        for part, layer in zip(parts, layers, strict=True)
+    ]
+    return float(np.sqrt(np.mean([each.mean() for each in squares])))
 
 
 def check_batch(model, X, y_proba=None, *, known=None, random_state=0):
@@ -248,8 +247,7 @@ def knows_home(model):
 def _check_model(model):
     if not isinstance(model, CellClassifier):
         raise TypeError(
-            "`model` must be a fitted classifier of skblood; of a Pipeline or search, pipeline[-1] "
-            f"or search.best_estimator_. Got {type(model).__name__}."
+            f"`model` must be a fitted classifier of skblood, got {type(model).__name__}."
         )
     check_is_fitted(model)
 

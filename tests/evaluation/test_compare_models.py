@@ -141,7 +141,7 @@ class TestPValues:
         rows = comparison.differences.query("score == 'accuracy'")
         assert rows["a"].tolist() == ["a", "a", "b"] and rows["b"].tolist() == ["b", "c", "c"]
         np.testing.assert_allclose(rows["pvalue_holm"], holm(rows["pvalue"]))
-        assert "a, c" in str(comparison) and "p (Holm)" in str(comparison)
+        assert "\na, c: accuracy " in str(comparison) and "p (Holm)" in str(comparison)
 
 
 class TestSameImages:
@@ -208,7 +208,7 @@ class TestOutput:
     def test_text(self, comparison):
         lines = str(comparison).splitlines()
         assert lines[0] == ("200 images in 20 groups, 2 models; intervals of 95% confidence")
-        assert any(line.startswith("new minus old: p = ") for line in lines)
+        assert "differences, second model minus first" in lines
         table = {line.split()[0] for line in lines if line}
         assert {"old", "new", "accuracy", "balanced_accuracy", "f1_macro", "recall"} <= table
         assert max(map(len, lines)) <= 110
