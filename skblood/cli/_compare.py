@@ -73,14 +73,13 @@ def compare(
     if out is not None:
         _output.write_table(out, pd.concat(frames, ignore_index=True), overwrite)
         _output.say(f"{out}: differences are written.")
-    document = {
-        "n_images": comparison.n_images,
-        "n_groups": comparison.n_groups,
-        "confidence_level": comparison.confidence_level,
-        "scores": comparison.scores.reset_index().to_dict("records"),
-        "differences": frames[0].to_dict("records"),
-        "by_group": [] if frames[1] is None else frames[1].to_dict("records"),
+    tables = {
+        "scores": comparison.scores.reset_index(),
+        "differences": frames[0],
+        "by_group": pd.DataFrame() if frames[1] is None else frames[1],
     }
+    document = {name: getattr(comparison, name) for name in ("n_images", "n_groups")}
+    document |= {name: table.to_dict("records") for name, table in tables.items()}
     _output.show(document if as_json else comparison)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.stats import binom, norm
 
 from skblood._labels import as_column, check_lengths, encode_groups, encode_labels, resolve_classes
-from skblood._plotting import import_pyplot
+from skblood._plotting import COLORS, draws, dress, import_pyplot, wrap
 from skblood._writing import printable
 
 # False alarms of all charts together: of as many batches, one in 370 (Shewhart's three sigma).
@@ -15,7 +15,6 @@ _ALARMS = 0.0027
 # Mean of the range of two normal values, in standard deviations.
 _D2 = 1.128
 _MAX_LISTED, _MAX_TICKS = 12, 15
-_BLUE, _RED, _GRAY = "#0072B2", "#D55E00", "0.35"
 
 
 @dataclass(eq=False, repr=False)
@@ -63,18 +62,16 @@ class BatchChart:
         return self.frame[self.frame["is_out"]]
 
     def __repr__(self):
-        return f"BatchChart(n_batches={self._n_batches}, n_signals={len(self.signals)})"
-
-    @property
-    def _n_batches(self):
-        return self.frame["batch"].nunique()
+        return (
+            f"BatchChart(n_batches={self.frame['batch'].nunique()}, n_signals={len(self.signals)})"
+        )
 
     def __str__(self):
-        n_cells = self.frame.drop_duplicates("batch")["n_cells"].sum()
-        order = list(dict.fromkeys(self.frame["batch"]))
+        sizes = self.frame.groupby("batch", sort=False)["n_cells"].first()
+        order = list(sizes.index)
         found = sorted(self.signals.groupby("batch"), key=lambda item: order.index(item[0]))
         lines = [
-            f"{self._n_batches:,} batches, {n_cells:,} cells; limits from the first "
+            f"{len(sizes):,} batches, {sizes.sum():,} cells; limits from the first "
             f"{self.n_reference:,} batches",
             f"{len(found):,} batch{' is' if len(found) == 1 else 'es are'} out of control",
         ]
@@ -84,10 +81,9 @@ class BatchChart:
                 for row in rows.itertuples()
             ]
             lines.append(printable(f"  {batch}: {'; '.join(parts)}", keep=""))
-        if len(found) > _MAX_LISTED:
-            lines[-1] += f", and {len(found) - _MAX_LISTED:,} more"
         return "\n".join(lines)
 
+    @draws
     def plot(self, *, figure=None):
         """Draw a panel for each chart, one below the other.
 
@@ -105,26 +101,23 @@ class BatchChart:
         ImportError
             If matplotlib is not installed.
         """
-        plt = import_pyplot("BatchChart.plot")
         charts = list(self.frame.groupby("chart", sort=False))
         if figure is None:
-            figure = plt.figure(figsize=(8, 1.4 * len(charts) + 1), layout="constrained")
+            size = (8, 1.4 * len(charts) + 1)
+            figure = import_pyplot("BatchChart.plot").figure(figsize=size, layout="constrained")
         axes = figure.subplots(len(charts), sharex=True, squeeze=False)[:, 0]
         for ax, (chart, rows) in zip(axes, charts, strict=True):
-            x, out = np.arange(len(rows)), rows["is_out"].to_numpy()
+            x, values, out = np.arange(len(rows)), rows["value"].to_numpy(), rows["is_out"]
             ax.fill_between(x, rows["low"], rows["high"], step="mid", color="0.9", label="limits")
-            ax.plot(x, rows["center"], color=_GRAY, linewidth=1, label="center")
-            ax.plot(x, rows["value"], "-o", color=_BLUE, markersize=4, label="batch")
-            values = rows["value"].to_numpy()
-            ax.plot(x[out], values[out], "X", color=_RED, markersize=9, label="out of control")
-            if self.n_reference < len(rows):
-                ax.axvline(self.n_reference - 0.5, color=_GRAY, linestyle=":", linewidth=1)
-            ax.set_title(chart, fontsize=9, loc="left")
-            ax.grid(axis="y", alpha=0.4)
+            ax.plot(x, rows["center"], color="0.35", linewidth=1, label="center")
+            ax.plot(x, values, "-o", color=COLORS[0], label="batch")
+            ax.plot(x[out], values[out], "X", color=COLORS[1], markersize=9, label="out of control")
+            ax.set_title(wrap(chart, 60), loc="left")
+            dress(ax, "y")
         step = -(-len(rows) // _MAX_TICKS)
         axes[-1].set_xticks(x[::step], rows["batch"].astype(str)[::step], rotation=90)
         axes[-1].set_xlabel("batch")
-        axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1.2), ncols=4, fontsize=8)
+        axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1.25), ncols=4)
         return figure
 
 
@@ -202,31 +195,31 @@ def batch_chart(y_pred, batches, *, confidence=None, distances=None, classes=Non
         raise ValueError(
             f"`reference` must be from 2 to the number of batches, {len(names)}, not {reference}."
         )
-    n = np.bincount(codes)
-    charts = {}
-    if confidence is not None:
-        confidence = np.asarray(confidence, float)
-        check_lengths(y_pred=len(labels), confidence=len(confidence))
-        charts["mean confidence"] = _follow_means(confidence, codes, n, reference)
-    if distances is not None:
-        distances = np.asarray(distances, float)
-        check_lengths(batches=len(names), distances=len(distances))
-        charts["distance"] = _follow_values(distances, reference)
     found = resolve_classes(None, y_pred=labels)
+    followed = found if classes is None else resolve_classes(classes)
     predicted = encode_labels(labels, found, "y_pred")
-    for label in found if classes is None else resolve_classes(classes):
+    tail = _ALARMS / 2 / (len(followed) + (confidence is not None) + (distances is not None))
+    n, charts = np.bincount(codes), {}
+    if confidence is not None:
+        check_lengths(y_pred=len(labels), confidence=len(confidence))
+        charts["mean confidence"] = _follow_means(confidence, codes, n, reference, tail)
+    if distances is not None:
+        check_lengths(batches=len(names), distances=len(distances))
+        charts["distance"] = _follow_values(distances, reference, tail)
+    for label in followed:
         is_class = predicted == found.index(label) if label in found else np.zeros(len(labels))
         counts = np.bincount(codes, is_class)
-        charts[f"share of {label}"] = _follow_shares(counts, n, reference)
-    tail = _ALARMS / 2 / len(charts)
-    frames = []
-    for chart, (value, center, limits) in charts.items():
-        low, high = limits(tail)
-        columns = {"chart": chart, "batch": names, "n_cells": n, "value": value, "center": center}
-        # A value that equals its limit may differ from it by rounding.
-        is_out = (value < low - 1e-12) | (value > high + 1e-12)
-        frames.append(pd.DataFrame({**columns, "low": low, "high": high, "is_out": is_out}))
-    return BatchChart(pd.concat(frames, ignore_index=True), reference)
+        charts[f"share of {label}"] = _follow_shares(counts, n, reference, tail)
+    frames = [
+        pd.DataFrame({"chart": chart, "batch": names, "n_cells": n}).assign(
+            value=value, center=center, low=low, high=high
+        )
+        for chart, (value, center, low, high) in charts.items()
+    ]
+    frame = pd.concat(frames, ignore_index=True)
+    # A value that equals its limit may differ from it by rounding.
+    gap = np.maximum(frame["low"] - frame["value"], frame["value"] - frame["high"])
+    return BatchChart(frame.assign(is_out=gap > 1e-12), reference)
 
 
 def _widening(z, reference):
@@ -234,44 +227,28 @@ def _widening(z, reference):
     return max(1.0, np.abs(np.diff(z[:reference])).mean() / _D2)
 
 
-def _follow_shares(counts, n, reference):
-    """Return the share of a class in each batch, the center, and a function for the limits."""
+def _follow_shares(counts, n, reference, tail):
+    """Return the share of a class in each batch, the center, and the limits."""
     n_known = n[:reference].sum()
     # A class that did not occur is not impossible.
     center = (counts[:reference].sum() + 0.5) / (n_known + 1)
-    value = counts / n
-    wider = _widening((value - center) / np.sqrt(center * (1 - center) / n), reference)
+    wider = _widening((counts / n - center) / np.sqrt(center * (1 - center) / n), reference)
     n_effective = np.maximum(np.rint(n / (wider**2 * (1 + n / n_known))), 1)
-
-    def limits(tail):
-        ends = (binom.ppf(p, n_effective, center) / n_effective for p in (tail, 1 - tail))
-        return tuple(ends)
-
-    return value, center, limits
+    low, high = (binom.ppf(p, n_effective, center) / n_effective for p in (tail, 1 - tail))
+    return counts / n, center, low, high
 
 
-def _follow_means(values, codes, n, reference):
-    known = codes < reference
-    center, n_known = values[known].mean(), known.sum()
-    means = np.bincount(codes, values) / n
+def _follow_means(values, codes, n, reference, tail):
+    values, known = np.asarray(values, float), codes < reference
+    center, means = values[known].mean(), np.bincount(codes, values) / n
     errors = np.sqrt(((values - means[codes])[known] ** 2).mean() / n)
     wider = _widening((means - center) / np.maximum(errors, 1e-12), reference)
-    return means, center, _around(center, wider * errors * np.sqrt(1 + n / n_known))
+    margin = norm.isf(tail) * wider * errors * np.sqrt(1 + n / known.sum())
+    return means, center, center - margin, center + margin
 
 
-def _follow_values(values, reference):
-    center = values[:reference].mean()
-    spread = np.abs(np.diff(values[:reference])).mean() / _D2
-    return (
-        values,
-        center,
-        _around(center, np.full(len(values), spread * np.sqrt(1 + 1 / reference))),
-    )
-
-
-def _around(center, errors):
-    def limits(tail):
-        margin = norm.isf(tail) * errors
-        return center - margin, center + margin
-
-    return limits
+def _follow_values(values, reference, tail):
+    values = np.asarray(values, float)
+    center, spread = values[:reference].mean(), abs(np.diff(values[:reference])).mean() / _D2
+    margin = norm.isf(tail) * spread * np.sqrt(1 + 1 / reference)
+    return values, center, center - margin, center + margin

@@ -103,12 +103,10 @@ def compare_models(*reports, names=None, n_resamples=2000, random_state=0):
     for score in ("accuracy", "recall"):
         rows = (differences["score"] == score) & differences["pvalue"].notna()
         differences.loc[rows, "pvalue_holm"] = holm(differences.loc[rows, "pvalue"])
-    ends = {"": "value", "_low": "low", "_high": "high"}
-    scores = {
-        f"{score}{end}": [getattr(report.scores[score], field) for report in reports]
-        for score in SCORES
-        for end, field in ends.items()
-    }
+    scores = {}
+    for score in SCORES:
+        estimates = zip(*(report.scores[score] for report in reports), strict=True)
+        scores |= zip((score, f"{score}_low", f"{score}_high"), estimates, strict=True)
     return ModelComparison(
         names,
         pd.DataFrame(scores, index=pd.Index(names, name="model")),

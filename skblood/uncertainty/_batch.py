@@ -1,6 +1,6 @@
 """Check of whether a batch of cells is of the kind that a model was trained on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -225,18 +225,18 @@ def check_batch(model, X, y_proba=None, *, known=None, random_state=0):
     home_distance, home_confidence = _home_of(model, known, random_state)
     counts = np.bincount(y_proba.argmax(axis=1), minlength=len(classes))
     shares = counts / len(y_proba)
-    found = {
-        "n_cells": len(y_proba),
-        "shares": dict(zip(classes, shares.tolist(), strict=True)),
-        "share_difference": _share_difference(model, shares),
-        "confidence": float(y_proba.max(axis=1).mean()),
-        "home_distance": home_distance,
-        "home_confidence": home_confidence,
-    }
-    check = BatchCheck(**found, distance=np.nan)
+    check = BatchCheck(
+        len(y_proba),
+        dict(zip(classes, shares.tolist(), strict=True)),
+        _share_difference(model, shares),
+        float(y_proba.max(axis=1).mean()),
+        home_confidence,
+        np.nan,
+        home_distance,
+    )
     if not check.is_suspicious:
         return check
-    return BatchCheck(**found, distance=training_distance(model, X, random_state=random_state))
+    return replace(check, distance=training_distance(model, X, random_state=random_state))
 
 
 def knows_home(model):
