@@ -46,7 +46,7 @@ class TestDistance:
         assert not any(m._forward_pre_hooks for m in model.predictor_.network.modules())
 
     def test_no_classifier(self, cells):
-        with pytest.raises(TypeError, match="Got str"):
+        with pytest.raises(TypeError, match="got str"):
             training_distance("model", cells)
 
 
