@@ -39,10 +39,7 @@ class BackgroundAugment(Augment):
     True
     """
 
-    _parameter_constraints = {
-        "fade": SHARE,
-        "color": SHARE,
-    }
+    _parameter_constraints = {"fade": SHARE, "color": SHARE}
 
     def __init__(self, *, fade=0.5, color=0.4):
         super().__init__(fade=fade, color=color)

@@ -42,11 +42,7 @@ class StainAugment(Augment):
     True
     """
 
-    _parameter_constraints = {
-        "mix": STRENGTH,
-        "density": STRENGTH,
-        "pale": SHARE,
-    }
+    _parameter_constraints = {"mix": STRENGTH, "density": STRENGTH, "pale": SHARE}
 
     def __init__(self, *, mix=0.5, density=0.5, pale=1.0):
         super().__init__(mix=mix, density=density, pale=pale)

@@ -49,10 +49,7 @@ class ExportAugment(Augment):
     torch.Size([4, 3, 64, 64])
     """
 
-    _parameter_constraints = {
-        "share": SHARE,
-        "scale": BELOW_ONE,
-    }
+    _parameter_constraints = {"share": SHARE, "scale": BELOW_ONE}
 
     def __init__(self, *, share=0.3, scale=0.1):
         super().__init__(share=share, scale=scale)

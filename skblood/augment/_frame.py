@@ -36,10 +36,7 @@ class FrameAugment(Augment):
     torch.Size([4, 3, 32, 32])
     """
 
-    _parameter_constraints = {
-        "scale": ["array-like"],
-        "stretch": SHARE,
-    }
+    _parameter_constraints = {"scale": ["array-like"], "stretch": SHARE}
 
     def __init__(self, *, scale=(0.55, 1.5), stretch=0.08):
         super().__init__(scale=scale, stretch=stretch)

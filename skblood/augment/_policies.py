@@ -45,9 +45,7 @@ class LaboratoryAugment(Augment):
     torch.Size([4, 3, 32, 32])
     """
 
-    _parameter_constraints = {
-        "share": SHARE,
-    }
+    _parameter_constraints = {"share": SHARE}
 
     def __init__(self, *, share=0.8):
         super().__init__(share=share)

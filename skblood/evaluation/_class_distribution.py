@@ -4,16 +4,7 @@ import numpy as np
 import pandas as pd
 
 from skblood._labels import count_labels, encode_groups
-from skblood._plotting import (
-    COLORS,
-    HATCHES,
-    add_legend,
-    count_axis,
-    draws,
-    dress,
-    make_axes,
-    wrap,
-)
+from skblood._plotting import COLORS, HATCHES, add_legend, count_axis, draws, dress, make_axes, wrap
 
 _NAME_WIDTH = 28  # characters in a line of a class name
 _BAR, _LINE, _GAP = 0.17, 0.15, 0.1  # inches: a bar, a line of a name, between classes

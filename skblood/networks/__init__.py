@@ -5,13 +5,7 @@ from ._build import PIXELS, build_network, configure_network, create_network
 from ._cell_lite import cell_lite0
 from ._cellnet import CellNet
 from ._config import OWN_BACKBONES, BackboneConfig, backbone_config, resolve_weights
-from ._module import (
-    ACTIVATIONS,
-    CellNetwork,
-    check_layer_sizes,
-    hash_weights,
-    make_head,
-)
+from ._module import ACTIVATIONS, CellNetwork, check_layer_sizes, hash_weights, make_head
 from ._paper_nets import PlainCNN, UNet
 from ._spec import MAX_VIEW_CROPS, VIEW_CROP_RANGE, BackboneSpec, HeadSpec, NetworkSpec
 from ._weights import PRETRAINED_WEIGHTS, identify_weights
