@@ -90,6 +90,7 @@ def plot_regression(comparison):
         ax.scatter(a, b, label="slides", **_POINTS)
         span = (-0.03 * end, end)
         ax.set(xlim=span, ylim=span, aspect="equal")
+        ax.locator_params(nbins=5, steps=[1, 2, 5, 10])  # the same on both axes
         ax.set_xlabel(wrap(f"{name_a} (% of cells)", _LABEL_WIDTH))
         ax.set_ylabel(wrap(f"{name_b} (% of cells)", _LABEL_WIDTH))
     return _add_legend(figure, panels)

@@ -207,6 +207,7 @@ class TestOutput:
             slope, intercept = comparison.slope[i], comparison.intercept[i]
             np.testing.assert_allclose(y, 100 * intercept.value + slope.value * x)
             assert ax.get_xlim() == ax.get_ylim()
+            np.testing.assert_array_equal(ax.get_xticks(), ax.get_yticks())
             assert (points.max(axis=0) < ax.get_xlim()[1]).all()
         # The gray band shows the limits of a's count.
         x, y = figure.axes[3].collections[0].get_paths()[0].vertices[1:-1].T
