@@ -286,7 +286,9 @@ class TestTable:
         press(page, "Enter", "2")
         page.locator("#reader").select_option("second")
         press(page, "Escape", "3")
-        table = save_table(page, tmp_path).read_text("utf-8-sig").splitlines()
+        table = save_table(page, tmp_path)
+        assert table.read_bytes().startswith(b"\xef\xbb\xbfpath,")  # as Excel needs it
+        table = table.read_text("utf-8-sig").splitlines()
         assert table[0] == (
             "path,label,slide,given_label,predicted,first_reader,second_reader,consensus,note"
         )
@@ -369,6 +371,7 @@ def test_readers_do_not_see_each_other(page, tmp_path):
     press(page, "Escape", "4")
     saved = load_csv(save_table(page, tmp_path)).frame
     names = page.evaluate("classes")
+    assert page.evaluate("answerOf(1)") == names[3]
     columns = ["label", "first_reader", "second_reader"]
     assert saved[columns].values.tolist() == [
         [names[0], names[0], names[0]],
