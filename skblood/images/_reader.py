@@ -80,11 +80,12 @@ class ImageReader:
         crops = [spec.crop] if crops is None else list(crops)
         # Gray or color, as in the fit. Numbers have no color.
         channels = spec.image_shape[2] if spec.is_pixels and not is_rows else None
-        if channels == 3 and np.ndim(X) == 3 and len(X) in (3, 4) and holds_arrays(X):
+        shape = getattr(X, "shape", ())
+        if channels == 3 and len(shape) == 3 and shape[0] in (3, 4):
             how = "permute" if isinstance(X, torch.Tensor) else "transpose"
             raise ValueError(
-                f"X has shape {np.shape(X)}, which may be one color image, channels first: pass "
-                f"X.{how}(1, 2, 0)[None]. If it holds {len(X)} gray images, pass X[..., None]."
+                f"X has shape {tuple(shape)}, which may be one color image, channels first: pass "
+                f"X.{how}(1, 2, 0)[None]. If it holds {shape[0]} gray images, pass X[..., None]."
             )
         options = {"channels": channels, "unreadable": unreadable, "progress": progress}
         arrays = _read(spec, X, is_rows, crops, self.store, **options)
