@@ -190,7 +190,7 @@ VALIDATION = {
     "no images": ("bad", lambda: (None, ["a", "b"])),
     "empty": ("bad", lambda: (_cells(0), [])),
     "another size": ("bad", lambda: (_cells(6, (17, 16, 3)), _of("a", "b")[:6])),
-    "gray": ("bad", lambda: (_cells(6, (16, 16, 1)), _of("a", "b")[:6])),
+    "gray": ("good", lambda: (_cells(6, (16, 16, 1)), _of("a", "b")[:6])),
     "floats to 255": ("bad", lambda: (_cells().astype(float), _of("a", "b")[:6])),
     "other labels": ("bad", lambda: (_cells(), _of("a", "c")[:6])),
     "labels of another kind": ("bad", lambda: (_cells(), _of(0, 1)[:6])),
