@@ -72,11 +72,11 @@ def report(
     cells = _data.select_rows(cells, _data.find_readable(cells.X, on_error)[0])
     classifier = _classifier.take_frame(classifier, frame, cells.X)
     shares = _settings.parse_shares(shares, "--shares")
-    evaluation, *_ = _evaluate.score(classifier, cells, shares=shares)
+    evaluation, *_, probabilities = _evaluate.score(classifier, cells, shares=shares)
     evaluation.model = {"model": model or classifier.weights, **evaluation.model}
     page = evaluation.to_html(
         n_errors=errors,
-        audit=None if no_audit else _audit(classifier, all_cells),
+        audit=None if no_audit else _audit(classifier, all_cells, probabilities),
         card=model_card(classifier),
         title=title or f"Evaluation on {data}",
     )
@@ -86,12 +86,14 @@ def report(
     _output.show(document if as_json else evaluation)
 
 
-def _audit(classifier, cells):
-    """Return the audit of all parts, which asks for the size of cells if the model knows it."""
+def _audit(classifier, cells, probabilities):
+    """Return the audit of all parts; label errors are looked for if all images were predicted."""
     from skblood.auditing import audit
 
     _output.say(f"{cells.source}: audit of {len(cells.X):,} images.")
     _, reader = _classifier.find_reader(classifier)
     knows_size = getattr(reader, "training_data_", {}).get("cell_size")
     given = {"split": cells.split, "groups": cells.groups, "model": reader if knows_size else None}
+    if len(probabilities) == len(cells.X):
+        given |= {"model": classifier, "probabilities": probabilities}
     return audit(cells.X, cells.y, **given)

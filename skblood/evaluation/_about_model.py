@@ -1,7 +1,10 @@
 """What a classifier is and was trained on, for the page of its evaluation."""
 
 from skblood._sklearn import innermost_model
+from skblood.uncertainty import check_batch, knows_home
 
+# Cells without which a batch is not judged.
+_FEWEST = 50
 _WEIGHTS = {None: "random weights", "default": "published weights"}
 
 
@@ -35,3 +38,16 @@ def describe_model(model):
     if "trained on" not in facts and getattr(model, "classes_", None) is not None:
         facts["classes"] = ", ".join(map(str, model.classes_))
     return facts
+
+
+def describe_batch(model, images, y_proba):
+    """Return a warning if images are unlike those that a model was trained on, else ""."""
+    if images is None or y_proba is None or len(y_proba) < _FEWEST or not knows_home(model):
+        return ""
+    check = check_batch(model, images, y_proba)
+    if not check.is_other:
+        return ""
+    return (
+        "The images are unlike those that the model was trained on, the predictions less sure and "
+        f"the shares of the classes unusual ({check}): another laboratory, stain or frame?"
+    )

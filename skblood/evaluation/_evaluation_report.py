@@ -8,7 +8,7 @@ import pandas as pd
 from sklearn.utils import check_scalar
 
 from skblood._plotting import draws
-from skblood.evaluation._about_model import describe_model
+from skblood.evaluation._about_model import describe_batch, describe_model
 from skblood.evaluation._cell_table import path_names
 from skblood.evaluation._confusion_plot import plot_confusion
 from skblood.evaluation._confusions import list_confusions
@@ -207,7 +207,8 @@ class EvaluationReport:
         images : array-like or sequence of n_images, default=None
             The images, for pictures in :meth:`to_html`. They are neither copied nor read here.
         model : fitted classifier, default=None
-            What predicted, to be described by :meth:`to_html`.
+            What predicted, to be described by :meth:`to_html`. If the images are unlike those of
+            its training (:func:`skblood.uncertainty.check_batch`), the note says so.
 
         Returns
         -------
@@ -234,7 +235,7 @@ class EvaluationReport:
                 shares=shares,
                 names=path_names(images) if names is None else names,
             ),
-            note=note,
+            note=" ".join(filter(None, [note, describe_batch(model, images, y_proba)])),
             images=images,
             model=None if model is None else describe_model(model),
         )

@@ -71,3 +71,15 @@ def test_unreadable_images_are_left_out_and_listed(shell, model_file, cell_folde
     assert "broken.png" in shell(*words, code=1).stderr and not out.exists()
     assert shell(*words, "--on-error", "skip").stdout.startswith("15 images")
     assert "1 image cannot be read" in out.read_text("utf-8")
+
+
+def test_label_errors_are_suspected_where_all_images_are_predicted(
+    shell, page, model_file, cell_folder, tmp_path
+):
+    assert "suspected label error" not in page  # of three parts, one was predicted
+    cells = shutil.copytree(cell_folder / "train", tmp_path / "cells")
+    for image in sorted((cells / "platelet").iterdir())[:2]:
+        image.rename(cells / "monocyte" / f"wrong_{image.name}")
+    shell("report", model_file, cells, "--out", tmp_path / "a.html")
+    found = (tmp_path / "a.html").read_text("utf-8").split("suspected label error")[1]
+    assert "wrong_" in found and "more probably platelet" in found

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skblood import MLPCellClassifier, audit, model_card, reconfigure
+from skblood import MLPCellClassifier, audit, load_pretrained, model_card, reconfigure
 from skblood.datasets import make_blood_cells
 from skblood.evaluation import EvaluationReport, evaluate
 from skblood.images import CellImages
@@ -232,3 +232,12 @@ class TestWhatIsKnown:
     def test_wrong_number_of_errors(self, report):
         with pytest.raises(ValueError, match="n_errors == -1, must be >= 0"):
             report.to_html(n_errors=-1)
+
+    def test_another_laboratory(self):
+        """The pretrained model knows how it does at home."""
+        X, y = make_blood_cells(60, image_size=64, random_state=0)
+        model = load_pretrained("pbc8", device="cpu")
+        assert "The images are unlike" not in evaluate(model, X, y, n_resamples=5).note
+        report = evaluate(model, 255 - X, y, n_resamples=5)
+        assert "The images are unlike those that the model was trained on" in str(report)
+        assert "another laboratory, stain or frame?" in text_of(report.to_html())
