@@ -6,6 +6,9 @@ import typer
 
 from skblood.cli import _classifier, _data, _evaluate, _output, _settings
 
+# Accuracy from which on the probabilities of a model tell label errors.
+_TRUSTED = 0.9
+
 
 def report(
     words: list[str],
@@ -74,9 +77,12 @@ def report(
     shares = _settings.parse_shares(shares, "--shares")
     evaluation, *_, probabilities = _evaluate.score(classifier, cells, shares=shares)
     evaluation.model = {"model": model or classifier.weights, **evaluation.model}
+    # Of a model that is often wrong, as in another laboratory, most are its own errors.
+    knows_labels = evaluation.scores["accuracy"].value >= _TRUSTED
+    trusted = probabilities if knows_labels and len(probabilities) == len(all_cells.X) else None
     page = evaluation.to_html(
         n_errors=errors,
-        audit=None if no_audit else _audit(classifier, all_cells, probabilities),
+        audit=None if no_audit else _audit(classifier, all_cells, trusted),
         card=model_card(classifier),
         title=title or f"Evaluation on {data}",
     )
@@ -87,13 +93,13 @@ def report(
 
 
 def _audit(classifier, cells, probabilities):
-    """Return the audit of all parts; label errors are looked for if all images were predicted."""
+    """Return the audit of all parts, which looks for label errors by probabilities of all cells."""
     from skblood.auditing import audit
 
     _output.say(f"{cells.source}: audit of {len(cells.X):,} images.")
     _, reader = _classifier.find_reader(classifier)
     knows_size = getattr(reader, "training_data_", {}).get("cell_size")
     given = {"split": cells.split, "groups": cells.groups, "model": reader if knows_size else None}
-    if len(probabilities) == len(cells.X):
+    if probabilities is not None:
         given |= {"model": classifier, "probabilities": probabilities}
     return audit(cells.X, cells.y, **given)

@@ -73,13 +73,18 @@ def test_unreadable_images_are_left_out_and_listed(shell, model_file, cell_folde
     assert "1 image cannot be read" in out.read_text("utf-8")
 
 
-def test_label_errors_are_suspected_where_all_images_are_predicted(
-    shell, page, model_file, cell_folder, tmp_path
+def test_label_errors_are_suspected_by_a_good_model_that_predicted_all_images(
+    shell, page, model_file, cell_folder, tmp_path, monkeypatch
 ):
     assert "suspected label error" not in page  # of three parts, one was predicted
     cells = shutil.copytree(cell_folder / "train", tmp_path / "cells")
     for image in sorted((cells / "platelet").iterdir())[:2]:
         image.rename(cells / "monocyte" / f"wrong_{image.name}")
-    shell("report", model_file, cells, "--out", tmp_path / "a.html")
-    found = (tmp_path / "a.html").read_text("utf-8").split("suspected label error")[1]
-    assert "wrong_" in found and "more probably platelet" in found
+    words = ("report", model_file, cells, "--out", tmp_path / "a.html", "--overwrite")
+    parts = []
+    for accuracy in (0.5, 0.999):
+        monkeypatch.setattr("skblood.cli._report._TRUSTED", accuracy)
+        shell(*words)
+        parts.append((tmp_path / "a.html").read_text("utf-8").partition("suspected label error"))
+    assert "wrong_" in parts[0][2] and "more probably platelet" in parts[0][2]
+    assert parts[1][1:] == ("", "")
