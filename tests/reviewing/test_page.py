@@ -183,6 +183,11 @@ class TestFilters:
         press(page, "2")
         assert list(answers(page)) == wanted
 
+    def test_a_filter_ends_the_selection(self, page):
+        press(page, "Control+a")
+        page.locator("#of-group").select_option(label="B")
+        assert page.evaluate("selected.size") == 0
+
     def test_class(self, page):
         press(page, "3", "3")
         name = page.evaluate("classes[2]")
@@ -378,6 +383,8 @@ def test_readers_do_not_see_each_other(page, tmp_path):
         [names[3], names[1], names[2]],
     ]
     assert saved["consensus"][1] == names[3]
+    page.locator("#reader").select_option("first")
+    assert len(page.evaluate("shown")) == N_CELLS  # not those on which they differ
 
 
 def test_answers_by_the_helper(browser, page_file, cells, tmp_path):
@@ -404,6 +411,23 @@ def test_it_fits_the_window(context, page_file, width):
     panel = page.locator(".panel").bounding_box()
     assert box["y"] >= 0
     assert box["y"] + box["height"] <= (panel["y"] if width == 390 else 844) + 1
+    assert faults == []
+
+
+def test_pictures(context, page_file):
+    """Those near the window have a source; the others get theirs when they come near."""
+    page, faults = open_page(context, page_file)
+    page.set_viewport_size({"width": 390, "height": 300})
+    page.reload()
+    page.wait_for_function("cards[0].firstChild.naturalWidth")
+    assert page.evaluate("cards.at(-1).firstChild.hasAttribute('src')") is False
+    press(page, "End")
+    page.wait_for_function("cards.at(-1).firstChild.naturalWidth")
+    page.wait_for_function(
+        "[...document.querySelectorAll('aside img')].every((i) => i.naturalWidth)"
+    )
+    similar = page.evaluate("cells.at(-1).alike.map((each) => each.label)")
+    assert page.locator("#alike bdi").all_inner_texts() == similar and len(similar) == 3
     assert faults == []
 
 
