@@ -40,27 +40,38 @@ def split_words(words):
     return words[0], words[1:]
 
 
-def load_classifier(path, device, settings):
-    """Load a model that predicts probabilities.
+def load_model(path, device):
+    """Load a model.
 
     Parameters
     ----------
     path : str or None
         A file, or the name of a pretrained model, which goes first; None is the default one.
     device : str
-    settings : dict
-        Of `reconfigure`; None keeps that of the model.
     """
     is_pretrained = path is None or _data.find_pretrained(path) is not None
     file = None if is_pretrained else _data.existing(path)
-    from skblood.estimators import reconfigure
     from skblood.io import load, load_pretrained
 
-    if is_pretrained:
-        model = load_pretrained(*filter(None, [path]), device=device)
-        _output.say(f"model: {path or model.weights} (pretrained)")
-    else:
-        model = load(file, device=device)
+    if not is_pretrained:
+        return load(file, device=device)
+    model = load_pretrained(*filter(None, [path]), device=device)
+    _output.say(f"model: {path or model.weights} (pretrained)")
+    return model
+
+
+def load_classifier(path, device, settings):
+    """Load a model that predicts probabilities.
+
+    Parameters
+    ----------
+    path : str or None
+        As of `load_model`.
+    device : str
+    settings : dict
+        Of `reconfigure`; None keeps that of the model.
+    """
+    model = load_model(path, device)
     if not hasattr(model, "predict_proba"):
         raise TypeError(
             f"{path!r} holds a {type(model).__name__}, which predicts no classes; `skblood embed` "
@@ -68,6 +79,8 @@ def load_classifier(path, device, settings):
         )
     if all(value is None for value in settings.values()):
         return model
+    from skblood.estimators import reconfigure
+
     return _change_reader(model, lambda reader: reconfigure(reader, **settings))
 
 

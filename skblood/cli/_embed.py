@@ -45,8 +45,8 @@ def embed(
     if backbone is None and len(words) == 1:
         raise typer.BadParameter("name a model file and images, or images and --backbone.")
     if backbone is None:
-        _data.existing(words[0])
-        _data.check_words(words, on_error)
+        _data.find_pretrained(words[0]) or _data.existing(words[0])
+        _data.check_words(words[1:], on_error)
     import numpy as np
     import pandas as pd
 
@@ -72,7 +72,6 @@ def _embed(words, backbone, image_size, device, bit_depth, path_column, on_error
         return np.array(names)[rows].tolist(), X[rows]
 
     from skblood.estimators import CellEmbedder
-    from skblood.io import load
 
     if backbone is not None:
         options = {"backbone": backbone, "image_size": image_size, "device": device}
@@ -80,7 +79,7 @@ def _embed(words, backbone, image_size, device, bit_depth, path_column, on_error
         names, X = find(words)
         return names, model.fit_transform(X)
     file, *images = words
-    model = load(_data.existing(file), device=device)
+    model = _classifier.load_model(file, device)
     names, X = find(images)
     if hasattr(model, "transform"):
         return names, model.transform(X)

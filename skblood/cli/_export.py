@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from skblood.cli import _data, _output, _settings
+from skblood.cli import _classifier, _output, _settings
 
 
 def export(
@@ -29,11 +29,11 @@ def export(
     skblood export cells.skblood cells.onnx
     """
     _output.reserve(out, overwrite)
-    file = _data.existing(model)
+    settings = _settings.parse_prior(classes, prior)
+    fitted = _classifier.load_model(str(model), "cpu")
     from skblood.estimators import reconfigure
-    from skblood.io import export_onnx, load
+    from skblood.io import export_onnx
 
-    settings, fitted = _settings.parse_prior(classes, prior), load(file, device="cpu")
     fitted = reconfigure(fitted, **settings) if settings else fitted
     difference = _output.write(out, partial(export_onnx, fitted), overwrite)
     document = {"path": str(out), "largest_difference": difference}

@@ -7,7 +7,7 @@ data : DATA
     the columns path, label and optionally split; an npz file in the MedMNIST format; or a name:
     bloodmnist and pbc (downloaded), or synthetic (drawn cells, to try things out).
 model : MODEL
-    A file written by `skblood train` or skblood.save.
+    A file written by `skblood train` or skblood.save, or the name of a pretrained model.
 image_size : PIXELS
     Height and width that images are resized to.
 crop : SHARE

@@ -110,3 +110,12 @@ def test_export(shell, model_file, test_cells, tmp_path):
     (found,) = onnxruntime.InferenceSession(out).run(None, {"images": images})
     expected = skblood.load(model_file).predict_proba(test_cells.data)
     np.testing.assert_allclose(found, expected, atol=1e-2)  # the model may use bfloat16
+
+
+def test_pretrained_models_are_known_by_name(shell, cell_folder, tmp_path):
+    """As by `info` and `predict`."""
+    out, cell = tmp_path / "e.csv", next((cell_folder / "test" / "platelet").iterdir())
+    result = shell("embed", "pbc8", cell, "--out", out)
+    assert "model: pbc8 (pretrained)" in result.stderr and out.is_file()
+    result = shell("export", "pbc8", tmp_path / "m.onnx", "--classes", "ig,blast", code=1)
+    assert "model: pbc8 (pretrained)" in result.stderr and "not among" in result.stderr
