@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skblood import MLPCellClassifier, query
+from skblood import MLPCellClassifier, audit, query
 from skblood._writing import announce, show_progress, track
 from skblood.images import map_images, read_images
 
@@ -99,13 +99,14 @@ def test_network(slow, capsys):
     np.testing.assert_array_equal(silent, shown)
 
 
-def test_verbose_functions(slow, capsys):
+def test_verbose_functions(slow, files, capsys):
     """Also with a model that is silent."""
     X = np.random.default_rng(0).integers(0, 256, (24, 8, 8, 3), dtype=np.uint8)
     clf = MLPCellClassifier((4,), max_epochs=1, random_state=0).fit(X, np.arange(24) % 2)
     for verbose in (0, 1):
+        audit(files, verbose=verbose)
         query(clf, X, 2, random_state=0, verbose=verbose)
         lines = capsys.readouterr().err.splitlines()
         actions = {line.partition(":")[0] for line in lines}
-        expected = {"network", "random choices to compare with"}
+        expected = {"reading", "network", "random choices to compare with"}
         assert actions == (expected if verbose else set())

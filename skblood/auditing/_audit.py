@@ -8,6 +8,7 @@ import pandas as pd
 from sklearn.utils import check_scalar
 
 from skblood._labels import check_lengths, check_no_bytes, encode_groups, join_groups
+from skblood._writing import show_progress
 from skblood.pretrained import find_training_overlap
 
 from ._audit_report import AuditReport
@@ -33,6 +34,7 @@ def audit(
     image_shape=None,
     model=None,
     probabilities=None,
+    verbose=0,
 ):
     """Find what makes scores on these images wrong: copies, leaks, doubtful labels, bad images.
 
@@ -61,6 +63,8 @@ def audit(
         and `groups` together. "model": those of `model`, which should not have been trained on
         these cells. Columns of an array are in the order of `model.classes_` or, without a model,
         of the sorted labels.
+    verbose : int, default=0
+        If not 0, progress is shown of what takes over two seconds.
 
     Returns
     -------
@@ -128,7 +132,8 @@ def audit(
     n = len(images)
     y, split, groups = map(_check_column, (y, split, groups), ("y", "split", "groups"), [n] * 3)
     check_no_bytes(y or [], "y")
-    summary, unreadable = summarize_images(images)
+    with show_progress(verbose):
+        summary, unreadable = summarize_images(images)
     copies = find_copies(summary, images)
     joined = join_groups(n, groups, pairs=[pair.positions for pair in copies])
     findings = copies + _find_single_images(summary, unreadable) + _find_odd_sizes(summary)
@@ -145,7 +150,8 @@ def audit(
             raise ValueError("Label errors need labels: give `y`, or leave `probabilities` out.")
         options = {"probabilities": probabilities, "model": model, "n_splits": n_splits}
         readable = np.sort(summary["position"])
-        findings += find_label_errors(images, y, groups=joined, readable=readable, **options)
+        with show_progress(verbose):
+            findings += find_label_errors(images, y, groups=joined, readable=readable, **options)
     return AuditReport(images, findings, joined, y=y, split=split)
 
 

@@ -64,6 +64,7 @@ class _Group(TyperGroup):
             say(text.getvalue().rstrip())
         except typer.Abort:  # Ctrl-C before the command runs
             code = 130
+            say("skblood: interrupted by Ctrl-C.")
         except OSError as error:  # of help or the version; those of commands are reported below
             code = 1
             say(f"skblood: {error}")

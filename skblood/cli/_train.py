@@ -82,11 +82,11 @@ def train(
     """
     out = out.expanduser()
     checkpoint, best = (out.with_name(f"{out.name}.{end}") for end in ("checkpoint", "partial"))
-    for source in filter(None, (data, val, test)):
-        _data.check_source(source)
     _output.reserve(out, overwrite)
     _output.reserve_table(history, overwrite, "--history")
     _output.reserve_folder(plots, _PICTURES, overwrite, "--plots")
+    for source in filter(None, (data, val, test)):
+        _data.check_source(source)
     # A folder without a complete epoch is nothing to resume from.
     left = [str(path) for path in (best, checkpoint) if path.is_file() or any(path.glob("*"))]
     if left and not (resume or overwrite):

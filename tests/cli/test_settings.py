@@ -61,9 +61,9 @@ def test_settings_take_precedence():
         (["--history", "h.txt"], "must end in .csv or .parquet"),
     ],
 )
-def test_wrong_command_line(shell, tmp_path, words, message):
+def test_wrong_command_line(shell, cell_folder, tmp_path, words, message):
     """It is found before the data, which do not exist, are looked for."""
-    result = shell("train", "nowhere", "--out", tmp_path / "a.skblood", *words, code=2)
+    result = shell("train", cell_folder, "--out", tmp_path / "a.skblood", *words, code=2)
     assert message in result.stderr
 
 

@@ -109,7 +109,7 @@ class TestData:
     def test_unknown_test_label(self, shell, cell_folder, npz_file, tmp_path):
         out = tmp_path / "a.skblood"
         result = train(shell, cell_folder, out, "--test", npz_file, code=1)
-        assert "`test` holds 12 labels that are not among the classes" in result.stderr
+        assert "--test holds 12 labels that are not among the classes" in result.stderr
         assert not list(tmp_path.iterdir())
 
     @pytest.mark.parametrize(
