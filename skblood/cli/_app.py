@@ -64,7 +64,6 @@ class _Group(TyperGroup):
             say(text.getvalue().rstrip())
         except typer.Abort:  # Ctrl-C before the command runs
             code = 130
-            say("skblood: interrupted by Ctrl-C.")
         except OSError as error:  # of help or the version; those of commands are reported below
             code = 1
             say(f"skblood: {error}")
@@ -74,6 +73,14 @@ class _Group(TyperGroup):
             code = code or 1
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(code)
+
+    def make_context(self, *args, **options):
+        """Parse the command line, which imports commands to show the help."""
+        try:
+            return super().make_context(*args, **options)
+        except KeyboardInterrupt:
+            say("skblood: interrupted by Ctrl-C.")
+            raise
 
     def invoke(self, ctx):
         """Run the command."""

@@ -2,17 +2,7 @@
 
 from pathlib import Path
 
-from skblood.cli import _data, _output
-from skblood.cli._classifier import (
-    FrameMode,
-    add_columns,
-    check_settings,
-    load_classifier,
-    predict_all,
-    prediction_table,
-    split_words,
-    take_frame,
-)
+from skblood.cli import _classifier, _data, _output
 
 # Cells without which a batch is not judged.
 _FEWEST = 50
@@ -23,7 +13,7 @@ def predict(
     *,
     out: Path | None = None,
     crop: float | None = None,
-    frame: FrameMode | None = None,
+    frame: _classifier.FrameMode | None = None,
     classes: str | None = None,
     prior: str | None = None,
     on_error: _data.ErrorMode = _data.ErrorMode.RAISE,
@@ -64,18 +54,18 @@ def predict(
     """
     _output.reserve_table(out, overwrite)
     skip = on_error == _data.ErrorMode.SKIP
-    settings = check_settings(crop, frame, classes, prior)
+    settings = _classifier.check_settings(crop, frame, classes, prior)
     _data.check_words(words, on_error)
-    model, images = split_words(words)
-    classifier = load_classifier(model, device, settings)
+    model, images = _classifier.split_words(words)
+    classifier = _classifier.load_classifier(model, device, settings)
     names, X, columns = _data.find_images(images, bit_depth, path_column)
-    classifier = take_frame(classifier, frame, X)
-    labels, probabilities, errors = predict_all(classifier, X, skip=skip)
+    classifier = _classifier.take_frame(classifier, frame, X)
+    labels, probabilities, errors = _classifier.predict_all(classifier, X, skip=skip)
     _warn_of_other_cells(classifier, X, probabilities)
-    table = prediction_table(names, classifier.classes_, labels, probabilities)
+    table = _classifier.prediction_table(names, classifier.classes_, labels, probabilities)
     if skip:
         table["error"] = _output.as_utf8(errors.get(i, "") for i in range(len(names)))
-    table = add_columns(table, columns)
+    table = _classifier.add_columns(table, columns)
     if errors:
         _output.say(f"skblood: {len(errors)} of {len(names)} images cannot be read: see `error`.")
     if out is not None or not as_json:

@@ -8,7 +8,7 @@ import pytest
 import skblood
 from skblood import adaptation, explain
 from skblood._writing import lock
-from skblood.cli import _embed, _evaluate, _predict
+from skblood.cli import _classifier, _embed, _evaluate
 
 from .conftest import TINY
 
@@ -26,7 +26,7 @@ COMMANDS = {
 # A function that is called before the result is written.
 BEFORE = {
     "train": (skblood.MLPCellClassifier, "fit"),
-    "predict": (_predict, "predict_all"),
+    "predict": (_classifier, "predict_all"),
     "adapt": (adaptation, "adapt"),
     "query": (adaptation, "query"),
     "explain": (explain.ExplanationDisplay, "from_estimator"),
