@@ -10,8 +10,6 @@ from skblood.evaluation._score_intervals import count_images, score_interval
 
 # One-sided level at which x and y must rise together.
 _MAX_PVALUE = 0.05
-# Pairs of points in memory at a time.
-_CHUNK = 2**18
 # Covariance of constant points by rounding, relative to their squares.
 _ROUNDING = 1e-14
 
@@ -135,18 +133,16 @@ def passing_bablok(x, y, confidence_level):
     # It is NaN if x or y is constant.
     if not kendalltau(x, y, alternative="greater").pvalue <= _MAX_PVALUE:
         return Estimate(np.nan), Estimate(np.nan)
-    n, n_slopes, shift = len(x), 0, 0
-    for slopes in _pair_slopes(x, y):
-        n_slopes += len(slopes)
-        shift += np.count_nonzero(slopes < -1)
+    n, slopes = len(x), np.sort(_pair_slopes(x, y))
+    shift, last = np.count_nonzero(slopes < -1), len(slopes) - 1
     z = ndtri((1 + confidence_level) / 2)
-    below = round((n_slopes - z * np.sqrt(n * (n - 1) * (2 * n + 5) / 18)) / 2)
-    ranks = np.array([(n_slopes + 1) // 2, n_slopes // 2 + 1, below, n_slopes - below + 1]) + shift
-    *middle, low, high = _select_slopes(x, y, np.clip(ranks, 1, n_slopes))
+    below = round((len(slopes) - z * np.sqrt(n * (n - 1) * (2 * n + 5) / 18)) / 2)
+    places = np.array([last // 2, len(slopes) // 2, below - 1, len(slopes) - below]) + shift
+    *middle, low, high = slopes[np.clip(places, 0, last)]
     slope = Estimate(
         float(np.mean(middle)),
-        float(low) if ranks[2] >= 1 else -np.inf,
-        float(high) if ranks[3] <= n_slopes else np.inf,
+        float(low) if places[2] >= 0 else -np.inf,
+        float(high) if places[3] <= last else np.inf,
     )
     # A steeper line has a lower intercept.
     return slope, Estimate(
@@ -157,40 +153,16 @@ def passing_bablok(x, y, confidence_level):
 
 
 def _pair_slopes(x, y):
-    """Yield the slopes between all pairs of points, in parts that fit into memory."""
-    n = len(x)
-    step = max(1, _CHUNK // n)
-    for start in range(0, n, step):
-        first, second = np.triu_indices(min(step, n - start), start + 1, n)
-        dx, dy = x[second] - x[start + first], y[second] - y[start + first]
+    """Return the slopes between all pairs of points."""
+    slopes = []
+    for i in range(len(x) - 1):  # one by one, since the differences of all pairs take much memory
+        dx, dy = x[i + 1 :] - x[i], y[i + 1 :] - y[i]
         # By rounding, slopes of -1 differ from -1; as slopes below -1 they would shift the median.
         used = ~np.isclose(dx, -dy, rtol=1e-9, atol=0)
         dx, dy = dx[used], dy[used]
         # An infinite slope may have either sign. Adding 0.0 turns -0 into 0.
-        yield np.divide(dy, dx, out=np.full(len(dx), np.inf), where=dx != 0) + 0.0
-
-
-def _select_slopes(x, y, ranks):
-    """Return the slopes of given ranks, from 1, without holding all slopes in memory.
-
-    A radix selection: each pass over the slopes determines 16 more bits of those that are sought.
-    """
-    sign = np.uint64(1 << 63)
-    found, left = np.zeros(len(ranks), np.uint64), ranks - 1
-    for shift in (48, 32, 16, 0):
-        counts = np.zeros((len(ranks), 2**16), int)
-        for slopes in _pair_slopes(x, y):
-            bits = slopes.view(np.uint64)
-            # As unsigned integers, these are in the order of the slopes.
-            keys = np.where(bits & sign, ~bits, bits | sign) >> np.uint64(shift)
-            for i, prefix in enumerate(found):
-                among = keys[keys >> np.uint64(16) == prefix]
-                counts[i] += np.bincount((among & np.uint64(0xFFFF)).astype(int), minlength=2**16)
-        sums = counts.cumsum(axis=1)
-        digits = (sums <= left[:, None]).sum(axis=1)
-        left = left - np.where(digits, sums[np.arange(len(ranks)), digits - 1], 0)
-        found = found << np.uint64(16) | digits.astype(np.uint64)
-    return np.where(found & sign, found ^ sign, ~found).view(np.float64)
+        slopes.append(np.divide(dy, dx, out=np.full(len(dx), np.inf), where=dx != 0) + 0.0)
+    return np.concatenate(slopes)
 
 
 def _median_intercept(x, y, slope, undefined):

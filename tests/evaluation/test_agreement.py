@@ -1,15 +1,15 @@
 """Agreement and regression of two methods: as published, and by their definitions."""
 
 import tracemalloc
+from fractions import Fraction
 from functools import partial
+from itertools import combinations
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
 from scipy import stats
 from scipy.optimize import minimize
 
-from skblood.evaluation import _agreement
 from skblood.evaluation._agreement import (
     bland_altman,
     count_limits,
@@ -182,20 +182,21 @@ class TestPassingBablok:
         assert np.isfinite(passing_bablok(x, 1 - falling, 0.95)).all()
 
     @pytest.mark.parametrize("seed", range(2))
-    def test_parts_of_the_pairs_give_the_same_ranks(self, seed, monkeypatch):
-        """The selection against sorting all slopes, with many ties and slopes of any sign."""
+    def test_of_points_with_ties_it_is_the_definition(self, seed):
+        """Slopes of any sign between many equal shares, as exact fractions."""
         rng = np.random.default_rng(seed)
         shares = rng.uniform(0.1, 0.6, size=40)
-        x, y = rng.binomial(20, shares) / 20, rng.binomial(200, shares) / 200
-        whole = passing_bablok(x, y, 0.95)
-        monkeypatch.setattr(_agreement, "_CHUNK", 400)
-        assert passing_bablok(x, y, 0.95) == whole
-        slopes = np.sort(np.concatenate([*_agreement._pair_slopes(x, y)]))
-        ranks = np.arange(1, len(slopes) + 1)
-        assert_array_equal(_agreement._select_slopes(x, y, ranks[::97]), slopes[::97])
-        assert_array_equal(_agreement._select_slopes(x, y, ranks[-1:]), slopes[-1:])
+        x, y = rng.binomial(20, shares), rng.binomial(200, shares)
+        pairs = [(x[j] - x[i], y[j] - y[i]) for i, j in combinations(range(40), 2)]
+        ratios = [(10 * dx, dy) for dx, dy in pairs if dx or dy]
+        slopes = sorted(Fraction(int(b), int(a)) if a else np.inf for a, b in ratios if a != -b)
+        shift = sum(slope < -1 for slope in slopes)
+        expected = np.median([*map(float, slopes)][2 * shift :])
+        slope, intercept = passing_bablok(x / 20, y / 200, 0.95)
+        assert slope.value == pytest.approx(expected)
+        assert intercept.value == pytest.approx(np.median(y / 200 - expected * x / 20))
 
-    def test_memory_does_not_grow_with_the_pairs(self):
+    def test_memory_is_that_of_the_slopes(self):
         """All slopes of 2,000 points and their differences took 112 MB."""
         rng = np.random.default_rng(0)
         x = rng.uniform(size=2000)
