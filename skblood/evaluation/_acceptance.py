@@ -1,6 +1,5 @@
 """Acceptance limits of a validation: their list, the measures they apply to, and verdicts."""
 
-from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -10,11 +9,12 @@ from skblood.evaluation._agreement import bland_altman, count_limits, kappa_of_t
 from skblood.evaluation._estimates import Estimate, divide
 from skblood.evaluation._intervals import proportion_interval, wilson_interval
 
-# The limit of these is a maximum, that of the others a minimum.
-_MAXIMA = ("bias", "margin")
-_OF_CELLS = ("kappa", "agreement", "positive_agreement", "negative_agreement")
-_OF_CLASSES = (*_MAXIMA, "within_limits", "positive_agreement", "negative_agreement", "kappa")
+# The limits of bias and margin are maxima, those of the others minima.
+_OF_CLASSES = ("bias", "margin", "within_limits", "positive_agreement", "negative_agreement")
+_OF_CLASSES += ("kappa",)
 _OVERALL = ("kappa", "agreement")
+# These need labels of the same cells.
+_OF_CELLS = (*_OF_CLASSES[3:], *_OVERALL)
 # Stands for a class in criteria of all classes together.
 ALL_CELLS = "all cells"
 
@@ -30,31 +30,48 @@ def list_criteria(limits, classes, *, same_cells):
         If there is no limit, a name is unknown, a value is not in 0..1, or a criterion needs labels
         of the same cells and there are only counts.
     """
-    if not all(isinstance(limits.get(name, {}), dict) for name in ("classes", "overall")):
+    own, overall = limits.get("classes", {}), limits.get("overall", {})
+    if not (isinstance(own, dict) and isinstance(overall, dict)):
         raise ValueError("`classes` and `overall` of `limits` must be dicts.")
     if not isinstance(limits.get("min_cells", 0), Real):
         raise ValueError("`min_cells` of `limits` must be a number.")
-    common = {k: v for k, v in limits.items() if k not in ("classes", "overall", "min_cells")}
-    own, overall = limits.get("classes", {}), limits.get("overall", {})
     if unknown := [name for name in own if name not in map(str, classes)]:
         raise ValueError(f"`limits` name the classes {unknown}; the plan has {list(classes)}.")
-    listed = [
-        (label, name, limit)
-        for label in classes
-        for name, limit in {**common, **own.get(str(label), {})}.items()
-    ]
-    listed += [(ALL_CELLS, name, limit) for name, limit in overall.items()]
-    for label, name, limit in listed:
+    common = {k: v for k, v in limits.items() if k not in ("classes", "overall", "min_cells")}
+    stated = {label: common | own.get(str(label), {}) for label in classes}
+    criteria = []
+    for label, each in [*stated.items(), (ALL_CELLS, overall)]:
         allowed = _OVERALL if label == ALL_CELLS else _OF_CLASSES
-        if name not in allowed:
-            raise ValueError(f"`limits` hold {name!r}; possible are {list_few(allowed)}.")
-        if limit is not None and not (isinstance(limit, Real) and 0 < limit <= 1):
-            raise ValueError(f"The limit of {name!r} must be a share above 0, at most 1 (or None).")
-        if limit is not None and name in _OF_CELLS and not same_cells:
-            raise ValueError(f"{name!r} needs labels of the same cells: there are only counts.")
-    if not (listed := [each for each in listed if each[2] is not None]):
+        for name, limit in each.items():
+            if name not in allowed:
+                raise ValueError(f"`limits` hold {name!r}; possible are {list_few(allowed)}.")
+            if limit is None:
+                continue
+            if not (isinstance(limit, Real) and 0 < limit <= 1):
+                raise ValueError(f"The limit of {name!r} must be a share above 0, at most 1.")
+            if name in _OF_CELLS and not same_cells:
+                raise ValueError(f"{name!r} needs labels of the same cells: there are only counts.")
+            criteria.append((label, name, limit))
+    if not criteria:
         raise ValueError("`limits` must hold a limit, such as {'bias': 0.03}.")
-    return listed
+    return criteria
+
+
+def count_joint(cells):
+    """Return counts and tables, as `measure` takes them.
+
+    Parameters
+    ----------
+    cells : ndarray of int of shape (n_slides, n_classes, n_classes, n_classes)
+        Cells of each slide by the labels of the first reader, the second, and the model.
+
+    Returns
+    -------
+    counts : ndarray of int of shape (3, n_slides, n_classes)
+    tables : ndarray of int of shape (n_slides, n_classes, n_classes)
+    """
+    counts = np.stack([cells.sum(axis=axes) for axes in ((2, 3), (1, 3), (1, 2))])
+    return counts, cells.sum(axis=2) + cells.sum(axis=1)
 
 
 def measure(counts, tables, names, confidence_level):
@@ -86,7 +103,7 @@ def measure(counts, tables, names, confidence_level):
         low, high = count_limits(expected, n_read if tables is None else n_read / 2)
         within = ((low <= found) & (found <= high)).sum(axis=0)
         ends = wilson_interval(within, len(found), confidence_level)
-        measures["within_limits"] = list(map(Estimate, within / len(found), *ends))
+        measures["within_limits"] = Estimate.each(within / len(found), *ends)
     if tables is not None:
         measures |= measure_agreement(tables.astype(float), names, confidence_level)
     return measures
@@ -98,7 +115,11 @@ def measure_agreement(tables, names, confidence_level):
     first, second = tables.sum(axis=2), tables.sum(axis=1)
     n = first.sum(axis=1, keepdims=True)
     neither = n - first - second + hits
-    proportion = partial(_proportions, confidence_level=confidence_level)
+
+    def proportion(successes, trials):
+        ends = proportion_interval(successes, trials, confidence_level, grouped=True)
+        return Estimate.each(divide(successes.sum(axis=0), trials.sum(axis=0), np.nan), *ends)
+
     measures = {
         "agreement": proportion(hits.sum(axis=1, keepdims=True), n),
         "positive_agreement": proportion(hits, first),
@@ -111,12 +132,6 @@ def measure_agreement(tables, names, confidence_level):
     return measures
 
 
-def _proportions(successes, trials, confidence_level):
-    ends = proportion_interval(successes, trials, confidence_level, grouped=True)
-    shares = divide(successes.sum(axis=0), trials.sum(axis=0), np.nan)
-    return [Estimate(*map(float, each)) for each in zip(shares, *ends, strict=True)]
-
-
 def decide(criterion, limit, estimate):
     """Return "pass", "fail" or "undecided".
 
@@ -124,38 +139,29 @@ def decide(criterion, limit, estimate):
     """
     value, low, high = estimate
     if criterion == "margin":
-        return "pass" if value <= limit else "undecided"
-    if criterion == "bias":
+        passed, failed = value <= limit, False
+    elif criterion == "bias":
         passed, failed = max(-low, high) <= limit, low > limit or high < -limit
     else:
         passed, failed = low >= limit, high < limit
     return "pass" if passed else "fail" if failed else "undecided"
 
 
-def decide_all(criteria, measures, n_cells, classes, min_cells):
-    """Return the estimate and the verdict of each criterion.
+def judge(criteria, classes, min_cells, counts, measures):
+    """Return (class, criterion, limit, value, low, high, verdict) of each criterion.
 
-    Parameters
-    ----------
-    criteria : list of (class, criterion, limit)
-    measures : dict
-        As of `measure`.
-    n_cells : ndarray of shape (n_classes,)
-        Cells of each class by a reader. With fewer than `min_cells` nothing is decided.
-    classes : list of length n_classes
-    min_cells : int
+    Nothing is decided on a class with fewer than `min_cells` by a reader.
     """
-    places, verdicts = {label: place for place, label in enumerate(classes)}, []
+    n_read, rows = counts[:2].sum(axis=(0, 1)) / 2, []
+    places = {label: place for place, label in enumerate(classes)}
     for label, name, limit in criteria:
-        place = places.get(label, -1)  # the last is that of all cells
-        estimate = measures[name][place]
-        few = label in places and n_cells[place] < min_cells
-        verdicts.append((estimate, "undecided" if few else decide(name, limit, estimate)))
-    return verdicts
+        estimate = measures[name][places.get(label, -1)]  # the last is that of all cells
+        few = label in places and n_read[places[label]] < min_cells
+        verdict = "undecided" if few else decide(name, limit, estimate)
+        rows.append((label, name, limit, *estimate, verdict))
+    return rows
 
 
 def combine(verdicts):
     """Return the verdict on all: one failure fails, and all must pass."""
-    if "fail" in verdicts:
-        return "fail"
-    return "undecided" if "undecided" in verdicts else "pass"
+    return next((each for each in ("fail", "undecided") if each in verdicts), "pass")

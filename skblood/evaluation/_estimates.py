@@ -33,6 +33,11 @@ class Estimate(NamedTuple):
         """Return a value with the interval from `value - margin` to `value + margin`."""
         return cls(float(value), float(value - margin), float(value + margin))
 
+    @classmethod
+    def each(cls, values, low, high):
+        """Return a list of estimates from arrays of values and ends."""
+        return list(map(cls, *np.stack([values, low, high]).tolist()))
+
     def __str__(self):
         interval = "" if math.isnan(self.low) else f" [{self.low:.3f}, {self.high:.3f}]"
         return f"{self.value:.3f}{interval}"
@@ -107,7 +112,7 @@ def estimate_scores(tables, confidence_level, *, grouped, shares=None):
             *f1_interval(interval(hits, true + predicted - hits)),
         ),
     }
-    each = {name: list(map(Estimate, *np.stack(row).tolist())) for name, row in rows.items()}
+    each = {name: Estimate.each(*row) for name, row in rows.items()}
     return overall, each
 
 

@@ -9,10 +9,10 @@ from itertools import product
 import numpy as np
 from tqdm.auto import tqdm
 
-from skblood.evaluation._acceptance import list_criteria
+from skblood.evaluation._acceptance import count_joint, judge, list_criteria, measure
+from skblood.evaluation._differential_correction import check_confusion
 from skblood.evaluation._intervals import check_level
 from skblood.evaluation._validation_plan import ValidationPlan
-from skblood.evaluation._validation_simulation import Simulation, error_rates
 from skblood.inference import draw_seed
 
 # Below this number of cells of a class an interval tells little.
@@ -21,6 +21,9 @@ _MIN_CELLS = 30
 _SLIDES = (10, 20, 30, 40, 50, 75, 100, 150, 200, 300)
 # A comparison of differential counts needs as many.
 _MIN_SLIDES = 3
+# Errors vary between slides by a gamma distribution of this shape: their factor has a standard
+# deviation of 0.71.
+_ERROR_SHAPE = 2
 
 
 def plan_validation(
@@ -142,43 +145,40 @@ default=0.03
     classes, expected = list(map(str, shares)), _check_shares(shares)
     limits = {"min_cells": _MIN_CELLS} | limits
     criteria = list_criteria(limits, classes, same_cells=same_cells)
-    simulation = Simulation(
-        expected,
-        error_rates(reader_errors, expected, classes, "reader_errors"),
-        error_rates(model_errors, expected, classes, "model_errors"),
-        spread,
-        same_cells,
-        criteria,
-        classes,
-        limits["min_cells"],
-        confidence_level,
-    )
-    cells = np.atleast_1d(n_cells).tolist()
-    sizes = list(product(cells, _SLIDES if n_slides is None else [n_slides]))
+    rates = [
+        _error_rates(errors, expected, classes, name)
+        for name, errors in {"reader_errors": reader_errors, "model_errors": model_errors}.items()
+    ]
+    sizes = list(product(np.atleast_1d(n_cells), _SLIDES if n_slides is None else [n_slides]))
     if min(map(min, sizes)) < _MIN_SLIDES or n_simulations < 1:
         raise ValueError("`n_slides` and `n_cells` must be 3 or more, `n_simulations` 1 or more.")
-    tried = _search(simulation, sizes, power, n_simulations, draw_seed(random_state), verbose)
+    names = {name for _, name, _ in criteria}
+
+    def simulate(rng, *size):
+        counts, tables = _draw_study(rng, *size, spread * expected, rates, same_cells)
+        measures = measure(counts, tables, names, confidence_level)
+        return measures, judge(criteria, classes, limits["min_cells"], counts, measures)
+
+    tried = _search(simulate, sizes, power, n_simulations, draw_seed(random_state), verbose)
     enough = [row for row in tried if row["power"] >= power]
     chosen = min(enough or tried[-1:], key=lambda row: row["n_slides"] * row["n_cells"])
     if not enough:
         warnings.warn(_describe_lack(chosen, power), stacklevel=2)
-    assumptions = {
-        "reader_rates": simulation.reader_rates.round(6).tolist(),
-        "model_rates": simulation.model_rates.round(6).tolist(),
-        "spread": spread,
-        "n_simulations": n_simulations,
-    }
     return ValidationPlan(
-        classes,
-        expected.tolist(),
-        limits,
-        *(chosen[name] for name in ("n_slides", "n_cells")),
-        same_cells,
-        chosen["power"],
-        tried,
-        assumptions,
-        confidence_level,
-        datetime.now().astimezone().isoformat(timespec="seconds"),
+        classes=classes,
+        shares=expected.tolist(),
+        limits=limits,
+        same_cells=same_cells,
+        table=tried,
+        assumptions={
+            "reader_rates": rates[0].round(6).tolist(),
+            "model_rates": rates[1].round(6).tolist(),
+            "spread": spread,
+            "n_simulations": n_simulations,
+        },
+        confidence_level=confidence_level,
+        created=datetime.now().astimezone().isoformat(timespec="seconds"),
+        **{name: chosen[name] for name in ("n_slides", "n_cells", "power")},
     )
 
 
@@ -199,7 +199,7 @@ def _describe_lack(chosen, power):
     )
 
 
-def _search(simulation, sizes, power, n_simulations, seed, verbose):
+def _search(simulate, sizes, power, n_simulations, seed, verbose):
     """Return a dict for each number of cells and slides that is tried, until one is enough."""
     tried, enough = [], set()
     # A single size is not compared with others: its power is that of all simulations.
@@ -209,16 +209,56 @@ def _search(simulation, sizes, power, n_simulations, seed, verbose):
     for n_cells, n_slides in tqdm(sizes, "simulated studies", disable=verbose != 1, delay=1):
         if n_cells in enough:
             continue
-        margins, passed = simulation.run(n_slides, n_cells, n_simulations, most_failures, seed)
-        rates = passed.mean(axis=0).tolist()
-        met = sorted(
-            [rate, str(label), name]
-            for rate, (label, name, _) in zip(rates, simulation.criteria, strict=True)
-        )
-        row = {"n_slides": n_slides, "n_cells": n_cells, "power": float(passed.all(axis=1).mean())}
+        rng, margins, passed, failures = np.random.default_rng(seed), [], [], 0
+        while len(passed) < n_simulations and failures <= most_failures:
+            measures, rows = simulate(rng, n_slides, n_cells)
+            margins.append([each.value for each in measures["margin"]])
+            passed.append([verdict == "pass" for *_, verdict in rows])
+            failures += not all(passed[-1])
+        reached = (len(passed) - failures) / len(passed)
         if verbose > 1:
             size = f"{n_slides} slides of {n_cells} cells"
-            print(f"{size}: power {row['power']:.2f}", file=sys.stderr, flush=True)
-        tried.append(row | {"margin": margins.mean(axis=0).tolist(), "hardest": met[:3]})
-        enough |= {n_cells} if row["power"] >= power else set()
+            print(f"{size}: power {reached:.2f}", file=sys.stderr, flush=True)
+        rates = zip(np.mean(passed, axis=0).tolist(), rows, strict=True)
+        tried.append(
+            {
+                "n_slides": int(n_slides),
+                "n_cells": int(n_cells),
+                "power": reached,
+                "margin": np.mean(margins, axis=0).tolist(),
+                "hardest": sorted([rate, str(row[0]), row[1]] for rate, row in rates)[:3],
+            }
+        )
+        if reached >= power:
+            enough.add(n_cells)
     return tried
+
+
+def _draw_study(rng, n_slides, n_cells, concentration, rates, same_cells):
+    """Return counts and tables of a simulated study, as `measure` takes them."""
+    shares = rng.dirichlet(concentration, n_slides)
+    factors = rng.gamma(_ERROR_SHAPE, 1 / _ERROR_SHAPE, n_slides)[:, None, None]
+    reader, model = (_vary(each, factors) for each in rates)
+    if not same_cells:
+        labeled = (np.einsum("st,sti->si", shares, x) for x in (reader, reader, model))
+        return np.stack([rng.multinomial(n_cells, x) for x in labeled]), None
+    joint = np.einsum("st,sti,stj,stk->sijk", shares, reader, reader, model)
+    cells = rng.multinomial(n_cells, joint.reshape(n_slides, -1)).reshape(joint.shape)
+    return count_joint(cells)
+
+
+def _vary(rates, factors):
+    """Return the rates of each slide, whose errors are multiplied by a factor."""
+    errors = rates - np.eye(len(rates))
+    # Of no class more than all cells can be errors.
+    return np.eye(len(rates)) + np.minimum(factors, 1 / max(-errors.min(), 1e-9)) * errors
+
+
+def _error_rates(errors, shares, classes, name):
+    """Return the shares of each true class (row) that are labeled as each class."""
+    if not np.isscalar(errors):
+        matrix = check_confusion(errors, classes) + np.eye(len(classes)) * 1e-9
+        return matrix / matrix.sum(axis=1, keepdims=True)
+    if not 0 <= errors < 1:
+        raise ValueError(f"`{name}` must be at least 0 and below 1, or a matrix; got {errors}.")
+    return (1 - errors) * np.eye(len(shares)) + errors * shares

@@ -9,7 +9,8 @@ import pandas as pd
 
 from skblood._labels import as_column, check_lengths, encode_groups, encode_labels, resolve_classes
 from skblood.evaluation._acceptance import (
-    decide_all,
+    count_joint,
+    judge,
     list_criteria,
     measure,
     measure_agreement,
@@ -18,8 +19,8 @@ from skblood.evaluation._agreement import count_limits
 from skblood.evaluation._compare import compare_differentials, in_order_of
 from skblood.evaluation._differential import DifferentialCount
 from skblood.evaluation._validation_report import ValidationReport
-from skblood.evaluation._validation_simulation import count_joint
 
+_CRITERIA = ["class", "criterion", "limit", "value", "low", "high", "verdict"]
 # Draws of two counts of the same slides, for the share within limits by chance.
 _DRAWS = 100
 _SEED = 0
@@ -130,22 +131,25 @@ def validate_differentials(
     kinds = {isinstance(each, DifferentialCount) for each in readings}
     if len(kinds) > 1:
         raise TypeError("Give three DifferentialCount, or three times labels of the same cells.")
+    tables, reader_measures = None, {}
     if same_cells := kinds == {False}:
         classes, slides, cells = _cross_labels(readings, groups, plan)
         counts, tables = count_joint(cells)
+        pairs = cells.sum(axis=3).astype(float)  # in both directions: no reader is the reference
+        reader_measures = measure_agreement(pairs + pairs.swapaxes(1, 2), {"kappa"}, level)
     else:
-        readings = (reader_1, in_order_of(reader_1, reader_2), in_order_of(reader_1, model))
-        classes, slides, tables = reader_1.classes, reader_1.groups, None
-        counts = np.stack([each.counts for each in readings])
+        classes, slides = reader_1.classes, reader_1.groups
+        others = [in_order_of(reader_1, each) for each in readings[1:]]
+        counts = np.stack([each.counts for each in (reader_1, *others)])
     if plan is not None and (differing := set(map(str, classes)) ^ set(plan.classes)):
         raise ValueError(f"Plan and study must have the same classes; in one: {sorted(differing)}.")
     measures = measure(counts, tables, {"within_limits", "kappa"}, level)
     comparison = _compare(counts, classes, slides, method, level, names[2])
     within = np.array([each.value for each in measures["within_limits"]])
-    reader_measures = {}
-    if same_cells:
-        pairs = cells.sum(axis=3).astype(float)  # in both directions: no reader is the reference
-        reader_measures = measure_agreement(pairs + pairs.swapaxes(1, 2), {"kappa"}, level)
+    rows = []
+    if plan is not None:
+        criteria = list_criteria(plan.limits, classes, same_cells=same_cells)
+        rows = judge(criteria, classes, plan.limits["min_cells"], counts, measures)
     return ValidationReport(
         plan,
         tuple(names),
@@ -155,7 +159,7 @@ def validate_differentials(
         measures,
         reader_measures,
         None if same_cells else _within_by_chance(counts),
-        _judge(plan, measures, counts, classes, same_cells),
+        pd.DataFrame(rows, columns=_CRITERIA),
         [] if plan is None else _departures(plan, counts, same_cells),
     )
 
@@ -172,14 +176,13 @@ def _check_order(plan, recorded):
 
 def _cross_labels(readings, groups, plan):
     """Return classes, slides, and the cells of each slide by the labels of all three."""
-    columns = [as_column(y, f"labels {i}") for i, y in enumerate(readings, start=1)]
-    check_lengths(**{f"labels {i}": len(y) for i, y in enumerate(columns, start=1)})
+    columns = {f"labels {i}": as_column(y, f"labels {i}") for i, y in enumerate(readings, 1)}
+    check_lengths(**{name: len(y) for name, y in columns.items()})
     if groups is None:
         raise ValueError("`groups` must name the slide of each cell.")
-    slides, places = encode_groups(groups, len(columns[0]))
-    named = {f"labels_{i}": y for i, y in enumerate(columns, start=1)}
-    classes = resolve_classes(None if plan is None else plan.classes, **named)
-    codes = [encode_labels(y, classes, f"labels {i}") for i, y in enumerate(columns, start=1)]
+    slides, places = encode_groups(groups, len(columns["labels 1"]))
+    classes = resolve_classes(None if plan is None else plan.classes, **columns)
+    codes = [encode_labels(y, classes, name) for name, y in columns.items()]
     cells = np.zeros((len(slides), *[len(classes)] * 3), int)
     np.add.at(cells, (places, *codes), 1)
     return classes, slides, cells
@@ -204,18 +207,6 @@ def _within_by_chance(counts):
     found = rng.binomial(totals[2], shares, (_DRAWS, *shares.shape)) / totals[2]
     low, high = count_limits(read, n_read)
     return ((low <= found) & (found <= high)).mean(axis=(0, 1))
-
-
-def _judge(plan, measures, counts, classes, same_cells):
-    """Return the table of criteria."""
-    heads = ["class", "criterion", "limit", "value", "low", "high", "verdict"]
-    if plan is None:
-        return pd.DataFrame(columns=heads)
-    criteria = list_criteria(plan.limits, classes, same_cells=same_cells)
-    n_read, least = counts[:2].sum(axis=(0, 1)) / 2, plan.limits["min_cells"]
-    verdicts = decide_all(criteria, measures, n_read, classes, least)
-    rows = [(*each, *x, verdict) for each, (x, verdict) in zip(criteria, verdicts, strict=True)]
-    return pd.DataFrame(rows, columns=heads)
 
 
 def _departures(plan, counts, same_cells):

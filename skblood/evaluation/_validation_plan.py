@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from skblood._writing import printable, replace_file
+from skblood._writing import replace_file
 from skblood.evaluation._agreement import count_limits
+from skblood.evaluation._estimates import format_table
 
 # Numbers of cells whose limits are shown: of a usual count, of a reader and of both in CLSI H20.
 _COUNTED = (100, 200, 400)
@@ -89,25 +90,21 @@ class ValidationPlan:
         )
 
     def __str__(self):
-        what = "the same" if self.same_cells else "each their own"
-        columns = {
-            "share": [f"{share:.1%}" for share in self.shares],
-            "margin of bias": [f"{x:.2%}" for x in self.chosen["margin"]],
-        }
+        frame = pd.DataFrame(
+            {
+                "share": [f"{share:.1%}" for share in self.shares],
+                "margin of bias": [f"{margin:.2%}" for margin in self.chosen["margin"]],
+            }
+        )
         for n, limits in tabulate_limits(self.shares).items():
-            columns[f"95% of {n} cells"] = [f"{low:.1%} to {high:.1%}" for low, high in limits]
-        names = [printable(label, keep="") for label in self.classes]
-        return "\n".join(
-            [
-                f"Validation plan of {self.created}, fingerprint {self.fingerprint}",
-                f"limits: {json.dumps(self.limits)}",
-                f"{self.n_slides} slides with {self.n_cells} cells by two readers and the model "
-                f"({what})",
-                f"power {self.power:.2f}: share of {self.assumptions['n_simulations']:,} simulated "
-                "studies that pass all limits",
-                "",
-                pd.DataFrame(columns, names).to_string(),
-            ]
+            frame[f"95% of {n} cells"] = [f"{low:.1%} to {high:.1%}" for low, high in limits]
+        return (
+            f"Validation plan of {self.created}, fingerprint {self.fingerprint}\n"
+            f"limits: {json.dumps(self.limits)}\n"
+            f"{self.n_slides} slides with {self.n_cells} cells by two readers and the model "
+            f"({'the same' if self.same_cells else 'each their own'})\n"
+            f"power {self.power:.2f}: share of {self.assumptions['n_simulations']:,} simulated "
+            f"studies that pass all limits\n\n{format_table(self.classes, frame)}"
         )
 
     @property
@@ -124,11 +121,10 @@ class ValidationPlan:
         pandas.DataFrame
             With the columns n_slides, n_cells, power, and margin of each class.
         """
-        frame = pd.DataFrame(self.table).drop(columns=["margin", "hardest"])
-        margins = np.array([row["margin"] for row in self.table])
-        return frame.assign(
-            **{f"margin {x}": each for x, each in zip(self.classes, margins.T, strict=True)}
-        )
+        margins = [row["margin"] for row in self.table]
+        names = [f"margin {label}" for label in self.classes]
+        sizes = pd.DataFrame(self.table, columns=["n_slides", "n_cells", "power"])
+        return sizes.join(pd.DataFrame(margins, columns=names))
 
     def to_dict(self):
         """Return the plan and its fingerprint as a dict for JSON."""

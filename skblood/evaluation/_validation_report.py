@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from skblood._plotting import import_pyplot
 from skblood.evaluation._acceptance import combine
 from skblood.evaluation._compare import DifferentialComparison
 from skblood.evaluation._estimates import format_table, tabulate_estimates
-from skblood.evaluation._validation_page import render_validation
-from skblood.evaluation._validation_plan import ValidationPlan
-from skblood.pages import write
+from skblood.evaluation._validation_plan import ValidationPlan, tabulate_limits
+from skblood.pages import figure_image, render, write
 
 _AGREEMENT = ("positive_agreement", "negative_agreement", "kappa")
 
@@ -104,14 +104,11 @@ class ValidationReport:
 
     def __str__(self):
         stated = "no acceptance limits were stated beforehand: no verdict"
-        if self.plan is not None:
-            stated = (
-                f"{self.verdict}; plan of {self.plan.created}, fingerprint {self.plan.fingerprint}"
-            )
-        names = [name for name in ("bias", "within_limits", *_AGREEMENT) if name in self.measures]
-        columns = {name: self.measures[name][: len(self.classes)] for name in names}
-        if self.plan is not None:
-            columns["verdict"] = self.class_verdicts
+        if plan := self.plan:
+            stated = f"{self.verdict}; plan of {plan.created}, fingerprint {plan.fingerprint}"
+        columns = {"bias": self.measures["bias"], "within_limits": self.measures["within_limits"]}
+        columns |= self._agreement(self.measures)
+        columns |= {"verdict": self.class_verdicts} if plan else {}
         lines = [
             f"Validation: {stated}",
             f"{len(self.slides)} slides, {self.counts[2].sum():,} cells by the model; intervals of "
@@ -125,6 +122,12 @@ class ValidationReport:
             lines += [f"kappa of all cells: {self.measures['kappa'][-1]}"]
             lines += [f"kappa of both readers: {self.reader_measures['kappa'][-1]}"]
         return "\n".join(lines)
+
+    def _agreement(self, measures, prefix=""):
+        """Return the measures of single cells, by class."""
+        n_classes = len(self.classes)
+        names = [name for name in _AGREEMENT if name in measures]
+        return {f"{prefix}{name}": measures[name][:n_classes] for name in names}
 
     def to_frame(self):
         """Return a table with one row for each class.
@@ -140,10 +143,9 @@ class ValidationReport:
             "bias": self.measures["bias"],
             **{name: getattr(self.comparison, name) for name in names},
             "within_limits": self.measures["within_limits"],
+            **self._agreement(self.measures),
+            **self._agreement(self.reader_measures, "readers_"),
         }
-        for prefix, measures in (("", self.measures), ("readers_", self.reader_measures)):
-            each = {name: measures[name] for name in _AGREEMENT if name in measures}
-            estimates |= {f"{prefix}{k}": x[: len(self.classes)] for k, x in each.items()}
         frame = tabulate_estimates(self.classes, estimates)
         frame.insert(0, "n_cells", self.counts[:2].sum(axis=(0, 1)) / 2)
         frame.insert(1, "share_readers", self.comparison.a.shares.mean(axis=0))
@@ -170,11 +172,11 @@ class ValidationReport:
             same_cells, confidence_level, classes (the rows of `to_frame`), overall, criteria and
             plan.
         """
-        measures = {"": self.measures, "readers_": self.reader_measures} if self.same_cells else {}
         overall = {
-            f"{prefix}{name}": each[name][-1].to_dict()
-            for prefix, each in measures.items()
+            f"{prefix}{name}": measures[name][-1].to_dict()
+            for prefix, measures in {"": self.measures, "readers_": self.reader_measures}.items()
             for name in ("agreement", "kappa")
+            if name in measures
         }
         return {
             "verdict": self.verdict,
@@ -208,4 +210,26 @@ class ValidationReport:
         ImportError
             If matplotlib is not installed.
         """
-        return write(render_validation(self), path)
+        figures = [self.comparison.plot(kind) for kind in ("regression", "bland-altman")]
+        for figure in figures:
+            import_pyplot("ValidationReport.to_html").close(figure)
+        shares = [count.shares.mean(axis=0) for count in (self.comparison.a, self.comparison.b)]
+        page = render(
+            "validation.html",
+            report=self,
+            shares=shares,
+            percent=_percent,
+            limits=tabulate_limits(shares[0]),
+            figures=[*map(figure_image, figures)],
+        )
+        return write(page, path)
+
+
+def _percent(estimate, factor=100):
+    """Return an estimate in percent, or with another factor, as text; "" if it is NaN."""
+    digits = 1 if factor == 100 else 2
+    value, low, high = (factor * np.array(estimate)).round(digits) + 0.0  # no -0.0
+    if np.isnan(value):
+        return ""
+    interval = "" if np.isnan(low) else f" [{low:.{digits}f}, {high:.{digits}f}]"
+    return f"{value:.{digits}f}{interval}"

@@ -11,7 +11,7 @@ from sklearn.metrics import cohen_kappa_score, recall_score
 from skblood.evaluation import (
     DifferentialCount,
     ValidationPlan,
-    _validation_simulation,
+    _plan_validation,
     plan_validation,
     validate_differentials,
 )
@@ -105,10 +105,8 @@ class TestPlan:
 
     def test_a_hopeless_size_is_left_early(self, monkeypatch):
         """With a power of 90 % of 100 studies, 11 failures are enough."""
-        runs, measure = [], _validation_simulation.measure
-        monkeypatch.setattr(
-            _validation_simulation, "measure", lambda *x: runs.append(0) or measure(*x)
-        )
+        runs, measure = [], _plan_validation.measure
+        monkeypatch.setattr(_plan_validation, "measure", lambda *x: runs.append(0) or measure(*x))
         plan_validation(SHARES, {"margin": 1e-6}, n_cells=10, n_simulations=100)
         assert len(runs) == 10 * 11
 
