@@ -39,8 +39,15 @@ class Estimate(NamedTuple):
         return list(map(cls, *np.stack([values, low, high]).tolist()))
 
     def __str__(self):
-        interval = "" if math.isnan(self.low) else f" [{self.low:.3f}, {self.high:.3f}]"
-        return f"{self.value:.3f}{interval}"
+        return self.show() or "nan"
+
+    def show(self, factor=1, digits=3):
+        """Return the value, multiplied by a factor, and its interval as text; "" for NaN."""
+        value, low, high = (round(factor * each, digits) + 0.0 for each in self)  # no -0.0
+        if math.isnan(value):
+            return ""
+        interval = "" if math.isnan(low) else f" [{low:.{digits}f}, {high:.{digits}f}]"
+        return f"{value:.{digits}f}{interval}"
 
     def to_dict(self):
         """Return value, low and high by name; None in place of NaN, which JSON does not have."""

@@ -8,7 +8,7 @@ import pandas as pd
 from skblood._plotting import import_pyplot
 from skblood.evaluation._acceptance import combine
 from skblood.evaluation._compare import DifferentialComparison
-from skblood.evaluation._estimates import format_table, tabulate_estimates
+from skblood.evaluation._estimates import Estimate, format_table, tabulate_estimates
 from skblood.evaluation._validation_plan import ValidationPlan, tabulate_limits
 from skblood.pages import figure_image, render, write
 
@@ -218,18 +218,8 @@ class ValidationReport:
             "validation.html",
             report=self,
             shares=shares,
-            percent=_percent,
+            estimate=Estimate,
             limits=tabulate_limits(shares[0]),
             figures=[*map(figure_image, figures)],
         )
         return write(page, path)
-
-
-def _percent(estimate, factor=100):
-    """Return an estimate in percent, or with another factor, as text; "" if it is NaN."""
-    digits = 1 if factor == 100 else 2
-    value, low, high = (factor * np.array(estimate)).round(digits) + 0.0  # no -0.0
-    if np.isnan(value):
-        return ""
-    interval = "" if np.isnan(low) else f" [{low:.{digits}f}, {high:.{digits}f}]"
-    return f"{value:.{digits}f}{interval}"

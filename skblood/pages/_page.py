@@ -25,6 +25,7 @@ _ENVIRONMENT = jinja2.Environment(
     lstrip_blocks=True,
 )
 _ENVIRONMENT.filters["name"] = _name
+_ENVIRONMENT.globals["zip"] = zip
 
 
 def render(template, **context):
