@@ -22,6 +22,11 @@ class CellType:
     limit: float | None = None
     place: int = 1000  # in the clinical order; unknown ones come last
 
+    @property
+    def is_known(self):
+        """Whether the name is one of the table."""
+        return self.place < CellType.place
+
 
 @cache
 def cell_types():

@@ -14,8 +14,7 @@ from skblood.evaluation._agreement import (
     estimate_kappa,
     passing_bablok,
 )
-from skblood.evaluation._count_parts import select
-from skblood.evaluation._differential import DifferentialCount
+from skblood.evaluation._differential import DifferentialCount, select
 from skblood.evaluation._differential_plots import plot_bland_altman, plot_regression
 from skblood.evaluation._estimates import Estimate, format_table, tabulate_estimates
 from skblood.evaluation._intervals import check_level

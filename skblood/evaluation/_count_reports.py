@@ -1,15 +1,62 @@
 """The reports of a differential count that a laboratory reads, keeps and signs."""
 
+import pandas as pd
+
+from skblood._writing import escape_formula, printable
+from skblood.evaluation._cell_types import find_type
 from skblood.evaluation._count_fhir import write_fhir
 from skblood.evaluation._count_lines import list_slides
-from skblood.evaluation._count_outputs import format_count, tabulate_report, write_csv, write_html
+from skblood.evaluation._estimates import Estimate
+from skblood.pages import render, write
+
+# Slides shown by print.
+_MAX_PRINTED = 10
+# A model without such a class counts these cells as others, and no rule sees them.
+_TELLING = ("blast", "band neutrophil", "variant lymphocyte", "plasma cell")
 
 
 class CountReports:
     """Reports, as methods of `DifferentialCount`."""
 
     def __str__(self):
-        return format_count(self)
+        lines = [
+            f"{_number(len(self.groups), 'slide')}, {len(self.classes)} classes; intervals of "
+            f"{100 * self.confidence_level:.4g}% confidence"
+        ]
+        white = self.white
+        counts = [white.as_counted, white] if self.corrected and white.classes else [white]
+        if self.corrected:
+            lines[0] += ", as counted and corrected for known confusions"
+            lines.append(f"preferred shares: {self.preferred}")
+        if self.absent_classes:
+            absent = printable(", ".join(map(str, self.absent_classes)), keep="")
+            lines.append(f"no validation cells, assumed to be recognized without error: {absent}")
+        width = max((len(printable(label, keep="")) for label in white.classes), default=0)
+        for i, slide in enumerate(list_slides(self)[:_MAX_PRINTED]):
+            what = "white cell" if slide.apart else "cell"
+            parts = [f"{slide.group}: {_number(slide.n_white, what)}"]
+            parts += [f"and {slide.n_rejected:,} rejected"] if slide.n_rejected else []
+            parts += [f"{slide.n_reviewed:,} decided by a reader"] if slide.n_reviewed else []
+            lines += ["", ", ".join(parts)]
+            for j, line in enumerate(slide.white):
+                shares = [
+                    Estimate(each.shares[i, j], each.low[i, j], each.high[i, j]) for each in counts
+                ]
+                percent = f"{line.shown_percent:>3} %" if line.percent is not None else ""
+                columns = [
+                    f"{line.label:{width}}",
+                    f"{line.n:6,}",
+                    f"{percent:5}",
+                    *map(str, shares),
+                ]
+                lines.append("  " + "  ".join(columns))
+            apart = [f"{line.label} {line.n:,}{_per_100(line)}" for line in slide.apart]
+            lines += [f"  apart: {', '.join(apart)}"] if apart else []
+            lines += [f"  manual look: {'; '.join(slide.reasons)}"] if slide.reasons else []
+        more = len(self.groups) - _MAX_PRINTED
+        if more > 0:
+            lines += ["", f"and {_number(more, 'slide')} more: to_frame() has them all"]
+        return "\n".join(lines)
 
     @property
     def manual_look(self):
@@ -26,7 +73,27 @@ class CountReports:
             share, low, high (of nucleated red cells per white cell), n_white, n_rejected,
             n_reviewed, and manual_look: the reasons for one.
         """
-        return tabulate_report(self)
+        rows = [
+            {
+                "slide": slide.group,
+                "patient": slide.patient,
+                "class": line.label,
+                "count": line.n,
+                "reviewed": line.n_reviewed,
+                "percent": line.percent,
+                "share": line.share,
+                "low": line.low,
+                "high": line.high,
+                "n_white": slide.n_white,
+                "n_rejected": slide.n_rejected,
+                "n_reviewed": slide.n_reviewed,
+                "manual_look": "; ".join(slide.reasons),
+            }
+            for slide in list_slides(self)
+            for line in slide.white + slide.apart
+        ]
+        table = pd.DataFrame(rows)
+        return table if self.patients is not None else table.drop(columns="patient")
 
     def to_csv(self, path=None):
         """Write the table of the report, `to_table`, as csv.
@@ -40,7 +107,10 @@ class CountReports:
         -------
         text or path : str or pathlib.Path
         """
-        return write_csv(self, path)
+        table = self.to_table().astype({"percent": "Int64"})
+        for name in table.select_dtypes(["object", "string"]):
+            table[name] = [escape_formula(text) for text in table[name]]
+        return write(table.to_csv(index=False, lineterminator="\n"), path)
 
     def to_html(self, path=None):
         """Write the report of the count as a page to look through, print and sign.
@@ -55,7 +125,16 @@ class CountReports:
         -------
         page or path : str or pathlib.Path
         """
-        return write_html(self, path)
+        several = self.patients is not None and len(set(self.patients)) < len(self.patients)
+        page = render(
+            "count.html",
+            count=self,
+            slides=list_slides(self),
+            patients=list_slides(self.by_patient) if several else [],
+            types=[find_type(label) for label in self.classes],
+            telling=_TELLING,
+        )
+        return write(page, path)
 
     def to_fhir(self, path=None, *, signed_by=None):
         """Write the report of the count as FHIR R4 JSON, with LOINC codes.
@@ -82,3 +161,12 @@ class CountReports:
         share that rounds to 0 % is "< 1 %". The number of cells and the interval are components.
         """
         return write_fhir(self, path, signed_by)
+
+
+def _number(n, what):
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
+
+
+def _per_100(line):
+    is_known = line.type.kind == "red" and line.share == line.share
+    return f" ({100 * line.share:.1f} per 100 white cells)" if is_known else ""

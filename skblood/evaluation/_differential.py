@@ -1,14 +1,14 @@
 """Differential counts: the share of each class on a slide, with confidence intervals."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
-from skblood._labels import check_lengths, resolve_classes
+from skblood._labels import check_lengths, encode_groups, resolve_classes
 from skblood._plotting import draws
+from skblood.evaluation._cell_types import order_classes
 from skblood.evaluation._count_lines import read_rules
-from skblood.evaluation._count_parts import add_patients, take_white
 from skblood.evaluation._count_reports import CountReports
 from skblood.evaluation._differential_correction import (
     check_confusion,
@@ -19,9 +19,8 @@ from skblood.evaluation._differential_plots import plot_shares
 from skblood.evaluation._intervals import check_level, wilson_interval
 from skblood.inference import draw_seed
 
-# Fields that a count of the same slides and classes shares.
-_SETTINGS = ("classes", "groups", "n_rejected", "confidence_level", "reviewed", "patients")
-_SETTINGS += ("rules", "note")
+# Fields that are added up over slides.
+_COUNTS = ("counts", "n_rejected", "reviewed")
 
 
 @dataclass(eq=False, repr=False)
@@ -234,35 +233,46 @@ class DifferentialCount(CountReports):
         check_lengths(counts=len(counts), groups=len(groups))
         if len(set(groups)) < len(groups):
             raise ValueError(f"`groups` must be different slides, got {groups}.")
-        n_rejected = [0] * len(counts) if n_rejected is None else n_rejected
-        n_rejected = check_counts(n_rejected, "n_rejected", (len(counts),))
-        more = {"reviewed": None, "patients": None, "rules": rules, "note": note}
-        if reviewed is not None:
-            more["reviewed"] = check_counts(reviewed, "reviewed", shape)
-            if (more["reviewed"] > counts).any():
-                raise ValueError("`reviewed` must be among the cells of `counts`, not more.")
+        n_rejected = np.zeros(len(counts)) if n_rejected is None else n_rejected
+        reviewed = np.zeros(shape) if reviewed is None else reviewed
+        reviewed = check_counts(reviewed, "reviewed", shape)
+        if (reviewed > counts).any():
+            raise ValueError("`reviewed` must be among the cells of `counts`, not more.")
         if patients is not None:
-            more["patients"] = np.asarray(patients).tolist()
-            check_lengths(counts=len(counts), patients=len(more["patients"]))
+            patients = np.asarray(patients).tolist()
+            check_lengths(counts=len(counts), patients=len(patients))
+        count = cls(
+            classes=classes,
+            groups=groups,
+            counts=counts,
+            n_rejected=check_counts(n_rejected, "n_rejected", shape[:1]),
+            **_count_shares(counts, confidence_level),
+            confidence_level=confidence_level,
+            reviewed=reviewed,
+            patients=patients,
+            rules=rules,
+            note=note,
+        )
         if confusion is None:
-            totals = counts.sum(axis=1, keepdims=True)
-            shares = counts / np.where(totals, totals, np.nan)
-            values = (shares, *wilson_interval(counts, totals, confidence_level))
-            return cls(
-                classes, groups, counts, n_rejected, *values, False, confidence_level, **more
-            )
-        if more["reviewed"] is not None and more["reviewed"].any():
+            return count
+        if reviewed.any():
             raise ValueError(
                 "`confusion` corrects the labels of a model, and some are those of a reader. Leave "
                 "out `confusion`, or count the labels of the model."
             )
         rng = np.random.default_rng(draw_seed(random_state))
         matrix = check_confusion(confusion, classes)
-        *shares, is_better = correct_counts(counts, matrix, confidence_level, rng)
-        preferred = "corrected" if is_better else "counted"
-        absent = [label for label, row in zip(classes, matrix, strict=True) if not row.any()]
-        settings = (True, confidence_level, preferred, absent, matrix)
-        return cls(classes, groups, counts, n_rejected, *shares, *settings, **more)
+        shares, low, high, is_better = correct_counts(counts, matrix, confidence_level, rng)
+        return replace(
+            count,
+            shares=shares,
+            low=low,
+            high=high,
+            corrected=True,
+            preferred="corrected" if is_better else "counted",
+            absent_classes=[x for x, row in zip(classes, matrix, strict=True) if not row.any()],
+            confusion=matrix,
+        )
 
     @property
     def n_cells(self):
@@ -272,17 +282,33 @@ class DifferentialCount(CountReports):
     @property
     def as_counted(self):
         """The count without correction."""
-        return self.from_counts(self.counts, **{name: getattr(self, name) for name in _SETTINGS})
+        return replace(self, **_count_shares(self.counts, self.confidence_level))
 
     @property
     def white(self):
         """The white cells."""
-        return take_white(self)
+        columns = order_classes(self.classes, True)
+        part = select(self, range(len(self.groups)), columns)
+        if len(columns) in (0, len(self.classes)):
+            return part
+        if not self.corrected:
+            return part.as_counted
+        totals = part.shares.sum(axis=1, keepdims=True)
+        totals = np.where(totals > 0, totals, np.nan)
+        values = {name: getattr(part, name) / totals for name in ("shares", "low", "high")}
+        return replace(part, **{name: np.minimum(each, 1) for name, each in values.items()})
 
     @property
     def by_patient(self):
         """The count of each patient."""
-        return add_patients(self)
+        if self.patients is None:
+            raise ValueError("There are no patients. Give `patients`, the patient of each slide.")
+        names, codes = encode_groups(self.patients, len(self.groups), "patients")
+        members = np.eye(len(names), dtype=int)[:, codes]  # slides of each patient
+        sums = {name: members @ getattr(self, name) for name in _COUNTS}
+        kept = ("classes", "confidence_level", "confusion", "rules", "note")
+        settings = {name: getattr(self, name) for name in kept}
+        return self.from_counts(**sums, **settings, groups=names, patients=names)
 
     def __repr__(self):
         return (
@@ -330,3 +356,29 @@ class DifferentialCount(CountReports):
             If matplotlib is not installed.
         """
         return plot_shares(self, ax)
+
+
+def _count_shares(counts, confidence_level):
+    """Return the fields of a count without correction."""
+    totals = counts.sum(axis=1, keepdims=True)
+    low, high = wilson_interval(counts, totals, confidence_level)
+    shares = counts / np.where(totals, totals, np.nan)
+    estimates = {"shares": shares, "low": low, "high": high, "corrected": False}
+    return estimates | {"preferred": "counted", "absent_classes": [], "confusion": None}
+
+
+def select(count, rows, columns):
+    """Return a count with these slides and classes, in this order, with the same shares."""
+    grid = np.ix_(rows, columns)
+    names = ("counts", "shares", "low", "high", "reviewed")
+    confusion, classes = count.confusion, [count.classes[j] for j in columns]
+    return replace(
+        count,
+        classes=classes,
+        groups=[count.groups[i] for i in rows],
+        n_rejected=count.n_rejected[list(rows)],
+        absent_classes=[label for label in count.absent_classes if label in classes],
+        confusion=None if confusion is None else confusion[np.ix_(columns, columns)],
+        patients=None if count.patients is None else [count.patients[i] for i in rows],
+        **{name: getattr(count, name)[grid] for name in names},
+    )
