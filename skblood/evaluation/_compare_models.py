@@ -7,10 +7,14 @@ import pandas as pd
 
 from skblood._labels import encode_groups, encode_labels, list_few
 from skblood.evaluation._cell_table import align_cells
+from skblood.evaluation._estimates import tabulate_estimates
 from skblood.evaluation._evaluation_report import EvaluationReport
 from skblood.evaluation._model_comparison import ALL, ModelComparison
 from skblood.evaluation._paired import SCORES, holm, mcnemar, score_differences
 from skblood.inference import draw_seed
+
+# Scores that are shares of images that are right.
+_TESTED = ("accuracy", "recall")
 
 
 def compare_models(*reports, names=None, n_resamples=2000, random_state=0):
@@ -91,25 +95,21 @@ def compare_models(*reports, names=None, n_resamples=2000, random_state=0):
     rng = np.random.default_rng(draw_seed(random_state))
     settings = {"n_resamples": n_resamples, "level": reports[0].confidence_level, "rng": rng}
     differences, by_group = [], []
-    for i, j in combinations(range(len(names)), 2):
-        pair, of_pair = {"a": names[i], "b": names[j]}, codes[:, [0, 1 + i, 1 + j]]
+    for (i, a), (j, b) in combinations(enumerate(names), 2):
+        pair, of_pair = {"a": a, "b": b}, codes[:, [0, 1 + i, 1 + j]]
         scores = [reports[k].scores for k in (i, j)]
-        differences += [
-            pair | row for row in _compare(of_pair, scores, groups, classes, **settings)
-        ]
+        rows = _compare(of_pair, scores, groups, classes, **settings)
+        differences += [pair | row for row in rows]
         if groups is not None:
             by_group += [pair | row for row in _compare_groups(of_pair, groups, group_names)]
     differences = pd.DataFrame(differences)
-    for score in ("accuracy", "recall"):
+    for score in _TESTED:
         rows = (differences["score"] == score) & differences["pvalue"].notna()
         differences.loc[rows, "pvalue_holm"] = holm(differences.loc[rows, "pvalue"])
-    scores = {}
-    for score in SCORES:
-        estimates = zip(*(report.scores[score] for report in reports), strict=True)
-        scores |= zip((score, f"{score}_low", f"{score}_high"), estimates, strict=True)
+    scores = {score: [report.scores[score] for report in reports] for score in SCORES}
     return ModelComparison(
         names,
-        pd.DataFrame(scores, index=pd.Index(names, name="model")),
+        tabulate_estimates(names, scores).rename_axis("model"),
         differences,
         pd.DataFrame(by_group) if by_group else None,
         n_images=len(codes),
@@ -160,31 +160,22 @@ def _align(reports, names):
 def _compare(codes, scores, groups, classes, **settings):
     """Yield the rows of a pair of classifiers, without their names."""
     overall, recalls = score_differences(codes, groups, len(classes), **settings)
-    true, right = codes[:, 0], codes[:, 1:] == codes[:, :1]
+    right, found = codes[:, 1:] == codes[:, :1], []
     for score, estimate in overall.items():
         values = [each[score].value for each in scores]
-        row = _row(score, ALL, len(codes), values, estimate)
-        if score == "accuracy":
-            row |= _test(codes, groups, settings["rng"])
+        found.append((score, ALL, np.full(len(codes), True), values, estimate))
+    for code, (label, estimate) in enumerate(zip(classes, recalls, strict=True)):
+        rows = codes[:, 0] == code
+        values = right[rows].mean(axis=0).tolist() if rows.any() else (np.nan, np.nan)
+        found.append(("recall", label, rows, values, estimate))
+    for score, label, rows, (a, b), (difference, low, high) in found:
+        row = {"score": score, "class": label, "n_images": int(rows.sum()), "value_a": a}
+        row |= {"value_b": b, "difference": difference, "low": low, "high": high}
+        if score in _TESTED and rows.any():
+            of_rows = None if groups is None else groups[rows]
+            tested = mcnemar(codes[rows], of_rows, settings["rng"])
+            row |= zip(("only_a", "only_b", "pvalue"), tested, strict=True)
         yield row
-    for code, label in enumerate(classes):
-        rows = true == code
-        values = right[rows].mean(axis=0) if rows.any() else (np.nan, np.nan)
-        row = _row("recall", label, int(rows.sum()), values, recalls[code])
-        if rows.any():
-            of_class = None if groups is None else groups[rows]
-            row |= _test(codes[rows], of_class, settings["rng"])
-        yield row
-
-
-def _row(score, label, n_images, values, estimate):
-    row = {"score": score, "class": label, "n_images": n_images}
-    row |= {"value_a": float(values[0]), "value_b": float(values[1])}
-    return row | {"difference": estimate.value, "low": estimate.low, "high": estimate.high}
-
-
-def _test(codes, groups, rng):
-    return dict(zip(("only_a", "only_b", "pvalue"), mcnemar(codes, groups, rng), strict=True))
 
 
 def _compare_groups(codes, groups, names):

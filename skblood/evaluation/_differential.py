@@ -241,20 +241,12 @@ class DifferentialCount(CountReports):
         if patients is not None:
             patients = np.asarray(patients).tolist()
             check_lengths(counts=len(counts), patients=len(patients))
-        count = cls(
-            classes=classes,
-            groups=groups,
-            counts=counts,
-            n_rejected=check_counts(n_rejected, "n_rejected", shape[:1]),
-            **_count_shares(counts, confidence_level),
-            confidence_level=confidence_level,
-            reviewed=reviewed,
-            patients=patients,
-            rules=rules,
-            note=note,
-        )
+        n_rejected = check_counts(n_rejected, "n_rejected", shape[:1])
+        settings = {"confidence_level": confidence_level, "reviewed": reviewed, "note": note}
+        settings |= {"patients": patients, "rules": rules}
         if confusion is None:
-            return count
+            settings |= _count_shares(counts, confidence_level)
+            return cls(classes, groups, counts, n_rejected, **settings)
         if reviewed.any():
             raise ValueError(
                 "`confusion` corrects the labels of a model, and some are those of a reader. Leave "
@@ -263,16 +255,10 @@ class DifferentialCount(CountReports):
         rng = np.random.default_rng(draw_seed(random_state))
         matrix = check_confusion(confusion, classes)
         shares, low, high, is_better = correct_counts(counts, matrix, confidence_level, rng)
-        return replace(
-            count,
-            shares=shares,
-            low=low,
-            high=high,
-            corrected=True,
-            preferred="corrected" if is_better else "counted",
-            absent_classes=[x for x, row in zip(classes, matrix, strict=True) if not row.any()],
-            confusion=matrix,
-        )
+        settings |= {"shares": shares, "low": low, "high": high, "corrected": True}
+        settings |= {"preferred": "corrected" if is_better else "counted", "confusion": matrix}
+        settings["absent_classes"] = [classes[i] for i in np.flatnonzero(~matrix.any(axis=1))]
+        return cls(classes, groups, counts, n_rejected, **settings)
 
     @property
     def n_cells(self):

@@ -222,23 +222,13 @@ class EvaluationReport:
             If there are no images, lengths differ, a label is not among `classes`, `groups` has
             missing entries or a single group, or `y_proba` does not hold probabilities.
         """
-        return cls(
-            **score_predictions(
-                y_true,
-                y_pred,
-                y_proba,
-                classes=classes,
-                groups=groups,
-                n_resamples=n_resamples,
-                confidence_level=confidence_level,
-                random_state=random_state,
-                shares=shares,
-                names=path_names(images) if names is None else names,
-            ),
-            note=" ".join(filter(None, [note, describe_batch(model, images, y_proba)])),
-            images=images,
-            model=None if model is None else describe_model(model),
-        )
+        names = path_names(images) if names is None else names
+        settings = {"n_resamples": n_resamples, "confidence_level": confidence_level}
+        given = (y_true, y_pred, y_proba, classes, groups, shares, names)
+        results = score_predictions(*given, random_state=random_state, **settings)
+        note = " ".join(filter(None, [note, describe_batch(model, images, y_proba)]))
+        about = None if model is None else describe_model(model)
+        return cls(**results, note=note, images=images, model=about)
 
     def __repr__(self):
         accuracy, f1 = self.scores["accuracy"].value, self.scores["f1_macro"].value
@@ -292,13 +282,11 @@ class EvaluationReport:
             none), support, absent_classes and confusion_matrix.
         """
         plain = "n_images", "n_groups", "confidence_level", "n_resamples", "note", "classes"
+        of_classes = self.class_scores.items()
         return {
             **{name: getattr(self, name) for name in plain},
             "scores": {name: each.to_dict() for name, each in self.scores.items()},
-            "class_scores": {
-                name: [estimate.to_dict() for estimate in each]
-                for name, each in self.class_scores.items()
-            },
+            "class_scores": {name: [x.to_dict() for x in each] for name, each in of_classes},
             "support": self.support.tolist(),
             "absent_classes": self.absent_classes,
             "confusion_matrix": self.confusion_matrix.tolist(),

@@ -7,12 +7,22 @@ import numpy as np
 import pandas as pd
 
 from skblood._plotting import COLORS, REFERENCE, draws, dress, make_axes, wrap
-from skblood._writing import printable
-from skblood.evaluation._estimates import Estimate
+from skblood.evaluation._estimates import Estimate, format_table
 from skblood.evaluation._paired import SCORES
 
 ALL = "all"  # in the column `class`
 _NAME_WIDTH = 34  # characters in a line of a class name
+# Printed columns by their headings, with the format of their numbers.
+_COLUMNS = {
+    "images": ("n_images", ","),
+    "first": ("value_a", ".3f"),
+    "second": ("value_b", ".3f"),
+    "difference": ("difference", ".3f"),
+    "only first right": ("only_a", ",.0f"),
+    "only second": ("only_b", ",.0f"),
+    "p": ("pvalue", ".2g"),
+    "p (Holm)": ("pvalue_holm", ".2g"),
+}
 
 
 @dataclass(eq=False, repr=False)
@@ -77,17 +87,14 @@ class ModelComparison:
 
     def __str__(self):
         groups = f" in {self.n_groups:,} groups" if self.n_groups else ""
-        lines = [
+        frame, rows, several = self.scores, self.differences, len(self.names) > 2
+        scores = {k: Estimate.each(frame[k], frame[f"{k}_low"], frame[f"{k}_high"]) for k in SCORES}
+        rows = rows[rows["class"] == ALL] if several else rows
+        return (
             f"{self.n_images:,} images{groups}, {len(self.names)} models; intervals of "
-            f"{100 * self.confidence_level:.4g}% confidence",
-            "",
-            _estimate_table(self.scores, SCORES),
-        ]
-        rows = self.differences
-        if len(self.names) > 2:
-            rows = rows[rows["class"] == ALL]
-        title = "differences, second model minus first"
-        return "\n".join([*lines, "", title, _difference_table(rows, len(self.names) > 2)])
+            f"{100 * self.confidence_level:.4g}% confidence\n\n{format_table(self.names, scores)}"
+            f"\n\ndifferences, second model minus first\n{_format_differences(rows, several)}"
+        )
 
     @draws
     def plot(self, pair=None, *, ax=None):
@@ -133,39 +140,17 @@ class ModelComparison:
         return ax
 
 
-def _estimate_table(frame, columns):
-    texts = {
-        name: [str(Estimate(*each)) for each in frame.filter(regex=f"^{name}(_low|_high)?$").values]
-        for name in columns
+def _format_differences(rows, with_pair):
+    names = [f"{x.a}, {x.b}: " * with_pair + _row_name(x) for x in rows.itertuples()]
+    differences = Estimate.each(rows["difference"], rows["low"], rows["high"])
+    columns = {
+        heading: ["" if np.isnan(x) else format(x, spec) for x in rows[name]]
+        for heading, (name, spec) in _COLUMNS.items()
     }
-    return pd.DataFrame(texts, index=[printable(each, keep="") for each in frame.index]).to_string()
-
-
-def _difference_table(rows, with_pair):
-    """Return the text of differences; `with_pair` also tells the models of each row."""
-    pairs = [f"{a}, {b}: " if with_pair else "" for a, b in zip(rows["a"], rows["b"], strict=True)]
-    names = [
-        printable(pair + _row_name(row), keep="")
-        for pair, row in zip(pairs, rows.itertuples(), strict=True)
-    ]
-    differences = map(Estimate, rows["difference"], rows["low"], rows["high"])
-    texts = {
-        "images": rows["n_images"].map("{:,}".format),
-        "first": rows["value_a"].map(_as_text),
-        "second": rows["value_b"].map(_as_text),
-        "difference": ["" if np.isnan(each.value) else str(each) for each in differences],
-        "only first right": rows["only_a"].map("{:,.0f}".format).replace("nan", ""),
-        "only second": rows["only_b"].map("{:,.0f}".format).replace("nan", ""),
-        "p": rows["pvalue"].map("{:.2g}".format).replace("nan", ""),
-        "p (Holm)": rows["pvalue_holm"].map("{:.2g}".format).replace("nan", ""),
-    }
-    return pd.DataFrame(texts).set_axis(names).to_string()
+    columns["difference"] = [each.show() for each in differences]
+    return format_table(names, columns)
 
 
 def _row_name(row):
     label = row._4  # the column `class`, which is no name in Python
     return row.score if row.score != "recall" else f"recall of {label}"
-
-
-def _as_text(value):
-    return "" if np.isnan(value) else f"{value:.3f}"

@@ -17,25 +17,16 @@ from skblood.inference import draw_seed
 
 
 def score_predictions(
-    y_true,
-    y_pred,
-    y_proba,
-    *,
-    classes,
-    groups,
-    n_resamples,
-    confidence_level,
-    random_state,
-    shares,
-    names,
+    y_true, y_pred, y_proba, classes, groups, shares, names, *, random_state, **settings
 ):
     """Return what an `EvaluationReport` has of its predictions, by parameter.
 
     See `EvaluationReport.from_predictions`.
     """
-    check_level(confidence_level)
-    if n_resamples < 1:
-        raise ValueError(f"`n_resamples` must be at least 1, got {n_resamples}.")
+    level = settings["confidence_level"]
+    check_level(level)
+    if settings["n_resamples"] < 1:
+        raise ValueError(f"`n_resamples` must be at least 1, got {settings['n_resamples']}.")
     classes = resolve_classes(classes, y_true=y_true, y_pred=y_pred)
     true = encode_labels(y_true, classes, "y_true")
     predicted = encode_labels(y_pred, classes, "y_pred")
@@ -45,23 +36,21 @@ def score_predictions(
     if y_proba is not None:
         y_proba = check_probabilities(y_proba, len(true), classes)
     cells = tabulate_cells(true, predicted, y_proba, classes, groups=groups, names=names)
-    n_groups = None
+    n_groups, places = None, np.zeros(len(true), int)
     if groups is not None:
-        distinct, groups = encode_groups(groups, len(true))
+        distinct, places = encode_groups(groups, len(true))
         n_groups = len(distinct)
     if n_groups == 1:
         raise ValueError("`groups` holds a single group: give several, or leave `groups` out.")
     tables = np.zeros((n_groups or 1, len(classes), len(classes)), int)
-    np.add.at(tables, (0 if groups is None else groups, true, predicted), 1)
+    np.add.at(tables, (places, true, predicted), 1)
     if shares is not None:
         shares = read_prior(shares, classes, tables.sum(axis=(0, 2)) > 0, "shares")
-    scores, class_scores = estimate_scores(
-        tables, confidence_level, grouped=groups is not None, shares=shares
-    )
-    settings = {"n_resamples": n_resamples, "confidence_level": confidence_level}
+    grouped = n_groups is not None
+    scores, class_scores = estimate_scores(tables, level, grouped=grouped, shares=shares)
     if y_proba is not None:
         rng = np.random.default_rng(draw_seed(random_state))
-        scores |= estimate_losses(true, y_proba, groups, rng=rng, **settings)
+        scores |= estimate_losses(true, y_proba, places if grouped else None, rng=rng, **settings)
     return settings | {
         "classes": classes,
         "confusion_matrix": tables.sum(axis=0),
