@@ -1,6 +1,5 @@
 """`skblood validate`."""
 
-import io
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -178,11 +177,9 @@ def analyze(
 
 def _read_study(path, names, slide_column):
     """Return what both readers and the model found, as labels or counts, and the slide of each."""
-    import pandas as pd
+    from skblood.datasets import read_table
 
-    text = path.read_text("utf-8-sig")
-    delimiter = max(",;\t|", key=text.partition("\n")[0].count)
-    table = pd.read_csv(io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False)
+    table = read_table(path, [])
     counted = "reader" in table and "cell" not in table
     if counted and "count" not in table:
         table["count"] = "1"
@@ -201,24 +198,20 @@ def _read_study(path, names, slide_column):
         return [table[name].tolist() for name in names], table[slide_column].tolist()
     if missing := set(names) - set(table["reader"]):
         raise ValueError(f"{str(path)!r} has no rows of {sorted(missing)}. See --names.")
-    table = table[table["reader"].isin(names)]
-    return [_count(table[table["reader"] == name], table, slide_column) for name in names], None
+    from skblood.evaluation import DifferentialCount
+
+    table = table[table["reader"].isin(names)].astype({"count": float})
+    counts = table.groupby(["reader", slide_column, "label"], sort=False)["count"].sum().unstack()
+    slides = table[slide_column].unique()
+    each = [counts.loc[name].reindex(slides).fillna(0).to_numpy() for name in names]
+    matched = {"classes": counts.columns, "groups": slides}
+    return [DifferentialCount.from_counts(x, **matched) for x in each], None
 
 
 def _check_columns(path, table, wanted):
     if missing := [name for name in wanted if name not in table]:
         found = f"has no column {missing}; its columns are {list(table)}"
         raise ValueError(f"{str(path)!r} {found}. See --names and --slide-column.")
-
-
-def _count(rows, table, slide_column):
-    """Return the count of the rows of a reader, over all slides and classes of the table."""
-    from skblood.evaluation import DifferentialCount
-
-    slides, classes = table[slide_column].unique(), table["label"].unique()
-    counts = rows["count"].astype(float).groupby([rows[slide_column], rows["label"]]).sum()
-    counts = counts.unstack().reindex(index=slides, columns=classes).fillna(0)
-    return DifferentialCount.from_counts(counts.to_numpy(), classes=classes, groups=slides)
 
 
 app = typer.Typer(help="Plan and analyze a validation at a new site, by two readers.")

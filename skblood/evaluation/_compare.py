@@ -15,11 +15,10 @@ from skblood.evaluation._agreement import (
     passing_bablok,
 )
 from skblood.evaluation._differential import DifferentialCount, select
-from skblood.evaluation._differential_plots import plot_bland_altman, plot_regression
+from skblood.evaluation._differential_plots import PANELS, plot_comparison
 from skblood.evaluation._estimates import Estimate, format_table, tabulate_estimates
 from skblood.evaluation._intervals import check_level
 
-_PLOTS = {"regression": plot_regression, "bland-altman": plot_bland_altman}
 _ESTIMATES = ("slope", "intercept", "bias", "lower_limit", "upper_limit")
 # Intervals by the jackknife and of limits of agreement need three points.
 _MIN_SLIDES = 3
@@ -108,15 +107,12 @@ class DifferentialComparison:
     def __str__(self):
         columns = {name: getattr(self, name) for name in ("slope", "intercept", "bias")}
         columns["within limits"] = [f"{share:.1%}" for share in self.within_limits]
-        lines = [
+        kappa = "" if self.kappa is None else f"\n\nkappa of the same cells: {self.kappa}"
+        return (
             f"{len(self.a.groups):,} slides, {len(self.classes)} classes, {self.method} "
-            f"regression; intervals of {100 * self.confidence_level:.4g}% confidence",
-            "",
-            format_table(self.classes, columns),
-        ]
-        if self.kappa is not None:
-            lines += ["", f"kappa of the same cells: {self.kappa}"]
-        return "\n".join(lines)
+            f"regression; intervals of {100 * self.confidence_level:.4g}% confidence\n\n"
+            f"{format_table(self.classes, columns)}{kappa}"
+        )
 
     def to_frame(self):
         """Return a table with one row for each class.
@@ -152,9 +148,9 @@ class DifferentialComparison:
         ValueError
             If `kind` is unknown.
         """
-        if kind not in _PLOTS:
-            raise ValueError(f"`kind` must be one of {list(_PLOTS)}, not {kind!r}.")
-        return _PLOTS[kind](self)
+        if kind not in PANELS:
+            raise ValueError(f"`kind` must be one of {list(PANELS)}, not {kind!r}.")
+        return plot_comparison(self, kind)
 
 
 def compare_differentials(
@@ -283,17 +279,12 @@ def in_order_of(a, b):
     for name, count in {"a": a, "b": b}.items():
         if not isinstance(count, DifferentialCount):
             raise TypeError(f"`{name}` must be a DifferentialCount, got {type(count).__name__}.")
-        empty = [group for group, n in zip(count.groups, count.n_cells, strict=True) if n == 0]
-        if empty:
+        if empty := [count.groups[i] for i in np.flatnonzero(count.n_cells == 0)]:
             raise ValueError(f"`{name}` has slides without cells: {empty}. Leave them out of both.")
     for name in ("groups", "classes"):
-        alone = set(getattr(a, name)) ^ set(getattr(b, name))
-        if alone:
-            alone = sorted(alone, key=str)
+        if alone := sorted(set(getattr(a, name)) ^ set(getattr(b, name)), key=str):
             raise ValueError(f"`a` and `b` must have the same {name}; in one of them: {alone}.")
-    if len(a.groups) < _MIN_SLIDES:
-        raise ValueError(
-            f"`a` and `b` must have at least {_MIN_SLIDES} slides, got {len(a.groups)}."
-        )
+    if (n := len(a.groups)) < _MIN_SLIDES:
+        raise ValueError(f"`a` and `b` must have at least {_MIN_SLIDES} slides, got {n}.")
     rows = [b.groups.index(group) for group in a.groups]
     return select(b, rows, [b.classes.index(label) for label in a.classes])

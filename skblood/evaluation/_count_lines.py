@@ -68,10 +68,9 @@ def read_rules(rules, classes):
     ValueError
         If a name is neither a rule, a cell type nor a class, or a limit is negative.
     """
-    found = _RULES | {
-        each.name: each.limit for each in cell_types().values() if each.limit is not None
-    }
-    types = {each.name for each in cell_types().values()} | {find_type(c).name for c in classes}
+    known = cell_types().values()
+    found = _RULES | {each.name: each.limit for each in known if each.limit is not None}
+    types = {each.name for each in [*known, *map(find_type, classes)]}
     for name, limit in (rules or {}).items():
         key = name if name in _RULES else find_type(name).name
         if key not in {*_RULES, *types}:
@@ -112,8 +111,8 @@ def _list_slide(count, white, i):
     lines = [_make_line(white, i, j, white, percent) for j, percent in enumerate(percents)]
     apart = [_make_line(count, i, j, white) for j in order_classes(count.classes, False)]
     patient = None if count.patients is None else printable(count.patients[i], keep="")
-    group = printable(count.groups[i], keep="")
-    slide = SlideLines(group, patient, lines, apart, int(count.n_rejected[i]))
+    group, n_rejected = printable(count.groups[i], keep=""), int(count.n_rejected[i])
+    slide = SlideLines(group, patient, lines, apart, n_rejected)
     slide.reasons = _find_reasons(slide, count.rules)
     return slide
 

@@ -31,25 +31,18 @@ class CountReports:
         if self.absent_classes:
             absent = printable(", ".join(map(str, self.absent_classes)), keep="")
             lines.append(f"no validation cells, assumed to be recognized without error: {absent}")
-        width = max((len(printable(label, keep="")) for label in white.classes), default=0)
         for i, slide in enumerate(list_slides(self)[:_MAX_PRINTED]):
             what = "white cell" if slide.apart else "cell"
             parts = [f"{slide.group}: {_number(slide.n_white, what)}"]
             parts += [f"and {slide.n_rejected:,} rejected"] if slide.n_rejected else []
             parts += [f"{slide.n_reviewed:,} decided by a reader"] if slide.n_reviewed else []
             lines += ["", ", ".join(parts)]
-            for j, line in enumerate(slide.white):
-                shares = [
-                    Estimate(each.shares[i, j], each.low[i, j], each.high[i, j]) for each in counts
-                ]
-                percent = f"{line.shown_percent:>3} %" if line.percent is not None else ""
-                columns = [
-                    f"{line.label:{width}}",
-                    f"{line.n:6,}",
-                    f"{percent:5}",
-                    *map(str, shares),
-                ]
-                lines.append("  " + "  ".join(columns))
+            width = max((len(line.label) for line in slide.white), default=0)
+            shares = [Estimate.each(x.shares[i], x.low[i], x.high[i]) for x in counts]
+            for line, *each in zip(slide.white, *shares, strict=True):
+                percent = "" if line.percent is None else f"{line.shown_percent:>3} %"
+                texts = "  ".join(map(str, each))
+                lines.append(f"  {line.label:{width}}  {line.n:6,}  {percent:5}  {texts}")
             apart = [f"{line.label} {line.n:,}{_per_100(line)}" for line in slide.apart]
             lines += [f"  apart: {', '.join(apart)}"] if apart else []
             lines += [f"  manual look: {'; '.join(slide.reasons)}"] if slide.reasons else []

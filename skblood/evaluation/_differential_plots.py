@@ -59,86 +59,65 @@ def plot_shares(count, ax=None):
     return ax
 
 
-def plot_regression(comparison):
-    """Draw the shares of b against those of a; see `DifferentialComparison.plot`."""
-    figure, panels = _make_panels(comparison)
-    name_a, name_b = comparison.names
-    n_cells = np.median(comparison.a.n_cells)
-    for i, (ax, a, b) in enumerate(panels):
-        end = max(1.08 * max(a.max(), b.max()), 1)
-        x = np.linspace(0, end, 200)
-        limits = 100 * np.stack(count_limits(np.minimum(x / 100, 1), n_cells))
-        ax.fill_between(
-            x,
-            *limits,
-            color="0.5",
-            alpha=0.25,
-            linewidth=0,
-            label=f"95% limits of the count of {name_a}",
-        )
-        ax.plot(x, x, label="identity", **REFERENCE)
-        slope, intercept = comparison.slope[i], comparison.intercept[i]
-        if np.isfinite(slope.value):
-            line = 100 * intercept.value + slope.value * x
-            ax.plot(x, line, color=_LINE, label="regression")
-            ax.set_title(f"{ax.get_title()}\nslope {slope.value:.2f}")
-        if np.isfinite([*slope, *intercept]).all():
-            flat = 100 * intercept.high + slope.low * x
-            steep = 100 * intercept.low + slope.high * x
-            band = {"color": _LINE, "alpha": 0.2, "linewidth": 0, "label": "its band"}
-            ax.fill_between(x, flat, steep, **band)
-        ax.scatter(a, b, label="slides", **_POINTS)
-        span = (-0.03 * end, end)
-        ax.set(xlim=span, ylim=span, aspect="equal")
-        ax.locator_params(nbins=5, steps=[1, 2, 5, 10])  # the same on both axes
-        ax.set_xlabel(wrap(f"{name_a} (% of cells)", _LABEL_WIDTH))
-        ax.set_ylabel(wrap(f"{name_b} (% of cells)", _LABEL_WIDTH))
-    return _add_legend(figure, panels)
-
-
-def plot_bland_altman(comparison):
-    """Draw differences against means; see `DifferentialComparison.plot`."""
-    figure, panels = _make_panels(comparison)
-    name_a, name_b = comparison.names
-    for i, (ax, a, b) in enumerate(panels):
-        ax.axhline(0, label="no difference", **REFERENCE)
-        for estimates, style, label in (
-            (comparison.bias, "-", "bias"),
-            (comparison.lower_limit, ":", "limits of agreement"),
-            (comparison.upper_limit, ":", None),
-        ):
-            value, low, high = 100 * np.array(estimates[i])
-            ax.axhline(value, color=_LINE, linestyle=style, label=label)
-            ax.axhspan(low, high, color=_LINE, alpha=0.15, linewidth=0, label="intervals of both")
-        ax.scatter((a + b) / 2, b - a, label="slides", **_POINTS)
-        ax.set_xlabel(wrap(f"mean of {name_a} and {name_b} (%)", _LABEL_WIDTH))
-        ax.set_ylabel(wrap(f"{name_b} - {name_a} (% points)", _LABEL_WIDTH))
-    return _add_legend(figure, panels)
-
-
-def _make_panels(comparison):
-    """Return a figure and, for each class, its axes and the shares of a and b in percent."""
-    plt = import_pyplot("DifferentialComparison.plot")
-    classes = comparison.classes
+def plot_comparison(comparison, kind):
+    """Draw a panel for each class; see `DifferentialComparison.plot`."""
+    plt, classes, handles = import_pyplot("DifferentialComparison.plot"), comparison.classes, {}
     n_columns = min(len(classes), _COLUMNS)
     n_rows = -(-len(classes) // n_columns)
     size = (n_columns * _PANEL, n_rows * _PANEL + 0.5)
     figure = plt.figure(figsize=size, layout="constrained")
-    panels = []
     for i, label in enumerate(classes):
         ax = figure.add_subplot(n_rows, n_columns, i + 1)
         ax.set_title(wrap(label, _NAME_WIDTH, max_lines=2), fontsize=9)
         ax.tick_params(labelsize=8)
         dress(ax)
-        panels.append((ax, 100 * comparison.a.shares[:, i], 100 * comparison.b.shares[:, i]))
-    return figure, panels
-
-
-def _add_legend(figure, panels):
-    """Add one legend of all panels below them."""
-    handles = {}
-    for ax, *_ in panels:
+        x, y = (100 * count.shares[:, i] for count in (comparison.a, comparison.b))
+        PANELS[kind](ax, comparison, i, x, y)
         handles |= {artist.get_label(): artist for artist in ax.get_legend_handles_labels()[0]}
-    where = {"loc": "outside lower center", "ncols": min(len(handles), 2 * len(panels), 6)}
+    where = {"loc": "outside lower center", "ncols": min(len(handles), 2 * len(classes), 6)}
     figure.legend(handles=list(handles.values()), **where)
     return figure
+
+
+def _draw_regression(ax, comparison, i, a, b):
+    name_a, name_b = comparison.names
+    end = max(1.08 * max(a.max(), b.max()), 1)
+    x = np.linspace(0, end, 200)
+    limits = count_limits(np.minimum(x / 100, 1), np.median(comparison.a.n_cells))
+    gray = {"color": "0.5", "alpha": 0.25, "linewidth": 0}
+    ax.fill_between(
+        x, *(100 * np.stack(limits)), **gray, label=f"95% limits of the count of {name_a}"
+    )
+    ax.plot(x, x, label="identity", **REFERENCE)
+    slope, intercept = comparison.slope[i], comparison.intercept[i]
+    if np.isfinite(slope.value):
+        ax.plot(x, 100 * intercept.value + slope.value * x, color=_LINE, label="regression")
+        ax.set_title(f"{ax.get_title()}\nslope {slope.value:.2f}")
+    if np.isfinite([*slope, *intercept]).all():
+        flat, steep = 100 * intercept.high + slope.low * x, 100 * intercept.low + slope.high * x
+        ax.fill_between(x, flat, steep, color=_LINE, alpha=0.2, linewidth=0, label="its band")
+    ax.scatter(a, b, label="slides", **_POINTS)
+    span = (-0.03 * end, end)
+    ax.set(xlim=span, ylim=span, aspect="equal")
+    ax.locator_params(nbins=5, steps=[1, 2, 5, 10])  # the same on both axes
+    ax.set_xlabel(wrap(f"{name_a} (% of cells)", _LABEL_WIDTH))
+    ax.set_ylabel(wrap(f"{name_b} (% of cells)", _LABEL_WIDTH))
+
+
+def _draw_bland_altman(ax, comparison, i, a, b):
+    name_a, name_b = comparison.names
+    ax.axhline(0, label="no difference", **REFERENCE)
+    for estimates, style, label in (
+        (comparison.bias, "-", "bias"),
+        (comparison.lower_limit, ":", "limits of agreement"),
+        (comparison.upper_limit, ":", None),
+    ):
+        value, low, high = 100 * np.array(estimates[i])
+        ax.axhline(value, color=_LINE, linestyle=style, label=label)
+        ax.axhspan(low, high, color=_LINE, alpha=0.15, linewidth=0, label="intervals of both")
+    ax.scatter((a + b) / 2, b - a, label="slides", **_POINTS)
+    ax.set_xlabel(wrap(f"mean of {name_a} and {name_b} (%)", _LABEL_WIDTH))
+    ax.set_ylabel(wrap(f"{name_b} - {name_a} (% points)", _LABEL_WIDTH))
+
+
+PANELS = {"regression": _draw_regression, "bland-altman": _draw_bland_altman}
