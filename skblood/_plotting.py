@@ -43,6 +43,8 @@ STYLE = {
 _GRID = {"color": "0.5", "alpha": 0.25, "linewidth": 0.8, "linestyle": "-"}
 # Widths in font sizes: a mean character, and the handle and the gap of an entry of a legend.
 _CHARACTER, _HANDLE = 0.55, 4.3
+# Characters in a line of a name of a row; inches of such a line, and between rows.
+_ROW_NAME, _LINE, _GAP = 28, 0.15, 0.15
 
 
 def draws(method):
@@ -72,6 +74,34 @@ def make_axes(ax, size):
     if ax is not None:
         return ax
     return import_pyplot("A figure").subplots(figsize=size, layout="constrained")[1]
+
+
+def make_rows(ax, labels, ylabel, least=0.0):
+    """Return axes with a named row for each label, the first on top, and the height of a row.
+
+    Parameters
+    ----------
+    ax : Axes or None
+        None creates a figure whose height depends on the number of rows.
+    labels : sequence
+    ylabel : str
+    least : float, default=0.0
+        Height of what a row holds, in inches. Names of several lines may need more.
+
+    Returns
+    -------
+    ax : Axes
+    row : float
+        In inches, if `ax` was None.
+    """
+    names = [wrap(label, _ROW_NAME) for label in labels]
+    row = max(least, _LINE * (1 + max(name.count("\n") for name in names))) + _GAP
+    ax = make_axes(ax, (7, len(names) * row + 1))
+    ax.set_yticks(range(len(names)), names)
+    ax.tick_params(axis="y", length=0)
+    ax.set(ylim=(len(names) - 0.5, -0.5), ylabel=ylabel)
+    dress(ax, grid="x")
+    return ax, row
 
 
 def dress(ax, grid="both"):

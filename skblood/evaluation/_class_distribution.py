@@ -4,10 +4,9 @@ import numpy as np
 import pandas as pd
 
 from skblood._labels import count_labels, encode_groups
-from skblood._plotting import COLORS, HATCHES, add_legend, count_axis, draws, dress, make_axes, wrap
+from skblood._plotting import COLORS, HATCHES, add_legend, count_axis, draws, make_rows, wrap
 
-_NAME_WIDTH = 28  # characters in a line of a class name
-_BAR, _LINE, _GAP = 0.17, 0.15, 0.1  # inches: a bar, a line of a name, between classes
+_BAR = 0.17  # inches
 
 
 class ClassDistributionDisplay:
@@ -106,10 +105,7 @@ class ClassDistributionDisplay:
             If matplotlib is not installed.
         """
         n_classes, n_splits = self.counts.shape
-        names = [wrap(name, _NAME_WIDTH) for name in self.classes]
-        n_lines = 1 + max(name.count("\n") for name in names)
-        row = max(n_splits * _BAR, n_lines * _LINE) + _GAP
-        ax = make_axes(ax, (7, n_classes * row + 0.8))
+        ax, _ = make_rows(ax, self.classes, "class", n_splits * _BAR)
         self.ax_, self.figure_ = ax, ax.figure
 
         positions, height = np.arange(n_classes), 0.8 / n_splits
@@ -121,14 +117,10 @@ class ClassDistributionDisplay:
             bars = ax.barh(where, counts, 0.92 * height, label=label, linewidth=0, **style)
             texts = [f"{count:,} ({count / total:.1%})" for count in counts]
             ax.bar_label(bars, texts, padding=3, fontsize=8)
-        ax.set_yticks(positions, names)
-        ax.tick_params(axis="y", length=0)
-        # The first class is on top; the longest bar leaves room for its label.
-        ax.set(ylim=(n_classes - 0.5, -0.5), xlim=(0, 1.25 * self.counts.max()))
+        ax.set_xlim(0, 1.25 * self.counts.max())  # the longest bar leaves room for its label
         share = "share of all" if self.splits is None else "share of the split"
-        ax.set(xlabel=f"number of images ({share}), {totals.sum():,} in all", ylabel="class")
+        ax.set_xlabel(f"number of images ({share}), {totals.sum():,} in all")
         count_axis(ax.xaxis)
-        dress(ax, grid="x")
         if self.splits is not None:
             add_legend(ax)
         return self

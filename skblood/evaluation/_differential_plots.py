@@ -9,13 +9,12 @@ from skblood._plotting import (
     add_legend,
     dress,
     import_pyplot,
-    make_axes,
+    make_rows,
     wrap,
 )
 from skblood.evaluation._agreement import count_limits
 
 _NAME_WIDTH = 24  # characters in a line of a class name
-_LINE_HEIGHT, _GAP = 0.14, 0.16  # inches: a line of a name, between classes
 _MAX_IN_LEGEND = 6  # with more slides there is no legend; slides follow each other downwards
 
 _COLUMNS, _PANEL = 3, 2.9  # panels in a row, side of a panel in inches
@@ -29,10 +28,7 @@ def plot_shares(count, ax=None):
     n_slides, n_classes = count.shares.shape
     few = n_slides <= _MAX_IN_LEGEND
     line = 0.16 if few else 0.05  # inches of a slide
-    names = [wrap(label, _NAME_WIDTH) for label in count.classes]
-    n_lines = 1 + max(name.count("\n") for name in names)
-    row = max(n_slides * line, n_lines * _LINE_HEIGHT) + _GAP
-    ax = make_axes(ax, (7, n_classes * row + 1.1))
+    ax, row = make_rows(ax, count.classes, "class", n_slides * line)
     positions, counted = np.arange(n_classes), count.as_counted
     margins = 100 * np.abs(np.stack([count.low, count.high], axis=1) - count.shares[:, None])
     for i, group in enumerate(count.groups):
@@ -45,15 +41,12 @@ def plot_shares(count, ax=None):
         ax.errorbar(x, heights, xerr=margins[i], linewidth=1, label=label, **style)
         if count.corrected:
             ax.plot(100 * counted.shares[i], heights, "x", color="0.2", markersize=4, zorder=3)
-    ax.set_yticks(positions, names)
-    ax.tick_params(axis="y", length=0)
     ax.hlines(positions[1:] - 0.5, 0, 100, color="0.85", linewidth=0.8, zorder=0)
     end = min(100, 105 * np.nanmax(count.high, initial=0.01))
-    ax.set(ylim=(n_classes - 0.5, -0.5), xlim=(-0.01 * end, end))  # first class and slide on top
+    ax.set_xlim(-0.01 * end, end)
     corrected = ", corrected for known confusions (x: as counted)" if count.corrected else ""
     level = f"{100 * count.confidence_level:.4g}% intervals"
-    ax.set(xlabel=f"share of the cells of a slide (%), {level}{corrected}", ylabel="class")
-    dress(ax, grid="x")
+    ax.set_xlabel(f"share of the cells of a slide (%), {level}{corrected}")
     if few:
         add_legend(ax)
     return ax

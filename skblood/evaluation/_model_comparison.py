@@ -6,12 +6,11 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from skblood._plotting import COLORS, REFERENCE, draws, dress, make_axes, wrap
+from skblood._plotting import COLORS, REFERENCE, draws, make_rows, wrap
 from skblood.evaluation._estimates import Estimate, format_table
 from skblood.evaluation._paired import SCORES
 
 ALL = "all"  # in the column `class`
-_NAME_WIDTH = 34  # characters in a line of a class name
 # Printed columns by their headings, with the format of their numbers.
 _COLUMNS = {
     "images": ("n_images", ","),
@@ -123,20 +122,13 @@ class ModelComparison:
         if pair not in pairs:
             raise ValueError(f"`pair` must be one of {pairs}, not {pair}.")
         rows = self.differences.query("a == @pair[0] and b == @pair[1]").dropna(subset="difference")
-        names = [wrap(_row_name(each), _NAME_WIDTH) for each in rows.itertuples()]
-        n_lines = 1 + max(name.count("\n") for name in names)
-        ax = make_axes(ax, (7, (0.18 + 0.14 * n_lines) * len(rows) + 0.8))
-        places = np.arange(len(rows))
+        names = [_row_name(each) for each in rows.itertuples()]
+        ax, _ = make_rows(ax, names, "score")
         margins = [rows["difference"] - rows["low"], rows["high"] - rows["difference"]]
         style = {"fmt": "o", "capsize": 3, "color": COLORS[0]}
-        ax.errorbar(rows["difference"], places, xerr=margins, linewidth=1, **style)
+        ax.errorbar(rows["difference"], range(len(rows)), xerr=margins, linewidth=1, **style)
         ax.axvline(0, **REFERENCE)
-        ax.set_yticks(places, names)
-        ax.tick_params(axis="y", length=0)
-        ax.set_ylim(len(rows) - 0.5, -0.5)  # the first score is on top
-        ax.set_ylabel("score")
         ax.set_xlabel(wrap(f"difference of the score: {pair[1]} minus {pair[0]}", 60))
-        dress(ax, grid="x")
         return ax
 
 
