@@ -19,7 +19,7 @@ def adapt(
     device: str = "auto",
     as_json: bool = False,
     overwrite: bool = False,
-    **table,
+    table: _data.Table,
 ):
     """Adapt a model to the cells of another laboratory; write it, and print what was done.
 
@@ -49,10 +49,10 @@ def adapt(
     settings = _settings.parse_prior(classes, prior)
     _data.check_words(words, on_error)
     model, images = _classifier.split_words(words)
-    classifier = _classifier.load_network(model, device)
+    classifier = _classifier.load_network(model, _classifier.Model(device=device))
     from skblood import adaptation, io
 
-    cells = read_partly_labelled(images, not no_labels, **table)
+    cells = read_partly_labelled(images, table, not no_labels)
     rows, unreadable = _data.find_readable(cells.X, on_error)
     cells = _data.select_rows(cells, rows)
     options = {"groups": cells.groups, "random_state": seed, "verbose": 1, **settings}
@@ -64,17 +64,16 @@ def adapt(
         _output.show(adapted.adaptation_)
 
 
-def read_partly_labelled(words, labels=True, **table):
+def read_partly_labelled(words, table, labels=True):
     """Read images, or their paths, with the labels and groups that there are.
 
     Parameters
     ----------
     words : list of str
         What `read_cells` or `find_images` takes.
+    table : Table
     labels : bool, default=True
         Whether names of folders and a column are labels.
-    **table
-        As of `read_cells`.
 
     Returns
     -------
@@ -91,13 +90,13 @@ def read_partly_labelled(words, labels=True, **table):
     if path.is_dir() and labels:
         has_labels = bool(visible_folders(path))
     if len(words) == 1 and has_labels:
-        cells = _data.select_part(_data.read_cells(source, **table), "train")
+        cells = _data.select_part(_data.read_cells(source, table), "train")
         return Bunch(**cells | ({} if labels else {"y": None}))
-    _, X, columns = _data.find_images(words, table["bit_depth"], table["path_column"])
-    y = get_column(columns, table["label_column"], "label") if labels else None
-    groups = get_column(columns, table["group_column"])
+    _, X, columns = _data.find_images(words, table.bit_depth, table.path_column)
+    y = get_column(columns, table.label_column, "label") if labels else None
+    groups = get_column(columns, table.group_column)
     parts = {"source": source, "X": X, "y": y, "groups": groups, "columns": columns}
-    split = columns.get(table["split_column"])
+    split = columns.get(table.split_column)
     split = None if split is None else _data.normalize_split(split, source)
     return _data.select_part(Bunch(**parts, split=split), "train")
 

@@ -20,7 +20,7 @@ def audit(
     label_errors: Probabilities | None = None,
     as_json: bool = False,
     overwrite: bool = False,
-    **table,
+    table: _data.Table,
 ):
     """Find copies, leaks between parts, contradictory labels, bad images and frames.
 
@@ -48,9 +48,9 @@ def audit(
     """
     _output.reserve_table(out, overwrite, suffixes=(".csv", ".parquet", ".html"))
     if model is not None or label_errors is not None:
-        model = _classifier.load_classifier(model, "cpu", {})
+        model = _classifier.load_classifier(model, _classifier.Model(device="cpu"))
         model = _classifier.find_reader(model)[1] or model
-    cells = _data.read_cells(data, **table)
+    cells = _data.read_cells(data, table)
     from skblood import auditing
 
     if fail and cells.split is None:

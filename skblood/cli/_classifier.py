@@ -1,6 +1,7 @@
 """The classifier and the images of a command, and what it predicts for them."""
 
 import glob
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -13,6 +14,46 @@ from skblood.cli import _data, _output, _settings
 _CHUNK = 1024
 
 FrameMode = StrEnum("FrameMode", ["AUTO"])
+
+
+@dataclass(kw_only=True)
+class Model:
+    """Options of a command that predicts: how images are read, and what a model takes them for."""
+
+    crop: float | None = None
+    frame: FrameMode | None = None
+    classes: str | None = None
+    prior: str | None = None
+    on_error: _data.ErrorMode = _data.ErrorMode.RAISE
+    device: str = "auto"
+
+    def __post_init__(self):
+        """Check the options, before anything is imported."""
+        if self.frame is not None and self.crop is not None:
+            raise typer.BadParameter(
+                "--frame auto measures the crop: leave --crop out, or --frame."
+            )
+        crop = {} if self.crop is None else {"crop": self.crop}
+        self.settings = crop | _settings.parse_prior(self.classes, self.prior)
+
+
+def open_words(words, options, bit_depth, path_column, load=None):
+    """Return the model and the images of a command: the model, and what `find_images` returns.
+
+    Parameters
+    ----------
+    words : list of str
+        [MODEL] IMAGES
+    options : Model
+    bit_depth, path_column : object
+        As of `find_images`.
+    load : callable, default=load_classifier
+    """
+    _data.check_words(words, options.on_error)
+    path, images = split_words(words)
+    model = (load or load_classifier)(path, options)
+    names, X, columns = _data.find_images(images, bit_depth, path_column)
+    return take_frame(model, options.frame, X), names, X, columns
 
 
 def split_words(words):
@@ -60,33 +101,24 @@ def load_model(path, device):
     return model
 
 
-def load_classifier(path, device, settings):
-    """Load a model that predicts probabilities.
-
-    Parameters
-    ----------
-    path : str or None
-        As of `load_model`.
-    device : str
-    settings : dict
-        Of `reconfigure`; None keeps that of the model.
-    """
-    model = load_model(path, device)
+def load_classifier(path, options):
+    """Load a model that predicts probabilities, by a path as of `load_model` and a `Model`."""
+    model = load_model(path, options.device)
     if not hasattr(model, "predict_proba"):
         raise TypeError(
             f"{path!r} holds a {type(model).__name__}, which predicts no classes; `skblood embed` "
             "gives its features."
         )
-    if all(value is None for value in settings.values()):
+    if not options.settings:
         return model
     from skblood.estimators import reconfigure
 
-    return _change_reader(model, lambda reader: reconfigure(reader, **settings))
+    return _change_reader(model, lambda reader: reconfigure(reader, **options.settings))
 
 
-def load_network(path, device, settings=None):
+def load_network(path, options):
     """Load a classifier of skblood, which is not part of a Pipeline or an ensemble."""
-    model = load_classifier(path, device, settings or {})
+    model = load_classifier(path, options)
     from skblood.estimators import CellClassifier
 
     if not isinstance(model, CellClassifier):
@@ -102,13 +134,6 @@ def _change_reader(model, change):
     name, reader = find_reader(model)
     changed = change(reader or model)
     return changed if name is None else model.set_params(**{name: changed})
-
-
-def check_settings(crop, frame, classes, prior):
-    """Return settings of `reconfigure`. A crop that is to be measured must not be given, too."""
-    if frame is not None and crop is not None:
-        raise typer.BadParameter("--frame auto measures the crop: leave --crop out, or --frame.")
-    return {"crop": crop, **_settings.parse_prior(classes, prior)}
 
 
 def take_frame(model, frame, X):
@@ -187,22 +212,6 @@ def predict_all(model, X, *, skip=False):
     if unreadable and not skip:
         raise ValueError(_describe_unreadable(X, unreadable))
     return labels, probabilities, unreadable
-
-
-def read_all(model, X, *, skip):
-    """Return the images that can be read, their positions, and position -> reason of the others.
-
-    Raises
-    ------
-    ValueError
-        If images are unreadable and `skip` is False, or all are.
-    """
-    images, reasons = _read_images(model, X)
-    unreadable = {i: why.removeprefix(f"{X[i]}: ") for i, why in reasons.items()}
-    if unreadable and (not skip or len(unreadable) == len(X)):
-        raise ValueError(_describe_unreadable(X, unreadable))
-    _data.tell_unreadable(X, unreadable)
-    return images, [i for i in range(len(X)) if i not in unreadable], unreadable
 
 
 def _describe_unreadable(X, unreadable):

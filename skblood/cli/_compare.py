@@ -16,7 +16,7 @@ def compare(
     device: str = "auto",
     as_json: bool = False,
     overwrite: bool = False,
-    **table,
+    table: _data.Table,
 ):
     """Compare models on the same images, with intervals of the differences of their scores.
 
@@ -61,10 +61,11 @@ def compare(
     from skblood.evaluation import compare_models
 
     if are_tables:
-        reports = [_read_report(word, table["group_column"]) for word in words]
+        reports = [_read_report(word, table.group_column) for word in words]
     else:
-        cells = _evaluate.select_split(_data.read_cells(data, **table), split, leave_out)
-        loaded = [_classifier.load_classifier(model, device, {}) for model in models]
+        cells = _evaluate.select_split(_data.read_cells(data, table), split, leave_out)
+        options = _classifier.Model(device=device)
+        loaded = [_classifier.load_classifier(model, options) for model in models]
         reports = [_evaluate.score(model, cells)[0] for model in loaded]
     names = words if are_tables else models
     stems = [Path(name).stem for name in names]

@@ -76,7 +76,7 @@ def count(
     from skblood.evaluation import DifferentialCount, differential_count
 
     if table is None:
-        classifier = _classifier.load_classifier(model, device, {})
+        classifier = _classifier.load_classifier(model, _classifier.Model(device=device))
         DifferentialCount.from_counts(  # raises for unknown rules, before images are read
             [[0] * len(classifier.classes_)], classes=classifier.classes_, rules=limits
         )

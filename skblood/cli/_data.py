@@ -2,6 +2,7 @@
 
 import glob
 import os
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
@@ -18,15 +19,25 @@ _TABLES = (".csv", ".tsv", ".txt")
 _SPLIT_NAMES = {"valid": "val", "validation": "val", "dev": "val"}
 
 
-def read_cells(source, **table):
+@dataclass(kw_only=True)
+class Table:
+    """Options of `datasets.load_cells`: the columns of a csv file, and the bits of deep files."""
+
+    path_column: str = "path"
+    label_column: str = "label"
+    split_column: str = "split"
+    group_column: str | None = None
+    bit_depth: int | None = None
+
+
+def read_cells(source, table):
     """Read images, or their paths, with labels, parts and groups.
 
     Parameters
     ----------
     source : str
         A folder, a csv or npz file, or a name of a dataset.
-    **table : str or int
-        Options of `datasets.load_cells`: the columns of a csv file, and the bits of deep files.
+    table : Table
 
     Returns
     -------
@@ -50,7 +61,7 @@ def read_cells(source, **table):
     named = is_named(source)
     if source in _NAMED and not named:
         say(f"{source}: the {'folder' if path.is_dir() else 'file'} here, not the data set.")
-    if named and (table.get("group_column") or table.get("bit_depth")):
+    if named and (table.group_column or table.bit_depth):
         raise ValueError(f"--group-column and --bit-depth are of a table or files, not {source}.")
     if named and source == "synthetic":
         X, y = datasets.make_blood_cells(800, image_size=64, random_state=0)
@@ -59,12 +70,12 @@ def read_cells(source, **table):
     if named:
         bunch = getattr(datasets, f"fetch_{source}")()
     else:
-        bunch = datasets.load_cells(path, **table)
+        bunch = datasets.load_cells(path, **asdict(table))
     split = bunch.frame.get("split")
     split = None if split is None else normalize_split(split, source)
     columns = None
     if not named and is_table(path):
-        given = [table.get(f"{name}_column") or name for name in ("path", "label")]
+        given = [table.path_column, table.label_column]
         columns = datasets.read_table(path, given).drop(columns=given)
     parts = {"split": split, "groups": bunch.get("groups"), "columns": columns}
     return Bunch(source=source, X=bunch.data, y=bunch.target, **parts)
@@ -81,16 +92,19 @@ def find_readable(X, mode):
     from skblood.datasets import find_unreadable
 
     reasons = find_unreadable(X)
-    tell_unreadable(X, reasons)
+    if reasons:
+        say(f"skblood: {len(reasons)} of {len(X)} images cannot be read and are left out:")
+        say(list_some(f"{shorten(X[i])}: {why}" for i, why in reasons.items()))
     named = {str(X[i]): why for i, why in reasons.items()}
     return [i for i in range(len(X)) if i not in reasons], named
 
 
-def tell_unreadable(X, reasons):
-    """Say which images are left out, by position -> reason."""
-    if reasons:
-        say(f"skblood: {len(reasons)} of {len(X)} images cannot be read and are left out:")
-        say(list_some(f"{shorten(X[i])}: {why}" for i, why in reasons.items()))
+def select_readable(names, X, columns, mode):
+    """Return what `find_images` found without unreadable images, and path -> reason of these."""
+    import numpy as np
+
+    rows, unreadable = find_readable(X, mode)
+    return np.array(names, object)[rows].tolist(), X[rows], columns.iloc[rows], unreadable
 
 
 def is_named(source):

@@ -49,7 +49,7 @@ def fetch(name: Name, *, folder: Path | None = None):
     _output.show(getattr(datasets, f"fetch_{name.value}")(data_home=folder).DESCR.strip())
 
 
-def describe(data: str, *, as_json: bool = False, **table):
+def describe(data: str, *, as_json: bool = False, table: _data.Table):
     """Count the images of each class, in each part.
 
     Examples
@@ -60,7 +60,7 @@ def describe(data: str, *, as_json: bool = False, **table):
     import numpy as np
     import pandas as pd
 
-    cells = _data.read_cells(data, **table)
+    cells = _data.read_cells(data, table)
     split = pd.Series("images" if cells.split is None else cells.split, range(len(cells.y)))
     counts = pd.crosstab(np.array(_output.as_utf8(cells.y.tolist())), split)[split.unique()]
     if as_json:

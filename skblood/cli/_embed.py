@@ -64,12 +64,10 @@ def embed(
 
 def _embed(words, backbone, image_size, device, bit_depth, path_column, on_error):
     """Return the names of the images, and their features."""
-    import numpy as np
 
     def find(words):
-        names, X, _ = _data.find_images(words, bit_depth, path_column)
-        rows, _ = _data.find_readable(X, on_error)
-        return np.array(names)[rows].tolist(), X[rows]
+        found = _data.find_images(words, bit_depth, path_column)
+        return _data.select_readable(*found, on_error)[:2]
 
     from skblood.estimators import CellEmbedder
 

@@ -16,16 +16,11 @@ def evaluate(
     split: str | None = None,
     leave_out: str | None = None,
     out: Path | None = None,
-    crop: float | None = None,
-    frame: _classifier.FrameMode | None = None,
-    classes: str | None = None,
-    prior: str | None = None,
     shares: str | None = None,
-    on_error: _data.ErrorMode = _data.ErrorMode.RAISE,
-    device: str = "auto",
+    options: _classifier.Model,
     as_json: bool = False,
     overwrite: bool = False,
-    **table,
+    table: _data.Table,
 ):
     """Score a model on images that it was not trained on, with confidence intervals.
 
@@ -57,12 +52,11 @@ def evaluate(
     """
     model, data = split_words(words, "evaluate")
     _output.reserve_folder(out, _TABLES + _PICTURES, overwrite)
-    settings = _classifier.check_settings(crop, frame, classes, prior)
-    classifier = _classifier.load_classifier(model, device, settings)
-    cells = select_split(_data.read_cells(data, **table), split, leave_out)
-    cells = _data.select_rows(cells, _data.find_readable(cells.X, on_error)[0])
-    shares = _settings.parse_shares(shares, "--shares")
-    report, X, predicted, probabilities = score(classifier, cells, frame=frame, shares=shares)
+    classifier = _classifier.load_classifier(model, options)
+    cells = select_split(_data.read_cells(data, table), split, leave_out)
+    cells = _data.select_rows(cells, _data.find_readable(cells.X, options.on_error)[0])
+    classifier = _classifier.take_frame(classifier, options.frame, cells.X)
+    report, X, predicted, probabilities = score(classifier, cells, shares)
     if out is not None:
         table = _tabulate(cells, classifier.classes_, predicted, probabilities)
         _write_evaluation(out, report, table, X, overwrite)
@@ -99,8 +93,16 @@ def select_split(cells, split, leave_out=None):
     return type(cells)(**_data.select_rows(cells, rows) | {"left_out": sentence})
 
 
-def score(classifier, cells, *, frame=None, shares=None):
-    """Return the report of a model, the images as it reads them, labels and probabilities."""
+def score(classifier, cells, shares=None):
+    """Return the report of a model, the images as it reads them, labels and probabilities.
+
+    Parameters
+    ----------
+    classifier : fitted classifier
+    cells : Bunch
+    shares : str, default=None
+        Value of --shares.
+    """
     import numpy as np
 
     from skblood._labels import describe_unknown, match_labels
@@ -113,7 +115,6 @@ def score(classifier, cells, *, frame=None, shares=None):
     if unknown := describe_unknown(labels, classes, cells.source):
         raise ValueError(f"{unknown} Rename these labels, or leave their images out: --leave-out.")
     cells.y = np.array(labels, classes.dtype)
-    classifier = _classifier.take_frame(classifier, frame, cells.X)
     X = _read_to_score(classifier, cells.X)
     predicted, probabilities, _ = _classifier.predict_all(classifier, X)
     report = EvaluationReport.from_predictions(
@@ -122,7 +123,7 @@ def score(classifier, cells, *, frame=None, shares=None):
         probabilities,
         classes=classes,
         groups=cells.groups,
-        shares=shares or assumed_prior(classifier),
+        shares=_settings.parse_shares(shares, "--shares") or assumed_prior(classifier),
         note=f"{describe_prior(classifier)} {cells.get('left_out', '')}".strip(),
         names=_data.name_images(cells.X, cells.source),
         images=cells.X,

@@ -17,12 +17,7 @@ def explain(
     out: Path,
     reference: str | None = None,
     neighbors: int = 5,
-    crop: float | None = None,
-    frame: _classifier.FrameMode | None = None,
-    classes: str | None = None,
-    prior: str | None = None,
-    on_error: _data.ErrorMode = _data.ErrorMode.RAISE,
-    device: str = "auto",
+    options: _classifier.Model,
     path_column: str = "path",
     label_column: str = "label",
     split_column: str = "split",
@@ -56,26 +51,21 @@ def explain(
     skblood explain cells.skblood doubtful.csv --reference cells/ --out why/
     """
     is_file = out.suffix.lower() == ".png"
-    settings = _classifier.check_settings(crop, frame, classes, prior)
-    _data.check_words(words, on_error)
     if reference is not None:
         _data.check_source(reference)
     _output.reserve_folder(out, ("",) if is_file else (), overwrite)
-    model, images = _classifier.split_words(words)
-    classifier = _classifier.load_network(model, device, settings)
-    names, X, _ = _data.find_images(images, bit_depth, path_column)
+    load = _classifier.load_network
+    classifier, *found = _classifier.open_words(words, options, bit_depth, path_column, load)
+    names, X, _, unreadable = _data.select_readable(*found, options.on_error)
     if is_file and len(X) > _MOST:
         message = f"{len(X)} images are too many for one picture; name a folder by --out."
         raise typer.BadParameter(message)
-    classifier = _classifier.take_frame(classifier, frame, X)
-    skip = on_error == _data.ErrorMode.SKIP
-    cells, rows, unreadable = _classifier.read_all(classifier, X, skip=skip)
-    names = [names[i] for i in rows]
+    cells = classifier.read_images(X)
     pictures = [out / f"{i:04}-{Path(name).stem}.png" for i, name in enumerate(names, start=1)]
     pictures = [out] if is_file else pictures
     _output.check_new(pictures, overwrite)
-    table = {"path_column": path_column, "label_column": label_column}
-    table |= {"split_column": split_column, "bit_depth": bit_depth}
+    columns = {"path_column": path_column, "label_column": label_column}
+    table = _data.Table(**columns, split_column=split_column, bit_depth=bit_depth)
     known = {} if reference is None else _read_reference(reference, neighbors, table)
     from skblood.explain import ExplanationDisplay
 
@@ -91,12 +81,18 @@ def explain(
             update()
     _output.say(f"{out}: {len(names)} images explained; {len(unreadable)} cannot be read.")
     if as_json:
-        _output.show({"n_images": len(X), "n_unreadable": len(unreadable), "pictures": pictures})
+        _output.show(
+            {
+                "n_images": len(X) + len(unreadable),
+                "n_unreadable": len(unreadable),
+                "pictures": pictures,
+            }
+        )
 
 
 def _read_reference(source, neighbors, table):
     """Return the cells to look up similar ones in, as options of the display."""
-    cells = _data.read_cells(source, **table)
+    cells = _data.read_cells(source, table)
     if cells.split is not None:
         cells = _data.select_part(cells, "train")
     return {"X_train": cells.X, "y_train": cells.y, "n_neighbors": neighbors}

@@ -52,6 +52,8 @@ group_column : NAME
 
 import inspect
 import re
+from dataclasses import is_dataclass
+from functools import wraps
 from textwrap import indent
 from typing import Annotated
 
@@ -61,24 +63,13 @@ from typer import Argument, Option
 _NAMES = {"as_json": "--json", "settings": "--set", "k": "-k"}
 
 
-def _read_table(
-    *,
-    path_column: str = "path",
-    label_column: str = "label",
-    split_column: str = "split",
-    group_column: str | None = None,
-    bit_depth: int | None = None,
-):
-    """Stand for ``**table``, the options of all commands that read labeled images."""
-
-
 def add_command(app, function, name=None):
     """Add a function to an application as a command.
 
-    Positional parameters become arguments, keyword-only parameters become options, and ``**table``
-    those of `_read_table`. Help is taken from the numpydoc docstring: the "Parameters" section
-    gives metavar (unless in lower case) and text of each parameter; what is missing there is in
-    the docstring of this module.
+    Positional parameters become arguments, keyword-only parameters become options; one whose type
+    is a dataclass stands for an option for each of its fields. Help is taken from the numpydoc
+    docstring: the "Parameters" section gives metavar (unless in lower case) and text of each
+    parameter; what is missing there is in the docstring of this module.
 
     Parameters
     ----------
@@ -90,9 +81,13 @@ def add_command(app, function, name=None):
     text, sections = _split_docstring(inspect.getdoc(function))
     described = _describe_parameters(__doc__)
     described |= _describe_parameters(inspect.getdoc(function))
-    parameters = dict(inspect.signature(function).parameters)
-    if parameters.pop("table", None):
-        parameters |= inspect.signature(_read_table).parameters
+    parameters, groups = {}, {}
+    for name_, each in inspect.signature(function).parameters.items():
+        if is_dataclass(each.annotation):
+            groups[name_] = each.annotation
+            parameters |= inspect.signature(each.annotation).parameters
+        else:
+            parameters[name_] = each
     for each in parameters.values():
         metavar, description = described[each.name]
         help_text = {"metavar": None if metavar.islower() else metavar, "help": description}
@@ -102,11 +97,19 @@ def add_command(app, function, name=None):
         else:
             info = Argument(**help_text)
         parameters[each.name] = each.replace(annotation=Annotated[each.annotation, info])
-    function.__signature__ = inspect.Signature(list(parameters.values()))
+
+    @wraps(function)
+    def command(**given):
+        for name, group in groups.items():
+            names = inspect.signature(group).parameters
+            given[name] = group(**{each: given.pop(each) for each in names})
+        return function(**given)
+
+    command.__signature__ = inspect.Signature(list(parameters.values()))
     if "Examples" in sections:
         # click keeps the lines of a paragraph that begins with \b.
         text += "\n\n\b\nExamples:\n" + indent(sections["Examples"], "  ")
-    app.command(name, help=text)(function)
+    app.command(name, help=text)(command)
 
 
 def _describe_parameters(docstring):

@@ -12,12 +12,7 @@ def predict(
     words: list[str],
     *,
     out: Path | None = None,
-    crop: float | None = None,
-    frame: _classifier.FrameMode | None = None,
-    classes: str | None = None,
-    prior: str | None = None,
-    on_error: _data.ErrorMode = _data.ErrorMode.RAISE,
-    device: str = "auto",
+    options: _classifier.Model,
     path_column: str = "path",
     bit_depth: int | None = None,
     as_json: bool = False,
@@ -53,13 +48,9 @@ def predict(
     skblood predict cells.skblood new/ 'old/**/*.tif' --out new.parquet --on-error skip
     """
     _output.reserve_table(out, overwrite)
-    skip = on_error == _data.ErrorMode.SKIP
-    settings = _classifier.check_settings(crop, frame, classes, prior)
-    _data.check_words(words, on_error)
-    model, images = _classifier.split_words(words)
-    classifier = _classifier.load_classifier(model, device, settings)
-    names, X, columns = _data.find_images(images, bit_depth, path_column)
-    classifier = _classifier.take_frame(classifier, frame, X)
+    skip = options.on_error == _data.ErrorMode.SKIP
+    found = _classifier.open_words(words, options, bit_depth, path_column)
+    classifier, names, X, columns = found
     labels, probabilities, errors = _classifier.predict_all(classifier, X, skip=skip)
     _warn_of_other_cells(classifier, X, probabilities)
     table = _classifier.prediction_table(names, classifier.classes_, labels, probabilities)

@@ -12,11 +12,8 @@ def query(
     out: Path | None = None,
     k: int = 40,
     no_labels: bool = False,
-    crop: float | None = None,
-    frame: _classifier.FrameMode | None = None,
     seed: int = 0,
-    on_error: _data.ErrorMode = _data.ErrorMode.RAISE,
-    device: str = "auto",
+    options: _classifier.Model,
     path_column: str = "path",
     label_column: str = "label",
     bit_depth: int | None = None,
@@ -53,28 +50,22 @@ def query(
     skblood query blood8-2 slides.csv -k 20 --frame auto --out chosen.csv
     """
     _output.reserve_table(out, overwrite)
-    settings = _classifier.check_settings(crop, frame, None, None)
-    _data.check_words(words, on_error)
-    model, images = _classifier.split_words(words)
-    classifier = _classifier.load_network(model, device, settings)
-    names, X, columns = _data.find_images(images, bit_depth, path_column)
+    load = _classifier.load_network
+    classifier, *found = _classifier.open_words(words, options, bit_depth, path_column, load)
+    names, X, columns, unreadable = _data.select_readable(*found, options.on_error)
     labels = None if no_labels else get_column(columns, label_column, "label")
-    classifier = _classifier.take_frame(classifier, frame, X)
-    skip = on_error == _data.ErrorMode.SKIP
-    cells, rows, unreadable = _classifier.read_all(classifier, X, skip=skip)
+    cells = classifier.read_images(X)
     from skblood import adaptation
 
-    labels = None if labels is None else labels[rows]
     chosen = adaptation.query(classifier, cells, k, y=labels, random_state=seed)
-    found = [rows[i] for i in chosen.indices]
-    table = _tabulate(chosen, classifier, cells, [names[i] for i in found], out)
-    others = columns.iloc[found].drop(columns=[] if labels is None else [label_column])
+    table = _tabulate(chosen, classifier, cells, [names[i] for i in chosen.indices], out)
+    others = columns.iloc[chosen.indices].drop(columns=[] if labels is None else [label_column])
     table = _classifier.add_columns(table, others)
     if out is not None or not as_json:
         _output.write_table(out, table, overwrite)
     _output.say(chosen)
     if as_json:
-        counts = {"n_images": len(X), "n_unreadable": len(unreadable)}
+        counts = {"n_images": len(X) + len(unreadable), "n_unreadable": len(unreadable)}
         _output.show({**counts, "chosen": table.to_dict("records")})
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from skblood.cli import _classifier, _data, _evaluate, _output, _settings
+from skblood.cli import _classifier, _data, _evaluate, _output
 
 # Accuracy from which on the probabilities of a model tell label errors.
 _TRUSTED = 0.9
@@ -19,16 +19,11 @@ def report(
     errors: int = 24,
     no_audit: bool = False,
     title: str | None = None,
-    crop: float | None = None,
-    frame: _classifier.FrameMode | None = None,
-    classes: str | None = None,
-    prior: str | None = None,
     shares: str | None = None,
-    on_error: _data.ErrorMode = _data.ErrorMode.RAISE,
-    device: str = "auto",
+    options: _classifier.Model,
     as_json: bool = False,
     overwrite: bool = False,
-    **table,
+    table: _data.Table,
 ):
     """Write the evaluation of a model and the audit of its images as one HTML page.
 
@@ -68,14 +63,12 @@ def report(
     from skblood.io import model_card
 
     import_pyplot("skblood report")  # fails now, not after the prediction
-    settings = _classifier.check_settings(crop, frame, classes, prior)
-    classifier = _classifier.load_classifier(model, device, settings)
-    all_cells = _data.read_cells(data, **table)
+    classifier = _classifier.load_classifier(model, options)
+    all_cells = _data.read_cells(data, table)
     cells = _evaluate.select_split(all_cells, split, leave_out)
-    cells = _data.select_rows(cells, _data.find_readable(cells.X, on_error)[0])
-    classifier = _classifier.take_frame(classifier, frame, cells.X)
-    shares = _settings.parse_shares(shares, "--shares")
-    evaluation, *_, probabilities = _evaluate.score(classifier, cells, shares=shares)
+    cells = _data.select_rows(cells, _data.find_readable(cells.X, options.on_error)[0])
+    classifier = _classifier.take_frame(classifier, options.frame, cells.X)
+    evaluation, *_, probabilities = _evaluate.score(classifier, cells, shares)
     evaluation.model = {"model": model or classifier.weights, **evaluation.model}
     # Of a model that is often wrong, as in another laboratory, most are its own errors.
     knows_labels = evaluation.scores["accuracy"].value >= _TRUSTED

@@ -20,13 +20,8 @@ def review(
     max_cells: int = 2000,
     no_labels: bool = False,
     root: Path | None = None,
-    crop: float | None = None,
-    frame: _classifier.FrameMode | None = None,
-    classes: str | None = None,
-    prior: str | None = None,
     seed: int = 0,
-    on_error: _data.ErrorMode = _data.ErrorMode.RAISE,
-    device: str = "auto",
+    options: _classifier.Model,
     path_column: str = "path",
     label_column: str = "label",
     group_column: str | None = None,
@@ -73,17 +68,15 @@ def review(
     skblood review cells.csv --model cells.skblood --group-column slide --reference cells/
     """
     _output.reserve_table(out, overwrite, suffixes=(".html", ".htm"))
-    _data.check_words(words, on_error)
+    _data.check_words(words, options.on_error)
     if reference is not None:
         _data.check_source(reference)
-    settings = _classifier.check_settings(crop, frame, classes, prior)
-    classifier = _classifier.load_network(model, device, settings)
-    _, X, columns = _data.find_images(words, bit_depth, path_column)
-    get_column(columns, group_column)  # says what is wrong with the name
-    rows, unreadable = _data.find_readable(X, on_error)
-    X, columns = X[rows], columns.iloc[rows]
-    classifier = _classifier.take_frame(classifier, frame, X)
-    known = None if reference is None else _data.read_cells(reference)
+    classifier = _classifier.load_network(model, options)
+    found = _data.find_images(words, bit_depth, path_column)
+    get_column(found[2], group_column)  # says what is wrong with the name
+    _, X, columns, unreadable = _data.select_readable(*found, options.on_error)
+    classifier = _classifier.take_frame(classifier, options.frame, X)
+    known = None if reference is None else _data.read_cells(reference, _data.Table())
     from skblood import reviewing
 
     reviewing.review(

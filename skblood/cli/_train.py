@@ -34,7 +34,7 @@ def train(
     plots: Path | None = None,
     as_json: bool = False,
     overwrite: bool = False,
-    **table,
+    table: _data.Table,
 ):
     """Train a classifier on images, and write it to a file.
 
@@ -125,11 +125,11 @@ def _read_parts(data, val, test, on_error, table):
 
     from skblood._labels import encode_labels
 
-    cells = _data.read_cells(data, **table)
+    cells = _data.read_cells(data, table)
     parts = {"train": _data.select_part(cells, "train")}
     for name, source in (("val", val), ("test", test)):
         if source is not None:
-            parts[name] = _data.select_part(_data.read_cells(source, **table), name)
+            parts[name] = _data.select_part(_data.read_cells(source, table), name)
         elif cells.split is not None and name in cells.split:
             parts[name] = _data.select_part(cells, name)
     for name, part in parts.items():
