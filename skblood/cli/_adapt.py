@@ -17,8 +17,7 @@ def adapt(
     seed: int = 0,
     on_error: _data.ErrorMode = _data.ErrorMode.RAISE,
     device: str = "auto",
-    as_json: bool = False,
-    overwrite: bool = False,
+    output: _output.Output,
     table: _data.Table,
 ):
     """Adapt a model to the cells of another laboratory; write it, and print what was done.
@@ -45,7 +44,7 @@ def adapt(
     skblood adapt blood8-2 labelled/ --out ours.skblood --prior blood
     skblood adapt blood8-2 new/ --no-labels --out ours.skblood
     """
-    _output.reserve(out, overwrite)
+    output.reserve(out)
     settings = _settings.parse_prior(classes, prior)
     _data.check_words(words, on_error)
     model, images = _classifier.split_words(words)
@@ -53,15 +52,12 @@ def adapt(
     from skblood import adaptation, io
 
     cells = read_partly_labelled(images, table, not no_labels)
-    rows, unreadable = _data.find_readable(cells.X, on_error)
-    cells = _data.select_rows(cells, rows)
+    cells, unreadable = _data.leave_out_unreadable(cells, on_error)
     options = {"groups": cells.groups, "random_state": seed, "verbose": 1, **settings}
     adapted = adaptation.adapt(classifier, cells.X, cells.y, **options)
-    _output.write(out, partial(io.save, adapted), overwrite)
-    if as_json:
-        _output.show({"path": str(out), "unreadable": unreadable, **asdict(adapted.adaptation_)})
-    else:
-        _output.show(adapted.adaptation_)
+    output.write(out, partial(io.save, adapted))
+    document = {"path": str(out), "unreadable": unreadable, **asdict(adapted.adaptation_)}
+    output.show(document, adapted.adaptation_)
 
 
 def read_partly_labelled(words, table, labels=True):
@@ -81,8 +77,6 @@ def read_partly_labelled(words, table, labels=True):
         As of `read_cells`, the part train if there are parts. y is None without labels, and holds
         None for a cell without one.
     """
-    from sklearn.utils import Bunch
-
     from skblood.datasets import visible_folders
 
     source, path = words[0], Path(words[0]).expanduser()
@@ -91,14 +85,14 @@ def read_partly_labelled(words, table, labels=True):
         has_labels = bool(visible_folders(path))
     if len(words) == 1 and has_labels:
         cells = _data.select_part(_data.read_cells(source, table), "train")
-        return Bunch(**cells | ({} if labels else {"y": None}))
-    _, X, columns = _data.find_images(words, table.bit_depth, table.path_column)
-    y = get_column(columns, table.label_column, "label") if labels else None
-    groups = get_column(columns, table.group_column)
-    parts = {"source": source, "X": X, "y": y, "groups": groups, "columns": columns}
-    split = columns.get(table.split_column)
-    split = None if split is None else _data.normalize_split(split, source)
-    return _data.select_part(Bunch(**parts, split=split), "train")
+        cells.y = cells.y if labels else None
+        return cells
+    cells = _data.find_images(words, table)
+    cells.y = get_column(cells.columns, table.label_column, "label") if labels else None
+    cells.groups = get_column(cells.columns, table.group_column)
+    if table.split_column in cells.columns:
+        cells.split = _data.normalize_split(cells.columns[table.split_column], source)
+    return _data.select_part(cells, "train")
 
 
 def get_column(columns, name, optional=None):

@@ -18,8 +18,7 @@ def audit(
     fail: bool = False,
     model: str | None = None,
     label_errors: Probabilities | None = None,
-    as_json: bool = False,
-    overwrite: bool = False,
+    output: _output.Output,
     table: _data.Table,
 ):
     """Find copies, leaks between parts, contradictory labels, bad images and frames.
@@ -46,7 +45,7 @@ def audit(
     skblood audit cells/ --model blood8-2
     skblood audit cells/ --label-errors out-of-fold
     """
-    _output.reserve_table(out, overwrite, suffixes=(".csv", ".parquet", ".html"))
+    output.reserve_table(out, suffixes=(".csv", ".parquet", ".html"))
     if model is not None or label_errors is not None:
         model = _classifier.load_classifier(model, _classifier.Model(device="cpu"))
         model = _classifier.find_reader(model)[1] or model
@@ -59,14 +58,14 @@ def audit(
     report = auditing.audit(cells.X, cells.y, split=cells.split, groups=cells.groups, **options)
     frame = report.to_frame()
     if out is not None and out.suffix.lower() == ".html":
-        _output.write_content(out, report.to_html(title=f"Audit of {data}"), overwrite)
+        output.write_content(out, report.to_html(title=f"Audit of {data}"))
         _output.say(f"{out}: {len(frame)} findings.")
     elif out is not None:
         lists = {name: ["; ".join(map(str, each)) for each in frame[name]] for name in _LISTS}
         joined = {name: _output.as_utf8(texts) for name, texts in lists.items()}
-        _output.write_table(out, frame.assign(**joined), overwrite)
+        output.write_table(out, frame.assign(**joined))
         _output.say(f"{out}: {len(frame)} findings.")
     document = {"n_images": len(cells.y), "findings": frame.to_dict("records")}
-    _output.show(document if as_json else report)
+    output.show(document, report)
     if fail:
         report.raise_if_leaky()

@@ -37,23 +37,21 @@ class Model:
         self.settings = crop | _settings.parse_prior(self.classes, self.prior)
 
 
-def open_words(words, options, bit_depth, path_column, load=None):
-    """Return the model and the images of a command: the model, and what `find_images` returns.
+def open_words(words, options, files, load=None):
+    """Return the model, and the images as of `find_images`, of the words [MODEL] IMAGES.
 
     Parameters
     ----------
     words : list of str
-        [MODEL] IMAGES
     options : Model
-    bit_depth, path_column : object
-        As of `find_images`.
+    files : Files
     load : callable, default=load_classifier
     """
     _data.check_words(words, options.on_error)
     path, images = split_words(words)
     model = (load or load_classifier)(path, options)
-    names, X, columns = _data.find_images(images, bit_depth, path_column)
-    return take_frame(model, options.frame, X), names, X, columns
+    cells = _data.find_images(images, files)
+    return take_frame(model, options.frame, cells.X), cells
 
 
 def split_words(words):
@@ -240,11 +238,12 @@ def _read_images(reader, X):
         return [], reasons
 
 
-def prediction_table(names, classes, labels, probabilities):
+def prediction_table(cells, classes, labels, probabilities):
     """Return the table of predictions."""
     import pandas as pd
 
     labels, classes = _output.as_utf8(labels), _output.as_utf8(classes.tolist())
+    names = _data.name_images(cells)
     frame = pd.DataFrame({"path": names, "label": labels, "probability": probabilities.max(axis=1)})
     return frame.join(pd.DataFrame(probabilities, columns=classes).add_prefix("p_"))
 

@@ -14,8 +14,7 @@ def compare(
     leave_out: str | None = None,
     out: Path | None = None,
     device: str = "auto",
-    as_json: bool = False,
-    overwrite: bool = False,
+    output: _output.Output,
     table: _data.Table,
 ):
     """Compare models on the same images, with intervals of the differences of their scores.
@@ -42,7 +41,7 @@ def compare(
     skblood compare old.skblood new.skblood cells.csv --group-column slide --out differences.csv
     skblood compare old/predictions.csv new/predictions.csv
     """
-    _output.reserve_table(out, overwrite)
+    output.reserve_table(out)
     are_tables = all(Path(word).suffix.lower() == ".csv" for word in words)
     if len(words) < 3 - are_tables:
         raise typer.BadParameter(
@@ -72,7 +71,7 @@ def compare(
     comparison = compare_models(*reports, names=stems if len(set(stems)) > 1 else names)
     frames = [comparison.differences, comparison.by_group]
     if out is not None:
-        _output.write_table(out, pd.concat(frames, ignore_index=True), overwrite)
+        output.write_table(out, pd.concat(frames, ignore_index=True))
         _output.say(f"{out}: differences are written.")
     tables = {
         "scores": comparison.scores.reset_index(),
@@ -81,7 +80,7 @@ def compare(
     }
     document = {name: getattr(comparison, name) for name in ("n_images", "n_groups")}
     document |= {name: table.to_dict("records") for name, table in tables.items()}
-    _output.show(document if as_json else comparison)
+    output.show(document, comparison)
 
 
 def _read_report(path, group_column):

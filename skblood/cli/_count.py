@@ -25,8 +25,7 @@ def count(
     out: Path | None = None,
     device: str = "auto",
     path_column: str = "path",
-    as_json: bool = False,
-    overwrite: bool = False,
+    output: _output.Output,
 ):
     """Count the cells of each slide: a differential count in clinical order, to review and sign.
 
@@ -68,7 +67,7 @@ def count(
     limits = _parse_limits(rules, min_probability)
     names = ["count", "patients"] if patient_column and group_column else ["count"]
     if out is not None:
-        _output.reserve(out, overwrite, [name + end for name in names for end in _SUFFIXES])
+        output.reserve(out, [name + end for name in names for end in _SUFFIXES])
     if corrections is not None:
         _data.existing(corrections, "table of corrections")
     columns = [name for name in (group_column, patient_column) if name]
@@ -95,9 +94,9 @@ def count(
     for name, report in reports.items() if out is not None else ():
         saves = (report.to_html, report.to_csv, report.to_fhir)
         for end, save in zip(_SUFFIXES, saves, strict=True):
-            _output.write(out / f"{name}{end}", save, overwrite)
+            output.write(out / f"{name}{end}", save)
     document = {name: each.to_table().to_dict("records") for name, each in reports.items()}
-    _output.show(document if as_json else result)
+    output.show(document, result)
 
 
 def _parse_limits(rules, min_probability):
@@ -128,11 +127,11 @@ def _read_predictions(source, model, path_column):
 
 def _predict_cells(classifier, source, path_column, columns):
     """Return the table of predictions of images, with the other columns of a table."""
-    names, X, given = _data.find_images([source], path_column=path_column)
-    _check_columns(given, columns, source)
-    labels, probabilities, _ = _classifier.predict_all(classifier, X)
-    table = _classifier.prediction_table(names, classifier.classes_, labels, probabilities)
-    return _classifier.add_columns(table.rename(columns={"path": path_column}), given)
+    cells = _data.find_images([source], _data.Files(path_column=path_column))
+    _check_columns(cells.columns, columns, source)
+    labels, probabilities, _ = _classifier.predict_all(classifier, cells.X)
+    table = _classifier.prediction_table(cells, classifier.classes_, labels, probabilities)
+    return _classifier.add_columns(table.rename(columns={"path": path_column}), cells.columns)
 
 
 def _check_columns(table, columns, source):

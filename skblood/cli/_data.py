@@ -20,14 +20,20 @@ _SPLIT_NAMES = {"valid": "val", "validation": "val", "dev": "val"}
 
 
 @dataclass(kw_only=True)
-class Table:
-    """Options of `datasets.load_cells`: the columns of a csv file, and the bits of deep files."""
+class Files:
+    """Options of a command that reads images: the column of a csv file, and their bits."""
 
     path_column: str = "path"
+    bit_depth: int | None = None
+
+
+@dataclass(kw_only=True)
+class Table(Files):
+    """Options of `datasets.load_cells`."""
+
     label_column: str = "label"
     split_column: str = "split"
     group_column: str | None = None
-    bit_depth: int | None = None
 
 
 def read_cells(source, table):
@@ -81,30 +87,21 @@ def read_cells(source, table):
     return Bunch(source=source, X=bunch.data, y=bunch.target, **parts)
 
 
-def find_readable(X, mode):
-    """Return the positions of the images to use, and path -> reason of those that are left out.
+def leave_out_unreadable(cells, mode):
+    """Return the readable images as of `read_cells` or `find_images`, and path -> reason of others.
 
-    With --on-error skip, these are the unreadable ones, which are told; without, there are none:
-    reading them raises an error.
+    With --on-error raise, all are returned: reading them raises an error.
     """
     if mode == ErrorMode.RAISE:
-        return slice(None), {}
+        return cells, {}
     from skblood.datasets import find_unreadable
 
-    reasons = find_unreadable(X)
+    reasons = find_unreadable(cells.X)
     if reasons:
-        say(f"skblood: {len(reasons)} of {len(X)} images cannot be read and are left out:")
-        say(list_some(f"{shorten(X[i])}: {why}" for i, why in reasons.items()))
-    named = {str(X[i]): why for i, why in reasons.items()}
-    return [i for i in range(len(X)) if i not in reasons], named
-
-
-def select_readable(names, X, columns, mode):
-    """Return what `find_images` found without unreadable images, and path -> reason of these."""
-    import numpy as np
-
-    rows, unreadable = find_readable(X, mode)
-    return np.array(names, object)[rows].tolist(), X[rows], columns.iloc[rows], unreadable
+        say(f"skblood: {len(reasons)} of {len(cells.X)} images cannot be read and are left out:")
+        say(list_some(f"{shorten(cells.X[i])}: {why}" for i, why in reasons.items()))
+    rows = [i for i in range(len(cells.X)) if i not in reasons]
+    return select_rows(cells, rows), {str(cells.X[i]): why for i, why in reasons.items()}
 
 
 def is_named(source):
@@ -154,10 +151,11 @@ def select_rows(cells, rows):
     """
     import numpy as np
 
-    names = ("X", "y", "split", "groups")
-    selected = {name: cells[name][rows] for name in names if cells[name] is not None}
+    rows = np.arange(len(cells.X))[rows]
+    names = [name for name in ("X", "y", "split", "groups") if cells[name] is not None]
+    selected = {name: cells[name][rows] for name in names}
     if cells.columns is not None:
-        selected["columns"] = cells.columns.iloc[np.arange(len(cells.X))[rows]]
+        selected["columns"] = cells.columns.iloc[rows]
     return type(cells)(**cells | selected)
 
 
@@ -203,24 +201,19 @@ def find_pretrained(name):
     return file if Path(name).name == name and file.is_file() else None
 
 
-def find_images(arguments, bit_depth=None, path_column="path"):
+def find_images(arguments, files):
     """Find the images of files, folders, patterns, tables, or one npz file.
 
     Parameters
     ----------
     arguments : list of str
-    bit_depth : int, default=None
-        Bits of the values in files of more than 8 bits; None leaves it to the model.
-    path_column : str, default="path"
-        Column of tables with the image files.
+    files : Files
 
     Returns
     -------
-    names : list of str
-    X : ndarray of paths, or ndarray of shape (n, h, w, c) or (n, h, w)
-        Paths or images, in the order of the arguments and of tables; else sorted within each.
-    columns : DataFrame of str with n rows
-        The other columns of the tables; "" for images of other arguments.
+    cells : Bunch
+        As of `read_cells`, without labels: X in the order of the arguments and of tables, else
+        sorted within each; columns are the other ones of the tables, "" for other images.
 
     Raises
     ------
@@ -228,28 +221,30 @@ def find_images(arguments, bit_depth=None, path_column="path"):
         If a folder or pattern has no image, or an npz file is not alone.
     """
     import pandas as pd
+    from sklearn.utils import Bunch
 
     from skblood import datasets
     from skblood.images import state_depth
 
+    cells = {"source": arguments[0], "y": None, "split": None, "groups": None}
     if any(name.lower().endswith(".npz") for name in arguments):
         if len(arguments) > 1:
             raise ValueError("An npz file holds images in memory: name it alone, without others.")
-        X = datasets.load_cells(arguments[0], bit_depth=bit_depth).data
-        return name_images(X, arguments[0]), X, pd.DataFrame(index=range(len(X)))
+        X = datasets.load_cells(arguments[0], bit_depth=files.bit_depth).data
+        return Bunch(**cells, X=X, columns=pd.DataFrame(index=range(len(X))))
     paths, columns = [], []
     for argument in arguments:
         path = Path(argument).expanduser()
         if is_table(path):
-            rest = datasets.read_table(path, [path_column])
-            found = [str(path.parent / name) for name in rest.pop(path_column)]
+            rest = datasets.read_table(path, [files.path_column])
+            found = [str(path.parent / name) for name in rest.pop(files.path_column)]
         else:
             found = _find_files(argument)
             rest = pd.DataFrame(index=range(len(found)))
         paths += found
         columns.append(rest)
     columns = pd.concat(columns, ignore_index=True).fillna("")
-    return as_utf8(paths), state_depth(paths, bit_depth), columns
+    return Bunch(**cells, X=state_depth(paths, files.bit_depth), columns=columns)
 
 
 def _find_files(argument):
@@ -269,6 +264,7 @@ def _find_files(argument):
     return [*dict.fromkeys(chain.from_iterable(found))]
 
 
-def name_images(X, source):
+def name_images(cells):
     """Return the paths, or of images in memory their positions in the file."""
+    X, source = cells.X, cells.source
     return as_utf8(map(str, X)) if X.ndim == 1 else [f"{source}[{i}]" for i in range(len(X))]

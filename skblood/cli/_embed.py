@@ -15,10 +15,9 @@ def embed(
     backbone: str | None = None,
     image_size: int | None = None,
     device: str = "auto",
-    path_column: str = "path",
-    bit_depth: int | None = None,
+    files: _data.Files,
     on_error: _data.ErrorMode = _data.ErrorMode.RAISE,
-    overwrite: bool = False,
+    output: _output.Output,
 ):
     """Write the features of images from a model or a backbone.
 
@@ -41,7 +40,7 @@ def embed(
     skblood embed cells.skblood new/ --out features.npz
     skblood embed --backbone efficientnet_b0 new/ --out features.parquet
     """
-    _output.reserve_table(out, overwrite, suffixes=(".csv", ".parquet", ".npz"))
+    output.reserve_table(out, suffixes=(".csv", ".parquet", ".npz"))
     if backbone is None and len(words) == 1:
         raise typer.BadParameter("name a model file and images, or images and --backbone.")
     if backbone is None:
@@ -50,24 +49,25 @@ def embed(
     import numpy as np
     import pandas as pd
 
-    names, features = _embed(words, backbone, image_size, device, bit_depth, path_column, on_error)
+    names, features = _embed(words, backbone, image_size, device, files, on_error)
     if out.suffix.lower() == ".npz":
         buffer = io.BytesIO()
         np.savez(buffer, features=features, path=np.array(names))
-        _output.write_content(out, buffer.getvalue(), overwrite)
+        output.write_content(out, buffer.getvalue())
     else:
         frame = pd.DataFrame(features).add_prefix("feature_")
         frame.insert(0, "path", names)
-        _output.write_table(out, frame, overwrite)
+        output.write_table(out, frame)
     _output.say(f"{out}: {features.shape[1]} features of {len(names)} images.")
+    output.show({"path": str(out), "n_images": len(names), "n_features": features.shape[1]})
 
 
-def _embed(words, backbone, image_size, device, bit_depth, path_column, on_error):
+def _embed(words, backbone, image_size, device, files, on_error):
     """Return the names of the images, and their features."""
 
     def find(words):
-        found = _data.find_images(words, bit_depth, path_column)
-        return _data.select_readable(*found, on_error)[:2]
+        cells, _ = _data.leave_out_unreadable(_data.find_images(words, files), on_error)
+        return _data.name_images(cells), cells.X
 
     from skblood.estimators import CellEmbedder
 

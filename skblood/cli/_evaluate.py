@@ -18,8 +18,7 @@ def evaluate(
     out: Path | None = None,
     shares: str | None = None,
     options: _classifier.Model,
-    as_json: bool = False,
-    overwrite: bool = False,
+    output: _output.Output,
     table: _data.Table,
 ):
     """Score a model on images that it was not trained on, with confidence intervals.
@@ -51,17 +50,17 @@ def evaluate(
     skblood evaluate cells.skblood other-lab.csv --group-column patient --out evaluation/
     """
     model, data = split_words(words, "evaluate")
-    _output.reserve_folder(out, _TABLES + _PICTURES, overwrite)
+    output.reserve_folder(out, _TABLES + _PICTURES)
     classifier = _classifier.load_classifier(model, options)
     cells = select_split(_data.read_cells(data, table), split, leave_out)
-    cells = _data.select_rows(cells, _data.find_readable(cells.X, options.on_error)[0])
+    cells, _ = _data.leave_out_unreadable(cells, options.on_error)
     classifier = _classifier.take_frame(classifier, options.frame, cells.X)
     report, X, predicted, probabilities = score(classifier, cells, shares)
     if out is not None:
         table = _tabulate(cells, classifier.classes_, predicted, probabilities)
-        _write_evaluation(out, report, table, X, overwrite)
+        _write_evaluation(out, report, table, X, output)
         _output.say(f"{out}: tables and pictures are written.")
-    _output.show(report.to_dict() if as_json else report)
+    output.show(report.to_dict(), report)
 
 
 def split_words(words, command):
@@ -125,7 +124,7 @@ def score(classifier, cells, shares=None):
         groups=cells.groups,
         shares=_settings.parse_shares(shares, "--shares") or assumed_prior(classifier),
         note=f"{describe_prior(classifier)} {cells.get('left_out', '')}".strip(),
-        names=_data.name_images(cells.X, cells.source),
+        names=_data.name_images(cells),
         images=cells.X,
         model=classifier,
     )
@@ -145,13 +144,12 @@ def _read_to_score(classifier, X):
 
 def _tabulate(cells, classes, predicted, probabilities):
     """Return the table of predictions, with labels and the other columns of the cells."""
-    names = _data.name_images(cells.X, cells.source)
-    table = _classifier.prediction_table(names, classes, predicted, probabilities)
+    table = _classifier.prediction_table(cells, classes, predicted, probabilities)
     table.insert(1, "true", _output.as_utf8(cells.y.tolist()))
     return table if cells.columns is None else _classifier.add_columns(table, cells.columns)
 
 
-def _write_evaluation(folder, report, predictions, X, overwrite):
+def _write_evaluation(folder, report, predictions, X, output):
     """Write the tables and pictures of an evaluation into a folder."""
     import pandas as pd
 
@@ -161,16 +159,16 @@ def _write_evaluation(folder, report, predictions, X, overwrite):
     confusions = pd.DataFrame(report.confusion_matrix, columns=names)
     confusions.insert(0, "true \\ predicted", names)
     metrics = _output.to_json(report.to_dict()) + "\n"
-    _output.write_content(folder / "metrics.json", metrics, overwrite)
-    _output.write_table(folder / "classes.csv", report.to_frame().reset_index(), overwrite)
-    _output.write_table(folder / "confusion_matrix.csv", confusions, overwrite)
-    _output.write_table(folder / "predictions.csv", predictions, overwrite)
-    _output.write_picture(folder / "confusion_matrix.png", report.plot().figure_, overwrite)
+    output.write_content(folder / "metrics.json", metrics)
+    output.write_table(folder / "classes.csv", report.to_frame().reset_index())
+    output.write_table(folder / "confusion_matrix.csv", confusions)
+    output.write_table(folder / "predictions.csv", predictions)
+    output.write_picture(folder / "confusion_matrix.png", report.plot().figure_)
     wrong = folder / "wrong_cells.png"
-    if overwrite:
+    if output.overwrite:
         wrong.unlink(missing_ok=True)  # of an evaluation that this one replaces
     if (predictions["label"] != predictions["true"]).any():
         display = CellGridDisplay.from_predictions(
             X, predictions["true"], predictions["label"], only_errors=True, random_state=0
         )
-        _output.write_picture(wrong, display.figure_, overwrite)
+        output.write_picture(wrong, display.figure_)

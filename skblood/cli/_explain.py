@@ -1,5 +1,6 @@
 """`skblood explain`."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import typer
@@ -18,12 +19,10 @@ def explain(
     reference: str | None = None,
     neighbors: int = 5,
     options: _classifier.Model,
-    path_column: str = "path",
+    files: _data.Files,
     label_column: str = "label",
     split_column: str = "split",
-    bit_depth: int | None = None,
-    as_json: bool = False,
-    overwrite: bool = False,
+    output: _output.Output,
 ):
     """Draw where in each image the model finds evidence for its prediction (Grad-CAM).
 
@@ -51,25 +50,27 @@ def explain(
     skblood explain cells.skblood doubtful.csv --reference cells/ --out why/
     """
     is_file = out.suffix.lower() == ".png"
+    _data.check_words(words, options.on_error)
     if reference is not None:
         _data.check_source(reference)
-    _output.reserve_folder(out, ("",) if is_file else (), overwrite)
+    output.reserve_folder(out, ("",) if is_file else ())
     load = _classifier.load_network
-    classifier, *found = _classifier.open_words(words, options, bit_depth, path_column, load)
-    names, X, _, unreadable = _data.select_readable(*found, options.on_error)
-    if is_file and len(X) > _MOST:
-        message = f"{len(X)} images are too many for one picture; name a folder by --out."
+    classifier, cells = _classifier.open_words(words, options, files, load)
+    cells, unreadable = _data.leave_out_unreadable(cells, options.on_error)
+    names = _data.name_images(cells)
+    if is_file and len(names) > _MOST:
+        message = f"{len(names)} images are too many for one picture; name a folder by --out."
         raise typer.BadParameter(message)
-    cells = classifier.read_images(X)
+    X = classifier.read_images(cells.X)
     pictures = [out / f"{i:04}-{Path(name).stem}.png" for i, name in enumerate(names, start=1)]
     pictures = [out] if is_file else pictures
-    _output.check_new(pictures, overwrite)
-    columns = {"path_column": path_column, "label_column": label_column}
-    table = _data.Table(**columns, split_column=split_column, bit_depth=bit_depth)
+    output.check_new(pictures)
+    columns = {"label_column": label_column, "split_column": split_column}
+    table = _data.Table(**asdict(files), **columns)
     known = {} if reference is None else _read_reference(reference, neighbors, table)
     from skblood.explain import ExplanationDisplay
 
-    display = ExplanationDisplay.from_estimator(classifier, cells, **known, plot=False)
+    display = ExplanationDisplay.from_estimator(classifier, X, **known, plot=False)
     with track(len(pictures), "draw", "picture") as update:
         for i, picture in enumerate(pictures):
             part = display if is_file else display.select([i])
@@ -77,17 +78,11 @@ def explain(
             for ax, name in zip(part.axes_[:, 0], names if is_file else names[i:], strict=False):
                 name = shorten(printable(Path(name).name, keep=""), 24)
                 ax.set_ylabel(name, fontsize=6, parse_math=False)
-            _output.write_picture(picture, figure, overwrite)
+            output.write_picture(picture, figure)
             update()
     _output.say(f"{out}: {len(names)} images explained; {len(unreadable)} cannot be read.")
-    if as_json:
-        _output.show(
-            {
-                "n_images": len(X) + len(unreadable),
-                "n_unreadable": len(unreadable),
-                "pictures": pictures,
-            }
-        )
+    counts = {"n_images": len(names) + len(unreadable), "n_unreadable": len(unreadable)}
+    output.show({**counts, "pictures": pictures})
 
 
 def _read_reference(source, neighbors, table):

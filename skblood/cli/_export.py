@@ -12,8 +12,7 @@ def export(
     *,
     classes: str | None = None,
     prior: str | None = None,
-    as_json: bool = False,
-    overwrite: bool = False,
+    output: _output.Output,
 ):
     """Write a model as ONNX: uint8 pixels in, probabilities out, preprocessing included.
 
@@ -28,14 +27,14 @@ def export(
     --------
     skblood export cells.skblood cells.onnx
     """
-    _output.reserve(out, overwrite)
+    output.reserve(out)
     settings = _settings.parse_prior(classes, prior)
     fitted = _classifier.load_model(str(model), "cpu")
     from skblood.estimators import reconfigure
     from skblood.io import export_onnx
 
     fitted = reconfigure(fitted, **settings) if settings else fitted
-    difference = _output.write(out, partial(export_onnx, fitted), overwrite)
+    difference = output.write(out, partial(export_onnx, fitted))
     document = {"path": str(out), "largest_difference": difference}
     message = f"{out}: differs from the model by {difference:.1e} at most."
-    _output.show(document if as_json else message)
+    output.show(document, message)

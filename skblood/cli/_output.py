@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -59,105 +60,115 @@ def to_json(document):
     return json.dumps(json.loads(text, parse_constant=lambda name: None), indent=2)
 
 
-def reserve(out, overwrite, names=("",)):
-    """Lock a file, or a folder of files, that a command is going to write, until it ends.
+@dataclass(kw_only=True)
+class Output:
+    """Options of a command that writes files and prints a result."""
 
-    Raises
-    ------
-    BlockingIOError
-        If another process is writing it.
-    FileExistsError
-        If a file exists and must not be replaced.
-    """
-    locks.enter_context(lock(out.expanduser().resolve(), wait=False))
-    check_new([out / name for name in names], overwrite)
+    as_json: bool = False
+    overwrite: bool = False
 
+    def show(self, document, text=None):
+        """Print a document with --json; else the text, if there is one."""
+        result = document if self.as_json else text
+        if result is not None:
+            show(result)
 
-def reserve_folder(folder, names, overwrite, option="--out"):
-    """Lock the folder of tables and pictures, if there is to be one."""
-    if folder is not None:
-        reserve(folder, overwrite, names)
-        from skblood._plotting import import_pyplot
+    def reserve(self, out, names=("",)):
+        """Lock a file, or a folder of files, that a command is going to write, until it ends.
 
-        import_pyplot(option)
+        Raises
+        ------
+        BlockingIOError
+            If another process is writing it.
+        FileExistsError
+            If a file exists and must not be replaced.
+        """
+        locks.enter_context(lock(out.expanduser().resolve(), wait=False))
+        self.check_new([out / name for name in names])
 
+    def reserve_folder(self, folder, names, option="--out"):
+        """Lock the folder of tables and pictures, if there is to be one."""
+        if folder is not None:
+            self.reserve(folder, names)
+            from skblood._plotting import import_pyplot
 
-def reserve_table(path, overwrite, option="--out", suffixes=(".csv", ".parquet")):
-    """Lock the file of a table, if there is to be one, whose name must end in a suffix."""
-    if path is None:
-        return
-    suffix = path.suffix.lower()
-    if suffix not in suffixes:
-        message = f"{str(path)!r} must end in {' or '.join(suffixes)}."
-        raise typer.BadParameter(message, param_hint=option)
-    if suffix == ".parquet" and find_spec("pyarrow") is None:
-        raise ImportError('Parquet needs pyarrow: pip install "skblood[parquet]", or write .csv.')
-    reserve(path, overwrite)
+            import_pyplot(option)
 
+    def reserve_table(self, path, option="--out", suffixes=(".csv", ".parquet")):
+        """Lock the file of a table, if there is to be one, whose name must end in a suffix."""
+        if path is None:
+            return
+        suffix = path.suffix.lower()
+        if suffix not in suffixes:
+            message = f"{str(path)!r} must end in {' or '.join(suffixes)}."
+            raise typer.BadParameter(message, param_hint=option)
+        if suffix == ".parquet" and find_spec("pyarrow") is None:
+            raise ImportError(
+                'Parquet needs pyarrow: pip install "skblood[parquet]", or write .csv.'
+            )
+        self.reserve(path)
 
-def check_new(paths, overwrite):
-    """Raise FileExistsError if files exist that must not be replaced."""
-    existing = [str(path) for path in paths if path.expanduser().exists()]
-    if existing and not overwrite:
-        raise FileExistsError(
-            f"{', '.join(existing)}: exists already. Pass --overwrite to replace."
-        )
+    def check_new(self, paths):
+        """Raise FileExistsError if files exist that must not be replaced."""
+        existing = [str(path) for path in paths if path.expanduser().exists()]
+        if existing and not self.overwrite:
+            raise FileExistsError(
+                f"{', '.join(existing)}: exists already. Pass --overwrite to replace."
+            )
 
+    def write(self, path, save):
+        """Write a file by ``save(path)``, and return its result; if that fails, to another folder.
 
-def write(path, save, overwrite):
-    """Write a file by ``save(path)``, and return its result; if that fails, to another folder.
+        Raises
+        ------
+        OSError
+            If the file cannot be written, or exists by now; names the file in the temporary folder.
+        """
+        path = path.expanduser()
+        try:
+            self.check_new([path])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return save(path)
+        except OSError as error:
+            rescued = Path(tempfile.mkdtemp(prefix="skblood-"), path.name)
+            save(rescued)
+            raise OSError(f"{error} The result is in {str(rescued)!r}.") from error
 
-    Raises
-    ------
-    OSError
-        If the file cannot be written, or exists by now; names the file in the temporary folder.
-    """
-    path = path.expanduser()
-    try:
-        check_new([path], overwrite)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return save(path)
-    except OSError as error:
-        rescued = Path(tempfile.mkdtemp(prefix="skblood-"), path.name)
-        save(rescued)
-        raise OSError(f"{error} The result is in {str(rescued)!r}.") from error
+    def write_content(self, path, content):
+        """Write bytes or text to a file, as `write` does."""
+        content = content.encode() if isinstance(content, str) else content
+        self.write(path, lambda path: replace_file(path, content))
 
+    def write_table(self, path, frame):
+        """Write a DataFrame to a .csv or .parquet file; without one, print it unless as JSON.
 
-def write_content(path, content, overwrite):
-    """Write bytes or text to a file, as `write` does."""
-    content = content.encode() if isinstance(content, str) else content
-    write(path, lambda path: replace_file(path, content), overwrite)
+        A csv cell that a spreadsheet would take for a formula is marked; a path then starts with
+        "./". Control characters are escaped; in a file not those of paths, which must still open.
+        """
+        if path is not None and path.suffix.lower() == ".parquet":
+            return self.write_content(path, frame.to_parquet(index=False))
 
+        def as_text(cell):
+            return escape_formula(printable(cell, keep="")) if isinstance(cell, str) else cell
 
-def write_table(path, frame, overwrite=False):
-    """Write a DataFrame to a .csv or .parquet file, or as csv to the standard output if None.
+        def as_path(cell):
+            is_formula = isinstance(cell, str) and escape_formula(cell) != cell
+            return os.path.join(".", cell) if is_formula else cell
 
-    A csv cell that a spreadsheet would take for a formula is marked; a path then starts with "./".
-    Control characters are escaped; in a file not those of paths, which must still open.
-    """
-    if path is not None and path.suffix.lower() == ".parquet":
-        write_content(path, frame.to_parquet(index=False), overwrite)
-        return
+        paths = frame[[name for name in _PATHS if name in frame]].map(as_path)
+        texts = frame.assign(**paths).map(as_text)
+        texts = texts if path is None else texts.assign(**paths)
+        csv = texts.rename(columns=as_text).to_csv(index=False, lineterminator="\n")
+        if path is not None:
+            self.write_content(path, csv)
+        elif not self.as_json:
+            show(csv.removesuffix("\n"))
 
-    def as_text(cell):
-        return escape_formula(printable(cell, keep="")) if isinstance(cell, str) else cell
+    def write_picture(self, path, figure):
+        """Write a matplotlib figure as PNG, and close it."""
+        from matplotlib import pyplot as plt
 
-    def as_path(cell):
-        is_formula = isinstance(cell, str) and escape_formula(cell) != cell
-        return os.path.join(".", cell) if is_formula else cell
-
-    paths = frame[[name for name in _PATHS if name in frame]].map(as_path)
-    texts = frame.assign(**paths).map(as_text)
-    texts = texts if path is None else texts.assign(**paths)
-    csv = texts.rename(columns=as_text).to_csv(index=False, lineterminator="\n")
-    show(csv.removesuffix("\n")) if path is None else write_content(path, csv, overwrite)
-
-
-def write_picture(path, figure, overwrite):
-    """Write a matplotlib figure as PNG, and close it."""
-    from matplotlib import pyplot as plt
-
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150)
-    plt.close(figure)
-    write_content(path, buffer.getvalue(), overwrite)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=150)
+        plt.close(figure)
+        self.write_content(path, buffer.getvalue())

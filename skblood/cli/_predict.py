@@ -13,10 +13,8 @@ def predict(
     *,
     out: Path | None = None,
     options: _classifier.Model,
-    path_column: str = "path",
-    bit_depth: int | None = None,
-    as_json: bool = False,
-    overwrite: bool = False,
+    files: _data.Files,
+    output: _output.Output,
 ):
     """Predict the class of each image, in the order of the images; print csv or write a table.
 
@@ -47,25 +45,22 @@ def predict(
     skblood predict new/ --frame auto
     skblood predict cells.skblood new/ 'old/**/*.tif' --out new.parquet --on-error skip
     """
-    _output.reserve_table(out, overwrite)
+    output.reserve_table(out)
     skip = options.on_error == _data.ErrorMode.SKIP
-    found = _classifier.open_words(words, options, bit_depth, path_column)
-    classifier, names, X, columns = found
-    labels, probabilities, errors = _classifier.predict_all(classifier, X, skip=skip)
-    _warn_of_other_cells(classifier, X, probabilities)
-    table = _classifier.prediction_table(names, classifier.classes_, labels, probabilities)
+    classifier, cells = _classifier.open_words(words, options, files)
+    labels, probabilities, errors = _classifier.predict_all(classifier, cells.X, skip=skip)
+    _warn_of_other_cells(classifier, cells.X, probabilities)
+    table = _classifier.prediction_table(cells, classifier.classes_, labels, probabilities)
     if skip:
-        table["error"] = _output.as_utf8(errors.get(i, "") for i in range(len(names)))
-    table = _classifier.add_columns(table, columns)
+        table["error"] = _output.as_utf8(errors.get(i, "") for i in range(len(table)))
+    table = _classifier.add_columns(table, cells.columns)
     if errors:
-        _output.say(f"skblood: {len(errors)} of {len(names)} images cannot be read: see `error`.")
-    if out is not None or not as_json:
-        _output.write_table(out, table, overwrite)
+        _output.say(f"skblood: {len(errors)} of {len(table)} images cannot be read: see `error`.")
+    output.write_table(out, table)
     if out is not None:
-        _output.say(f"{out}: {len(names) - len(errors)} images predicted.")
-    if as_json:
-        counts = {"n_images": len(names), "n_unreadable": len(errors)}
-        _output.show({**counts, "predictions": table.to_dict("records")})
+        _output.say(f"{out}: {len(table) - len(errors)} images predicted.")
+    counts = {"n_images": len(table), "n_unreadable": len(errors)}
+    output.show({**counts, "predictions": table.to_dict("records")})
 
 
 def _warn_of_other_cells(classifier, X, probabilities):

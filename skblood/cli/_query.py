@@ -14,11 +14,9 @@ def query(
     no_labels: bool = False,
     seed: int = 0,
     options: _classifier.Model,
-    path_column: str = "path",
+    files: _data.Files,
     label_column: str = "label",
-    bit_depth: int | None = None,
-    as_json: bool = False,
-    overwrite: bool = False,
+    output: _output.Output,
 ):
     """Choose the cells whose labels help most to adapt a model; print csv or write a table.
 
@@ -49,32 +47,31 @@ def query(
     skblood query cells.skblood new/ --out chosen.csv
     skblood query blood8-2 slides.csv -k 20 --frame auto --out chosen.csv
     """
-    _output.reserve_table(out, overwrite)
+    output.reserve_table(out)
     load = _classifier.load_network
-    classifier, *found = _classifier.open_words(words, options, bit_depth, path_column, load)
-    names, X, columns, unreadable = _data.select_readable(*found, options.on_error)
-    labels = None if no_labels else get_column(columns, label_column, "label")
-    cells = classifier.read_images(X)
+    classifier, cells = _classifier.open_words(words, options, files, load)
+    cells, unreadable = _data.leave_out_unreadable(cells, options.on_error)
+    labels = None if no_labels else get_column(cells.columns, label_column, "label")
+    X = classifier.read_images(cells.X)
     from skblood import adaptation
 
-    chosen = adaptation.query(classifier, cells, k, y=labels, random_state=seed)
-    table = _tabulate(chosen, classifier, cells, [names[i] for i in chosen.indices], out)
-    others = columns.iloc[chosen.indices].drop(columns=[] if labels is None else [label_column])
+    chosen = adaptation.query(classifier, X, k, y=labels, random_state=seed)
+    found = _data.select_rows(cells, chosen.indices)
+    table = _tabulate(chosen, classifier, X, _data.name_images(found), out)
+    others = found.columns.drop(columns=[] if labels is None else [label_column])
     table = _classifier.add_columns(table, others)
-    if out is not None or not as_json:
-        _output.write_table(out, table, overwrite)
+    output.write_table(out, table)
     _output.say(chosen)
-    if as_json:
-        counts = {"n_images": len(X) + len(unreadable), "n_unreadable": len(unreadable)}
-        _output.show({**counts, "chosen": table.to_dict("records")})
+    counts = {"n_images": len(cells.X) + len(unreadable), "n_unreadable": len(unreadable)}
+    output.show({**counts, "chosen": table.to_dict("records")})
 
 
-def _tabulate(chosen, classifier, cells, names, out):
+def _tabulate(chosen, classifier, X, names, out):
     """Return the table of the chosen cells."""
     import numpy as np
     import pandas as pd
 
-    probabilities = classifier.predict_proba(cells[chosen.indices])
+    probabilities = classifier.predict_proba(X[chosen.indices])
     second, first = np.sort(probabilities, axis=1)[:, -2:].T
     if out is not None:
         names = [_output.path_from(name, out.parent) for name in names]

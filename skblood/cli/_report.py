@@ -21,8 +21,7 @@ def report(
     title: str | None = None,
     shares: str | None = None,
     options: _classifier.Model,
-    as_json: bool = False,
-    overwrite: bool = False,
+    output: _output.Output,
     table: _data.Table,
 ):
     """Write the evaluation of a model and the audit of its images as one HTML page.
@@ -58,7 +57,7 @@ def report(
     model, data = _evaluate.split_words(words, "report")
     if errors < 0:
         raise typer.BadParameter(f"must be at least 0, not {errors}.", param_hint="--errors")
-    _output.reserve_table(out, overwrite, suffixes=(".html", ".htm"))
+    output.reserve_table(out, suffixes=(".html", ".htm"))
     from skblood._plotting import import_pyplot
     from skblood.io import model_card
 
@@ -66,7 +65,7 @@ def report(
     classifier = _classifier.load_classifier(model, options)
     all_cells = _data.read_cells(data, table)
     cells = _evaluate.select_split(all_cells, split, leave_out)
-    cells = _data.select_rows(cells, _data.find_readable(cells.X, options.on_error)[0])
+    cells, _ = _data.leave_out_unreadable(cells, options.on_error)
     classifier = _classifier.take_frame(classifier, options.frame, cells.X)
     evaluation, *_, probabilities = _evaluate.score(classifier, cells, shares)
     evaluation.model = {"model": model or classifier.weights, **evaluation.model}
@@ -79,10 +78,10 @@ def report(
         card=model_card(classifier),
         title=title or f"Evaluation on {data}",
     )
-    _output.write_content(out, page, overwrite)
+    output.write_content(out, page)
     _output.say(f"{out}: the page is written.")
     document = {"path": str(out), **evaluation.to_dict()}
-    _output.show(document if as_json else evaluation)
+    output.show(document, evaluation)
 
 
 def _audit(classifier, cells, probabilities):

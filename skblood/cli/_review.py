@@ -22,12 +22,10 @@ def review(
     root: Path | None = None,
     seed: int = 0,
     options: _classifier.Model,
-    path_column: str = "path",
+    files: _data.Files,
     label_column: str = "label",
     group_column: str | None = None,
-    bit_depth: int | None = None,
-    as_json: bool = False,
-    overwrite: bool = False,
+    output: _output.Output,
 ):
     """Write an HTML page on which people confirm or correct labels, key by key.
 
@@ -67,23 +65,23 @@ def review(
     skblood review new/ --order query --max-cells 40 --no-labels
     skblood review cells.csv --model cells.skblood --group-column slide --reference cells/
     """
-    _output.reserve_table(out, overwrite, suffixes=(".html", ".htm"))
+    output.reserve_table(out, suffixes=(".html", ".htm"))
     _data.check_words(words, options.on_error)
     if reference is not None:
         _data.check_source(reference)
     classifier = _classifier.load_network(model, options)
-    found = _data.find_images(words, bit_depth, path_column)
-    get_column(found[2], group_column)  # says what is wrong with the name
-    _, X, columns, unreadable = _data.select_readable(*found, options.on_error)
-    classifier = _classifier.take_frame(classifier, options.frame, X)
+    cells = _data.find_images(words, files)
+    get_column(cells.columns, group_column)  # says what is wrong with the name
+    cells, unreadable = _data.leave_out_unreadable(cells, options.on_error)
+    classifier = _classifier.take_frame(classifier, options.frame, cells.X)
     known = None if reference is None else _data.read_cells(reference, _data.Table())
     from skblood import reviewing
 
     reviewing.review(
         classifier,
-        X,
-        None if no_labels else _given_labels(X, columns, label_column, classifier.classes_),
-        groups=None if group_column is None else columns[group_column],
+        cells.X,
+        None if no_labels else _given_labels(cells, label_column, classifier.classes_),
+        groups=None if group_column is None else cells.columns[group_column],
         order=str(order),
         reference=None if known is None else (known.X, known.y),
         max_cells=max_cells,
@@ -92,15 +90,14 @@ def review(
         out=out,
     )
     _output.say(f"{out}: open it in a browser.")
-    if as_json:
-        _output.show({"path": str(out), "n_images": len(X), "unreadable": unreadable})
+    output.show({"path": str(out), "n_images": len(cells.X), "unreadable": unreadable})
 
 
-def _given_labels(X, columns, label_column, classes):
+def _given_labels(cells, label_column, classes):
     """Return the labels of tables, or names of folders if all are classes, or None."""
-    if label_column in columns:
-        return columns[label_column].tolist()
-    if X.ndim > 1:  # of an npz file, which `review` refuses
+    if label_column in cells.columns:
+        return cells.columns[label_column].tolist()
+    if cells.X.ndim > 1:  # of an npz file, which `review` refuses
         return None
-    folders = [os.path.basename(os.path.dirname(os.path.abspath(path))) for path in X]
+    folders = [os.path.basename(os.path.dirname(os.path.abspath(path))) for path in cells.X]
     return folders if set(folders) <= set(map(str, classes)) else None

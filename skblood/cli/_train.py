@@ -32,8 +32,7 @@ def train(
     resume: bool = False,
     history: Path | None = None,
     plots: Path | None = None,
-    as_json: bool = False,
-    overwrite: bool = False,
+    output: _output.Output,
     table: _data.Table,
 ):
     """Train a classifier on images, and write it to a file.
@@ -82,14 +81,14 @@ def train(
     """
     out = out.expanduser()
     checkpoint, best = (out.with_name(f"{out.name}.{end}") for end in ("checkpoint", "partial"))
-    _output.reserve(out, overwrite)
-    _output.reserve_table(history, overwrite, "--history")
-    _output.reserve_folder(plots, _PICTURES, overwrite, "--plots")
+    output.reserve(out)
+    output.reserve_table(history, "--history")
+    output.reserve_folder(plots, _PICTURES, "--plots")
     for source in filter(None, (data, val, test)):
         _data.check_source(source)
     # A folder without a complete epoch is nothing to resume from.
     left = [str(path) for path in (best, checkpoint) if path.is_file() or any(path.glob("*"))]
-    if left and not (resume or overwrite):
+    if left and not (resume or output.overwrite):
         raise FileExistsError(
             f"An interrupted training left {', '.join(left)}. Continue it by --resume, or start "
             "anew (and remove it) by --overwrite."
@@ -104,7 +103,7 @@ def train(
     if not resume:
         shutil.rmtree(checkpoint, ignore_errors=True)
     _fit(model, parts, checkpoint, best)
-    _output.write(out, partial(io.save, model), overwrite)
+    output.write(out, partial(io.save, model))
     best.unlink(missing_ok=True)
     shutil.rmtree(checkpoint, ignore_errors=True)
     report = None
@@ -112,10 +111,11 @@ def train(
         # Intervals of a single group would be of no use.
         groups = None if test.groups is None or len(set(test.groups)) == 1 else test.groups
         report = evaluate(model, test.X, test.y, groups=groups)
-        _output.write(out, partial(io.save, model, evaluation={"test": report}), True)
-    _write_further(model, report, history, plots, overwrite)
-    _info.info(out, as_json=as_json)
-    if report is not None and not as_json:
+        replacing = _output.Output(overwrite=True)
+        replacing.write(out, partial(io.save, model, evaluation={"test": report}))
+    _write_further(model, report, history, plots, output)
+    _info.info(out, as_json=output.as_json)
+    if report is not None and not output.as_json:
         _output.show(f"\nOn the test part, {report}")
 
 
@@ -133,7 +133,7 @@ def _read_parts(data, val, test, on_error, table):
         elif cells.split is not None and name in cells.split:
             parts[name] = _data.select_part(cells, name)
     for name, part in parts.items():
-        parts[name] = _data.select_rows(part, _data.find_readable(part.X, on_error)[0])
+        parts[name], _ = _data.leave_out_unreadable(part, on_error)
     _check_groups(parts)
     for name, part in parts.items():
         # Raises now, not after training.
@@ -172,7 +172,7 @@ def _fit(model, parts, checkpoint, best):
         model.fit(train.X, train.y, groups=train.groups, **options)
     except TrainingInterrupted as interrupted:
         model = _without_callbacks(interrupted.estimator)
-        _output.write(best, partial(io.save, model), True)
+        _output.Output(overwrite=True).write(best, partial(io.save, model))
         _output.say(
             f"skblood: interrupted by Ctrl-C after {model.n_iter_} epochs. {best} is the best "
             "model so far. The same command with --resume continues."
@@ -190,7 +190,7 @@ def _without_callbacks(model):
     return model.set_params(callbacks=None)
 
 
-def _write_further(model, report, history, plots, overwrite):
+def _write_further(model, report, history, plots, output):
     """Write the table of the epochs and the pictures."""
     import pandas as pd
 
@@ -199,9 +199,9 @@ def _write_further(model, report, history, plots, overwrite):
     if history is not None:
         internal = ("batches", "_best", "_batch_count")  # what skorch keeps for itself
         frame = pd.DataFrame(list(model.history_))
-        _output.write_table(history, frame.loc[:, ~frame.columns.str.endswith(internal)], overwrite)
+        output.write_table(history, frame.loc[:, ~frame.columns.str.endswith(internal)])
     if plots is not None:
         figure = HistoryDisplay.from_estimator(model).figure_
-        _output.write_picture(plots / "history.png", figure, overwrite)
+        output.write_picture(plots / "history.png", figure)
     if plots is not None and report is not None:
-        _output.write_picture(plots / "confusion_matrix.png", report.plot().figure_, overwrite)
+        output.write_picture(plots / "confusion_matrix.png", report.plot().figure_)

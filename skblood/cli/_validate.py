@@ -25,8 +25,7 @@ def plan(
     spread: float = 40,
     power: float = 0.9,
     simulations: int = 200,
-    as_json: bool = False,
-    overwrite: bool = False,
+    output: _output.Output,
 ):
     """Plan a validation at a new site, before any of its cells is looked at.
 
@@ -79,7 +78,7 @@ def plan(
     except ValueError as error:
         message = f"--cells: {cells!r} must be numbers, such as 100,200."
         raise typer.BadParameter(message) from error
-    _output.reserve(out, overwrite)
+    output.reserve(out)
     from skblood.evaluation import plan_validation
 
     made = plan_validation(
@@ -95,9 +94,9 @@ def plan(
         n_simulations=simulations,
         verbose=1 if sys.stderr.isatty() else 2,
     )
-    _output.write(out, made.save, overwrite)
+    output.write(out, made.save)
     _output.say(f"{out}: written. Keep it as it is, and note its fingerprint {made.fingerprint}.")
-    _output.show(made.to_dict() if as_json else made)
+    output.show(made.to_dict(), made)
 
 
 def _read_errors(text):
@@ -118,8 +117,7 @@ def analyze(
     names: str = "reader_1,reader_2,model",
     slide_column: str = "slide",
     method: str = "passing-bablok",
-    as_json: bool = False,
-    overwrite: bool = False,
+    output: _output.Output,
 ):
     """Analyze a validation: a model against two readers, by the limits of a plan.
 
@@ -153,7 +151,7 @@ def analyze(
         raise typer.BadParameter(f"--names: {names!r} must be three names: two readers, the model.")
     if plan is not None:
         _data.existing(plan, "plan")
-    _output.reserve_folder(out, _FILES, overwrite)
+    output.reserve_folder(out, _FILES)
     from skblood.evaluation import ValidationPlan, validate_differentials
 
     readings, slides = _read_study(path, named, slide_column)
@@ -167,12 +165,12 @@ def analyze(
     )
     document = report.to_dict()
     if out is not None:
-        _output.write_content(out / _FILES[0], report.to_html(), overwrite)
-        _output.write_content(out / _FILES[1], _output.to_json(document) + "\n", overwrite)
-        _output.write_table(out / _FILES[2], report.to_frame().reset_index(), overwrite)
-        _output.write_table(out / _FILES[3], report.criteria, overwrite)
+        output.write_content(out / _FILES[0], report.to_html())
+        output.write_content(out / _FILES[1], _output.to_json(document) + "\n")
+        output.write_table(out / _FILES[2], report.to_frame().reset_index())
+        output.write_table(out / _FILES[3], report.criteria)
         _output.say(f"{out}: report and tables are written.")
-    _output.show(document if as_json else report)
+    output.show(document, report)
 
 
 def _read_study(path, names, slide_column):
