@@ -249,7 +249,9 @@ def prediction_table(cells, classes, labels, probabilities):
 
 
 def add_columns(table, columns):
-    """Return a table with the columns that were given; "given_" goes before names that it has."""
+    """Return a table with the columns given, if any; "given_" goes before names that it has."""
+    if columns is None:
+        return table
     names = {}
     for name in columns:
         names[name] = name

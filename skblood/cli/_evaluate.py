@@ -55,10 +55,10 @@ def evaluate(
     cells = select_split(_data.read_cells(data, table), split, leave_out)
     cells, _ = _data.leave_out_unreadable(cells, options.on_error)
     classifier = _classifier.take_frame(classifier, options.frame, cells.X)
-    report, X, predicted, probabilities = score(classifier, cells, shares)
+    report, X = score(classifier, cells, shares)
     if out is not None:
-        table = _tabulate(cells, classifier.classes_, predicted, probabilities)
-        _write_evaluation(out, report, table, X, output)
+        table = report.cells.drop(columns="group", errors="ignore")
+        _write_evaluation(out, report, _classifier.add_columns(table, cells.columns), X, output)
         _output.say(f"{out}: tables and pictures are written.")
     output.show(report.to_dict(), report)
 
@@ -93,7 +93,7 @@ def select_split(cells, split, leave_out=None):
 
 
 def score(classifier, cells, shares=None):
-    """Return the report of a model, the images as it reads them, labels and probabilities.
+    """Return the report of a model, and the images as it reads them.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def score(classifier, cells, shares=None):
         images=cells.X,
         model=classifier,
     )
-    return report, X, predicted, probabilities
+    return report, X
 
 
 def _read_to_score(classifier, X):
@@ -140,13 +140,6 @@ def _read_to_score(classifier, X):
     if warning:
         _output.say(f"skblood: warning: {warning}")
     return images
-
-
-def _tabulate(cells, classes, predicted, probabilities):
-    """Return the table of predictions, with labels and the other columns of the cells."""
-    table = _classifier.prediction_table(cells, classes, predicted, probabilities)
-    table.insert(1, "true", _output.as_utf8(cells.y.tolist()))
-    return table if cells.columns is None else _classifier.add_columns(table, cells.columns)
 
 
 def _write_evaluation(folder, report, predictions, X, output):

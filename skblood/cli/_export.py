@@ -36,5 +36,4 @@ def export(
     fitted = reconfigure(fitted, **settings) if settings else fitted
     difference = output.write(out, partial(export_onnx, fitted))
     document = {"path": str(out), "largest_difference": difference}
-    message = f"{out}: differs from the model by {difference:.1e} at most."
-    output.show(document, message)
+    output.show(document, f"{out}: differs from the model by {difference:.1e} at most.")

@@ -82,12 +82,12 @@ def add_command(app, function, name=None):
     described = _describe_parameters(__doc__)
     described |= _describe_parameters(inspect.getdoc(function))
     parameters, groups = {}, {}
-    for name_, each in inspect.signature(function).parameters.items():
+    for each in inspect.signature(function).parameters.values():
         if is_dataclass(each.annotation):
-            groups[name_] = each.annotation
+            groups[each.name] = each.annotation
             parameters |= inspect.signature(each.annotation).parameters
         else:
-            parameters[name_] = each
+            parameters[each.name] = each
     for each in parameters.values():
         metavar, description = described[each.name]
         help_text = {"metavar": None if metavar.islower() else metavar, "help": description}

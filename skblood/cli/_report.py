@@ -67,31 +67,28 @@ def report(
     cells = _evaluate.select_split(all_cells, split, leave_out)
     cells, _ = _data.leave_out_unreadable(cells, options.on_error)
     classifier = _classifier.take_frame(classifier, options.frame, cells.X)
-    evaluation, *_, probabilities = _evaluate.score(classifier, cells, shares)
+    evaluation, _ = _evaluate.score(classifier, cells, shares)
     evaluation.model = {"model": model or classifier.weights, **evaluation.model}
     # Of a model that is often wrong, as in another laboratory, most are its own errors.
     knows_labels = evaluation.scores["accuracy"].value >= _TRUSTED
-    trusted = probabilities if knows_labels and len(probabilities) == len(all_cells.X) else None
-    page = evaluation.to_html(
-        n_errors=errors,
-        audit=None if no_audit else _audit(classifier, all_cells, trusted),
-        card=model_card(classifier),
-        title=title or f"Evaluation on {data}",
-    )
+    trusted = evaluation.cells if knows_labels and len(cells.X) == len(all_cells.X) else None
+    audit = None if no_audit else _audit(classifier, all_cells, trusted)
+    page = {"n_errors": errors, "audit": audit, "card": model_card(classifier)}
+    page = evaluation.to_html(**page, title=title or f"Evaluation on {data}")
     output.write_content(out, page)
     _output.say(f"{out}: the page is written.")
-    document = {"path": str(out), **evaluation.to_dict()}
-    output.show(document, evaluation)
+    output.show({"path": str(out), **evaluation.to_dict()}, evaluation)
 
 
-def _audit(classifier, cells, probabilities):
-    """Return the audit of all parts, which looks for label errors by probabilities of all cells."""
+def _audit(classifier, cells, predictions):
+    """Return the audit of all parts, which looks for label errors by predictions of all cells."""
     from skblood.auditing import audit
 
     _output.say(f"{cells.source}: audit of {len(cells.X):,} images.")
     _, reader = _classifier.find_reader(classifier)
     knows_size = getattr(reader, "training_data_", {}).get("cell_size")
     given = {"split": cells.split, "groups": cells.groups, "model": reader if knows_size else None}
-    if probabilities is not None:
+    if predictions is not None:
+        probabilities = predictions[[f"p_{each}" for each in classifier.classes_]].to_numpy()
         given |= {"model": classifier, "probabilities": probabilities}
     return audit(cells.X, cells.y, **given)
