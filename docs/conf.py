@@ -30,6 +30,9 @@ html_theme_options = {
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
 }
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
+html_sidebars = {"results": [], "quickstart": []}  # single pages
 html_show_sourcelink = False
 
 _SKLEARN_MACHINERY = re.compile(r"set_\w+_request|get_metadata_routing|set_output")
