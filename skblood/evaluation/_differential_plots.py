@@ -17,7 +17,8 @@ from skblood.evaluation._agreement import count_limits
 _NAME_WIDTH = 24  # characters in a line of a class name
 _MAX_IN_LEGEND = 6  # with more slides there is no legend; slides follow each other downwards
 
-_COLUMNS, _PANEL = 3, 2.9  # panels in a row, side of a panel in inches
+_COLUMNS = 3  # panels in a row
+_PANEL, _TITLE = 2.9, 0.4  # inches: side of a panel, what its title and labels need above that
 _LABEL_WIDTH = 34  # characters in a line of an axis label of a panel
 _POINTS = {"s": 20, "color": COLORS[0], "edgecolor": "white", "linewidth": 0.5, "zorder": 3}
 _LINE = COLORS[1]
@@ -46,7 +47,7 @@ def plot_shares(count, ax=None):
     ax.set_xlim(-0.01 * end, end)
     corrected = ", corrected for known confusions (x: as counted)" if count.corrected else ""
     level = f"{100 * count.confidence_level:.4g}% intervals"
-    ax.set_xlabel(f"share of the cells of a slide (%), {level}{corrected}")
+    ax.set_xlabel(wrap(f"share of the cells of a slide (%), {level}{corrected}", 70))
     if few:
         add_legend(ax)
     return ax
@@ -57,7 +58,7 @@ def plot_comparison(comparison, kind):
     plt, classes, handles = import_pyplot("DifferentialComparison.plot"), comparison.classes, {}
     n_columns = min(len(classes), _COLUMNS)
     n_rows = -(-len(classes) // n_columns)
-    size = (n_columns * _PANEL, n_rows * _PANEL + 0.5)
+    size = (n_columns * _PANEL, n_rows * (_PANEL + _TITLE) + 0.5)
     figure = plt.figure(figsize=size, layout="constrained")
     for i, label in enumerate(classes):
         ax = figure.add_subplot(n_rows, n_columns, i + 1)
@@ -91,7 +92,7 @@ def _draw_regression(ax, comparison, i, a, b):
         ax.fill_between(x, flat, steep, color=_LINE, alpha=0.2, linewidth=0, label="its band")
     ax.scatter(a, b, label="slides", **_POINTS)
     span = (-0.03 * end, end)
-    ax.set(xlim=span, ylim=span, aspect="equal")
+    ax.set(xlim=span, ylim=span, box_aspect=1)
     ax.locator_params(nbins=5, steps=[1, 2, 5, 10])  # the same on both axes
     ax.set_xlabel(wrap(f"{name_a} (% of cells)", _LABEL_WIDTH))
     ax.set_ylabel(wrap(f"{name_b} (% of cells)", _LABEL_WIDTH))

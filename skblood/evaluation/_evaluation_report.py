@@ -10,8 +10,7 @@ from sklearn.utils import check_scalar
 from skblood._plotting import draws
 from skblood.evaluation._about_model import describe_batch, describe_model
 from skblood.evaluation._cell_table import path_names
-from skblood.evaluation._confusion_plot import plot_confusion
-from skblood.evaluation._confusions import list_confusions
+from skblood.evaluation._confusions import list_confusions, plot_confusion
 from skblood.evaluation._estimates import tabulate_estimates
 from skblood.evaluation._evaluation_page import page_context, summary_context
 from skblood.evaluation._report_text import format_report

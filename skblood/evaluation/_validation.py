@@ -146,10 +146,11 @@ def validate_differentials(
     measures = measure(counts, tables, {"within_limits", "kappa"}, level)
     comparison = _compare(counts, classes, slides, method, level, names[2])
     within = np.array([each.value for each in measures["within_limits"]])
-    rows = []
+    rows, notes = [], []
     if plan is not None:
         criteria = list_criteria(plan.limits, classes, same_cells=same_cells)
         rows = judge(criteria, classes, plan.limits["min_cells"], counts, measures)
+        notes = _departures(plan, counts, same_cells)
     return ValidationReport(
         plan,
         tuple(names),
@@ -160,7 +161,7 @@ def validate_differentials(
         reader_measures,
         None if same_cells else _within_by_chance(counts),
         pd.DataFrame(rows, columns=_CRITERIA),
-        [] if plan is None else _departures(plan, counts, same_cells),
+        notes,
     )
 
 
