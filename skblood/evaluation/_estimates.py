@@ -111,16 +111,13 @@ def estimate_scores(tables, confidence_level, *, grouped, shares=None):
             low, high = max(low, _LOWEST.get(name, 0)), min(high, 1)
         overall[name] = Estimate(float(value), float(low), float(high))
     n_hits, n_true, n_predicted = np.split(sums.sum(axis=0), 3)
-    rows = {
-        "precision": (divide(n_hits, n_predicted, np.nan), *interval(hits, predicted)),
-        "recall": (divide(n_hits, n_true, np.nan), *interval(hits, true)),
-        "f1": (
-            divide(2 * n_hits, n_true + n_predicted, np.nan),
-            *f1_interval(interval(hits, true + predicted - hits)),
-        ),
+    f1 = divide(2 * n_hits, n_true + n_predicted, np.nan)
+    precision, recall = (divide(n_hits, n, np.nan) for n in (n_predicted, n_true))
+    return overall, {
+        "precision": Estimate.each(precision, *interval(hits, predicted)),
+        "recall": Estimate.each(recall, *interval(hits, true)),
+        "f1": Estimate.each(f1, *f1_interval(interval(hits, true + predicted - hits))),
     }
-    each = {name: Estimate.each(*row) for name, row in rows.items()}
-    return overall, each
 
 
 def estimate_losses(true, probabilities, groups, **bootstrap):
