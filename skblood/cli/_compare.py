@@ -1,5 +1,6 @@
 """`skblood compare`."""
 
+import os
 from pathlib import Path
 
 import typer
@@ -88,11 +89,12 @@ def _read_report(path, group_column):
     from skblood.datasets import read_table
     from skblood.evaluation import EvaluationReport
 
+    folder = Path(path).expanduser().parent
     groups = [group_column] if group_column else []
     frame = read_table(path, ["path", "true", "label", *groups])
     return EvaluationReport.from_predictions(
         frame["true"],
         frame["label"],
         groups=frame[group_column] if groups else None,
-        names=frame["path"],
+        names=[os.path.abspath(folder / name) for name in frame["path"]],
     )

@@ -49,9 +49,12 @@ def to_utf8(x):
 
 def path_from(name, folder):
     """Return the path of a file from a folder, as a table there names it."""
-    if os.path.isabs(name):
+    if not isinstance(name, str) or os.path.isabs(name):  # a class may have the name of the column
         return name
-    return os.path.relpath(name, folder.expanduser())
+    path = os.path.relpath(name, folder.expanduser())
+    if path.startswith(os.pardir):  # which leads elsewhere from a link to the folder
+        path = os.path.relpath(name, os.path.realpath(folder.expanduser()))
+    return path
 
 
 def to_json(document):
@@ -142,9 +145,12 @@ class Output:
     def write_table(self, path, frame):
         """Write a DataFrame to a .csv or .parquet file; without one, print it unless as JSON.
 
+        The column path is from the folder of the file, where other commands read it.
         A csv cell that a spreadsheet would take for a formula is marked; a path then starts with
         "./". Control characters are escaped; in a file not those of paths, which must still open.
         """
+        if path is not None and "path" in frame:
+            frame = frame.assign(path=[path_from(name, path.parent) for name in frame["path"]])
         if path is not None and path.suffix.lower() == ".parquet":
             return self.write_content(path, frame.to_parquet(index=False))
 

@@ -18,10 +18,11 @@ def predict(
 ):
     """Predict the class of each image, in the order of the images; print csv or write a table.
 
-    The table has the columns path, label, probability (that of the label), and for each class
-    its probability: p_ and the name of the class as it is spelled ("p_immature granulocyte").
-    --on-error skip adds the column error. The other columns of csv files, such as slide, follow;
-    "given_" goes before their names where those are taken (given_label).
+    The table has the columns path (from the folder of the table, if it is a file), label,
+    probability (that of the label), and for each class its probability: p_ and the name of the
+    class as it is spelled ("p_immature granulocyte"). --on-error skip adds the column error. The
+    other columns of csv files, such as slide, follow; "given_" goes before their names where those
+    are taken (given_label).
 
     Without a model file, the pretrained model of skblood is used, which knows the eight classes
     of PBC and BloodMNIST.

@@ -57,7 +57,7 @@ def query(
 
     chosen = adaptation.query(classifier, X, k, y=labels, random_state=seed)
     found = _data.select_rows(cells, chosen.indices)
-    table = _tabulate(chosen, classifier, X, _data.name_images(found), out)
+    table = _tabulate(chosen, classifier, X, _data.name_images(found))
     others = found.columns.drop(columns=[] if labels is None else [label_column])
     table = _classifier.add_columns(table, others)
     output.write_table(out, table)
@@ -66,15 +66,13 @@ def query(
     output.show({**counts, "chosen": table.to_dict("records")})
 
 
-def _tabulate(chosen, classifier, X, names, out):
+def _tabulate(chosen, classifier, X, names):
     """Return the table of the chosen cells."""
     import numpy as np
     import pandas as pd
 
     probabilities = classifier.predict_proba(X[chosen.indices])
     second, first = np.sort(probabilities, axis=1)[:, -2:].T
-    if out is not None:
-        names = [_output.path_from(name, out.parent) for name in names]
     predicted = classifier.classes_[probabilities.argmax(axis=1)].tolist()
     return pd.DataFrame(
         {

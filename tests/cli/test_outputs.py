@@ -1,8 +1,12 @@
 """Files that another process writes, and results that cannot be written."""
 
+import json
+import os
 import re
+import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import skblood
@@ -86,3 +90,58 @@ def test_no_locks_are_left(shell, model_file, cell_folder, tmp_path):
     for more in ([], ["--overwrite"]):
         shell("predict", model_file, cell_folder / "val", "--out", tmp_path / "a.csv", *more)
         assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+class TestPaths:
+    """Paths in a table are from its folder, where other commands read them; on stdout, as given."""
+
+    @pytest.fixture
+    def table(self, cell_folder, tmp_path, monkeypatch):
+        """cells.csv beside images, in the folder in which the commands run."""
+        shutil.copytree(cell_folder / "test", tmp_path / "imgs")
+        monkeypatch.chdir(tmp_path)
+        paths = sorted(Path("imgs").rglob("*.png"))
+        labels = [path.parent.name for path in paths]
+        frame = pd.DataFrame({"path": paths, "label": labels, "slide": ["A", "B", "C"] * 5})
+        frame.to_csv("cells.csv", index=False)
+        return frame.astype(str)
+
+    @pytest.mark.parametrize("name", ["predict", "embed", "query", "evaluate"])
+    @pytest.mark.parametrize("folder", ["sub", "sub/deep", "link", "."])
+    def test_of_files(self, shell, model_file, table, name, folder):
+        Path("elsewhere", "far").mkdir(parents=True)
+        Path("link").symlink_to(Path("elsewhere", "far"))
+        out = Path(folder, "e" if name == "evaluate" else "a.csv")
+        options = ["-k", "15", "--no-labels"] if name == "query" else []
+        shell(name, model_file, "cells.csv", "--out", out, *options)
+        file = out / "predictions.csv" if name == "evaluate" else out
+        found = pd.read_csv(file)["path"]
+        assert not found.map(os.path.isabs).any()
+        opened = {os.path.realpath(file.parent / path) for path in found}
+        assert opened == set(map(os.path.realpath, table["path"]))
+        if name == "predict":
+            assert shell.table(name, model_file, "cells.csv")["path"].tolist() == [*table["path"]]
+            assert not any(".." in path for path in found) or folder != "."
+
+    def test_absolute_and_parquet(self, shell, model_file, table):
+        words = ("predict", model_file, Path("imgs").absolute(), "--out")
+        shell(*words, "sub/a.csv")
+        assert pd.read_csv("sub/a.csv")["path"].map(os.path.isabs).all()
+        shell("predict", model_file, "imgs", "--out", "sub/a.parquet")
+        assert pd.read_parquet("sub/a.parquet")["path"].str.startswith("../imgs/").all()
+
+    def test_other_commands_read_them(self, shell, model_file, table):
+        predictions = Path("sub", "predictions.csv")
+        shell("predict", model_file, "cells.csv", "--out", predictions)
+        shell("evaluate", model_file, "cells.csv", "--out", "sub/deep/e")
+        shell("evaluate", model_file, "cells.csv", "--out", "e")
+        shell("review", predictions, "--model", model_file, "--out", "review.html")
+        shell("adapt", model_file, predictions, "--group-column", "slide", "--out", "a.skblood")
+        shell("predict", model_file, "sub/deep/e/predictions.csv")
+        document = json.loads(
+            shell("compare", "e/predictions.csv", "sub/deep/e/predictions.csv", "--json").stdout
+        )
+        assert document["n_images"] == 15
+        Path("corrections.csv").write_text(f"path,label\n{table['path'][0]},monocyte\n")
+        text = shell("count", predictions, "--corrections", "corrections.csv").stdout
+        assert "1 decided by a reader" in text
