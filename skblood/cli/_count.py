@@ -38,9 +38,9 @@ def count(
     ----------
     source : PREDICTIONS or CELLS
         A csv file written by `skblood predict` or `skblood evaluate`, or the corrections.csv of a
-        review, all of whose cells are those of the reader. Or images to predict first: a folder, an
-        image, a pattern, a csv file with the column path, or an npz file. For other options of the
-        prediction, such as --frame auto, predict them first.
+        review or the labelled table of `skblood query`, whose labels are those of a reader. Or
+        images to predict first: a folder, an image, a pattern, a csv file with the column path, or
+        an npz file. For other options of the prediction, such as --frame auto, predict them first.
     model : FILE
         The model that predicts CELLS; by default, the pretrained model.
     corrections : FILE
@@ -51,7 +51,7 @@ def count(
     patient_column : NAME
         Column with the patient of each slide, whose slides are added up.
     min_probability : SHARE
-        Reject the cells whose label has a lower probability.
+        Reject the cells whose label has a lower probability, or none; labels of a reader are kept.
     rules : LIMITS
         Changed rules for a manual look, such as ig=0.05,blast=0,nRBC=0.02,min_cells=200,
         max_rejected=0.2: shares above which, and white cells below which a slide is named.
@@ -72,6 +72,7 @@ def count(
         _data.existing(corrections, "table of corrections")
     columns = [name for name in (group_column, patient_column) if name]
     table, note = _read_predictions(source, model, path_column), f"Predictions: {source}."
+    folder = Path() if table is None else Path(source).expanduser().parent
     from skblood.evaluation import DifferentialCount, differential_count
 
     if table is None:
@@ -82,7 +83,8 @@ def count(
         note = f"Model: {model or classifier.weights}."
         table = _predict_cells(classifier, source, path_column, columns)
     _check_columns(table, columns, source)
-    cells = _judge_cells(table, path_column, source, corrections, min_probability)
+    places = _place_cells(table[path_column], folder, source)
+    cells = _judge_cells(table, places, source, corrections, min_probability)
     if min_probability:
         note += f" Cells of a probability below {min_probability:g} are rejected."
     if corrections is not None:
@@ -143,49 +145,88 @@ def _check_columns(table, columns, source):
             raise ValueError(f"{source} has {n_empty} cells without a {name!r}. Fill them.")
 
 
-def _judge_cells(table, path_column, source, corrections, min_probability):
+def _judge_cells(table, places, source, corrections, min_probability):
     """Return labels, classes, and which cells are rejected or decided by a reader."""
     import numpy as np
-    import pandas as pd
 
     labels = np.array(table["label"], object)
-    reviewed = np.full(len(table), "probability" not in table)
-    rejected, classes = labels == "", []
-    if "probability" in table:
-        rejected |= (pd.to_numeric(table["probability"]) < min_probability).to_numpy()
+    rejected, classes, by_model = labels == "", [], "probability" in table
+    if by_model:
         # Those of the model follow at once; a later column may begin alike.
         rest = table.columns[table.columns.get_loc("probability") + 1 :]
         classes = [name[2:] for name in takewhile(lambda name: name.startswith("p_"), rest)]
+        # Of cells that were chosen to be labelled, it is that of the column `predicted`.
+        by_model = bool(classes) or "predicted" not in table
+    if by_model and min_probability:
+        rejected |= ~(_read_probabilities(table["probability"], source) >= min_probability)
+    reviewed = np.full(len(table), not by_model)
     if corrections is not None:
-        given = _read_corrections(corrections, table[path_column], source)
+        given = _read_corrections(corrections, places, source)
         rows = [*given]
         labels[rows], reviewed[rows], rejected[rows] = [*given.values()], True, False
     others = sorted({*labels[~rejected]} - {*classes})
+    if not classes + others:
+        raise ValueError(f"{source}: none of the {len(table)} cells has a label. Fill its column.")
     return {
         "y_pred": labels,
-        "classes": classes + others or None,
+        "classes": classes + others,
         "rejected": rejected,
         "reviewed": reviewed,
     }
 
 
-def _read_corrections(file, paths, source):
-    """Return the label that a reader gave, by the row of the cell.
+def _read_probabilities(column, source):
+    """Return the probabilities of a table, also with decimal commas, NaN where there are none."""
+    import pandas as pd
 
-    Paths in a table are relative to where the command runs, or to the table.
-    """
+    texts = column.astype(str).str.replace(",", ".")
+    values = pd.to_numeric(texts, errors="coerce")
+    if (wrong := (texts != "") & ~values.between(0, 1)).any():
+        raise ValueError(
+            f"{source}: {wrong.sum()} probabilities are no numbers from 0 to 1, such as "
+            f"{column[wrong].iloc[0]!r}. Give the table as `skblood predict` has written it."
+        )
+    return values.to_numpy()
+
+
+def _find_places(path, folder):
+    """Return where a file of a table is: in its folder, or else maybe where the command runs."""
+    place = os.path.abspath(folder / path)
+    return [place] if os.path.exists(place) else [place, os.path.abspath(path)]
+
+
+def _place_cells(paths, folder, source):
+    """Return the row of each file, which must be one cell."""
+    places, twice = {}, []
+    for row, path in enumerate(paths):
+        rows = [places.setdefault(place, row) for place in _find_places(path, folder)]
+        twice += [path] if {*rows} != {row} else []
+    if twice:
+        raise ValueError(
+            f"{source} names {len(twice)} cells twice, such as:\n{list_some(twice, 3)}\n"
+            "Keep one row of each."
+        )
+    return places
+
+
+def _read_corrections(file, places, source):
+    """Return the label that a reader gave, by the row of the cell."""
     from skblood.datasets import read_table
 
     given = read_table(file, ["path", "label"])
-    places, found, unknown = {}, {}, []
-    for folder in (Path(source).expanduser().parent, Path()):
-        places |= {os.path.abspath(folder / path): row for row, path in enumerate(paths)}
+    found, unknown, several = {}, [], []
     for path, label in zip(given["path"], given["label"], strict=True):
-        names = [os.path.abspath(folder / path) for folder in (file.expanduser().parent, Path())]
-        if rows := [places[name] for name in names if name in places]:
-            found[rows[0]] = label
-        else:
+        names = _find_places(path, file.expanduser().parent)
+        rows = {places[name] for name in names if name in places}
+        if len(rows) != 1:
             unknown.append(path)
+        elif found.setdefault(*rows, label) != label:
+            several.append(path)
+    if several:
+        raise ValueError(
+            f"{str(file)!r} has several labels of {len(several)} cells, such as:\n"
+            f"{list_some(several, 3)}\nKeep one label of each."
+        )
     if unknown:
         raise ValueError(
             f"{str(file)!r} has {len(unknown)} of {len(given)} corrections of no cell in {source}, "

@@ -77,6 +77,39 @@ class TestPredictions:
         frame.to_csv("predictions.csv", index=False)
         assert "all: 259 white cells, and 1 rejected" in shell("count", "predictions.csv").stdout
 
+    def test_without_a_probability(self, shell, folder):
+        """Such a cell is not known to be above the limit."""
+        frame = pd.read_csv("predictions.csv")
+        frame.loc[3, "probability"] = None
+        frame.to_csv("predictions.csv", index=False)
+        words = ("count", "predictions.csv", "--min-probability")
+        assert "and 1 rejected" in shell(*words, "0.3").stdout
+        assert "and 4 rejected" in shell(*words, "0.5").stdout
+        assert "rejected" not in shell("count", "predictions.csv").stdout
+
+    def test_decimal_commas(self, shell, folder):
+        pd.read_csv("predictions.csv").to_csv("comma.csv", index=False, sep=";", decimal=",")
+        words = ("--min-probability", "0.5", "--json")
+        expected = shell("count", "predictions.csv", *words).stdout
+        assert shell("count", "comma.csv", *words).stdout == expected
+
+    @pytest.mark.parametrize("value", ["46.7", "-0.1", "1.234,5", "high"])
+    def test_other_numbers_are_no_probabilities(self, shell, folder, value):
+        frame = pd.read_csv("predictions.csv").astype({"probability": object})
+        frame.loc[3, "probability"] = value
+        frame.to_csv("predictions.csv", index=False)
+        words = ("count", "predictions.csv", "--min-probability", "0.5")
+        message = f"1 probabilities are no numbers from 0 to 1, such as {value!r}"
+        assert message in shell(*words, code=1).stderr
+
+    @pytest.mark.parametrize("path", ["cells/7.png", "./cells/7.png", "absolute"])
+    def test_a_cell_twice(self, shell, folder, path):
+        frame = pd.read_csv("predictions.csv")
+        path = f"{folder}/cells/7.png" if path == "absolute" else path
+        pd.concat([frame, frame.iloc[7:8].assign(path=path)]).to_csv("twice.csv", index=False)
+        message = shell("count", "twice.csv", code=1).stderr
+        assert "twice.csv names 1 cells twice" in message and "cells/7.png" in message
+
     def test_rules(self, shell, folder):
         words = ("count", "predictions.csv", "--group-column", "slide")
         assert "manual look: ig 6.67 % (10), more than 2 %" in shell(*words).stdout
@@ -115,6 +148,48 @@ class TestCorrections:
         result = shell("count", "predictions.csv", "--corrections", file, code=1)
         assert "1 of 2 corrections of no cell in predictions.csv" in result.stderr
         assert "cells/x.png" in result.stderr
+
+    def test_of_another_folder_with_the_same_names(self, shell, folder, monkeypatch):
+        """A table names the files of its own folder, if they are there."""
+        for name in ("A", "B"):
+            (folder / name / "cells").mkdir(parents=True)
+            (folder / name / "cells" / "0.png").touch()
+            shutil.copy("predictions.csv", folder / name)
+            pd.DataFrame({"path": ["cells/0.png"], "label": "ig"}).to_csv(
+                folder / name / "corrections.csv", index=False
+            )
+        monkeypatch.chdir(folder / "A")
+        result = shell("count", "predictions.csv", "--corrections", "../B/corrections.csv", code=1)
+        assert "1 of 1 corrections of no cell in predictions.csv" in result.stderr
+        result = shell("count", "../B/predictions.csv", "--corrections", "corrections.csv", code=1)
+        assert "1 of 1 corrections of no cell" in result.stderr
+        for words in (["predictions.csv", "corrections.csv"], ["../B/predictions.csv"] * 2):
+            words[1] = words[1].replace("predictions", "corrections")
+            result = shell("count", words[0], "--corrections", words[1])
+            assert "1 decided by a reader" in result.stdout
+
+    def test_two_labels_of_a_cell(self, shell, folder):
+        rows = [("cells/0.png", "ig"), ("cells/1.png", "ig"), ("./cells/0.png", "ig")]
+        words = ("count", "predictions.csv", "--corrections")
+        assert "2 decided by a reader" in shell(*words, self.correct(folder, rows)).stdout
+        file = self.correct(folder, [*rows, ("cells/0.png", "neutrophil")])
+        message = shell(*words, file, code=1).stderr
+        assert "several labels of 1 cells" in message and "cells/0.png" in message
+
+    def test_cells_labelled_in_the_table_of_a_query(self, shell, folder):
+        """Its probability is that of the predicted class, not of the label."""
+        frame = pd.read_csv("predictions.csv")[["path", "label", "probability"]][:4]
+        frame.insert(1, "predicted", "ig")
+        frame.assign(doubt=0.1).to_csv("query.csv", index=False)
+        result = shell("count", "query.csv", "--min-probability", "0.95")
+        assert "all: 4 cells, 4 decided by a reader" in result.stdout
+        frame.assign(label="").to_csv("query.csv", index=False)
+        message = shell("count", "query.csv", code=1).stderr
+        assert "query.csv: none of the 4 cells has a label" in message
+
+    def test_predictions_of_a_table_with_the_column_predicted(self, shell, folder):
+        pd.read_csv("predictions.csv").assign(predicted="ig").to_csv("p.csv", index=False)
+        assert "reader" not in shell("count", "p.csv").stdout
 
     def test_alone(self, shell, folder):
         """The table of a review says itself that its labels are those of a reader."""
