@@ -31,6 +31,8 @@ def in_shell(message, command):
         message = re.sub(argument, flag, message)
         value = r"'([^']*)'|(-?[\d.]+(?![\w.])|None)"
         message = re.sub(rf"(?<![\w/'\"-]){name}=(?:{value})", rf"{flag} \1\2", message)
+    if "on_error" in flags:
+        message = re.sub(r"and their labels out \(.*?\)", "out by --on-error skip", message)
     for phrase, words in _PHRASES.items():
         message = re.sub(phrase, words, message)
     if "bit_depth" not in message or "--bit-depth" in message:

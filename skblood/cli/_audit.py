@@ -58,13 +58,12 @@ def audit(
     report = auditing.audit(cells.X, cells.y, split=cells.split, groups=cells.groups, **options)
     frame = report.to_frame()
     if out is not None and out.suffix.lower() == ".html":
-        output.write_content(out, report.to_html(title=f"Audit of {data}"))
+        page = report.to_html(title=f"Audit of {data}")
+        output.write_content(out, page, f"{len(frame)} findings.")
     elif out is not None:
         lists = {name: ["; ".join(map(str, each)) for each in frame[name]] for name in _LISTS}
         joined = {name: _output.as_utf8(texts) for name, texts in lists.items()}
-        output.write_table(out, frame.assign(**joined))
-    if out is not None:
-        _output.say(f"{out}: {len(frame)} findings.")
+        output.write_table(out, frame.assign(**joined), f"{len(frame)} findings.")
     output.show({"n_images": len(cells.y), "findings": frame.to_dict("records")}, report)
     if fail:
         report.raise_if_leaky()

@@ -72,8 +72,7 @@ def compare(
     comparison = compare_models(*reports, names=stems if len(set(stems)) > 1 else names)
     frames = [comparison.differences, comparison.by_group]
     if out is not None:
-        output.write_table(out, pd.concat(frames, ignore_index=True))
-        _output.say(f"{out}: differences are written.")
+        output.write_table(out, pd.concat(frames, ignore_index=True), "differences are written.")
     tables = {
         "scores": comparison.scores.reset_index(),
         "differences": frames[0],

@@ -164,15 +164,10 @@ def _judge_cells(table, places, source, corrections, min_probability):
         given = _read_corrections(corrections, places, source)
         rows = [*given]
         labels[rows], reviewed[rows], rejected[rows] = [*given.values()], True, False
-    others = sorted({*labels[~rejected]} - {*classes})
-    if not classes + others:
+    classes = [*classes, *sorted({*labels[~rejected]} - {*classes})]
+    if not classes:
         raise ValueError(f"{source}: none of the {len(table)} cells has a label. Fill its column.")
-    return {
-        "y_pred": labels,
-        "classes": classes + others,
-        "rejected": rejected,
-        "reviewed": reviewed,
-    }
+    return {"y_pred": labels, "classes": classes, "rejected": rejected, "reviewed": reviewed}
 
 
 def _read_probabilities(column, source):

@@ -16,6 +16,7 @@ ErrorMode = StrEnum("ErrorMode", ["RAISE", "SKIP"])
 
 _NAMED = ("synthetic", "bloodmnist", "pbc")
 _TABLES = (".csv", ".tsv", ".txt")
+_KINDS = ("image, folder, table or model file", "image, folder or table")
 _SPLIT_NAMES = {"valid": "val", "validation": "val", "dev": "val"}
 
 
@@ -177,9 +178,7 @@ def check_words(words, mode):
     if mode == ErrorMode.RAISE:
         for i, word in enumerate(words):
             if not (glob.has_magic(word) or is_named(word) or find_pretrained(word)):
-                existing(
-                    word, "image, folder or table" if i else "image, folder, table or model file"
-                )
+                existing(word, _KINDS[bool(i)])
 
 
 def existing(path, kind="model file"):

@@ -44,8 +44,7 @@ def embed(
     if backbone is None and len(words) == 1:
         raise typer.BadParameter("name a model file and images, or images and --backbone.")
     if backbone is None:
-        _data.find_pretrained(words[0]) or _data.existing(words[0])
-        _data.check_words(words[1:], on_error)
+        _data.check_words(words, on_error)
     import numpy as np
     import pandas as pd
 
@@ -64,24 +63,21 @@ def embed(
 
 def _embed(words, backbone, image_size, device, files, on_error):
     """Return the names of the images, and their features."""
-
-    def find(words):
-        cells, _ = _data.leave_out_unreadable(_data.find_images(words, files), on_error)
-        return _data.name_images(cells), cells.X
-
     from skblood.estimators import CellEmbedder
 
-    if backbone is not None:
+    if backbone is None:
+        path, *words = words
+        model = _classifier.load_model(path, device)
+    else:
         options = {"backbone": backbone, "image_size": image_size, "device": device}
         model = _settings.set_parameters(CellEmbedder(), random_state=0, **options)
-        names, X = find(words)
-        return names, model.fit_transform(X)
-    file, *images = words
-    model = _classifier.load_model(file, device)
-    names, X = find(images)
+    cells, _ = _data.leave_out_unreadable(_data.find_images(words, files), on_error)
+    names = _data.name_images(cells)
+    if backbone is not None:
+        return names, model.fit_transform(cells.X)
     if hasattr(model, "transform"):
-        return names, model.transform(X)
+        return names, model.transform(cells.X)
     _, reader = _classifier.find_reader(model)
     if reader is None:
         raise TypeError(f"A {type(model).__name__} has no features of its own.")
-    return names, reader.predictor_.features(reader.read_images(X))
+    return names, reader.predictor_.features(reader.read_images(cells.X))

@@ -114,21 +114,13 @@ def score(classifier, cells, shares=None):
     if unknown := describe_unknown(labels, classes, cells.source):
         raise ValueError(f"{unknown} Rename these labels, or leave their images out: --leave-out.")
     cells.y = np.array(labels, classes.dtype)
+    shares = _settings.parse_shares(shares, "--shares") or assumed_prior(classifier)
     X = _read_to_score(classifier, cells.X)
     predicted, probabilities, _ = _classifier.predict_all(classifier, X)
-    report = EvaluationReport.from_predictions(
-        cells.y,
-        predicted,
-        probabilities,
-        classes=classes,
-        groups=cells.groups,
-        shares=_settings.parse_shares(shares, "--shares") or assumed_prior(classifier),
-        note=f"{describe_prior(classifier)} {cells.get('left_out', '')}".strip(),
-        names=_data.name_images(cells),
-        images=cells.X,
-        model=classifier,
-    )
-    return report, X
+    note = f"{describe_prior(classifier)} {cells.get('left_out', '')}".strip()
+    about = {"classes": classes, "groups": cells.groups, "shares": shares, "note": note}
+    about |= {"names": _data.name_images(cells), "images": cells.X, "model": classifier}
+    return EvaluationReport.from_predictions(cells.y, predicted, probabilities, **about), X
 
 
 def _read_to_score(classifier, X):

@@ -26,6 +26,11 @@ def say(message):
         print(printable(message), file=sys.stderr, flush=True)
 
 
+def verbosity():
+    """Return the value of `verbose`: a progress bar on a terminal, lines in a log."""
+    return 1 if sys.stderr.isatty() else 2
+
+
 def show(result):
     """Print a result, a dict or list as JSON; fail if it does not reach the standard output."""
     text = to_json(result) if isinstance(result, dict | list) else printable(result)
@@ -137,13 +142,15 @@ class Output:
             save(rescued)
             raise OSError(f"{error} The result is in {str(rescued)!r}.") from error
 
-    def write_content(self, path, content):
-        """Write bytes or text to a file, as `write` does."""
+    def write_content(self, path, content, message=None):
+        """Write bytes or text to a file, as `write` does, and say so."""
         content = content.encode() if isinstance(content, str) else content
         self.write(path, lambda path: replace_file(path, content))
+        if message is not None:
+            say(f"{path}: {message}")
 
-    def write_table(self, path, frame):
-        """Write a DataFrame to a .csv or .parquet file; without one, print it unless as JSON.
+    def write_table(self, path, frame, message=None):
+        """Write a DataFrame to a .csv or .parquet file, and say so; without one, print it as csv.
 
         The column path is from the folder of the file, where other commands read it.
         A csv cell that a spreadsheet would take for a formula is marked; a path then starts with
@@ -152,7 +159,7 @@ class Output:
         if path is not None and "path" in frame:
             frame = frame.assign(path=[path_from(name, path.parent) for name in frame["path"]])
         if path is not None and path.suffix.lower() == ".parquet":
-            return self.write_content(path, frame.to_parquet(index=False))
+            return self.write_content(path, frame.to_parquet(index=False), message)
 
         def as_text(cell):
             return escape_formula(printable(cell, keep="")) if isinstance(cell, str) else cell
@@ -166,7 +173,7 @@ class Output:
         texts = texts if path is None else texts.assign(**paths)
         csv = texts.rename(columns=as_text).to_csv(index=False, lineterminator="\n")
         if path is not None:
-            self.write_content(path, csv)
+            self.write_content(path, csv, message)
         elif not self.as_json:
             show(csv.removesuffix("\n"))
 

@@ -57,9 +57,7 @@ def predict(
     table = _classifier.add_columns(table, cells.columns)
     if errors:
         _output.say(f"skblood: {len(errors)} of {len(table)} images cannot be read: see `error`.")
-    output.write_table(out, table)
-    if out is not None:
-        _output.say(f"{out}: {len(table) - len(errors)} images predicted.")
+    output.write_table(out, table, f"{len(table) - len(errors)} images predicted.")
     counts = {"n_images": len(table), "n_unreadable": len(errors)}
     output.show({**counts, "predictions": table.to_dict("records")})
 

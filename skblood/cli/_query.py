@@ -74,14 +74,6 @@ def _tabulate(chosen, classifier, X, names):
     probabilities = classifier.predict_proba(X[chosen.indices])
     second, first = np.sort(probabilities, axis=1)[:, -2:].T
     predicted = classifier.classes_[probabilities.argmax(axis=1)].tolist()
-    return pd.DataFrame(
-        {
-            "path": names,
-            "label": "",
-            "predicted": _output.as_utf8(predicted),
-            "probability": first,
-            "doubt": 1 - (first - second),
-            "coverage": chosen.coverage,
-            "n_random": chosen.n_random,
-        }
-    )
+    table = pd.DataFrame({"path": names, "label": "", "predicted": _output.as_utf8(predicted)})
+    table = table.assign(probability=first, doubt=1 - (first - second))
+    return table.assign(coverage=chosen.coverage, n_random=chosen.n_random)

@@ -75,8 +75,7 @@ def report(
     audit = None if no_audit else _audit(classifier, all_cells, trusted)
     page = {"n_errors": errors, "audit": audit, "card": model_card(classifier)}
     page = evaluation.to_html(**page, title=title or f"Evaluation on {data}")
-    output.write_content(out, page)
-    _output.say(f"{out}: the page is written.")
+    output.write_content(out, page, "the page is written.")
     output.show({"path": str(out), **evaluation.to_dict()}, evaluation)
 
 

@@ -74,21 +74,16 @@ def review(
     get_column(cells.columns, group_column)  # says what is wrong with the name
     cells, unreadable = _data.leave_out_unreadable(cells, options.on_error)
     classifier = _classifier.take_frame(classifier, options.frame, cells.X)
-    known = None if reference is None else _data.read_cells(reference, _data.Table())
     from skblood import reviewing
 
-    reviewing.review(
-        classifier,
-        cells.X,
-        None if no_labels else _given_labels(cells, label_column, classifier.classes_),
-        groups=None if group_column is None else cells.columns[group_column],
-        order=str(order),
-        reference=None if known is None else (known.X, known.y),
-        max_cells=max_cells,
-        root=root,
-        random_state=seed,
-        out=out,
-    )
+    labels = None if no_labels else _given_labels(cells, label_column, classifier.classes_)
+    given = {"root": root, "random_state": seed, "out": out}
+    if group_column is not None:
+        given["groups"] = cells.columns[group_column]
+    if reference is not None:
+        known = _data.read_cells(reference, _data.Table())
+        given["reference"] = known.X, known.y
+    reviewing.review(classifier, cells.X, labels, order=str(order), max_cells=max_cells, **given)
     _output.say(f"{out}: open it in a browser.")
     output.show({"path": str(out), "n_images": len(cells.X), "unreadable": unreadable})
 

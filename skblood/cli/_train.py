@@ -1,7 +1,6 @@
 """`skblood train`."""
 
 import shutil
-import sys
 from contextlib import suppress
 from functools import partial
 from itertools import combinations
@@ -163,9 +162,7 @@ def _fit(model, parts, checkpoint, best):
         _output.say(
             f"Resuming from {checkpoint}; if data or parameters differ, training starts anew."
         )
-    # A progress bar on a terminal, a line per epoch in a log.
-    verbose = 1 if sys.stderr.isatty() else 2
-    model.set_params(verbose=verbose, callbacks=[TrainingCheckpoint(checkpoint)])
+    model.set_params(verbose=_output.verbosity(), callbacks=[TrainingCheckpoint(checkpoint)])
     train, val = parts["train"], parts.get("val")
     options = {} if val is None else {"X_val": val.X, "y_val": val.y}
     try:

@@ -1,6 +1,5 @@
 """`skblood validate`."""
 
-import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -81,19 +80,10 @@ def plan(
     output.reserve(out)
     from skblood.evaluation import plan_validation
 
-    made = plan_validation(
-        parsed,
-        stated,
-        n_slides=slides,
-        n_cells=n_cells,
-        same_cells=not separate,
-        reader_errors=reader_errors,
-        model_errors=_read_errors(model_errors),
-        spread=spread,
-        power=power,
-        n_simulations=simulations,
-        verbose=1 if sys.stderr.isatty() else 2,
-    )
+    study = {"n_slides": slides, "n_cells": n_cells, "same_cells": not separate, "spread": spread}
+    study |= {"reader_errors": reader_errors, "model_errors": _read_errors(model_errors)}
+    run = {"power": power, "n_simulations": simulations}
+    made = plan_validation(parsed, stated, **study, **run, verbose=_output.verbosity())
     output.write(out, made.save)
     _output.say(f"{out}: written. Keep it as it is, and note its fingerprint {made.fingerprint}.")
     output.show(made.to_dict(), made)
@@ -155,14 +145,10 @@ def analyze(
     from skblood.evaluation import ValidationPlan, validate_differentials
 
     readings, slides = _read_study(path, named, slide_column)
-    report = validate_differentials(
-        *readings,
-        plan=None if plan is None else ValidationPlan.load(plan),
-        groups=slides,
-        method=method,
-        recorded=datetime.fromtimestamp(path.stat().st_mtime),
-        names=named,
-    )
+    given = {"groups": slides, "method": method, "names": named}
+    given["recorded"] = datetime.fromtimestamp(path.stat().st_mtime)
+    given["plan"] = None if plan is None else ValidationPlan.load(plan)
+    report = validate_differentials(*readings, **given)
     document = report.to_dict()
     if out is not None:
         output.write_content(out / _FILES[0], report.to_html())
