@@ -37,7 +37,7 @@ class Model:
         self.settings = crop | _settings.parse_prior(self.classes, self.prior)
 
 
-def open_words(words, options, files, load=None):
+def open_words(words, options, files, *, is_network=False):
     """Return the model, and the images as of `find_images`, of the words [MODEL] IMAGES.
 
     Parameters
@@ -45,11 +45,12 @@ def open_words(words, options, files, load=None):
     words : list of str
     options : Model
     files : Files
-    load : callable, default=load_classifier
+    is_network : bool, default=False
+        Whether the model must be as of `load_network`, not of `load_classifier`.
     """
     _data.check_words(words, options.on_error)
     path, images = split_words(words)
-    model = (load or load_classifier)(path, options)
+    model = (load_network if is_network else load_classifier)(path, options)
     cells = _data.find_images(images, files)
     return take_frame(model, options.frame, cells.X), cells
 
@@ -58,60 +59,55 @@ def split_words(words):
     """Return the model file, or None if the first word names images, and the images."""
     from skblood.datasets import IMAGE_EXTENSIONS
 
-    if _data.find_pretrained(words[0]):
-        if len(words) == 1:
-            raise typer.BadParameter(
-                f"{words[0]!r} is a pretrained model: name images after it. A folder of this name "
-                f"is ./{words[0]}"
-            )
-        return words[0], words[1:]
-    first = Path(words[0]).expanduser()
-    is_pattern = glob.has_magic(words[0]) and not first.exists()
-    is_images = first.suffix.lower() in (*IMAGE_EXTENSIONS, ".npz") or _data.is_table(first)
-    if first.is_dir() or is_pattern or is_images:
+    name, *images = words
+    first, is_pretrained = Path(name).expanduser(), _data.find_pretrained(name) is not None
+    is_pattern = glob.has_magic(name) and not first.exists()
+    is_file = first.suffix.lower() in (*IMAGE_EXTENSIONS, ".npz") or _data.is_table(first)
+    if (first.is_dir() or is_pattern or is_file) and not is_pretrained:
         return None, words
-    if len(words) == 1:
-        _data.existing(words[0], "image, folder, table or model file")
-        raise typer.BadParameter(
-            f"{words[0]!r} is no image, folder, csv or npz file. If it is a model, name images "
-            "after it."
-        )
-    return words[0], words[1:]
+    if images:
+        return name, images
+    what = f"a pretrained model: name images after it. A folder of this name is ./{name}"
+    if not is_pretrained:
+        _data.existing(name, "image, folder, table or model file")
+        what = "no image, folder, csv or npz file. If it is a model, name images after it."
+    raise typer.BadParameter(f"{name!r} is {what}")
 
 
-def load_model(path, device):
+def load_model(path, options):
     """Load a model.
 
     Parameters
     ----------
     path : str or None
         A file, or the name of a pretrained model, which goes first; None is the default one.
-    device : str
+    options : Model
     """
     is_pretrained = path is None or _data.find_pretrained(path) is not None
     file = None if is_pretrained else _data.existing(path)
     from skblood.io import load, load_pretrained
 
-    if not is_pretrained:
-        return load(file, device=device)
-    model = load_pretrained(*filter(None, [path]), device=device)
-    _output.say(f"model: {path or model.weights} (pretrained)")
-    return model
-
-
-def load_classifier(path, options):
-    """Load a model that predicts probabilities, by a path as of `load_model` and a `Model`."""
-    model = load_model(path, options.device)
-    if not hasattr(model, "predict_proba"):
-        raise TypeError(
-            f"{path!r} holds a {type(model).__name__}, which predicts no classes; `skblood embed` "
-            "gives its features."
-        )
+    if is_pretrained:
+        model = load_pretrained(*filter(None, [path]), device=options.device)
+        _output.say(f"model: {path or model.weights} (pretrained)")
+    else:
+        model = load(file, device=options.device)
     if not options.settings:
         return model
     from skblood.estimators import reconfigure
 
     return _change_reader(model, lambda reader: reconfigure(reader, **options.settings))
+
+
+def load_classifier(path, options):
+    """Load a model that predicts probabilities, as `load_model` does."""
+    model = load_model(path, options)
+    if not hasattr(model, "predict_proba"):
+        raise TypeError(
+            f"{path!r} holds a {type(model).__name__}, which predicts no classes; `skblood embed` "
+            "gives its features."
+        )
+    return model
 
 
 def load_network(path, options):

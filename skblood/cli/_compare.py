@@ -73,14 +73,10 @@ def compare(
     frames = [comparison.differences, comparison.by_group]
     if out is not None:
         output.write_table(out, pd.concat(frames, ignore_index=True), "differences are written.")
-    tables = {
-        "scores": comparison.scores.reset_index(),
-        "differences": frames[0],
-        "by_group": pd.DataFrame() if frames[1] is None else frames[1],
-    }
-    document = {name: getattr(comparison, name) for name in ("n_images", "n_groups")}
-    document |= {name: table.to_dict("records") for name, table in tables.items()}
-    output.show(document, comparison)
+    document = {"n_images": comparison.n_images, "n_groups": comparison.n_groups}
+    document["scores"] = comparison.scores.reset_index().to_dict("records")
+    rows = [[] if frame is None else frame.to_dict("records") for frame in frames]
+    output.show({**document, "differences": rows[0], "by_group": rows[1]}, comparison)
 
 
 def _read_report(path, group_column):
@@ -91,9 +87,6 @@ def _read_report(path, group_column):
     folder = Path(path).expanduser().parent
     groups = [group_column] if group_column else []
     frame = read_table(path, ["path", "true", "label", *groups])
-    return EvaluationReport.from_predictions(
-        frame["true"],
-        frame["label"],
-        groups=frame[group_column] if groups else None,
-        names=[os.path.abspath(folder / name) for name in frame["path"]],
-    )
+    names = [os.path.abspath(folder / name) for name in frame["path"]]
+    about = {"groups": frame[group_column] if groups else None, "names": names}
+    return EvaluationReport.from_predictions(frame["true"], frame["label"], **about)

@@ -107,10 +107,7 @@ def _parse_limits(rules, min_probability):
         raise typer.BadParameter(
             f"--min-probability must be from 0 to 1, not {min_probability:g}: 0.5 is 50 %."
         )
-    limits = _settings.parse_shares(rules, "--rules")
-    if isinstance(limits, str):
-        raise typer.BadParameter(f"--rules: {rules!r} must be name=limit,name=limit.")
-    return limits
+    return _settings.parse_shares(rules, "--rules", "name=limit,name=limit")
 
 
 def _read_predictions(source, model, path_column):

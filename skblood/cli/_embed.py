@@ -67,7 +67,7 @@ def _embed(words, backbone, image_size, device, files, on_error):
 
     if backbone is None:
         path, *words = words
-        model = _classifier.load_model(path, device)
+        model = _classifier.load_model(path, _classifier.Model(device=device))
     else:
         options = {"backbone": backbone, "image_size": image_size, "device": device}
         model = _settings.set_parameters(CellEmbedder(), random_state=0, **options)

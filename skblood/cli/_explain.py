@@ -54,8 +54,7 @@ def explain(
     if reference is not None:
         _data.check_source(reference)
     output.reserve_folder(out, ("",) if is_file else ())
-    load = _classifier.load_network
-    classifier, cells = _classifier.open_words(words, options, files, load)
+    classifier, cells = _classifier.open_words(words, options, files, is_network=True)
     cells, unreadable = _data.leave_out_unreadable(cells, options.on_error)
     names = _data.name_images(cells)
     if is_file and len(names) > _MOST:
@@ -87,7 +86,5 @@ def explain(
 
 def _read_reference(source, neighbors, table):
     """Return the cells to look up similar ones in, as options of the display."""
-    cells = _data.read_cells(source, table)
-    if cells.split is not None:
-        cells = _data.select_part(cells, "train")
+    cells = _data.select_part(_data.read_cells(source, table), "train")
     return {"X_train": cells.X, "y_train": cells.y, "n_neighbors": neighbors}

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from skblood.cli import _classifier, _output, _settings
+from skblood.cli import _classifier, _output
 
 
 def export(
@@ -28,12 +28,10 @@ def export(
     skblood export cells.skblood cells.onnx
     """
     output.reserve(out)
-    settings = _settings.parse_prior(classes, prior)
-    fitted = _classifier.load_model(str(model), "cpu")
-    from skblood.estimators import reconfigure
+    options = _classifier.Model(classes=classes, prior=prior, device="cpu")
+    fitted = _classifier.load_model(str(model), options)
     from skblood.io import export_onnx
 
-    fitted = reconfigure(fitted, **settings) if settings else fitted
     difference = output.write(out, partial(export_onnx, fitted))
     document = {"path": str(out), "largest_difference": difference}
     output.show(document, f"{out}: differs from the model by {difference:.1e} at most.")

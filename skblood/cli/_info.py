@@ -85,9 +85,10 @@ def _describe_prior(attributes, spec):
 
     from skblood.estimators import describe_prior
 
-    model = SimpleNamespace(**attributes)
-    model.spec_ = SimpleNamespace(class_factors=spec["class_factors"])
-    model.classes_ = np.array(spec["classes"])
+    factors = SimpleNamespace(class_factors=spec["class_factors"])
+    model = SimpleNamespace(
+        **attributes | {"classes_": np.array(spec["classes"]), "spec_": factors}
+    )
     if adaptation := attributes.get("adaptation_"):
         model.adaptation_ = SimpleNamespace(**adaptation)
     return describe_prior(model)

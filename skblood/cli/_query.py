@@ -48,8 +48,7 @@ def query(
     skblood query blood8-2 slides.csv -k 20 --frame auto --out chosen.csv
     """
     output.reserve_table(out)
-    load = _classifier.load_network
-    classifier, cells = _classifier.open_words(words, options, files, load)
+    classifier, cells = _classifier.open_words(words, options, files, is_network=True)
     cells, unreadable = _data.leave_out_unreadable(cells, options.on_error)
     labels = None if no_labels else get_column(cells.columns, label_column, "label")
     X = classifier.read_images(cells.X)

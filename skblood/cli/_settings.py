@@ -57,23 +57,19 @@ def parse_prior(classes, prior):
     >>> parse_prior("ig,platelet", "ig=1, platelet=3")
     {'classes': ['ig', 'platelet'], 'prior': {'ig': 1.0, 'platelet': 3.0}}
     """
-    settings = {
-        "classes": None if classes is None else split_names(classes),
-        "prior": parse_shares(prior),
-    }
+    settings = {"classes": classes and split_names(classes), "prior": parse_shares(prior)}
     return {name: value for name, value in settings.items() if value is not None}
 
 
-def parse_shares(text, option="--prior"):
-    """Return the shares that an option states: a dict, a name, or None without the option."""
-    if text is None or "=" not in text:
+def parse_shares(text, option="--prior", form="blood, or class=share,class=share"):
+    """Return the shares that an option states: a dict, a name if the form has one, or None."""
+    if text is None or ("=" not in text and form.startswith("blood")):
         return text
     pairs = [pair.rpartition("=") for pair in split_names(text)]
     try:
         return {name.strip(): float(share) for name, _, share in pairs}
     except ValueError as error:
-        message = f"{option}: {text!r} must be blood, or class=share,class=share."
-        raise typer.BadParameter(message) from error
+        raise typer.BadParameter(f"{option}: {text!r} must be {form}.") from error
 
 
 def split_names(text):

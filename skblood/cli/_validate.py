@@ -69,9 +69,7 @@ def plan(
         stated = dict(json.loads(text))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{str(limits)!r} is no JSON object of limits: {error}") from error
-    parsed = _settings.parse_shares(shares, "--shares")
-    if not isinstance(parsed, dict):
-        raise typer.BadParameter(f"--shares: {shares!r} must be class=share,class=share.")
+    parsed = _settings.parse_shares(shares, "--shares", "class=share,class=share")
     try:
         n_cells = [int(each) for each in cells.split(",")]
     except ValueError as error:
