@@ -1,5 +1,7 @@
 """`skblood embed`."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -46,6 +48,9 @@ def test_backbone(shell, cell_folder, tmp_path):
     out, options = tmp_path / "f.csv", ("--backbone", "cellnet_t", "--image-size", 20)
     shell("embed", *options, cell_folder / "test", "--out", out)
     assert pd.read_csv(out).shape == (15, 49)
+    words = ("embed", *options, cell_folder / "test", "--out", out, "--overwrite", "--json")
+    document = json.loads(shell(*words).stdout)
+    assert document == {"path": str(out), "n_images": 15, "n_features": 48}
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,8 @@ def test_table(shell, model_file, cell_folder):
     np.testing.assert_allclose(frame["probability"], proba[:, -1])
     np.testing.assert_allclose(frame["doubt"], 1 - proba[:, -1] + proba[:, -2])
     assert set(frame["label"]) == {""}
+    words = ("query", model_file, cell_folder / "test", "-k", 15, "--classes", "basophil,platelet")
+    assert set(shell.table(*words)["predicted"]) == {"basophil", "platelet"}
 
 
 def test_to_adapt(shell, model_file, table, tmp_path, monkeypatch):
@@ -71,7 +73,9 @@ def test_unreadable(shell, model_file, table):
     paths = pd.read_csv(table)["path"]
     (table.parent / paths[30]).write_bytes(b"no image")
     words = ("query", model_file, table, "-k", 27)
-    assert "1 of 48 image files cannot be read" in shell(*words, code=1).stderr
+    refused = shell(*words, code=1).stderr
+    assert "1 of 48 image files cannot be read" in refused
+    assert "Repair them, or leave them out by --on-error skip." in " ".join(refused.split())
     result = shell(*words, "--on-error", "skip", "--json")
     assert f"{Path(paths[30]).name}: not an image" in result.stderr
     document = json.loads(result.stdout)
