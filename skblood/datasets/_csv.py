@@ -157,7 +157,9 @@ def _read_table(path, columns, all_text=False):
         # File names may be other bytes, which Python reads as surrogates.
         text = content.decode(encoding, errors="surrogateescape")
         headers = {
-            delimiter: next(csv.reader(io.StringIO(text), delimiter=delimiter, **options), [])
+            delimiter: next(
+                csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, **options), []
+            )
             for delimiter in ",;\t|"
         }
         delimiter, header = max(

@@ -63,6 +63,7 @@ def write_page(cells, rows, pool, bit_depth, order, root, out):
         "id": _identify(paths, cells.names, out),
         "classes": cells.names.tolist(),
         "groups": None if cells.groups is None else cells.group_column,
+        "group_names": sorted({each["group"] for each in listed if each["group"]}),
         "cells": listed,
     }
     page = render(
@@ -71,7 +72,6 @@ def write_page(cells, rows, pool, bit_depth, order, root, out):
         order=order,
         folder=None if root is None else str(root),
         n_all=len(cells.items),
-        group_names=sorted({each["group"] for each in listed if each["group"]}),
         pictures=[*pictures, *small],
     )
     return write(page, out)

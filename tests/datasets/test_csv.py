@@ -87,6 +87,7 @@ def test_labels_and_groups_are_integers_or_text(write, labels, expected):
         ('path;label;"note, a; b, c, d"\na.png;"ig; young";x\n', "utf-8", "ig; young"),
         ("path,label\na.png,Zelle-ä\n", "utf-8-sig", "Zelle-ä"),
         ("path, label\r\na.png , ig \r\n\r\nb.png,ig\r\n\r\n", "utf-8", "ig"),
+        ("path,label\ra.png,ig\rb.png,ig\r", "utf-8", "ig"),
         ("path,label,,\na.png,ig,,\nb.png,ig,,\n", "utf-8", "ig"),
         ('path,label,note\na.png,ig,"two\nlines"\n', "utf-8", "ig"),
     ],

@@ -1,6 +1,7 @@
 """A reader of review pages: answers them in headless Chromium, as a person would."""
 
 import shutil
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,6 +34,14 @@ def open_page(context, file):
     page.on("request", lambda r: r.url.startswith(own) or faults.append(f"request: {r.url}"))
     page.goto(address)
     return page, faults
+
+
+def wait_for(page, condition):
+    """Wait for a condition, which `wait_for_function` cannot: the page forbids it to use eval."""
+    end = time.monotonic() + 30
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, condition
+        page.wait_for_timeout(10)
 
 
 def press_labels(page, labels):

@@ -9,10 +9,10 @@ import pytest
 
 from skblood import adapt, audit, review
 from skblood._writing import escape_formula
-from skblood.datasets import load_csv
+from skblood.datasets import load_csv, read_table
 from skblood.evaluation import evaluate
 from tests.pages.test_in_browser import CONTRASTS
-from tests.reviewing.answering import answer_page, open_page, press_labels, save_table
+from tests.reviewing.answering import answer_page, open_page, press_labels, save_table, wait_for
 from tests.reviewing.conftest import N_CELLS, read_data
 
 pytestmark = pytest.mark.slow
@@ -183,6 +183,18 @@ class TestFilters:
         press(page, "2")
         assert list(answers(page)) == wanted
 
+    def test_slides_that_browsers_show_alike(self, fitted, cells, context, tmp_path):
+        names = ["s  1", "s 1", " s 1", "\u202es 1", "s\n1", "s"]
+        groups = [names[i % 6] for i in range(N_CELLS)]
+        file = review(fitted, cells[0], groups=groups, out=tmp_path / "slides.html")
+        page, faults = open_page(context, file)
+        for place, name in enumerate(sorted(names)):
+            page.locator("#of-group").select_option(index=1 + place)
+            shown = page.evaluate("shown.map((i) => cells[i].group)")
+            assert shown == [name] * (N_CELLS // 6)
+        page.locator("#of-group").select_option(index=0)
+        assert len(page.evaluate("shown")) == N_CELLS and faults == []
+
     def test_a_filter_ends_the_selection(self, page):
         press(page, "Control+a")
         page.locator("#of-group").select_option(label="B")
@@ -256,9 +268,24 @@ class TestStorage:
     def test_two_windows_of_a_page(self, page, context, page_file):
         second, faults = open_page(context, page_file)
         press(page, "1")
-        second.wait_for_function("answers[0].first")
+        wait_for(second, "answers[0].first")
         press(second, "ArrowRight", "2")
-        page.wait_for_function("answers[1].first")
+        wait_for(page, "answers[1].first")
+        assert len(answers(page)) == 2 and faults == []
+
+    def test_a_note_is_typed_while_another_window_answers(self, page, context, page_file):
+        """It stays, and goes to its cell; so does the selection, whatever the filter."""
+        page.locator("#of-state").select_option(label="without an answer")
+        press(page, "Escape", "ArrowRight", "Space", "ArrowLeft", "n")
+        page.keyboard.type("half ")
+        second, faults = open_page(context, page_file)
+        press(second, "1", "2")
+        wait_for(page, "answers[1].first")
+        page.keyboard.type("a note")
+        page.evaluate("moveTo(2)")
+        notes = page.evaluate("answers.map((each) => each.note)")
+        assert {i: note for i, note in enumerate(notes) if note} == {0: "half a note"}
+        assert page.evaluate("[...selected]") == [1]
         assert len(answers(page)) == 2 and faults == []
 
     def test_a_browser_that_keeps_nothing(self, context, page_file):
@@ -309,7 +336,7 @@ class TestTable:
         assert load_csv(table).data.tolist() == [odd]
         press(page, "Delete")
         page.locator("#load").set_input_files(table)
-        page.wait_for_function("answers[0].first")
+        wait_for(page, "answers[0].first")
         assert faults == []
 
     def test_texts_are_written_as_python_reads_them(self, page):
@@ -336,7 +363,7 @@ class TestTable:
         before, table = page.evaluate("answers"), save_table(page, tmp_path)
         second, faults = open_page(browser.new_context(), page_file)
         second.locator("#load").set_input_files(table)
-        second.wait_for_function("steps.length")
+        wait_for(second, "steps.length")
         assert second.evaluate("answers") == before
         assert said(second).startswith("Loaded the answers of 2 cells.")
         press(second, "u")
@@ -347,16 +374,50 @@ class TestTable:
         table = tmp_path / "mine.csv"
         table.write_text(f"label;path\r\n{name};{path}\r\n{name};/no/such.png\r\nx;{path}\r\n")
         page.locator("#load").set_input_files(table)
-        page.wait_for_function("steps.length")
+        wait_for(page, "steps.length")
         assert answers(page) == {3: name}
         assert "2 rows are of other cells or classes" in said(page)
+
+    @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+    def test_labels_that_a_spreadsheet_has_changed(self, page, tmp_path, end):
+        """They go before those of readers, as in other commands; a removed one is no answer."""
+        paths, names = page.evaluate("cells.map((cell) => cell.path)"), page.evaluate("classes")
+        rows = [  # label, first reader, second reader, consensus; and what the page makes of them
+            ((1, 0, "", ""), (1, "", "")),
+            ((1, "", 0, ""), ("", 1, "")),
+            ((2, 0, 1, ""), (0, 1, 2)),
+            ((2, 0, 1, 0), (0, 1, 2)),
+            (("", 0, 1, ""), ("", "", "")),
+            ((1, "", "", ""), (1, "", "")),
+            ((0, 0, 1, ""), (0, 1, "")),
+        ]
+
+        def name(codes):
+            return ["" if code == "" else names[code] for code in codes]
+
+        lines = ["path,label,first_reader,second_reader,consensus"]
+        lines += [",".join([path, *name(row)]) for path, (row, _) in zip(paths, rows, strict=False)]
+        table = tmp_path / "corrections.csv"
+        table.write_text(end.join(lines) + end, newline="")
+        page.locator("#load").set_input_files(table)
+        wait_for(page, "steps.length")
+        found = page.evaluate(
+            "answers.map(({first, second, consensus}) => [first, second, consensus])"
+        )
+        expected = [name(made) for _, made in rows]
+        assert [[each or "" for each in row] for row in found[: len(rows)]] == expected
+        assert "5 labels differ from the readers' and go first" in said(page)
+        saved = read_table(save_table(page, tmp_path), ["path"])
+        assert dict(zip(saved["path"], saved["label"], strict=True)) == {
+            path: names[row[0]] for path, (row, _) in zip(paths, rows, strict=False) if row[0] != ""
+        }
 
     @pytest.mark.parametrize("text", ["a,b\n1,2\n", "", 'path,label\n"x,y\n'])
     def test_what_is_no_table(self, page, tmp_path, text):
         table = tmp_path / "none.csv"
         table.write_text(text)
         page.locator("#load").set_input_files(table)
-        page.wait_for_function("byId('said').textContent.includes('cannot be read')")
+        wait_for(page, "byId('said').textContent.includes('cannot be read')")
         assert page.evaluate("steps.length") == 0
 
 
@@ -419,13 +480,11 @@ def test_pictures(context, page_file):
     page, faults = open_page(context, page_file)
     page.set_viewport_size({"width": 390, "height": 300})
     page.reload()
-    page.wait_for_function("cards[0].firstChild.naturalWidth")
+    wait_for(page, "cards[0].firstChild.naturalWidth")
     assert page.evaluate("cards.at(-1).firstChild.hasAttribute('src')") is False
     press(page, "End")
-    page.wait_for_function("cards.at(-1).firstChild.naturalWidth")
-    page.wait_for_function(
-        "[...document.querySelectorAll('aside img')].every((i) => i.naturalWidth)"
-    )
+    wait_for(page, "cards.at(-1).firstChild.naturalWidth")
+    wait_for(page, "[...document.querySelectorAll('aside img')].every((i) => i.naturalWidth)")
     similar = page.evaluate("cells.at(-1).alike.map((each) => each.label)")
     assert page.locator("#alike bdi").all_inner_texts() == similar and len(similar) == 3
     assert faults == []

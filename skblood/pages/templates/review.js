@@ -11,6 +11,7 @@ let isByPointer = false; // whether a mouse or finger was used last, not a key
 // --- Moving, selecting and filtering ---
 
 function moveTo(i, extend = false) {
+  byId("note").blur(); // a note that is being typed is of the cell before
   cards[current].classList.remove("current");
   cards[current].tabIndex = -1;
   current = i;
@@ -69,11 +70,11 @@ const STATES = {
 
 function filter() {
   const name = classes[byId("of-class").value || -1];
-  const group = byId("of-group")?.selectedOptions[0];
+  const group = data.group_names[byId("of-group")?.value || -1];
   const isWanted = STATES[byId("of-state").value] ?? (() => true);
   select([]);
   shown = cells.flatMap((cell, i) => {
-    const passes = (!name || labelOf(i) === name) && (!group?.value || cell.group === group.text);
+    const passes = (!name || labelOf(i) === name) && (!group || cell.group === group);
     return passes && isWanted(i) ? [i] : [];
   });
   const set = new Set(shown);
@@ -88,9 +89,8 @@ function setReader(name) {
   // Who reads alone does not learn where the other one differs.
   byId("of-state").querySelector("[value=differ]").disabled = name !== "consensus";
   if (name !== "consensus" && byId("of-state").value === "differ") byId("of-state").value = "";
-  cards.forEach((card, i) => drawCard(i));
   filter();
-  drawPanel();
+  draw();
 }
 
 function goToCells() {
@@ -132,6 +132,11 @@ function drawCard(i) {
   cards[i].setAttribute("aria-label", `Cell ${count(i + 1)}: ${labelOf(i)}, ${state}`);
 }
 
+function draw() {
+  cards.forEach((card, i) => drawCard(i));
+  drawPanel();
+}
+
 const sourceOf = (place) => byId(`picture-${place}`)?.textContent ?? "";
 
 function drawPanel() {
@@ -139,7 +144,7 @@ function drawPanel() {
   byId("picture").src = sourceOf(current);
   byId("picture").alt = `Cell ${count(current + 1)}`;
   byId("facts").replaceChildren(...facts(cell, answers[current]));
-  byId("note").value = answers[current].note ?? "";
+  if (document.activeElement !== byId("note")) byId("note").value = answers[current].note ?? "";
   for (const button of byId("classes").children)
     button.setAttribute("aria-pressed", button.value === answerOf(current));
   const similar = cell.alike.map((each) => {
@@ -250,7 +255,7 @@ function listen() {
   document.addEventListener("pointerdown", () => { isByPointer = true; });
   document.addEventListener("DOMContentLoaded", showPictures);
   // The same page in another window, where answers are given as well.
-  window.addEventListener("storage", (event) => { if (event.key === STORED) { recall(); setReader(reader); } });
+  window.addEventListener("storage", (event) => { if (event.key === STORED) { recall(); draw(); say("Changed in another window."); } });
   window.addEventListener("beforeunload", (event) => { if (isUnsaved && !byId("unkept").hidden) event.preventDefault(); });
 }
 

@@ -144,8 +144,10 @@ function save() {
 
 async function load(file) {
   try {
-    const { edits, n, n_unknown } = editsOf(readTable(await file.text()));
-    change(edits, `Loaded the answers of ${count(n)} cells.${n_unknown ? ` ${count(n_unknown)} rows are of other cells or classes.` : ""}`);
+    const { edits, n, n_unknown, n_edited } = editsOf(readTable(await file.text()));
+    const more = [[n_unknown, "rows are of other cells or classes"], [n_edited, "labels differ from the readers' and go first"]];
+    const told = more.map(([n, what]) => (n ? ` ${count(n)} ${what}.` : ""));
+    change(edits, `Loaded the answers of ${count(n)} cells.${told.join("")}`);
     if (!edits.length) say("No row of this table is of a cell of this page.");
   } catch (error) {
     say(`This table cannot be read: ${error.message}.`);
@@ -159,16 +161,28 @@ const readable = (path) => path.replace(/[\ufffd\udc80-\udcff]+/gu, "\ufffd");
 function editsOf(rows) {
   const places = new Map(cells.map((cell, i) => [readable(cell.path), i]));
   const edits = [];
-  let n = 0;
+  let [n, n_edited] = [0, 0];
   for (const row of rows) {
     const i = places.get(readable(row.path));
-    const given = { ...row, first_reader: "first_reader" in row ? row.first_reader : row.label };
-    const found = Object.entries(FIELDS).map(([field, column]) => [field, i, given[column]]);
+    const found = Object.entries(FIELDS).map(([field, column]) => [field, i, fieldsOf(row)[column]]);
     const filled = found.filter(([, , value]) => value);
     const isKnown = filled.every(([field, , value]) => field === "note" || classes.includes(value));
     if (i === undefined || !isKnown) continue;
     edits.push(...filled);
     n += 1;
+    if (decisionOf(row) && decisionOf(row) !== row.label) n_edited += 1;
   }
-  return { edits, n, n_unknown: rows.length - n };
+  return { edits, n, n_unknown: rows.length - n, n_edited };
+}
+
+const decisionOf = (row) => row.consensus || row.first_reader || row.second_reader;
+
+// Return a row whose readers' columns lead to its label, which other programs read, and which may
+// have been changed or removed there.
+function fieldsOf(row) {
+  const { label, first_reader: first, second_reader: second } = row;
+  if (!label) return { note: row.note };
+  if (label === decisionOf(row)) return row;
+  const column = row.consensus || (first && second) ? "consensus" : second ? "second_reader" : "first_reader";
+  return { ...row, [column]: label };
 }

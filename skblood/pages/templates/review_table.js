@@ -22,8 +22,8 @@ function asBytes(text) {
 
 // Return the rows of a table as lists of texts. A spreadsheet may have saved it with semicolons.
 function parseTable(text) {
-  const delimiter = /^[^\n]*?([,;\t|])/.exec(text)?.[1] ?? ",";
-  const pattern = new RegExp(`("(?:[^"]|"")*"|[^"\\r\\n\\${delimiter}][^\\r\\n\\${delimiter}]*|)(\\${delimiter}|\\r?\\n|$)`, "y");
+  const delimiter = /^[^\r\n]*?([,;\t|])/.exec(text)?.[1] ?? ",";
+  const pattern = new RegExp(`("(?:[^"]|"")*"|[^"\\r\\n\\${delimiter}][^\\r\\n\\${delimiter}]*|)(\\${delimiter}|\\r\\n?|\\n|$)`, "y");
   const rows = [[]];
   while (pattern.lastIndex < text.length) {
     const found = pattern.exec(text);
