@@ -157,10 +157,8 @@ def _read_table(path, columns, all_text=False):
         # File names may be other bytes, which Python reads as surrogates.
         text = content.decode(encoding, errors="surrogateescape")
         headers = {
-            delimiter: next(
-                csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, **options), []
-            )
-            for delimiter in ",;\t|"
+            sep: next(csv.reader(io.StringIO(text, newline=""), delimiter=sep, **options), [])
+            for sep in ",;\t|"
         }
         delimiter, header = max(
             headers.items(), key=lambda item: (len(set(columns) & set(item[1])), len(item[1]))
