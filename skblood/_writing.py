@@ -28,6 +28,9 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\ud
 # A cell that begins like this, marked or not, is a formula to spreadsheets (OWASP, CSV injection).
 _FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
+# Label of a cell that a reader has found to be in no class.
+NO_CLASS = "none of these"
+
 
 def printable(text, keep="\n\t"):
     r"""Return a text with control characters escaped as in Python, for a terminal or a page.

@@ -92,7 +92,7 @@ def read_partly_labelled(words, table, labels=True):
     cells.groups = get_column(cells.columns, table.group_column)
     if table.split_column in cells.columns:
         cells.split = _data.normalize_split(cells.columns[table.split_column], source)
-    return _data.select_part(cells, "train")
+    return _data.select_part(_data.leave_out_no_class(cells), "train")
 
 
 def get_column(columns, name, optional=None):

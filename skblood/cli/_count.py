@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from skblood._writing import list_some
+from skblood._writing import NO_CLASS, list_some
 from skblood.cli import _classifier, _data, _output, _settings
 
 _SUFFIXES = (".html", ".csv", ".fhir.json")
@@ -161,6 +161,7 @@ def _judge_cells(table, places, source, corrections, min_probability):
         given = _read_corrections(corrections, places, source)
         rows = [*given]
         labels[rows], reviewed[rows], rejected[rows] = [*given.values()], True, False
+    rejected |= labels == NO_CLASS
     classes = [*classes, *sorted({*labels[~rejected]} - {*classes})]
     if not classes:
         raise ValueError(f"{source}: none of the {len(table)} cells has a label. Fill its column.")

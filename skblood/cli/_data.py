@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from skblood._writing import list_some, shorten, suggest
+from skblood._writing import NO_CLASS, list_some, shorten, suggest
 from skblood.cli._output import as_utf8, say
 
 ErrorMode = StrEnum("ErrorMode", ["RAISE", "SKIP"])
@@ -83,9 +83,23 @@ def read_cells(source, table):
     columns = None
     if not named and is_table(path):
         given = [table.path_column, table.label_column]
-        columns = datasets.read_table(path, given).drop(columns=given)
+        rest = datasets.read_table(path, given)
+        columns = rest[_is_of_class(rest[table.label_column])].drop(columns=given)
     parts = {"split": split, "groups": bunch.get("groups"), "columns": columns}
     return Bunch(source=source, X=bunch.data, y=bunch.target, **parts)
+
+
+def _is_of_class(labels):
+    """Return which cells are not those that a reader has found in no class; tell their number."""
+    rows = labels != NO_CLASS
+    if n := (~rows).sum():
+        say(f"{n} cells with the label {NO_CLASS!r} are left out.")
+    return rows
+
+
+def leave_out_no_class(cells):
+    """Return the cells as of `find_images` but for those that a reader has found in no class."""
+    return cells if cells.y is None else select_rows(cells, _is_of_class(cells.y))
 
 
 def leave_out_unreadable(cells, mode):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from skblood._labels import list_few
-from skblood._writing import read_formula, shorten, suggest
+from skblood._writing import NO_CLASS, read_formula, shorten, suggest
 from skblood.datasets._bunch import as_dataset
 from skblood.datasets._folders import check_exists
 from skblood.images import state_depth
@@ -29,7 +29,9 @@ def load_csv(
 ):
     r"""Load paths, labels and optional groups from a table with one row per image.
 
-    All rows are kept, in their order. The images are not decoded, but each file must exist.
+    All rows are kept, in their order, except those with the label "none of these", which a reader
+    of :func:`skblood.review` gives to what is in no class. The images are not decoded, but each
+    file must exist.
 
     Parameters
     ----------
@@ -102,6 +104,11 @@ def load_csv(
     path = Path(path).expanduser()
     columns = [path_column, label_column] + ([] if group_column is None else [group_column])
     frame = _read_table(path, columns)
+    frame = frame[frame[label_column] != NO_CLASS].reset_index(drop=True)
+    if frame.empty:
+        raise ValueError(
+            f"{str(path)!r} has only labels {NO_CLASS!r}, and thus no cell of a class."
+        )
     root = path.parent if root is None else Path(root).expanduser()
     X = np.array([str(root / name) for name in frame[path_column]])
     if missing := [name for name in dict.fromkeys(X.tolist()) if not os.path.isfile(name)]:

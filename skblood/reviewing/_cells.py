@@ -5,6 +5,7 @@ import os
 import numpy as np
 
 from skblood._labels import as_column, check_lengths, is_missing
+from skblood._writing import NO_CLASS
 
 
 class Cells:
@@ -39,7 +40,7 @@ class Cells:
         self.given = ["" if label is None else str(label) for label in self.labels]
         own = [str(label) for label in classes.tolist()]
         self.n_classes = len(own)
-        self.names = np.array([*own, *sorted({*self.given} - {*own, ""})])
+        self.names = np.array([*own, *sorted({*self.given} - {*own, "", NO_CLASS})])
         self.group_column = str(getattr(groups, "name", None) or "group")
         self.groups = None if groups is None else as_column(groups, "groups").tolist()
         if groups is not None:

@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from skblood._writing import escape_formula
+from skblood._writing import NO_CLASS, escape_formula
 from skblood.images import image_items, map_images
 from skblood.pages import render, thumbnail, write
 
@@ -62,6 +62,7 @@ def write_page(cells, rows, pool, bit_depth, order, root, out):
     data = {
         "id": _identify(paths, cells.names, out),
         "classes": cells.names.tolist(),
+        "no_class": NO_CLASS,
         "groups": None if cells.groups is None else cells.group_column,
         "group_names": sorted({each["group"] for each in listed if each["group"]}),
         "cells": listed,

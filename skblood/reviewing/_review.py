@@ -99,7 +99,9 @@ def review(
     ``corrections.csv`` has one row for each cell that was decided: ``path``, ``label`` (the
     consensus of the readers, else the first reader's label, else the second's), the groups,
     ``given_label``, ``predicted``, ``first_reader``, ``second_reader``, ``consensus`` and ``note``.
-    The two readers do not see each other's labels.
+    The two readers do not see each other's labels. What is in no class, such as dirt or two cells,
+    gets the label "none of these": ``load_csv`` and the commands leave these cells out, ``count``
+    counts them as rejected.
 
     "doubt" is the normalized margin of [1]_.
 

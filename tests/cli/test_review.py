@@ -95,6 +95,36 @@ def test_corrections_are_data(shell, model_file, cell_folder, tmp_path):
     assert given == dict(zip(map(str, paths), labels, strict=True))
 
 
+def test_cells_of_no_class_are_left_out(shell, net_file, cell_folder, tmp_path):
+    """Those that a reader has labeled 'none of these'; a count has them as rejected."""
+    paths = sorted((cell_folder / "test").rglob("*.png"))
+    frame = pd.DataFrame({"path": paths, "label": [path.parent.name for path in paths]})
+    frame = frame.assign(predicted="platelet", given_label="")
+    frame.loc[[0, 7], "label"] = "none of these"
+    table, adapted = tmp_path / "corrections.csv", tmp_path / "ours.skblood"
+    frame.to_csv(table, index=False)
+    evaluated = shell("evaluate", net_file, table, "--out", tmp_path / "out")
+    assert "2 cells with the label 'none of these' are left out" in evaluated.stderr
+    assert len(pd.read_csv(tmp_path / "out" / "predictions.csv")) == 13
+    assert json.loads(shell("audit", table, "--json").stdout)["n_images"] == 13
+    result = shell("adapt", net_file, table, "--out", adapted, "--json")
+    assert "none of these" not in result.stdout
+    account = json.loads(result.stdout)
+    assert (sum(account["n_labelled"].values()), account["n_unlabelled"]) == (13, 0)
+    predictions = tmp_path / "predictions.csv"
+    shell("predict", net_file, cell_folder / "test", "--out", predictions)
+    for words in ([table], [predictions, "--corrections", table]):
+        rows = json.loads(shell("count", *words, "--json").stdout)["count"]
+        assert "none of these" not in str(rows)
+        assert {row["n_rejected"] for row in rows} == {2}
+    out = tmp_path / "again.html"
+    shell("review", table, "--model", net_file, "--out", out)
+    given = [cell["given"] for cell in cells_of(out).values()]
+    assert given.count("none of these") == 2
+    frame.assign(label="none of these").to_csv(table, index=False)
+    assert "only labels 'none of these'" in shell("audit", table, code=1).stderr
+
+
 def test_no_labels_and_unreadable_files(shell, model_file, cell_folder, tmp_path):
     folder = shutil.copytree(cell_folder / "test", tmp_path / "cells")
     (folder / "platelet" / "bad.png").write_bytes(b"no image")

@@ -46,6 +46,28 @@ class TestKeys:
         assert current(page) == 8
         assert said(page) == f"Labeled cell 8: {classes[7]}. 8 of 24 answered."
 
+    def test_none_of_these(self, page, cells, tmp_path):
+        """A label of its own, listed and loaded again, that is no class to the package."""
+        paths = page.evaluate("cells.map((cell) => cell.path)")
+        press(page, "1", "x")
+        assert answers(page)[1] == "none of these" and current(page) == 2
+        assert (
+            page.locator("#classes button").last.inner_text().split() == "x none of these".split()
+        )
+        page.locator("#of-class").select_option(label="none of these")
+        assert page.evaluate("shown") == [1]
+        table = save_table(page, tmp_path)
+        assert f"{paths[1]},none of these," in table.read_text("utf-8-sig")
+        assert load_csv(table).data.tolist() == [paths[0]]
+        page.locator("#of-class").select_option(label="all")
+        press(page, "Escape", "Control+a", "Delete")
+        page.locator("#load").set_input_files(table)
+        page.wait_for_function("answers[1].first === 'none of these'")
+
+    def test_a_key_without_a_class_says_so(self, page):
+        press(page, "9")
+        assert said(page).startswith("The key 9 has no class.") and answers(page) == {}
+
     def test_keyboards_on_which_digits_need_shift(self, page):
         event = "new KeyboardEvent('keydown', {key: 'é', code: 'Digit2', bubbles: true})"
         page.evaluate(f"document.body.dispatchEvent({event})")

@@ -1,7 +1,7 @@
 // The review page: moving, selecting, filtering, drawing, keys and buttons.
 
-// Keys of the classes, in their order: n and u have other meanings.
-const KEYS = "1234567890abcdefghijklmopqrstvwxyz";
+// Keys of the classes, in their order: n, u and x have other meanings.
+const KEYS = "1234567890abcdefghijklmopqrstvwyz";
 let shown = cells.map((cell, i) => i); // the cells that pass the filters
 let current = 0;
 let anchor = 0; // where a selection with Shift began
@@ -69,7 +69,7 @@ const STATES = {
 };
 
 function filter() {
-  const name = classes[byId("of-class").value || -1];
+  const name = labels[byId("of-class").value || -1];
   const group = data.group_names[byId("of-group")?.value || -1];
   const isWanted = STATES[byId("of-state").value] ?? (() => true);
   select([]);
@@ -188,6 +188,7 @@ const COMMANDS = {
   "Ctrl+a": selectAll,
   "Ctrl+z": undo,
   u: undo,
+  x: () => labelAs(data.no_class),
   n: () => byId("note").focus(),
 };
 
@@ -206,17 +207,21 @@ function onKey(event) {
   const isPressing = event.target.matches("button, summary") && [" ", "Enter"].includes(event.key);
   if (isTyping || isPressing || event.altKey) return;
   const name = keyName(event);
-  const button = event.ctrlKey || event.metaKey ? null : byId("classes").children[KEYS.indexOf(name)];
-  if (!button && !COMMANDS[name]) return;
+  const named = classes[KEYS.indexOf(name)];
+  if (!named && !COMMANDS[name]) {
+    if (name.length === 1) say(`The key ${name} has no class.`);
+    return;
+  }
   event.preventDefault();
   if (event.repeat && !name.startsWith("Arrow")) return; // a key held too long labels one cell
-  if (button) labelAs(button.value);
+  if (named) labelAs(named);
   else COMMANDS[name](event.shiftKey);
 }
 
 function makeClassButton(name, place) {
   const button = element("button", { type: "button", value: name });
-  if (place < KEYS.length) button.append(element("kbd", {}, KEYS[place]));
+  const key = name === data.no_class ? "x" : KEYS[place];
+  if (key) button.append(element("kbd", {}, key));
   button.append(isolated(name));
   button.addEventListener("click", () => labelAs(name));
   return button;
@@ -260,7 +265,7 @@ function listen() {
 }
 
 const cards = cells.map((cell, i) => makeCard(i));
-byId("classes").append(...classes.map(makeClassButton));
+byId("classes").append(...labels.map(makeClassButton));
 byId("filters").reset(); // some browsers bring the filters of the last visit back
 reader = recall();
 setReader(reader);

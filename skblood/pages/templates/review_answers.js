@@ -4,6 +4,7 @@
 
 const data = JSON.parse(byId("data").textContent);
 const { cells, classes } = data;
+const labels = [...classes, data.no_class];
 const STORED = `skblood-review-${data.id}`;
 const FIELDS = { first: "first_reader", second: "second_reader", consensus: "consensus", note: "note" };
 const count = (n) => n.toLocaleString("en");
@@ -166,7 +167,7 @@ function editsOf(rows) {
     const i = places.get(readable(row.path));
     const found = Object.entries(FIELDS).map(([field, column]) => [field, i, fieldsOf(row)[column]]);
     const filled = found.filter(([, , value]) => value);
-    const isKnown = filled.every(([field, , value]) => field === "note" || classes.includes(value));
+    const isKnown = filled.every(([field, , value]) => field === "note" || labels.includes(value));
     if (i === undefined || !isKnown) continue;
     edits.push(...filled);
     n += 1;
