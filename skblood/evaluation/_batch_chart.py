@@ -4,9 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binom, norm
+from scipy.stats import betabinom, norm, t
 
-from skblood._labels import as_column, check_lengths, encode_groups, encode_labels, resolve_classes
+from skblood._labels import (
+    as_column,
+    check_complete,
+    check_lengths,
+    encode_groups,
+    encode_labels,
+    resolve_classes,
+)
 from skblood._plotting import COLORS, draws, dress, import_pyplot, wrap
 from skblood._writing import printable
 
@@ -14,6 +21,8 @@ from skblood._writing import printable
 _ALARMS = 0.0027
 # Mean of the range of two normal values, in standard deviations.
 _D2 = 1.128
+# Degrees of freedom of a mean moving range, for each of the ranges: they overlap.
+_DF = 0.6
 _MAX_LISTED, _MAX_TICKS = 12, 15
 
 
@@ -140,7 +149,7 @@ def batch_chart(y_pred, batches, *, confidence=None, distances=None, classes=Non
         Classes whose shares are followed. None takes those that occur.
     reference : int, default=None
         Number of batches, from the first, that are in order: center and limits are computed from
-        them. At least two, better 20. None takes all batches.
+        them. At least two, better 20 (see Notes). None takes all batches.
 
     Returns
     -------
@@ -149,7 +158,7 @@ def batch_chart(y_pred, batches, *, confidence=None, distances=None, classes=Non
     Raises
     ------
     ValueError
-        If lengths differ, entries are missing, there are fewer than two batches, or `reference` is
+        If lengths differ, entries are missing or not possible, there are fewer than two batches, or `reference` is
         not from 2 to their number.
 
     See Also
@@ -163,9 +172,16 @@ def batch_chart(y_pred, batches, *, confidence=None, distances=None, classes=Non
     single values. Blood differs between patients by more than chance, so that limits of a binomial
     distribution would be passed at every second slide. As by Laney [2]_, they are widened by the
     variation between consecutive batches of the reference (mean moving range), and never narrowed.
-    Ends for shares are quantiles of the binomial distribution of as many fewer cells, since normal
-    ones fail for rare classes. The limits allow for the number of charts: all of them together give
-    a false alarm in one batch of 370, as a chart of three standard deviations does.
+    A short reference tells this variation poorly, therefore limits are quantiles of Student's t:
+    with 5 batches they are so wide that hardly a drift is found. Ends for shares are quantiles of
+    the beta-binomial distribution, since normal ones fail for rare classes.
+
+    The limits allow for the number of charts: all of them together aim at a false alarm in one
+    batch of 370, as a chart of three standard deviations does. In simulations of slides of 100
+    cells whose shares differ (Dirichlet distribution with the sum 40) it is one in 470 or fewer
+    with 5 to 60 reference batches and four classes of 10 % or more, but one in 68 with 20 of them
+    if three of seven classes have less than 2 %: slides on which a rare class is frequent are
+    themselves rare in a reference.
 
     A share that leaves its limits may be a patient; confidence or distance that do are the stain,
     the camera or the frame.
@@ -201,9 +217,11 @@ def batch_chart(y_pred, batches, *, confidence=None, distances=None, classes=Non
     tail = _ALARMS / 2 / (len(followed) + (confidence is not None) + (distances is not None))
     n, charts = np.bincount(codes), {}
     if confidence is not None:
+        confidence = _read_numbers(confidence, "confidence", 0, 1)
         check_lengths(y_pred=len(labels), confidence=len(confidence))
         charts["mean confidence"] = _follow_means(confidence, codes, n, reference, tail)
     if distances is not None:
+        distances = _read_numbers(distances, "distances")
         check_lengths(batches=len(names), distances=len(distances))
         charts["distance"] = _follow_values(distances, reference, tail)
     for label in followed:
@@ -222,9 +240,30 @@ def batch_chart(y_pred, batches, *, confidence=None, distances=None, classes=Non
     return BatchChart(frame.assign(is_out=gap > 1e-12), reference)
 
 
-def _widening(z, reference):
-    """Return the variation between consecutive batches, in those expected by chance."""
-    return max(1.0, np.abs(np.diff(z[:reference])).mean() / _D2)
+def _read_numbers(values, name, low=-np.inf, high=np.inf):
+    """Return finite numbers; one that is missing would switch off its chart."""
+    column = as_column(values, name)
+    check_complete(column, name, "Leave out the cells or batches of which nothing is known.")
+    column = column.astype(float)
+    if wrong := int((~np.isfinite(column) | (column < low) | (column > high)).sum()):
+        allowed = f" from {low} to {high}" if high < np.inf else ""
+        raise ValueError(f"`{name}` must be finite numbers{allowed}; {wrong} entries are not.")
+    return column
+
+
+def _spread(values, reference, tail):
+    """Return the standard deviation between batches of the reference, and the factor of a limit.
+
+    The factor is a quantile of Student's t, since few batches tell a standard deviation poorly.
+    """
+    ranges = np.abs(np.diff(values[:reference]))
+    return ranges.mean() / _D2, t.isf(tail, _DF * len(ranges))
+
+
+def _widening(z, reference, tail):
+    """Return the limits from the variation between batches, in those expected by chance."""
+    spread, factor = _spread(z, reference, tail)
+    return max(1.0, spread * factor / norm.isf(tail))
 
 
 def _follow_shares(counts, n, reference, tail):
@@ -232,23 +271,31 @@ def _follow_shares(counts, n, reference, tail):
     n_known = n[:reference].sum()
     # A class that did not occur is not impossible.
     center = (counts[:reference].sum() + 0.5) / (n_known + 1)
-    wider = _widening((counts / n - center) / np.sqrt(center * (1 - center) / n), reference)
-    n_effective = np.maximum(np.rint(n / (wider**2 * (1 + n / n_known))), 1)
-    low, high = (binom.ppf(p, n_effective, center) / n_effective for p in (tail, 1 - tail))
+    z = (counts / n - center) / np.sqrt(center * (1 - center) / n)
+    effect = _widening(z, reference, tail) ** 2 * (1 + n / n_known)
+    alike = np.clip((effect - 1) / np.maximum(n - 1, 1), 1e-9, 1 - 1e-9)
+    sizes = 1 / alike - 1  # sums of the parameters of beta distributions
+    ends = [_count_limits(*each, center, tail) for each in zip(n, sizes, strict=True)]
+    low, high = np.transpose(ends) / n
     return counts / n, center, low, high
 
 
+def _count_limits(n, size, center, tail):
+    """Return both quantiles of a beta-binomial count of `n` cells."""
+    shares = betabinom.pmf(np.arange(n + 1), n, size * center, size * (1 - center))
+    return np.searchsorted(np.cumsum(shares), [tail, 1 - tail]).clip(max=n)
+
+
 def _follow_means(values, codes, n, reference, tail):
-    values, known = np.asarray(values, float), codes < reference
-    center, means = values[known].mean(), np.bincount(codes, values) / n
+    known, means = codes < reference, np.bincount(codes, values) / n
+    center = values[known].mean()
     errors = np.sqrt(((values - means[codes])[known] ** 2).mean() / n)
-    wider = _widening((means - center) / np.maximum(errors, 1e-12), reference)
+    wider = _widening((means - center) / np.maximum(errors, 1e-12), reference, tail)
     margin = norm.isf(tail) * wider * errors * np.sqrt(1 + n / known.sum())
     return means, center, center - margin, center + margin
 
 
 def _follow_values(values, reference, tail):
-    values = np.asarray(values, float)
-    center, spread = values[:reference].mean(), abs(np.diff(values[:reference])).mean() / _D2
-    margin = norm.isf(tail) * spread * np.sqrt(1 + 1 / reference)
+    center, (spread, factor) = values[:reference].mean(), _spread(values, reference, tail)
+    margin = factor * spread * np.sqrt(1 + 1 / reference)
     return values, center, center - margin, center + margin

@@ -20,13 +20,13 @@ def draw(n_batches, n=80, *, spread=None, seed=0):
     return labels, np.repeat(np.arange(n_batches), n), rng.beta(20, 2, n_batches * n)
 
 
-def alarm_rate(spread):
-    """Return the share of batches with a false alarm, after 30 in order."""
+def alarm_rate(spread, reference=30):
+    """Return the share of batches with a false alarm, after some that are in order."""
     found = []
     for seed in range(20):
-        labels, batches, confidence = draw(60, spread=spread, seed=seed)
-        signals = batch_chart(labels, batches, confidence=confidence, reference=30).signals
-        found.append(signals.loc[signals["batch"] >= 30, "batch"].nunique() / 30)
+        labels, batches, confidence = draw(reference + 30, spread=spread, seed=seed)
+        signals = batch_chart(labels, batches, confidence=confidence, reference=reference).signals
+        found.append(signals.loc[signals["batch"] >= reference, "batch"].nunique() / 30)
     return np.mean(found)
 
 
@@ -35,7 +35,11 @@ class TestLimits:
         assert alarm_rate(None) < 0.01
 
     def test_also_if_patients_differ(self):
-        assert alarm_rate(12) < 0.05
+        assert alarm_rate(12) < 0.02
+
+    @pytest.mark.parametrize("reference", [5, 15])
+    def test_also_with_a_short_reference(self, reference):
+        assert alarm_rate(40, reference) < 0.01
 
     def test_drifts_are_found(self):
         labels, batches, confidence = draw(40)
@@ -84,6 +88,21 @@ def test_mistakes():
         batch_chart(labels, batches, confidence=[1, 1])
     with pytest.raises(ValueError, match="`batches` 2, `distances` 4"):
         batch_chart(labels, batches, distances=[1, 1, 1, 1])
+
+
+@pytest.mark.parametrize("name", ["confidence", "distances"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, None])
+def test_a_value_that_would_switch_off_its_chart(name, value):
+    values = [0.9, value, 0.8, 0.9]
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        batch_chart(list("abab"), [0, 1, 2, 3], reference=2, **{name: values})
+
+
+def test_confidence_in_percent():
+    with pytest.raises(ValueError, match="`confidence` must be finite numbers from 0 to 1"):
+        batch_chart(list("abab"), [0, 0, 1, 1], confidence=[90, 80, 70, 90])
+    with pytest.raises(ValueError, match="1 entries are not"):
+        batch_chart(list("abab"), [0, 0, 1, 1], confidence=[0.9, -0.1, 0.8, 0.9])
 
 
 def test_plot():

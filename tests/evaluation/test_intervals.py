@@ -1,6 +1,7 @@
 """Confidence intervals: equal to other implementations, and they cover the true values."""
 
 import math
+import tracemalloc
 from itertools import chain
 
 import numpy as np
@@ -276,3 +277,12 @@ def labels(counts):
     """Return true and predicted labels of a flat 4 x 4 confusion matrix."""
     cells = np.repeat(np.arange(16), counts)
     return cells // 4, cells % 4
+
+
+def test_memory_with_many_classes():
+    labels = np.arange(60)
+    tracemalloc.start()
+    EvaluationReport.from_predictions(labels, np.roll(labels, 1))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5e6
