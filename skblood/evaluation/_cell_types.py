@@ -43,14 +43,24 @@ def cell_types():
 def find_type(label):
     """Return the type that a label names: in lower case, with spaces, in the singular.
 
+    The last word names blasts, and cells that are not white, whatever the words before it say.
+
     Examples
     --------
     >>> find_type("Band_Neutrophils").loinc, find_type("hairy cell").loinc
     ('26508-2', '')
+    >>> find_type("basophilic erythroblast").name, find_type("Thrombozyten").kind
+    ('erythroblast', 'platelet')
     """
     name = " ".join(re.split(r"[\W_]+", str(label).casefold())).strip()
+    *_, last = words = [word.removesuffix("s") for word in name.split()] or [""]
+    names = [name, " ".join(words)]
+    names += [names[1].removesuffix(end) for end in ("en", "n", "er", "e")]  # German ones
+    tails = [last, last.removesuffix("en")]
     known = cell_types()
-    return known.get(name) or known.get(name.removesuffix("s")) or CellType(name or str(label))
+    found = [known[each] for each in names if each in known]
+    found += [x for x in map(known.get, tails) if x and (x.kind != "white" or x.limit == 0)]
+    return found[0] if found else CellType(name or str(label))
 
 
 def order_classes(classes, is_white):

@@ -3,6 +3,7 @@
 import json
 
 from skblood._writing import printable, replace_file
+from skblood.evaluation._cell_types import find_type
 from skblood.evaluation._count_lines import list_slides
 
 _LOINC, _UCUM = "http://loinc.org", "http://unitsofmeasure.org"
@@ -14,6 +15,7 @@ _PANEL = "69738-3"
 
 def write_fhir(count, path, signed_by):
     """Return the Bundle of a count, or write it to a file."""
+    signed_by = printable(signed_by or "", keep="").strip()
     method = f"Image classification. {printable(count.note, keep='')}".strip()
     level = f"{100 * count.confidence_level:.4g} % interval"
     reports = [_make_report(each, method, level, signed_by) for each in list_slides(count)]
@@ -27,8 +29,12 @@ def write_fhir(count, path, signed_by):
 def _make_report(slide, method, level, signed_by):
     specimen = {"identifier": {"value": slide.group}, "display": slide.group}
     common = {"specimen": specimen}
+    # A code is that of all cells of its type, not of one class among several.
+    codes = [line.type.loinc for line in slide.white + slide.apart]
+    split = {code for code in codes if codes.count(code) > 1}
     # "Neutrophils" of LOINC are all of them, not those beside the bands.
-    is_split = any(line.type.name.endswith(" neutrophil") for line in slide.white)
+    if any(line.type.name.endswith(" neutrophil") for line in slide.white):
+        split.add(find_type("neutrophil").loinc)
     if slide.patient is not None:
         common["subject"] = {"identifier": {"value": slide.patient}, "display": slide.patient}
     status = "final" if signed_by else "preliminary"
@@ -38,7 +44,7 @@ def _make_report(slide, method, level, signed_by):
             "id": f"line-{number}",
             "status": status,
             "category": [_concept("laboratory", f"{_CATEGORIES}/observation-category")],
-            "code": _concept(_code_of(line, is_split), text=line.label),
+            "code": _concept("" if line.type.loinc in split else line.type.loinc, text=line.label),
             **common,
             **_state_value(line),
             "method": {"text": method},
@@ -59,10 +65,6 @@ def _make_report(slide, method, level, signed_by):
         "conclusion": _conclude(slide),
     }
     return report | ({"resultsInterpreter": [{"display": signed_by}]} if signed_by else {})
-
-
-def _code_of(line, is_split):
-    return "" if is_split and line.type.name == "neutrophil" else line.type.loinc
 
 
 def _concept(code, system=_LOINC, text=None):

@@ -1,6 +1,7 @@
 """The lines of a differential count in clinical order, and the rules for a manual look."""
 
 from dataclasses import dataclass, field
+from numbers import Real
 
 import numpy as np
 
@@ -70,16 +71,19 @@ def read_rules(rules, classes):
     """
     known = cell_types().values()
     found = _RULES | {each.name: each.limit for each in known if each.limit is not None}
-    types = {each.name for each in [*known, *map(find_type, classes)]}
+    types = [*known, *map(find_type, classes)]
+    found |= {each.name: 0 for each in types if not each.is_known}
+    names, given = {*_RULES, *(each.name for each in types)}, {}
     for name, limit in (rules or {}).items():
         key = name if name in _RULES else find_type(name).name
-        if key not in {*_RULES, *types}:
-            names = ", ".join([*_RULES, *sorted(types)])
-            raise ValueError(f"`rules` has the unknown name {name!r}. Known are {names}.")
-        if not limit >= 0:
+        if key not in names:
+            listed = ", ".join([*_RULES, *sorted(names - {*_RULES})])
+            raise ValueError(f"`rules` has the unknown name {name!r}. Known are {listed}.")
+        if not isinstance(limit, Real) or isinstance(limit, bool) or not limit >= 0:
             raise ValueError(f"`rules` must hold limits of 0 or more, got {name!r}: {limit!r}.")
-        found[key] = limit
-    return found
+        if given.setdefault(key, limit) != limit:
+            raise ValueError(f"`rules` has two limits of {key!r}; {name!r} is one of its names.")
+    return found | given
 
 
 def whole_percents(shares):
@@ -150,12 +154,22 @@ def _find_reasons(slide, rules):
     if slide.n_rejected > rules["max_rejected"] * n_all:
         share, limit = 100 * slide.n_rejected / n_all, 100 * rules["max_rejected"]
         found.append(f"{share:.3g} % of the cells rejected, more than {limit:.3g} %")
+    by_type = {}
     for line in slide.white + slide.apart:
-        limit = rules.get(line.type.name)
+        by_type.setdefault(line.type, []).append(line)
+    for kind, lines in by_type.items():
+        limit = rules.get(kind.name)
+        share, n = sum(line.share for line in lines), sum(line.n for line in lines)
+        if kind.kind in ("platelet", "other") and n_white:
+            share = n / n_white
         # Without a limit cells count: a corrected share is never quite 0.
-        if limit is None or not (line.share > limit if limit else line.n):
+        if limit is None or not (share > limit if limit else n):
             continue
-        unit = "%" if line.type.kind == "white" else "per 100 white cells"
-        than = f"more than {100 * limit:.3g} {unit}" if limit else "looked at if there is any"
-        found.append(f"{line.label} {100 * line.share:.3g} {unit} ({line.n:,}), {than}")
+        unit = "%" if kind.kind == "white" else "per 100 white cells"
+        any_cell = (
+            "looked at if there is any" if kind.is_known else "counted as white: unknown name"
+        )
+        than = f"more than {100 * limit:.3g} {unit}" if limit else any_cell
+        labels = " + ".join(line.label for line in lines if line.n)
+        found.append(f"{labels} {100 * share:.3g} {unit} ({n:,}), {than}")
     return found

@@ -223,7 +223,8 @@ class DifferentialCount(CountReports):
         Raises
         ------
         ValueError
-            If lengths differ, a slide or class is given twice, or `counts` does not hold counts.
+            If lengths differ, a slide or class is given twice or has an empty name, or `counts`
+            does not hold counts.
         """
         check_level(confidence_level)
         classes = resolve_classes(classes)
@@ -233,6 +234,9 @@ class DifferentialCount(CountReports):
         check_lengths(counts=len(counts), groups=len(groups))
         if len(set(groups)) < len(groups):
             raise ValueError(f"`groups` must be different slides, got {groups}.")
+        for name, values in {"classes": classes, "groups": groups, "patients": patients}.items():
+            if values is not None and not all(str(value).strip() for value in values):
+                raise ValueError(f"`{name}` has an empty name, which no report can state. Name it.")
         n_rejected = np.zeros(len(counts)) if n_rejected is None else n_rejected
         reviewed = np.zeros(shape) if reviewed is None else reviewed
         reviewed = check_counts(reviewed, "reviewed", shape)

@@ -62,9 +62,9 @@ def differential_count(
     Raises
     ------
     ValueError
-        If lengths differ, there are no labels, a label is not among `classes`, groups are missing,
-        a slide is of several patients, a rule is unknown, or `confusion` does not hold counts of
-        these classes or is given with `reviewed`.
+        If lengths differ, there are no labels, a label is empty or not among `classes`, groups are
+        missing, a slide is of several patients, a rule is unknown, or `confusion` does not hold
+        counts of these classes or is given with `reviewed`.
 
     See Also
     --------
@@ -75,11 +75,13 @@ def differential_count(
     Notes
     -----
     Rules for a manual look have limits: "min_cells" (100 white cells), "max_rejected" (share of all
-    cells, 0.1), and for a cell type or class the share above which it is looked at, of nucleated
-    red cells per white cell. By default these are 0 for blasts, promonocytes, promyelocytes,
+    cells, 0.1), and for a cell type or class the share above which it is looked at; of cells that
+    are counted apart, such as nucleated red cells, per white cell. Classes that
+    name one type are added up. By default the limits are 0 for blasts, promonocytes, promyelocytes,
     myelocytes and plasma cells, 0.01 for nucleated red cells, 0.02 for metamyelocytes and immature
-    granulocytes, and 0.05 for variant lymphocytes, after the criteria of a positive smear in [1]_.
-    A limit of 1 switches a rule off. No rule sees a cell type that the classes do not have.
+    granulocytes, and 0.05 for variant lymphocytes, after the criteria of a positive smear in [1]_,
+    and 0 for classes of unknown names, which count as white cells. A limit of 1 switches a rule
+    off. No rule sees a cell type that the classes do not have.
 
     References
     ----------
@@ -131,6 +133,10 @@ def differential_count(
     if classes is None and isinstance(confusion, EvaluationReport):
         classes = confusion.classes
     accepted = labels[~rejected]  # the labels of the others are not read
+    if classes is None and len(labels) and not len(accepted):
+        raise ValueError(
+            f"All {len(labels)} cells are rejected. Give `classes`, those of the model."
+        )
     classes = resolve_classes(classes, y_pred=accepted)
     cells = np.stack([places[~rejected], encode_labels(accepted, classes, "y_pred")])
     counts, of_reader = np.zeros((2, len(slides), len(classes)), int)

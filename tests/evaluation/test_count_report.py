@@ -45,6 +45,29 @@ class TestOrder:
         assert [line.label for line in slide.apart] == ["NRBC", "PLT"]
         assert slide.n_white == 195
 
+    @pytest.mark.parametrize(
+        ("kind", "names"),
+        [
+            ("red", "EBO|basophilic erythroblast|Orthochromatische Erythroblasten|PEB|NRBCs"),
+            ("platelet", "Thrombozyt|Thrombozyten|platelets clump|Giant_Platelets|thrombocytes"),
+            ("other", "KSC|background|not a cell|Reticulocytes|Kernschatten|Stain artefact"),
+        ],
+    )
+    def test_names_of_cells_that_are_not_white(self, kind, names):
+        assert {name: find_type(name).kind for name in names.split("|")} == dict.fromkeys(
+            names.split("|"), kind
+        )
+
+    @pytest.mark.parametrize("name", ["BLA", "Blasten", "myeloid blast", "MYO", "B-lymphoblasts"])
+    def test_names_of_blasts_have_their_rule(self, name):
+        assert name in make([[1, 200]], [name, "neutrophil"], ["S"]).manual_look[0][0]
+
+    def test_names_in_german(self):
+        names = ["Segmentkernige", "Stabkerniger", "Neutrophile", "Lymphozyten", "Monozyt"]
+        names += ["Eosinophiler", "Basophile", "Unreife Granulozyten", "Plasmazellen"]
+        assert make([[30] * 9], names, ["S"]).white.classes == names
+        assert all(find_type(name).is_known for name in names)
+
     def test_names_of_types_are_unambiguous(self):
         assert {find_type(name).name for name in cell_types()} == {
             each.name for each in cell_types().values()
@@ -150,7 +173,16 @@ class TestReviewed:
             ({"patients": [1] * 3}, "patients"),
             ({"patients": np.arange(130)}, "'all' has several"),
             ({"rules": {"leukocyte": 1}}, "unknown name 'leukocyte'"),
-            ({"rules": {"ig": -0.1}}, "limits of 0 or more"),
+            *(
+                ({"rules": {"ig": limit}}, "limits of 0 or more")
+                for limit in (-0.1, "0.5", None, np.nan, True, [0.1])
+            ),
+            ({"rules": {"ig": 0.1, "IG": 0.2}}, "two limits of 'immature granulocyte'"),
+            ({"rejected": np.ones(130, bool)}, "All 130 cells are rejected. Give `classes`"),
+            ({"groups": np.repeat(["", "S"], 65)}, "`groups` has an empty name"),
+            ({"groups": np.repeat(["\x00", "S"], 65)}, "`groups` has an empty name"),
+            ({"patients": np.repeat([" "], 130)}, "`patients` has an empty name"),
+            ({"classes": ["", *set(y)]}, "`classes` has an empty name"),
         ],
     )
     def test_errors(self, options, message):
@@ -220,7 +252,24 @@ class TestRules:
 
     def test_at_the_limit_there_is_none(self):
         assert self.reasons([0, 0, 1, 2, 28, 0, 70, 9, 0, 0], 12) == []
-        assert self.reasons([9, 40, 0, 0, 1, 40, 10, 0, 0, 5]) == []
+        assert self.reasons([9, 40, 0, 0, 1, 40, 10, 0, 0, 0]) == []
+
+    def test_unknown_names_are_looked_at(self):
+        (reason,) = self.reasons([9, 40, 0, 0, 1, 40, 10, 0, 0, 5])
+        assert reason == "hairy cell 4.76 % (5), counted as white: unknown name"
+        assert self.reasons([9, 40, 0, 0, 1, 40, 10, 0, 0, 5], rules={"hairy cell": 1}) == []
+
+    def test_classes_of_a_type_are_added_up(self):
+        names = ["ig", "IG", "immature granulocyte", "neutrophil", "EBO", "NRBC"]
+        (ig, red) = make([[2, 0, 1, 97, 1, 1]], names, ["S"]).manual_look[0]
+        assert ig == "ig + immature granulocyte 3 % (3), more than 2 %"
+        assert red.startswith("EBO + NRBC 2 per 100 white cells (2), more")
+
+    def test_cells_that_are_counted_apart(self):
+        counts, names = [[200, 30, 50]], ["neutrophil", "smudge cell", "platelet"]
+        count = make(counts, names, ["S"], rules={"smudge cell": 0.1, "platelet": 0.3})
+        (reason,) = count.manual_look[0]
+        assert reason == "smudge cell 15 per 100 white cells (30), more than 10 per 100 white cells"
 
     def test_changed_rules(self):
         counts = [0, 0, 2, 3, 30, 0, 61, 0, 2, 3]
@@ -329,6 +378,13 @@ class TestFhir:
         assert cells["valueInteger"] == 120
         low, high = (interval["valueRange"][end]["value"] for end in ("low", "high"))
         assert (low, high) == pytest.approx((53.1, 66.5), abs=0.1)
+
+    def test_a_code_is_that_of_all_cells_of_a_type(self):
+        found = observations(make([[60, 5, 40]], ["neutrophil", "NEU", "LY"], ["S"]))
+        assert ["coding" in found[name]["code"] for name in found] == [False, False, True]
+
+    def test_nobody_signs_a_blank(self):
+        assert make().to_fhir(signed_by=" ") == make().to_fhir()
 
     def test_total_of_neutrophils_is_not_that_beside_bands(self):
         found = observations(make([[60, 5, 40]], ["neutrophil", "BNE", "LY"], ["S"]))

@@ -87,7 +87,7 @@ class TestErrors:
             ("ab", {"groups": [1, 1, 2]}, "`groups` 3"),
             ("ab", {"rejected": [True]}, "`rejected` 1"),
             ("ab", {"rejected": [0, 1]}, "`rejected` must hold True or False"),
-            ("ab", {"rejected": [True, True]}, r"`y_pred` is empty.*Give `classes`"),
+            ("ab", {"rejected": [True, True]}, "All 2 cells are rejected. Give `classes`"),
             ("ab", {"classes": ["a"]}, "`y_pred` holds 1 labels that are not among"),
             ("ab", {"groups": ["S", None]}, "`groups` has 1 missing entries"),
             ("a", {"confidence_level": 95}, "between 0 and 1, not 95"),
