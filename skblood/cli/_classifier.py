@@ -145,6 +145,11 @@ def take_frame(model, frame, X):
     return _change_reader(model, change)
 
 
+def name_model(path, model):
+    """Return the name of a model for reports: that of its file, or of the pretrained one."""
+    return _output.to_utf8(Path(path).name if path else str(getattr(model, "weights", "")))
+
+
 def find_reader(model):
     """Return what reads the images: name and estimator of a step of a Pipeline; None and the model.
 

@@ -32,7 +32,7 @@ def count(
     White cells are given in whole percents that sum to 100, with intervals, nucleated red cells
     per 100 white cells, platelets apart; rejected cells, and those decided by a reader, are
     counted apart. Rules name the slides that need a manual look. --out writes count.html, count.csv
-    and count.fhir.json (FHIR R4 with LOINC codes), and patients.* if slides of patients are summed.
+    and count.fhir.json (FHIR R4 with LOINC codes), and patients.* if a patient has several slides.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def count(
     if corrections is not None:
         _data.existing(corrections, "table of corrections")
     columns = [name for name in (group_column, patient_column) if name]
-    table, note = _read_predictions(source, model, path_column), f"Predictions: {source}."
+    table, note = _read_predictions(source, model, path_column), f"Cells: {Path(source).name}."
     folder = Path() if table is None else Path(source).expanduser().parent
     from skblood.evaluation import DifferentialCount, differential_count
 
@@ -80,8 +80,8 @@ def count(
         DifferentialCount.from_counts(  # raises for unknown rules, before images are read
             [[0] * len(classifier.classes_)], classes=classifier.classes_, rules=limits
         )
-        note = f"Model: {model or classifier.weights}."
         table = _predict_cells(classifier, source, path_column, columns)
+        table["model"] = _classifier.name_model(model, classifier)
     _check_columns(table, columns, source)
     places = _place_cells(table[path_column], folder, source)
     cells = _judge_cells(table, places, source, corrections, min_probability)
@@ -91,7 +91,10 @@ def count(
         note += f" Labels of a reader: {corrections.name}."
     groups = table[columns[0]] if columns else None
     patients = table[patient_column] if patient_column else None
-    result = differential_count(**cells, groups=groups, patients=patients, rules=limits, note=note)
+    about = {"note": note, "model": ", ".join(table["model"].unique()) if "model" in table else ""}
+    result = differential_count(**cells, groups=groups, patients=patients, rules=limits, **about)
+    if patients is not None and patients.nunique() == len(result.groups):
+        names = ["count"]
     reports = {name: result if name == "count" else result.by_patient for name in names}
     for name, report in reports.items() if out is not None else ():
         saves = (report.to_html, report.to_csv, report.to_fhir)

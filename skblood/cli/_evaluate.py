@@ -58,6 +58,7 @@ def evaluate(
     report, X = score(classifier, cells, shares)
     if out is not None:
         table = report.cells.drop(columns="group", errors="ignore")
+        table["model"] = _classifier.name_model(model, classifier)
         _write_evaluation(out, report, _classifier.add_columns(table, cells.columns), X, output)
         _output.say(f"{out}: tables and pictures are written.")
     output.show(report.to_dict(), report)

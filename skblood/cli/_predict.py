@@ -52,6 +52,7 @@ def predict(
     labels, probabilities, errors = _classifier.predict_all(classifier, cells.X, skip=skip)
     _warn_of_other_cells(classifier, cells.X, probabilities)
     table = _classifier.prediction_table(cells, classifier.classes_, labels, probabilities)
+    table["model"] = _classifier.name_model(_classifier.split_words(words)[0], classifier)
     if skip:
         table["error"] = _output.as_utf8(errors.get(i, "") for i in range(len(table)))
     table = _classifier.add_columns(table, cells.columns)

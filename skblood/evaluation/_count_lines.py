@@ -11,6 +11,8 @@ from skblood.evaluation._intervals import wilson_interval
 
 # Rules that are not of a cell type: own choices, except that 100 cells are the usual count.
 _RULES = {"min_cells": 100, "max_rejected": 0.1}
+# White cells below which a number per white cell has no interval: it would tell nothing.
+_FEWEST_WHITE = 30
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,11 @@ class CountLine:
         if self.percent is None:
             return ""
         return "<1" if self.n and not self.percent else str(self.percent)
+
+    @property
+    def is_adjusted(self):
+        """Whether the whole percent is not the nearest one, for the sum of all to be 100."""
+        return self.percent is not None and self.percent != np.floor(100 * self.share + 0.5)
 
 
 @dataclass
@@ -101,6 +108,11 @@ def whole_percents(shares):
     return whole
 
 
+def number(n, what):
+    """Return "1 cell", "2 cells" and the like."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
 def list_slides(count):
     """Return a `SlideLines` for each slide of a count, with the preferred shares."""
     count = count.as_counted if count.corrected and count.preferred == "counted" else count
@@ -135,8 +147,8 @@ def _make_line(count, i, j, white, percent=None):
 def _per_white_cell(count, values, n, i, white):
     """Return a number per white cell and its interval: of one among both, as odds."""
     n_white = white.counts[i].sum()
-    if not n_white:
-        return [np.nan] * 3
+    if n_white < _FEWEST_WHITE:
+        return [n / n_white if n_white and not count.corrected else np.nan, np.nan, np.nan]
     if count.corrected:
         total = count.shares[i][order_classes(count.classes, True)].sum()
         return [value / total if total else np.nan for value in values]
@@ -150,7 +162,7 @@ def _find_reasons(slide, rules):
     n_all = n_white + sum(line.n for line in slide.apart) + slide.n_rejected
     if n_white < rules["min_cells"]:
         what = f"fewer than {rules['min_cells']:,g}"
-        found.append(f"{n_white:,} white {'cell' if n_white == 1 else 'cells'}, {what}")
+        found.append(f"{number(n_white, 'white cell')}, {what}")
     if slide.n_rejected > rules["max_rejected"] * n_all:
         share, limit = 100 * slide.n_rejected / n_all, 100 * rules["max_rejected"]
         found.append(f"{share:.3g} % of the cells rejected, more than {limit:.3g} %")

@@ -1,11 +1,13 @@
 """The reports of a differential count that a laboratory reads, keeps and signs."""
 
+from importlib.metadata import version
+
 import pandas as pd
 
 from skblood._writing import escape_formula, printable
 from skblood.evaluation._cell_types import find_type
 from skblood.evaluation._count_fhir import write_fhir
-from skblood.evaluation._count_lines import list_slides
+from skblood.evaluation._count_lines import list_slides, number
 from skblood.evaluation._estimates import Estimate
 from skblood.pages import render, write
 
@@ -20,7 +22,7 @@ class CountReports:
 
     def __str__(self):
         lines = [
-            f"{_number(len(self.groups), 'slide')}, {len(self.classes)} classes; intervals of "
+            f"{number(len(self.groups), 'slide')}, {len(self.classes)} classes; intervals of "
             f"{100 * self.confidence_level:.4g}% confidence"
         ]
         white = self.white
@@ -33,7 +35,7 @@ class CountReports:
             lines.append(f"no validation cells, assumed to be recognized without error: {absent}")
         for i, slide in enumerate(list_slides(self)[:_MAX_PRINTED]):
             what = "white cell" if slide.apart else "cell"
-            parts = [f"{slide.group}: {_number(slide.n_white, what)}"]
+            parts = [f"{slide.group}: {number(slide.n_white, what)}"]
             parts += [f"and {slide.n_rejected:,} rejected"] if slide.n_rejected else []
             parts += [f"{slide.n_reviewed:,} decided by a reader"] if slide.n_reviewed else []
             lines += ["", ", ".join(parts)]
@@ -48,8 +50,16 @@ class CountReports:
             lines += [f"  manual look: {'; '.join(slide.reasons)}"] if slide.reasons else []
         more = len(self.groups) - _MAX_PRINTED
         if more > 0:
-            lines += ["", f"and {_number(more, 'slide')} more: to_frame() has them all"]
+            lines += ["", f"and {number(more, 'slide')} more: to_frame() has them all"]
         return "\n".join(lines)
+
+    def _repr_html_(self):
+        return render("fragment.html", content="_text.html", text=str(self))
+
+    @property
+    def are_patients(self):
+        """Whether the counts are those of patients, not of slides."""
+        return self.patients is not None and self.patients == self.groups
 
     @property
     def manual_look(self):
@@ -62,7 +72,7 @@ class CountReports:
         Returns
         -------
         pandas.DataFrame
-            With the columns slide, patient (if given), class, count, reviewed, percent (whole),
+            With the columns slide (not of `by_patient`), patient (if given), class, count, reviewed, percent (whole),
             share, low, high (of nucleated red cells per white cell), n_white, n_rejected,
             n_reviewed, and manual_look: the reasons for one.
         """
@@ -85,8 +95,8 @@ class CountReports:
             for slide in list_slides(self)
             for line in slide.white + slide.apart
         ]
-        table = pd.DataFrame(rows)
-        return table if self.patients is not None else table.drop(columns="patient")
+        unknown = "slide" if self.are_patients else "patient" if self.patients is None else []
+        return pd.DataFrame(rows).drop(columns=unknown)
 
     def to_csv(self, path=None):
         """Write the table of the report, `to_table`, as csv.
@@ -122,6 +132,7 @@ class CountReports:
         page = render(
             "count.html",
             count=self,
+            version=version("skblood"),
             slides=list_slides(self),
             patients=list_slides(self.by_patient) if several else [],
             types=[find_type(label) for label in self.classes],
@@ -129,7 +140,7 @@ class CountReports:
         )
         return write(page, path)
 
-    def to_fhir(self, path=None, *, signed_by=None):
+    def to_fhir(self, path=None, *, signed_by=None, effective=None):
         """Write the report of the count as FHIR R4 JSON, with LOINC codes.
 
         Parameters
@@ -139,6 +150,9 @@ class CountReports:
         signed_by : str, default=None
             Who has verified the report and signs it as final. None leaves it preliminary, in the
             terms of FHIR "partial".
+        effective : str, or dict of str to str, default=None
+            Date, or date and time with its zone, at which the blood was taken, as ISO 8601; of each
+            slide by its name, if there are several. Many systems require it.
 
         Returns
         -------
@@ -153,11 +167,7 @@ class CountReports:
         is stated as text. Names of codes, which differ between versions of LOINC, are left out. A
         share that rounds to 0 % is "< 1 %". The number of cells and the interval are components.
         """
-        return write_fhir(self, path, signed_by)
-
-
-def _number(n, what):
-    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
+        return write_fhir(self, path, signed_by, effective)
 
 
 def _per_100(line):

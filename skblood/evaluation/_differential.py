@@ -1,6 +1,7 @@
 """Differential counts: the share of each class on a slide, with confidence intervals."""
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -63,7 +64,11 @@ class DifferentialCount(CountReports):
     rules : dict of str to float or None
         When a slide needs a manual look: changes of the rules of :func:`differential_count`.
     note : str
-        What the labels were made by; shown in reports.
+        What else a reader of the reports should know of the labels.
+    model : str
+        Name of the model; shown in reports.
+    created : str
+        Date and time of the count, ISO 8601; shown in reports.
 
     Attributes
     ----------
@@ -174,6 +179,8 @@ class DifferentialCount(CountReports):
     patients: list | None = None
     rules: dict | None = None
     note: str = ""
+    model: str = ""
+    created: str = field(default_factory=lambda: datetime.now().astimezone().isoformat("T", "seconds"))
 
     def __post_init__(self):
         self.reviewed = np.zeros_like(self.counts) if self.reviewed is None else self.reviewed
@@ -194,6 +201,7 @@ class DifferentialCount(CountReports):
         patients=None,
         rules=None,
         note="",
+        model="",
     ):
         """Create a differential count from numbers of cells, e.g. of a reader or an analyzer.
 
@@ -213,7 +221,7 @@ class DifferentialCount(CountReports):
             Among `counts`, the numbers of cells that a reader has decided. None means 0.
         patients : array-like of shape (n_slides,), default=None
             Patient of each slide.
-        rules, note
+        rules, note, model
             As in :func:`differential_count`.
 
         Returns
@@ -247,7 +255,7 @@ class DifferentialCount(CountReports):
             check_lengths(counts=len(counts), patients=len(patients))
         n_rejected = check_counts(n_rejected, "n_rejected", shape[:1])
         settings = {"confidence_level": confidence_level, "reviewed": reviewed, "note": note}
-        settings |= {"patients": patients, "rules": rules}
+        settings |= {"patients": patients, "rules": rules, "model": model}
         if confusion is None:
             settings |= _count_shares(counts, confidence_level)
             return cls(classes, groups, counts, n_rejected, **settings)
@@ -296,9 +304,10 @@ class DifferentialCount(CountReports):
         names, codes = encode_groups(self.patients, len(self.groups), "patients")
         members = np.eye(len(names), dtype=int)[:, codes]  # slides of each patient
         sums = {name: members @ getattr(self, name) for name in _COUNTS}
-        kept = ("classes", "confidence_level", "confusion", "rules", "note")
+        kept = ("classes", "confidence_level", "confusion", "rules", "note", "model")
         settings = {name: getattr(self, name) for name in kept}
-        return self.from_counts(**sums, **settings, groups=names, patients=names)
+        total = self.from_counts(**sums, **settings, groups=names, patients=names)
+        return replace(total, created=self.created)
 
     def __repr__(self):
         return (

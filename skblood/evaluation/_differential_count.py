@@ -20,6 +20,7 @@ def differential_count(
     patients=None,
     rules=None,
     note="",
+    model="",
 ):
     """Count the cells of each class on each slide, with confidence intervals.
 
@@ -53,7 +54,9 @@ def differential_count(
         Changed rules for a manual look of a slide, e.g. ``{"ig": 0.05, "min_cells": 200}``; see
         Notes.
     note : str, default=""
-        What the labels were made by, for reports, e.g. the name of the model.
+        What else a reader of the reports should know of the labels.
+    model : str, default=""
+        Name of the model, for reports.
 
     Returns
     -------
@@ -154,6 +157,7 @@ def differential_count(
         patients=None if patients is None else _patients_of(slides, places, patients),
         rules=rules,
         note=note,
+        model=model,
     )
 
 

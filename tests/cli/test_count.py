@@ -53,10 +53,17 @@ class TestPredictions:
         table = pd.read_csv("count/count.csv", dtype=str)
         assert set(table["slide"]) == {"S1", "007"} and set(table["patient"]) == {"P"}
         assert pd.read_csv("count/patients.csv").n_white.tolist() == [260] * 4
-        assert "Predictions: predictions.csv." in Path("count/count.html").read_text()
+        assert "Cells: predictions.csv." in Path("count/count.html").read_text()
         assert len(json.loads(Path("count/count.fhir.json").read_text())["entry"]) == 2
         assert "exists already" in shell(*words, code=1).stderr
         shell(*words, "--overwrite")
+
+    def test_one_slide_of_each_patient(self, shell, folder):
+        frame = pd.read_csv("predictions.csv")
+        frame.assign(patient=frame["slide"]).to_csv("predictions.csv", index=False)
+        words = ("--group-column", "slide", "--patient-column", "patient", "--out", "count")
+        shell("count", "predictions.csv", *words)
+        assert [*Path("count").glob("patients*")] == []
 
     def test_patients_alone(self, shell, folder):
         shell("count", "predictions.csv", "--patient-column", "slide", "--out", "count")
@@ -209,8 +216,11 @@ class TestCells:
         shell("predict", model_file, tmp_path / "cells.csv", "--out", tmp_path / "p.csv")
         words = (tmp_path / "p.csv", "--group-column", "slide")
         assert json.loads(shell("count", *words, "--json").stdout) == direct
+        shell("count", *words, "--out", tmp_path / "c")
+        assert f"Model: <b><bdi>{model_file.name}" in (tmp_path / "c" / "count.html").read_text()
         shell("count", tmp_path / "test", "--model", model_file, "--out", tmp_path / "count")
-        assert f"Model: {model_file}" in (tmp_path / "count" / "count.html").read_text()
+        page = (tmp_path / "count" / "count.html").read_text()
+        assert f"Model: <b><bdi>{model_file.name}</bdi>" in page and str(tmp_path) not in page
 
 
 @pytest.mark.parametrize(

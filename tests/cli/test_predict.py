@@ -26,7 +26,8 @@ from .conftest import CLASSES
 class TestTable:
     def test_columns_and_values(self, shell, model_file, cell_folder, test_cells):
         frame = shell.table("predict", model_file, cell_folder / "test")
-        assert list(frame) == ["path", "label", "probability", *(f"p_{c}" for c in CLASSES)]
+        assert list(frame) == ["path", "label", "probability", *(f"p_{c}" for c in CLASSES), "model"]
+        assert set(frame.pop("model")) == {model_file.name}
         assert frame["path"].tolist() == sorted(test_cells.data)
         model = skblood.load(model_file)
         expected = model.predict_proba(frame["path"].tolist())
@@ -278,7 +279,8 @@ class TestPrior:
         found = table.filter(like="p_")
         np.testing.assert_allclose(found, expected.predict_proba(table["path"].tolist()))
         assert (found["p_monocyte"] == 0).all()
-        file = skblood.save(pipeline, tmp_path / "pipeline.skblood")
+        again = shell.table("predict", file, *words)
+        assert again.drop(columns="model").equals(table.drop(columns="model"))
         assert shell.table("predict", file, *words).equals(table)
 
     def test_evaluate(self, shell, model_file, cell_folder, test_cells):
@@ -373,7 +375,7 @@ class TestTables:
     def test_columns_are_carried_through(self, shell, model_file, table, tmp_path):
         file = tmp_path / "sub" / "cells.csv"
         frame = shell.table("predict", model_file, file)
-        own = ["path", "label", "probability", *(f"p_{c}" for c in CLASSES)]
+        own = ["path", "label", "probability", *(f"p_{c}" for c in CLASSES), "model"]
         assert list(frame) == [*own, "slide", "given_label", "note"]
         assert frame["slide"].tolist() == ["007", "12E4", ""]
         assert frame["given_label"].tolist() == ["a", "b", ""]
@@ -388,7 +390,7 @@ class TestTables:
         shell("predict", model_file, tmp_path / "sub" / "cells.csv", "--out", once)
         frame = shell.table("predict", model_file, once)
         twice = ["given_given_label", "given_probability", *(f"given_p_{c}" for c in CLASSES)]
-        assert list(frame)[6:] == [*twice, "slide", "given_label", "note"]
+        assert list(frame)[6:] == ["model", *twice, "given_model", "slide", "given_label", "note"]
         assert frame["note"][0] == "'=1" and frame["given_label"][0] == "a"
 
     def test_other_columns_and_images_beside(self, shell, model_file, table, tmp_path, test_cells):
@@ -398,7 +400,7 @@ class TestTables:
         words = ("predict", model_file, image, file, "--path-column", "file")
         assert "1 of 5 image files cannot be read" in shell(*words, code=1).stderr
         frame = shell.table(*words, "--on-error", "skip")
-        assert list(frame)[6:] == ["error", "slide", "given_error", "note"]
+        assert list(frame)[6:] == ["model", "error", "slide", "given_error", "note"]
         assert frame["slide"].tolist() == ["", "007", "12E4", "", "x"]
         assert frame["error"].astype(bool).tolist() == [False] * 4 + [True]
         out = tmp_path / "p.parquet"

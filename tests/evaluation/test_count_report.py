@@ -288,6 +288,57 @@ class TestRules:
             assert count.corrected and len(count.manual_look[0]) == n
 
 
+class TestOrigin:
+    def test_page_and_fhir_name_model_date_and_version(self):
+        """On paper each slide has a page, and its own line."""
+        count = make(model="blood8-2", patients=["P", "P"])
+        page, total = count.to_html(), count.by_patient
+        day = count.created[:10]
+        assert page.count("Model: <b><bdi>blood8-2</bdi></b>") == page.count(f"<b>{day} ") == 3
+        assert page.count("by skblood ") == 3
+        assert (total.model, total.created) == (count.model, count.created)
+        assert "not stated" in make().to_html()
+        report = count.to_fhir(effective={"S1": "2026-11-28"})["entry"][0]["resource"]
+        assert (report["issued"], report["effectiveDateTime"]) == (count.created, "2026-11-28")
+        *found, device = report["contained"]
+        assert device["deviceName"][0]["name"] == "blood8-2"
+        assert device["version"][0]["value"].startswith("skblood ")
+        assert {each["issued"] for each in found} == {count.created}
+        assert "effectiveDateTime" not in count.to_fhir(effective={"S1": "x"})["entry"][1]["resource"]
+
+    def test_of_patients(self):
+        """A patient is the subject, and no specimen."""
+        total = make(patients=["P", "P"]).by_patient
+        report = total.to_fhir()["entry"][0]["resource"]
+        assert report["subject"]["display"] == "P" and "specimen" not in report
+        assert all("specimen" not in each for each in report["contained"])
+        table = total.to_table()
+        assert "slide" not in table and set(table["patient"]) == {"P"}
+
+    def test_in_a_notebook(self):
+        assert "<pre>2 slides" in make()._repr_html_()
+        assert "<script" not in make(groups=[NASTY, 2])._repr_html_()
+
+
+class TestWords:
+    def test_adjusted_percents_are_marked(self):
+        page = make([[4, 1, 1]], ["neutrophil", "monocyte", "ig"], ["S"]).to_html()
+        assert re.findall(r'class="percent">([^<]*)', page) == ["67", "17", "16*"]
+        assert "*: not the nearest" in page
+
+    def test_one(self):
+        count = make([[1, 0]], ["neutrophil", "erythroblast"], ["S"], n_rejected=[1])
+        text = count.to_fhir()["entry"][0]["resource"]["conclusion"]
+        assert text.startswith("1 white cell counted, 1 cell rejected. 0 labels")
+        assert "1 white cell of 1 slide" in " ".join(count.to_html().split())
+
+    def test_few_white_cells_have_no_interval_per_100(self):
+        count = make([[1, 1]], ["neutrophil", "erythroblast"], ["S"])
+        assert "100.0 per 100 white cells<" in count.to_html()
+        (component,) = observations(count)["erythroblast"]["component"]
+        assert component["valueInteger"] == 1
+
+
 class TestCsv:
     def test_table(self, tmp_path):
         file = make(patients=["P", "=1+1"], n_rejected=[3, 0]).to_csv(tmp_path / "count.csv")
@@ -312,7 +363,7 @@ class TestPage:
         assert "1 of 2 need a manual look" in page
         assert "3.0 per 100 white cells" in page
         assert "Model x. Percentages" in " ".join(page.split())
-        assert "count as others: blast, band neutrophil, variant lymphocyte, plasma cell." in page
+        assert "no class for blast, band neutrophil, variant lymphocyte, plasma cell:" in page
         assert "Unknown names" not in page
         assert "signature" in page
         assert not re.findall(r"https?:|url\(|@import|<link|<script", page)
@@ -340,7 +391,7 @@ class TestPage:
 
 def observations(count, report=0, **options):
     found = count.to_fhir(**options)["entry"][report]["resource"]["contained"]
-    return {each["code"]["text"]: each for each in found}
+    return {each["code"]["text"]: each for each in found if "code" in each}
 
 
 class TestFhir:
@@ -359,9 +410,10 @@ class TestFhir:
         assert [each.get_resource_type() for each in reports] == ["DiagnosticReport"] * 3
         assert {each.status for each in reports} == {"final" if signed_by else "partial"}
         for report in reports:
-            contained = {f"#{each.id}" for each in report.contained}
-            assert contained == {each.reference for each in report.result}
-            statuses = {each.status for each in report.contained}
+            *found, device = report.contained
+            assert {f"#{each.id}" for each in found} == {each.reference for each in report.result}
+            assert {each.device.reference for each in found} == {f"#{device.id}"}
+            statuses = {each.status for each in found}
             assert statuses == {"final" if signed_by else "preliminary"}
         assert json.loads(file.read_text()) == count.to_fhir(signed_by=signed_by)
 
@@ -417,6 +469,12 @@ def test_page_in_a_browser(tmp_path, width):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         hidden = "e => e.parentElement.scrollWidth - e.parentElement.clientWidth"
         assert [table.evaluate(hidden) for table in page.locator(".count").all()] == [0, 0]
+        overviews = page.locator(".overview").all()
+        if width == 1280:
+            assert [table.evaluate(hidden) for table in overviews] == [0, 0]
+        for table in overviews:  # what goes on to the right fades there
+            mask = table.evaluate("e => getComputedStyle(e.parentElement).maskImage")
+            assert (mask != "none") == (table.evaluate(hidden) > 0)
         page.get_by_role("link", name="S1").click()
         assert page.evaluate("location.hash") == "#slide-1"
         assert faults == []
