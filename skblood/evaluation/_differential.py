@@ -180,7 +180,9 @@ class DifferentialCount(CountReports):
     rules: dict | None = None
     note: str = ""
     model: str = ""
-    created: str = field(default_factory=lambda: datetime.now().astimezone().isoformat("T", "seconds"))
+    created: str = field(
+        default_factory=lambda: datetime.now().astimezone().isoformat("T", "seconds")
+    )
 
     def __post_init__(self):
         self.reviewed = np.zeros_like(self.counts) if self.reviewed is None else self.reviewed
@@ -338,7 +340,7 @@ class DifferentialCount(CountReports):
 
     @draws
     def plot(self, *, ax=None):
-        """Draw the shares and their intervals by class and slide.
+        """Draw the shares of the white cells and their intervals, by class and slide.
 
         Parameters
         ----------

@@ -15,7 +15,8 @@ from skblood._plotting import (
 from skblood.evaluation._agreement import count_limits
 
 _NAME_WIDTH = 24  # characters in a line of a class name
-_MAX_IN_LEGEND = 6  # with more slides there is no legend; slides follow each other downwards
+_MANY = 6  # slides above which they are drawn narrower
+_MAX_IN_LEGEND = len(COLORS) * len(MARKERS)  # slides that look different
 
 _COLUMNS = 3  # panels in a row
 _PANEL, _TITLE = 2.9, 0.4  # inches: side of a panel, what its title and labels need above that
@@ -26,18 +27,20 @@ _LINE = COLORS[1]
 
 def plot_shares(count, ax=None):
     """Draw the shares and intervals of each slide; see `DifferentialCount.plot`."""
+    count, of_white = (white, "white ") if (white := count.white).classes else (count, "")
     n_slides, n_classes = count.shares.shape
-    few = n_slides <= _MAX_IN_LEGEND
+    few = n_slides <= _MANY
     line = 0.16 if few else 0.05  # inches of a slide
     ax, row = make_rows(ax, count.classes, "class", n_slides * line)
     positions, counted = np.arange(n_classes), count.as_counted
     margins = 100 * np.abs(np.stack([count.low, count.high], axis=1) - count.shares[:, None])
     for i, group in enumerate(count.groups):
-        place = i if few else 0
+        place, turn = i % len(COLORS), i // len(COLORS)
         heights = positions + (i - (n_slides - 1) / 2) * line / row
         rejected = f", {count.n_rejected[i]:,} rejected" if count.n_rejected[i] else ""
-        label = f"{wrap(group, 40)} ({count.n_cells[i]:,} cells{rejected})"
-        style = {"fmt": MARKERS[place], "color": COLORS[place], "markersize": 4 if few else 2.5}
+        cells = f" ({count.n_cells[i]:,} {of_white}cells{rejected})" if few else ""
+        label, marker = f"{wrap(group, 40)}{cells}", MARKERS[(i + turn) % len(MARKERS)]
+        style = {"fmt": marker, "color": COLORS[place], "markersize": 4 if few else 3}
         x = 100 * count.shares[i]
         ax.errorbar(x, heights, xerr=margins[i], linewidth=1, label=label, **style)
         if count.corrected:
@@ -47,8 +50,8 @@ def plot_shares(count, ax=None):
     ax.set_xlim(-0.01 * end, end)
     corrected = ", corrected for known confusions (x: as counted)" if count.corrected else ""
     level = f"{100 * count.confidence_level:.4g}% intervals"
-    ax.set_xlabel(wrap(f"share of the cells of a slide (%), {level}{corrected}", 70))
-    if few:
+    ax.set_xlabel(wrap(f"share of the {of_white}cells of a slide (%), {level}{corrected}", 70))
+    if n_slides <= _MAX_IN_LEGEND:
         add_legend(ax)
     return ax
 

@@ -26,7 +26,13 @@ from .conftest import CLASSES
 class TestTable:
     def test_columns_and_values(self, shell, model_file, cell_folder, test_cells):
         frame = shell.table("predict", model_file, cell_folder / "test")
-        assert list(frame) == ["path", "label", "probability", *(f"p_{c}" for c in CLASSES), "model"]
+        assert list(frame) == [
+            "path",
+            "label",
+            "probability",
+            *(f"p_{c}" for c in CLASSES),
+            "model",
+        ]
         assert set(frame.pop("model")) == {model_file.name}
         assert frame["path"].tolist() == sorted(test_cells.data)
         model = skblood.load(model_file)
@@ -279,9 +285,9 @@ class TestPrior:
         found = table.filter(like="p_")
         np.testing.assert_allclose(found, expected.predict_proba(table["path"].tolist()))
         assert (found["p_monocyte"] == 0).all()
+        file = skblood.save(pipeline, tmp_path / "pipeline.skblood")
         again = shell.table("predict", file, *words)
         assert again.drop(columns="model").equals(table.drop(columns="model"))
-        assert shell.table("predict", file, *words).equals(table)
 
     def test_evaluate(self, shell, model_file, cell_folder, test_cells):
         def scores(*options):

@@ -304,7 +304,9 @@ class TestOrigin:
         assert device["deviceName"][0]["name"] == "blood8-2"
         assert device["version"][0]["value"].startswith("skblood ")
         assert {each["issued"] for each in found} == {count.created}
-        assert "effectiveDateTime" not in count.to_fhir(effective={"S1": "x"})["entry"][1]["resource"]
+        assert (
+            "effectiveDateTime" not in count.to_fhir(effective={"S1": "x"})["entry"][1]["resource"]
+        )
 
     def test_of_patients(self):
         """A patient is the subject, and no specimen."""

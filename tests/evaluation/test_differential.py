@@ -175,12 +175,12 @@ class TestOutput:
 
     def test_plot(self):
         count = self.make(3, CONFUSION)
-        ax = count.plot()
-        assert [label.get_text() for label in ax.get_yticklabels()] == CLASSES
+        ax, count = count.plot(), count.white
+        assert [label.get_text() for label in ax.get_yticklabels()] == count.classes
         legend = [text.get_text() for text in ax.get_legend().get_texts()]
-        assert legend == [f"slide {i} (200 cells, 7 rejected)" for i in range(3)]
+        assert legend == [f"slide {i} (200 white cells, 7 rejected)" for i in range(3)]
         legend = self.make(1, n_rejected=0).plot().get_legend().get_texts()
-        assert [text.get_text() for text in legend] == ["slide 0 (200 cells)"]
+        assert [text.get_text() for text in legend] == ["slide 0 (200 white cells)"]
         assert "corrected" in ax.get_xlabel()
         crosses = [line.get_xdata() for line in ax.get_lines() if line.get_marker() == "x"]
         np.testing.assert_allclose(crosses, 100 * count.counts / 200)
@@ -197,6 +197,18 @@ class TestOutput:
         many = self.make(60)
         assert many.plot(ax=ax) is ax
         assert many.plot().get_legend() is None
+
+    def test_plot_is_that_of_the_report(self):
+        """White cells in clinical order, and among them; each slide of many is named."""
+        counts = [[5, 30, 10, 60]] * 23
+        names = [f"S{i}" for i in range(23)]
+        classes = ["erythroblast", "lymphocyte", "platelet", "SNE"]
+        ax = DifferentialCount.from_counts(counts, classes=classes, groups=names).plot()
+        assert [label.get_text() for label in ax.get_yticklabels()] == ["SNE", "lymphocyte"]
+        points = [bars[0] for bars in ax.containers]
+        np.testing.assert_allclose([x.get_xdata() for x in points], [[200 / 3, 100 / 3]] * 23)
+        assert [text.get_text() for text in ax.get_legend().get_texts()] == names
+        assert len({(line.get_color(), line.get_marker()) for line in points}) == 23
 
 
 def shares_of(count):
