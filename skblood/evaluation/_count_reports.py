@@ -72,9 +72,9 @@ class CountReports:
         Returns
         -------
         pandas.DataFrame
-            With the columns slide (not of `by_patient`), patient (if given), class, count, reviewed,
-            percent (whole), share, low, high (of nucleated red cells per white cell), n_white,
-            n_rejected, n_reviewed, and manual_look: the reasons for one.
+            With the columns slide (not of `by_patient`), patient (if given), class, count,
+            reviewed, percent (whole), share, low, high (of nucleated red cells per white cell),
+            n_white, n_rejected, n_reviewed, and manual_look: the reasons for one.
         """
         rows = [
             {
