@@ -107,5 +107,5 @@ def get_column(columns, name, optional=None):
         return None
     if name not in columns:
         found = ", ".join(map(repr, columns)) or "none"
-        raise ValueError(f"There is no column {name!r}; besides the paths, there are: {found}.")
+        raise ValueError(f"There is no column {name!r} besides the paths; there are: {found}.")
     return columns[name].astype(object).where(columns[name] != "", None).to_numpy()

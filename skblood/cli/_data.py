@@ -116,6 +116,8 @@ def leave_out_unreadable(cells, mode):
         say(f"skblood: {len(reasons)} of {len(cells.X)} images cannot be read and are left out:")
         say(list_some(f"{shorten(cells.X[i])}: {why}" for i, why in reasons.items()))
     rows = [i for i in range(len(cells.X)) if i not in reasons]
+    if reasons and not rows:
+        raise ValueError("No image is left.")
     return select_rows(cells, rows), {str(cells.X[i]): why for i, why in reasons.items()}
 
 

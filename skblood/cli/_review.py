@@ -94,5 +94,13 @@ def _given_labels(cells, label_column, classes):
         return cells.columns[label_column].tolist()
     if cells.X.ndim > 1:  # of an npz file, which `review` refuses
         return None
+    from skblood._labels import list_few
+
     folders = [os.path.basename(os.path.dirname(os.path.abspath(path))) for path in cells.X]
-    return folders if set(folders) <= set(map(str, classes)) else None
+    others = sorted({*folders} - {*map(str, classes)})
+    if others and len(others) < len({*folders}):
+        _output.say(
+            "skblood: warning: names of folders are not taken for labels, since the model has no "
+            f"class {list_few([*map(repr, others)])}. Rename them, or list labels in a csv file."
+        )
+    return None if others else folders

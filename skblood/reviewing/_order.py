@@ -28,14 +28,16 @@ def doubt(probabilities, codes):
     return others.max(axis=1) - own
 
 
-def nearest_cells(features, pool=None):
+def nearest_cells(features, pool, own):
     """Return the cosine similarities and positions of the nearest cells, the most similar first.
 
     Parameters
     ----------
     features : ndarray of shape (n, d)
-    pool : ndarray of shape (n_pool, d), default=None
-        Features of the cells to search; None searches the other ones of `features`.
+    pool : ndarray of shape (n_pool, d)
+        Features of the cells to search.
+    own : ndarray of int of shape (n,)
+        Position in `pool` of each cell itself, which is left out; -1 if it is not there.
 
     Returns
     -------
@@ -43,13 +45,16 @@ def nearest_cells(features, pool=None):
         In -1..1, k is 10 or the number of cells, if that is less.
     positions : ndarray of int of shape (n, k)
     """
-    n_cells = len(features) - 1 if pool is None else len(pool)
+    n_own = int((own >= 0).any())
+    n_cells = len(pool) - n_own
     if n_cells < 1:
         raise ValueError("There is no other cell to compare with. Give `reference`, or more cells.")
-    search = NearestNeighbors(n_neighbors=min(_N_COMPARED, n_cells), metric="cosine")
-    search.fit(features if pool is None else pool)
-    distances, positions = search.kneighbors(None if pool is None else features)
-    return 1 - distances, positions
+    n_compared = min(_N_COMPARED, n_cells)
+    search = NearestNeighbors(n_neighbors=n_compared + n_own, metric="cosine").fit(pool)
+    distances, positions = search.kneighbors(features)
+    others = np.argsort(positions == own[:, None], axis=1, kind="stable")[:, :n_compared]
+    similarities = 1 - np.take_along_axis(distances, others, axis=1)
+    return similarities, np.take_along_axis(positions, others, axis=1)
 
 
 def disagreement(codes, neighbors):

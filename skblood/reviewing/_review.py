@@ -1,5 +1,6 @@
 """Review of the labels of cells, or of predictions, on one HTML page."""
 
+import os
 from numbers import Integral
 
 import numpy as np
@@ -16,6 +17,8 @@ from ._cells import Cells
 from ._order import disagreement, doubt, nearest_cells
 from ._page import COLUMNS, write_page
 
+# Columns of which the commands that read corrections.csv know a meaning.
+_READ = ("split", "probability", "true")
 ORDERS = ("doubt", "neighbors", "query")
 
 
@@ -59,7 +62,8 @@ def review(
         :func:`skblood.query`; cells with a label count as covered, unless all have one.
     reference : tuple of (X, y), default=None
         Labelled cells, such as those of the training: the three most similar ones are shown beside
-        a cell, and "neighbors" compares with them. None compares with the other cells of `X`.
+        a cell, and "neighbors" compares with them, never with the file itself. None compares with
+        the other cells of `X`.
     max_cells : int, default=2000
         Cells of the page, the first of the order. A page takes about 10 kB a cell.
     root : str or path-like, default=None
@@ -131,10 +135,10 @@ def review(
     _check_model(model, order)
     check_scalar(max_cells, "max_cells", Integral, min_val=1)
     cells = Cells(X, y, groups, model.classes_)
-    if cells.group_column in COLUMNS:
+    if cells.group_column in (*COLUMNS, *_READ):
         raise ValueError(
-            f"The groups are named {cells.group_column!r}, as a column of corrections.csv. Rename "
-            "the Series."
+            f"The groups are named {cells.group_column!r}, which is another column to whoever "
+            "reads corrections.csv. Give their column, or the Series, another name."
         )
     pool = None if reference is None else _Reference(*reference)
     with show_progress(model.verbose if verbose is None else verbose):
@@ -142,7 +146,7 @@ def review(
         cells.probabilities = model.predict_proba(images)
         if pool is not None or order == "neighbors":
             pool = pool or _Reference(cells.items, cells.names[cells.shown_codes()])
-            pool.find(model, images, is_self=reference is None)
+            pool.find(model, images, cells.items, is_self=reference is None)
         rows = _sort(model, images, cells, pool, order, max_cells, random_state)
         return write_page(cells, rows, pool, model.spec_.bit_depth, order, root, out)
 
@@ -157,11 +161,18 @@ class _Reference:
         check_complete(y, "reference[1]", "Leave these cells out.")
         self.labels = np.array([str(label) for label in y.tolist()])
 
-    def find(self, model, images, *, is_self):
-        """Find the most similar cells of each image, in the order of similarity."""
-        features = model.predictor_.penultimate(images)
-        pool = None if is_self else model.predictor_.penultimate(model.read_images(self.items))
-        self.similarities, self.positions = nearest_cells(features, pool)
+    def find(self, model, images, paths, *, is_self):
+        """Find the most similar other cells of each image, in the order of similarity."""
+        places = {
+            os.path.realpath(item): place
+            for place, item in enumerate(self.items)
+            if isinstance(item, str | os.PathLike)
+        }
+        own = np.array([places.get(os.path.realpath(path), -1) for path in paths])
+        features = pool = model.predictor_.penultimate(images)
+        if not is_self:
+            pool = model.predictor_.penultimate(model.read_images(self.items))
+        self.similarities, self.positions = nearest_cells(features, pool, own)
 
 
 def _check_model(model, order):

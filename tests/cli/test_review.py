@@ -28,6 +28,16 @@ def test_folders_are_labels_if_all_are_classes(shell, model_file, cell_folder, t
     assert {cell["given"] for cell in cells_of(out).values()} == {""}
 
 
+def test_folders_of_which_some_are_classes(shell, model_file, cell_folder, tmp_path):
+    """No label is taken, and the reader is told why; names that all are no classes are usual."""
+    folder = shutil.copytree(cell_folder / "test", tmp_path / "cells")
+    (folder / "platelet").rename(folder / "Platelet")
+    words = ("--model", model_file, "--out", tmp_path / "review.html", "--overwrite")
+    assert "the model has no class 'Platelet'." in shell("review", folder, *words).stderr
+    assert {cell["given"] for cell in cells_of(tmp_path / "review.html").values()} == {""}
+    assert "warning" not in shell("review", folder / "Platelet", *words).stderr
+
+
 def test_table(shell, model_file, cell_folder, cell_table, tmp_path):
     def change(frame):
         return frame.assign(slide="A", label=frame["label"].mask(frame.index == 0, ""))
@@ -59,13 +69,18 @@ def test_root(shell, model_file, cell_folder, tmp_path):
     assert all(path.startswith("test/") for path in cells_of(out))
 
 
-def test_errors(shell, model_file, cell_folder, npz_file, tmp_path):
+def test_errors(shell, model_file, cell_folder, cell_table, npz_file, tmp_path):
     out = tmp_path / "review.html"
     assert "'no'" in shell("review", "no", "--out", out, code=1).stderr
     assert ".html" in shell("review", cell_folder, "--out", tmp_path / "a.csv", code=2).stderr
     words = ("--model", model_file, "--out", out)
     wrong = shell("review", cell_folder, *words, "--group-column", "slide", code=1)
     assert "no column 'slide'" in wrong.stderr
+    wrong = shell("review", cell_table(lambda x: x), *words, "--group-column", "split", code=1)
+    assert "named 'split', which is another column" in wrong.stderr
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    wrong = shell("review", tmp_path / "bad.png", *words, "--on-error", "skip", code=1)
+    assert "bad.png: not an image" in wrong.stderr and "No image is left" in wrong.stderr
     assert "paths of image files" in shell("review", npz_file, *words, code=1).stderr
     assert not out.exists()
 

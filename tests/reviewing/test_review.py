@@ -105,6 +105,21 @@ class TestContent:
             assert first["similarity"] == "1.00"
             assert first["label"] == y[paths.index(cell["path"])]
 
+    @pytest.mark.parametrize("order", ["doubt", "neighbors"])
+    def test_a_cell_is_not_its_own_neighbor(self, fitted, cells, order):
+        """Whatever its path in the reference."""
+        paths, labels, _ = cells
+        known = [os.path.relpath(path) for path in paths[:12]], [*map(str, range(12))]
+        data = read_data(review(fitted, paths[:14], labels[:14], reference=known, order=order))
+        for cell in data["cells"]:
+            assert len(cell["alike"]) == 3
+            own = paths.index(cell["path"])
+            assert str(own) not in [each["label"] for each in cell["alike"]]
+        one = read_data(review(fitted, paths[:1], reference=(paths[:2], labels[:2])))
+        assert [each["label"] for each in one["cells"][0]["alike"]] == [labels[1]]
+        with pytest.raises(ValueError, match="no other cell"):
+            review(fitted, paths[:1], reference=(paths[:1], labels[:1]))
+
     def test_integer_labels(self, training, cells):
         X, y = training
         codes = np.unique(y, return_inverse=True)[1]
@@ -197,9 +212,10 @@ class TestErrors:
             with pytest.raises(ValueError, match="one entry for each image"):
                 review(fitted, paths, **options)
 
-    def test_groups_named_as_a_column(self, fitted, cells):
-        with pytest.raises(ValueError, match="named 'note', as a column"):
-            review(fitted, cells[0], groups=cells[2].rename("note"))
+    @pytest.mark.parametrize("name", ["note", "label", "split", "probability", "true"])
+    def test_groups_named_as_a_column(self, fitted, cells, name):
+        with pytest.raises(ValueError, match=f"named '{name}', which is another column"):
+            review(fitted, cells[0], groups=cells[2].rename(name))
 
     def test_an_unreadable_image(self, fitted, cells, tmp_path):
         (tmp_path / "bad.png").write_bytes(b"no image")
