@@ -111,10 +111,10 @@ def confident_errors(codes, probabilities):
     """Return suspected label errors by confident learning (Northcutt, Jiang and Chuang 2021).
 
     An image counts for the class that is most probable among those whose probability is at least
-    the mean over the images with this label. It is suspected if this is not its label. The same as
-    ``find_label_issues(filter_by="confident_learning")`` of cleanlab 2.9, which is not used for
-    these few lines: it has 25,000, starts processes, and takes no labels but 0 to n, all of which
-    must occur.
+    the mean over the images with this label. It is suspected if this class is more probable than
+    its label. The same, but for ties, as ``find_label_issues(filter_by="confident_learning")`` of
+    cleanlab 2.9, which is not used for these few lines: it has 25,000, starts processes, and takes
+    no labels but 0 to n, all of which must occur.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def confident_errors(codes, probabilities):
     thresholds = np.where(counts > 0, means - _ROUNDING, np.inf)
     confident = np.where(probabilities >= thresholds, probabilities, -1)
     suggested = confident.argmax(axis=1)
-    suspected = np.flatnonzero((suggested != codes) & (confident.max(axis=1) >= 0))
+    suspected = np.flatnonzero(confident.max(axis=1) > given + _ROUNDING)
     margins = given[suspected] - confident.max(axis=1)[suspected]
     order = suspected[np.argsort(margins, kind="stable")]
     return order, suggested[order]

@@ -33,10 +33,16 @@ def list_criteria(limits, classes, *, same_cells):
     own, overall = limits.get("classes", {}), limits.get("overall", {})
     if not (isinstance(own, dict) and isinstance(overall, dict)):
         raise ValueError("`classes` and `overall` of `limits` must be dicts.")
-    if not isinstance(limits.get("min_cells", 0), Real):
-        raise ValueError("`min_cells` of `limits` must be a number.")
+    least = limits.get("min_cells", 0)
+    if not (_is_number(least) and 0 <= least < np.inf):
+        raise ValueError(f"`min_cells` of `limits` must be a number, 0 or more, not {least!r}.")
     if unknown := [name for name in own if name not in map(str, classes)]:
         raise ValueError(f"`limits` name the classes {unknown}; the plan has {list(classes)}.")
+    if odd := [name for name, each in own.items() if not isinstance(each, dict)]:
+        raise ValueError(
+            f"`classes` of `limits` must hold a dict for each class, such as {{'bias': 0.01}}, in "
+            f"which None is no limit; those of {odd} are none."
+        )
     common = {k: v for k, v in limits.items() if k not in ("classes", "overall", "min_cells")}
     stated = {label: common | own.get(str(label), {}) for label in classes}
     criteria = []
@@ -47,7 +53,7 @@ def list_criteria(limits, classes, *, same_cells):
                 raise ValueError(f"`limits` hold {name!r}; possible are {list_few(allowed)}.")
             if limit is None:
                 continue
-            if not (isinstance(limit, Real) and 0 < limit <= 1):
+            if not (_is_number(limit) and 0 < limit <= 1):
                 raise ValueError(f"The limit of {name!r} must be a share above 0, at most 1.")
             if name in _OF_CELLS and not same_cells:
                 raise ValueError(f"{name!r} needs labels of the same cells: there are only counts.")
@@ -55,6 +61,10 @@ def list_criteria(limits, classes, *, same_cells):
     if not criteria:
         raise ValueError("`limits` must hold a limit, such as {'bias': 0.03}.")
     return criteria
+
+
+def _is_number(value):
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def count_joint(cells):

@@ -158,8 +158,8 @@ def batch_chart(y_pred, batches, *, confidence=None, distances=None, classes=Non
     Raises
     ------
     ValueError
-        If lengths differ, entries are missing or not possible, there are fewer than two batches, or `reference` is
-        not from 2 to their number.
+        If lengths differ, entries are missing or not possible, there are fewer than two batches, or
+        `reference` is not from 2 to their number.
 
     See Also
     --------
@@ -180,7 +180,7 @@ def batch_chart(y_pred, batches, *, confidence=None, distances=None, classes=Non
     batch of 370, as a chart of three standard deviations does. In simulations of slides of 100
     cells whose shares differ (Dirichlet distribution with the sum 40) it is one in 470 or fewer
     with 5 to 60 reference batches and four classes of 10 % or more, but one in 68 with 20 of them
-    if three of seven classes have less than 2 %: slides on which a rare class is frequent are
+    if three of seven classes have less than 5 %: slides on which a rare class is frequent are
     themselves rare in a reference.
 
     A share that leaves its limits may be a patient; confidence or distance that do are the stain,

@@ -41,8 +41,9 @@ def compare_models(*reports, names=None, n_resamples=2000, random_state=0):
     TypeError
         If a report is not an EvaluationReport.
     ValueError
-        If there are fewer than two reports, they are of different images (some are named), labels
-        or confidence levels, `names` are not as many different ones, or a report has no `cells`.
+        If there are fewer than two reports, they are of different images (some are named), labels,
+        groups or confidence levels, `names` are not as many different ones, or a report has no
+        `cells`.
 
     See Also
     --------
@@ -153,7 +154,14 @@ def _align(reports, names):
                 f"images, such as {some}, or the images are not the same."
             )
     predicted = [encode_labels(table["label"], classes, "label") for table in tables]
-    groups = next((table["group"].tolist() for table in tables if "group" in table), None)
+    groups = [table["group"].tolist() if "group" in table else None for table in tables]
+    for other, name in zip(groups[1:], names[1:], strict=True):
+        if other != groups[0]:
+            raise ValueError(
+                f"{names[0]!r} and {name!r} have different groups, or one of them has none. Make "
+                "both reports with the same `groups` of the images."
+            )
+    groups = groups[0]
     return classes, np.stack([true, *predicted], axis=1), groups
 
 

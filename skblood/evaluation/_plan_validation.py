@@ -142,6 +142,8 @@ default=0.03
     check_level(confidence_level)
     if not 0 < power < 1:
         raise ValueError(f"`power` must be between 0 and 1, got {power}.")
+    if not 0 < spread < math.inf:
+        raise ValueError(f"`spread` must be above 0 and finite, got {spread}.")
     classes, expected = list(map(str, shares)), _check_shares(shares)
     limits = {"min_cells": _MIN_CELLS} | limits
     criteria = list_criteria(limits, classes, same_cells=same_cells)

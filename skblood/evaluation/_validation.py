@@ -66,9 +66,9 @@ def validate_differentials(
     TypeError
         If labels and counts are mixed.
     ValueError
-        If lengths, slides or classes differ, those of the plan among them, there are fewer than
-        three slides, the plan has limits for labels of the same cells and there are only counts, or
-        it was made after the data.
+        If lengths, slides or classes differ, the plan lacks a class of the study, there are
+        fewer than three slides, the plan has limits for labels of the same cells and there are only
+        counts, or it was made after the data.
 
     See Also
     --------
@@ -141,8 +141,11 @@ def validate_differentials(
         classes, slides = reader_1.classes, reader_1.groups
         others = [in_order_of(reader_1, each) for each in readings[1:]]
         counts = np.stack([each.counts for each in (reader_1, *others)])
-    if plan is not None and (differing := set(map(str, classes)) ^ set(plan.classes)):
-        raise ValueError(f"Plan and study must have the same classes; in one: {sorted(differing)}.")
+        found = set(map(str, classes))  # a planned class may occur in no count
+        absent = [] if plan is None else [label for label in plan.classes if label not in found]
+        classes, counts = [*classes, *absent], np.pad(counts, [(0, 0), (0, 0), (0, len(absent))])
+    if plan is not None and (unplanned := set(map(str, classes)) - set(plan.classes)):
+        raise ValueError(f"The study has classes that are not in the plan: {sorted(unplanned)}.")
     measures = measure(counts, tables, {"within_limits", "kappa"}, level)
     comparison = _compare(counts, classes, slides, method, level, names[2])
     within = np.array([each.value for each in measures["within_limits"]])

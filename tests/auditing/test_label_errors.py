@@ -52,6 +52,12 @@ class TestConfidentLearning:
         probabilities = np.array([[0.1, 0.0, 0.9]] * 3 + [[0.2, 0.8, 0.0]] * 3)
         assert len(confident_errors(np.array([0, 0, 0, 1, 1, 1]), probabilities)[0]) == 0
 
+    def test_a_label_that_is_as_probable_is_not_suspected(self):
+        codes = np.arange(40) % 2
+        assert len(confident_errors(codes, np.full((40, 2), 0.5))[0]) == 0
+        probabilities = np.array([[0.6, 0.4], [0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])
+        assert 0 not in confident_errors(np.array([0, 0, 0, 1, 1]), probabilities)[0]
+
     def test_folds_keep_groups_together(self):
         """The features tell the group only, so that nothing can be learned of another one."""
         groups = np.repeat(np.arange(12), 5)

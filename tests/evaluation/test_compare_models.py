@@ -203,6 +203,17 @@ class TestSameImages:
         with pytest.raises(ValueError, match=r"reports of \['b'\] have no predictions"):
             compare_models(a, b)
 
+    @pytest.mark.parametrize("others", [None, np.arange(200) % 20])
+    def test_groups_that_disagree(self, others):
+        y, worse, better = draw()
+        first, second = (
+            make_report(y, worse, groups=np.arange(200) // 10),
+            make_report(y, better, groups=others),
+        )
+        for pair in ((first, second), (second, first)):
+            with pytest.raises(ValueError, match="'a' and 'b' have different groups"):
+                compare_models(*pair)
+
 
 class TestOutput:
     def test_text(self, comparison):

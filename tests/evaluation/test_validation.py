@@ -139,6 +139,12 @@ class TestPlan:
             ({"kappa": 0.8}, "labels of the same cells"),
             ({"bias": 0.1, "overall": 0.8}, "must be dicts"),
             ({"bias": 0.1, "min_cells": "many"}, "`min_cells` of `limits` must be a number"),
+            ({"bias": 0.1, "min_cells": np.nan}, "`min_cells` of `limits` must be a number"),
+            ({"bias": 0.1, "min_cells": -5}, "0 or more, not -5"),
+            ({"bias": 0.1, "min_cells": True}, "0 or more, not True"),
+            ({"bias": True}, "share above 0, at most 1"),
+            ({"classes": {"monocyte": 0.1}}, r"hold a dict for each class.*'monocyte'"),
+            ({"classes": {"monocyte": None}}, r"hold a dict for each class.*'monocyte'"),
         ],
     )
     def test_impossible_limits(self, limits, message):
@@ -154,6 +160,9 @@ class TestPlan:
             plan_validation({"x": 1.0, "y": 0.0}, {"bias": 0.1})
         with pytest.raises(ValueError, match="`reader_errors` must be at least 0"):
             plan_validation(SHARES, {"bias": 0.1}, reader_errors=1.5)
+        for spread in (0, -1, np.nan, np.inf):
+            with pytest.raises(ValueError, match="`spread` must be above 0 and finite"):
+                plan_validation(SHARES, {"bias": 0.1}, spread=spread)
 
 
 class TestVerdicts:
@@ -283,8 +292,17 @@ class TestCounts:
             DifferentialCount.from_counts(each.counts, classes=["blast", *CLASSES[1:]])
             for each in make_counts(200, 200, 200)
         ]
-        with pytest.raises(ValueError, match=r"in one: \['blast', 'lymphocyte'\]"):
+        with pytest.raises(ValueError, match=r"not in the plan: \['blast'\]"):
             validate_differentials(*counts, plan=count_plan)
+
+    def test_a_planned_class_that_was_not_counted(self):
+        shares = SHARES | {"blast": 0.001}
+        options = {"n_slides": 20, "same_cells": False, "n_simulations": 5}
+        plan = plan_validation(shares, {"bias": 0.1}, **options)
+        report = validate_differentials(*make_counts(200, 200, 200), plan=plan)
+        verdicts = report.criteria.set_index("class")["verdict"]
+        assert verdicts["blast"] == report.verdict == "undecided"
+        assert verdicts.drop("blast").eq("pass").all() and "blast" in report.to_html()
 
     def test_limits_of_cells_need_cells(self, plan):
         with pytest.raises(ValueError, match="labels of the same cells"):
