@@ -7,7 +7,10 @@ from pathlib import Path
 from skblood.cli import _classifier, _data, _output
 from skblood.cli._adapt import get_column
 
-Order = StrEnum("Order", ["DOUBT", "NEIGHBORS", "QUERY"])
+Order = StrEnum("Order", ["DOUBT", "NEIGHBORS", "QUERY", "GIVEN", "RANDOM"])
+
+# Columns of a model that other commands write, which are not carried over.
+_OF_MODEL = ["given_label", "predicted", "true", "probability", "doubt", "coverage", "n_random"]
 
 
 def review(
@@ -15,7 +18,8 @@ def review(
     *,
     model: str | None = None,
     out: Path = Path("review.html"),
-    order: Order = Order.DOUBT,
+    order: Order | None = None,
+    blind: bool = False,
     reference: str | None = None,
     max_cells: int = 2000,
     no_labels: bool = False,
@@ -30,9 +34,9 @@ def review(
     """Write an HTML page on which people confirm or correct labels, key by key.
 
     The page is one file that opens in a browser without a network. It saves the answers as
-    corrections.csv, which the other commands take as DATA. The labels to check are those of the
-    csv file, or the names of the folders of the images if all are classes of the model; without
-    labels, the predictions of the model are checked.
+    corrections.csv, which the other commands take as DATA; other columns of csv files are in it,
+    too. The labels to check are those of the csv file, or the names of the folders of the images if
+    all are classes of the model; without labels, the predictions of the model are checked.
 
     Parameters
     ----------
@@ -43,9 +47,12 @@ def review(
         A model file, or a pretrained model; by default, that of skblood.
     out : FILE
         The page to write.
-    order : doubt, neighbors or query
+    order : doubt, neighbors, query, given or random
         doubt: improbable labels first. neighbors: first what differs from the most similar cells.
-        query: the cells whose labels help an adaptation most.
+        query: the cells whose labels help an adaptation most. given: that of the table or files,
+        the default for a table of `skblood query`. random: the default of --blind.
+    blind : bool
+        Show neither predictions, given labels nor file names, as for the readers of a validation.
     reference : DATA
         Labelled cells, such as those of the training: the most similar ones are shown beside each
         cell.
@@ -77,13 +84,19 @@ def review(
     from skblood import reviewing
 
     labels = None if no_labels else _given_labels(cells, label_column, classifier.classes_)
+    columns = cells.columns
+    if order is None and not blind and "n_random" in columns:  # of `query`
+        order = Order.GIVEN
+    left_out = [label_column, group_column, *_OF_MODEL, *(f"p_{x}" for x in classifier.classes_)]
     given = {"root": root, "random_state": seed, "out": out}
+    given |= {"order": order and str(order), "blind": blind}
+    given["columns"] = columns.drop(columns=left_out, errors="ignore")
     if group_column is not None:
         given["groups"] = cells.columns[group_column]
     if reference is not None:
         known = _data.read_cells(reference, _data.Table())
         given["reference"] = known.X, known.y
-    reviewing.review(classifier, cells.X, labels, order=str(order), max_cells=max_cells, **given)
+    reviewing.review(classifier, cells.X, labels, max_cells=max_cells, **given)
     _output.say(f"{out}: open it in a browser.")
     output.show({"path": str(out), "n_images": len(cells.X), "unreadable": unreadable})
 

@@ -13,7 +13,7 @@ class Cells:
 
     Parameters
     ----------
-    X, y, groups : object
+    X, y, groups, columns : object
         As of `review`.
     classes : ndarray of shape (n_classes,)
         Those of the model.
@@ -28,12 +28,15 @@ class Cells:
         Names of the classes of the model, and of further labels.
     groups : list of str, or None
     group_column : str
-    probabilities : ndarray of shape (n, n_classes)
-        Set by `review`.
+    columns : DataFrame, or None
+    probabilities : ndarray of shape (n, n_classes), or None
+        Set by `review`, unless it is blind.
     """
 
-    def __init__(self, X, y, groups, classes):
-        self.items = _check_paths(X)
+    def __init__(self, X, y, groups, columns, classes):
+        self.items, self.columns, self.probabilities = _check_paths(X), columns, None
+        if columns is not None:
+            check_lengths(X=len(self.items), columns=len(columns))
         labels = [None] * len(self.items) if y is None else as_column(y, "y").tolist()
         check_lengths(X=len(self.items), y=len(labels))
         self.labels = [None if is_missing(v) or v == "" else v for v in labels]

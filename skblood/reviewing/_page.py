@@ -39,6 +39,7 @@ def write_page(cells, rows, pool, bit_depth, order, root, out):
     root, out : str or path-like, or None
         As of `review`.
     """
+    names, others = _name_columns(cells)
     paths = [_path_in_table(cells.items[row], root) for row in rows]
     pictures = _pictures(cells.items, rows, _SIDE, bit_depth)
     alike, small = [[] for _ in rows], []
@@ -56,7 +57,7 @@ def write_page(cells, rows, pool, bit_depth, order, root, out):
             for each in zip(places, nearest, similarities, strict=True)
         ]
     listed = [
-        _describe(cells, row) | {"path": path, "alike": similar}
+        _describe(cells, row) | {"path": path, "alike": similar, "others": others[row]}
         for row, path, similar in zip(rows, paths, alike, strict=True)
     ]
     data = {
@@ -65,6 +66,8 @@ def write_page(cells, rows, pool, bit_depth, order, root, out):
         "no_class": NO_CLASS,
         "groups": None if cells.groups is None else cells.group_column,
         "group_names": sorted({each["group"] for each in listed if each["group"]}),
+        "others": names,
+        "blind": cells.probabilities is None,
         "cells": listed,
     }
     page = render(
@@ -78,12 +81,28 @@ def write_page(cells, rows, pool, bit_depth, order, root, out):
     return write(page, out)
 
 
+def _name_columns(cells):
+    """Return the names of the other columns in corrections.csv, and their texts of each cell."""
+    if cells.columns is None:
+        return [], [[] for _ in cells.items]
+    names, taken = [], [*COLUMNS, *([] if cells.groups is None else [cells.group_column])]
+    for name in map(str, cells.columns):
+        while name in (*taken, *names):
+            name = f"given_{name}"
+        names.append(name)
+    texts = cells.columns.astype(object).where(cells.columns.notna(), "").astype(str)
+    return names, texts.to_numpy().tolist()
+
+
 def _describe(cells, row):
     """Return what the page says of a cell."""
+    group = "" if cells.groups is None else cells.groups[row]
+    if cells.probabilities is None:
+        return {"group": group, "given": "", "predicted": "", "probable": []}
     values = cells.probabilities[row]
     best = np.argsort(-values, kind="stable")[:_N_PROBABLE]
     return {
-        "group": "" if cells.groups is None else cells.groups[row],
+        "group": group,
         "given": cells.given[row],
         "predicted": str(cells.names[best[0]]),
         "probable": [

@@ -4,7 +4,7 @@ import os
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils import check_scalar
+from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from skblood._labels import as_column, check_complete, check_lengths, is_missing
@@ -19,7 +19,7 @@ from ._page import COLUMNS, write_page
 
 # Columns of which the commands that read corrections.csv know a meaning.
 _READ = ("split", "probability", "true")
-ORDERS = ("doubt", "neighbors", "query")
+ORDERS = ("doubt", "neighbors", "query", "given", "random")
 
 
 def review(
@@ -28,7 +28,9 @@ def review(
     y=None,
     *,
     groups=None,
-    order="doubt",
+    columns=None,
+    order=None,
+    blind=False,
     reference=None,
     max_cells=2000,
     root=None,
@@ -55,11 +57,18 @@ def review(
     groups : array-like of shape (n,), default=None
         Slide or patient of each cell: a filter of the page, and a column of the table, which has
         the name of the Series, or "group".
-    order : {"doubt", "neighbors", "query"}, default="doubt"
+    columns : DataFrame with n rows, default=None
+        Further columns of the table, as they are; "given_" goes before names that it has already.
+    order : {"doubt", "neighbors", "query", "given", "random"}, default=None
         "doubt": first the labels that the model finds improbable (probability of the label less
         the highest of the others). "neighbors": first those that differ from most of the ten most
         similar cells. "query": the cells whose labels help an adaptation most, as chosen by
-        :func:`skblood.query`; cells with a label count as covered, unless all have one.
+        :func:`skblood.query`; cells with a label count as covered, unless all have one. "given":
+        that of `X`. None is "doubt", or "random" if `blind`.
+    blind : bool, default=False
+        Leave out of the page, and thus of the table, what could sway a reader, as in a validation:
+        predictions, given labels and similar cells; file names are not shown. The order must be
+        "given" or "random".
     reference : tuple of (X, y), default=None
         Labelled cells, such as those of the training: the three most similar ones are shown beside
         a cell, and "neighbors" compares with them, never with the file itself. None compares with
@@ -70,7 +79,7 @@ def review(
         Folder that the paths of the table are relative to; put the table there, or name the folder
         as `root` of ``load_csv``. None writes absolute paths, so that the table can lie anywhere.
     random_state : int, RandomState instance or None, default=None
-        Seed of the choice by "query" among more than 3,000 cells.
+        Seed of the order "random", and of the choice by "query" among more than 3,000 cells.
     verbose : int, default=None
         If not 0, the progress is shown on the standard error. None takes the parameter `verbose`
         of the model.
@@ -102,7 +111,8 @@ def review(
     -----
     ``corrections.csv`` has one row for each cell that was decided: ``path``, ``label`` (the
     consensus of the readers, else the first reader's label, else the second's), the groups,
-    ``given_label``, ``predicted``, ``first_reader``, ``second_reader``, ``consensus`` and ``note``.
+    ``given_label``, ``predicted``, ``first_reader``, ``second_reader``, ``consensus``, ``note``,
+    and `columns`.
     The two readers do not see each other's labels. What is in no class, such as dirt or two cells,
     gets the label "none of these": ``load_csv`` and the commands leave these cells out, ``count``
     counts them as rejected.
@@ -132,9 +142,15 @@ def review(
     ...     page.name, page.stat().st_size < 100_000
     ('cells.html', True)
     """
+    order = order or ("random" if blind else "doubt")
     _check_model(model, order)
+    if blind and (order not in ("given", "random") or reference is not None):
+        raise ValueError(
+            "A blind review shows nothing of the model: the order must be 'given' or 'random', got "
+            f"{order!r}, and `reference` None."
+        )
     check_scalar(max_cells, "max_cells", Integral, min_val=1)
-    cells = Cells(X, y, groups, model.classes_)
+    cells = Cells(X, y, groups, columns, model.classes_)
     if cells.group_column in (*COLUMNS, *_READ):
         raise ValueError(
             f"The groups are named {cells.group_column!r}, which is another column to whoever "
@@ -142,8 +158,10 @@ def review(
         )
     pool = None if reference is None else _Reference(*reference)
     with show_progress(model.verbose if verbose is None else verbose):
-        images = model.read_images(cells.items)
-        cells.probabilities = model.predict_proba(images)
+        images = None
+        if not blind:
+            images = model.read_images(cells.items)
+            cells.probabilities = model.predict_proba(images)
         if pool is not None or order == "neighbors":
             pool = pool or _Reference(cells.items, cells.names[cells.shown_codes()])
             pool.find(model, images, cells.items, is_self=reference is None)
@@ -188,6 +206,10 @@ def _check_model(model, order):
 
 def _sort(model, images, cells, pool, order, max_cells, random_state):
     """Return the positions of the cells of the page, in their order."""
+    if order == "given":
+        return np.arange(len(cells.items))[:max_cells]
+    if order == "random":
+        return check_random_state(random_state).permutation(len(cells.items))[:max_cells]
     if order == "query":
         known = cells.known_labels()
         n_free = len(images) if known is None else sum(map(is_missing, known))

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -59,6 +60,21 @@ def test_order(shell, model_file, cell_folder, tmp_path, order):
     words = ("--model", model_file, "--out", out, "--order", order, "--max-cells", "4")
     shell("review", cell_folder / "test", *words)
     assert len(cells_of(out)) == 4
+
+
+def test_a_table_of_query(shell, net_file, cell_table, tmp_path):
+    """It keeps its order and its columns, without those of the model."""
+    file = cell_table(lambda frame: frame.assign(patient="P", note="old").drop(columns="split"))
+    chosen, out = tmp_path / "chosen.csv", tmp_path / "review.html"
+    shell("query", net_file, file, "-k", "9", "--no-labels", "--out", chosen)
+    shell("review", chosen, "--model", net_file, "--out", out)
+    order = [(tmp_path / path).resolve() for path in pd.read_csv(chosen)["path"]]
+    assert [Path(path).resolve() for path in cells_of(out)] == order
+    assert all(cell["others"][:2] == ["P", "old"] for cell in cells_of(out).values())
+    assert '"others": ["patient", "given_note"' in out.read_text("utf-8")
+    for words in (["--order", "doubt"], ["--blind"]):
+        shell("review", chosen, "--model", net_file, "--out", out, "--overwrite", *words)
+        assert [Path(path).resolve() for path in cells_of(out)] != order
 
 
 def test_root(shell, model_file, cell_folder, tmp_path):

@@ -5,6 +5,7 @@ import io
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from skblood import adapt, audit, review
@@ -349,6 +350,18 @@ class TestTable:
         assert len(table) == 4
         assert table[2].endswith(""","'=HYPERLINK(""x""), ""quoted""; end\"""")
 
+    def test_columns_of_the_table_under_review(self, fitted, cells, context, tmp_path):
+        paths, _, slides = cells
+        columns = pd.DataFrame({"patient": range(N_CELLS), "note": "=1", "a,b": None})
+        out = review(fitted, paths, groups=slides, columns=columns, out=tmp_path / "page.html")
+        page, faults = open_page(context, out)
+        press(page, "1", "2")
+        saved = load_csv(save_table(page, tmp_path), group_column="patient")
+        shown = page.evaluate("cells.map((cell) => cell.path)")
+        assert saved.groups.tolist() == [paths.index(shown[0]), paths.index(shown[1])]
+        assert [*saved.frame][-4:] == ["note", "patient", "given_note", "a,b"]
+        assert saved.frame["given_note"].tolist() == ["'=1", "'=1"] and faults == []
+
     def test_a_path_that_is_no_utf_8(self, fitted, cells, context, tmp_path):
         odd = os.fsdecode(bytes(tmp_path) + b"/caf\xe9 \xf0\x9f\xa9\xb8.png")
         Path(odd).write_bytes(Path(cells[0][0]).read_bytes())
@@ -468,6 +481,26 @@ def test_readers_do_not_see_each_other(page, tmp_path):
     assert saved["consensus"][1] == names[3]
     page.locator("#reader").select_option("first")
     assert len(page.evaluate("shown")) == N_CELLS  # not those on which they differ
+
+
+def test_a_blind_page(fitted, cells, context, tmp_path):
+    """Labels can be given, and nothing is shown that could sway a reader."""
+    paths, labels, slides = cells
+    page_file = review(fitted, paths, labels, groups=slides, blind=True, out=tmp_path / "b.html")
+    page, faults = open_page(context, page_file)
+    assert "%" not in page.locator(".review").inner_text()
+    assert ".png" not in page.locator(".review").inner_html().replace("image/png", "")
+    assert page.locator(".card").first.inner_text().strip() == "?"
+    assert page.locator(".card").first.get_attribute("aria-label") == "Cell 1: no answer"
+    press(page, "Enter")
+    assert said(page).startswith("There is no label to confirm.") and answers(page) == {}
+    press(page, "2", "Control+a", "3")
+    assert page.locator(".card.changed").count() == 0
+    page.locator("#reader").select_option("second")
+    assert page.locator(".card.decided").count() == 0
+    saved = load_csv(save_table(page, tmp_path)).frame
+    assert set(saved["label"]) == {page.evaluate("classes[2]")}
+    assert saved[["given_label", "predicted"]].isna().all(axis=None) and faults == []
 
 
 def test_answers_by_the_helper(browser, page_file, cells, tmp_path):

@@ -68,6 +68,14 @@ class TestOrder:
         page = review(fitted, paths, known, order="query")
         assert set(paths_of(page)) == set(paths[::2])
 
+    def test_given_and_random(self, fitted, cells):
+        paths, *_ = cells
+        assert paths_of(review(fitted, paths[::-1], order="given")) == paths[::-1]
+        options = {"order": "random", "random_state": 0}
+        found = paths_of(review(fitted, paths, **options))
+        assert found == paths_of(review(fitted, paths, **options))
+        assert found != paths and sorted(found) == paths
+
     def test_only_the_first_cells(self, fitted, cells):
         page = review(fitted, cells[0], max_cells=5)
         assert paths_of(page) == paths_of(review(fitted, cells[0]))[:5]
@@ -90,6 +98,14 @@ class TestContent:
             name, percent = cell["probable"][0]
             assert name == cell["predicted"]
             assert percent == pytest.approx(100 * probabilities[i].max(), abs=0.06)
+
+    def test_a_blind_page_knows_nothing_of_labels(self, fitted, cells):
+        paths, labels, _ = cells
+        data = read_data(review(fitted, paths, labels, blind=True, random_state=0))
+        shown = [cell["path"] for cell in data["cells"]]
+        assert shown != paths and sorted(shown) == paths
+        for cell in data["cells"]:
+            assert (cell["given"], cell["predicted"], cell["probable"]) == ("", "", [])
 
     def test_similar_cells_are_those_of_the_reference(self, fitted, cells, training, tmp_path):
         """A copy of a training cell is its own first neighbor."""
@@ -189,9 +205,16 @@ class TestErrors:
         with pytest.raises(NotFittedError):
             review(TransferCellClassifier("cellnet_t"), cells[0])
 
+    def test_blind(self, fitted, cells, training):
+        for options in ({"order": "doubt"}, {"reference": training}):
+            with pytest.raises(ValueError, match="blind review shows nothing of the model"):
+                review(fitted, cells[0], blind=True, **options)
+
     def test_order(self, fitted, cells):
-        with pytest.raises(ValueError, match="'doubt', 'neighbors', 'query', not 'random'"):
-            review(fitted, cells[0], order="random")
+        with pytest.raises(
+            ValueError, match="'doubt', 'neighbors', 'query', 'given', 'random', not 'best'"
+        ):
+            review(fitted, cells[0], order="best")
 
     @pytest.mark.parametrize("X", [np.zeros((2, 28, 28, 3), np.uint8), [], [1, 2], "cell.png"])
     def test_images_without_a_path(self, fitted, X):

@@ -121,20 +121,26 @@ function makeCard(i) {
 function drawCard(i) {
   const [, title, detail] = cards[i].children;
   const answer = answerOf(i);
-  const [name, percent] = cells[i].probable[0];
   cards[i].classList.toggle("decided", Boolean(answer));
   cards[i].classList.toggle("changed", isChanged(i));
   title.replaceChildren(answer ? (isChanged(i) ? "\u270e " : "\u2713 ") : "? ", isolated(labelOf(i)));
   const was = `was ${toCheck(i)}`;
-  const likely = name === toCheck(i) ? `${percent.toFixed(0)} %` : `${name} ${percent.toFixed(0)} %`;
+  const likely = likelyOf(i);
   detail.replaceChildren(isolated(isChanged(i) ? was : likely));
-  const state = answer ? (isChanged(i) ? `changed, ${was}` : "confirmed") : `no answer, ${likely}`;
-  cards[i].setAttribute("aria-label", `Cell ${count(i + 1)}: ${labelOf(i)}, ${state}`);
+  const state = answer ? (isChanged(i) ? `changed, ${was}` : "confirmed") : ["no answer", likely].filter(Boolean).join(", ");
+  cards[i].setAttribute("aria-label", `Cell ${count(i + 1)}: ${[labelOf(i), state].filter(Boolean).join(", ")}`);
 }
 
 function draw() {
   cards.forEach((card, i) => drawCard(i));
   drawPanel();
+}
+
+// Return what the model says, or nothing on a blind page.
+function likelyOf(i) {
+  const [name, percent] = cells[i].probable[0] ?? [];
+  if (!name) return "";
+  return name === toCheck(i) ? `${percent.toFixed(0)} %` : `${name} ${percent.toFixed(0)} %`;
 }
 
 const sourceOf = (place) => byId(`picture-${place}`)?.textContent ?? "";
@@ -162,6 +168,7 @@ function facts(cell, { first, second, consensus }) {
   const read = reader === "consensus" ? [["First", first], ["Second", second], ["Consensus", consensus]] : [];
   const lines = [["Cell", `${count(current + 1)} of ${count(cells.length)}`], [data.groups, cell.group], ["Given", cell.given], ...read];
   const told = lines.filter(([, value]) => value).map(([name, value]) => element("p", {}, isolated(name), ": ", isolated(value)));
+  if (data.blind) return told;
   return [...told, element("p", {}, element("b", {}, "Predicted"), element("br"), ...percents), element("p", { className: "muted" }, file)];
 }
 

@@ -45,7 +45,7 @@ function labelOf(i) {
 }
 
 function isChanged(i) {
-  return Boolean(answerOf(i)) && answerOf(i) !== toCheck(i);
+  return Boolean(answerOf(i) && toCheck(i)) && answerOf(i) !== toCheck(i);
 }
 
 // Make edits, lists of [field, cell, value], as one step of the history.
@@ -97,7 +97,7 @@ function label(nameOf, verb) {
 }
 
 const labelAs = (name) => label(() => name, "Labeled");
-const confirmLabels = () => label(labelOf, "Confirmed");
+const confirmLabels = () => (targets().every(labelOf) ? label(labelOf, "Confirmed") : say("There is no label to confirm."));
 const removeAnswers = () => label(() => undefined, "Removed");
 
 // --- Storage ---
@@ -130,10 +130,10 @@ function save() {
     const { first, second, consensus } = answers[i];
     const label = consensus || first || second;
     const start = [cell.path, label, ...(data.groups ? [cell.group] : []), cell.given, cell.predicted];
-    return label ? [[...start, ...Object.keys(FIELDS).map((field) => answers[i][field] ?? "")]] : [];
+    return label ? [[...start, ...Object.keys(FIELDS).map((field) => answers[i][field] ?? ""), ...cell.others]] : [];
   });
   if (!rows.length) return say("There is no answer to save.");
-  const text = writeTable([[...header, ...Object.values(FIELDS)], ...rows]);
+  const text = writeTable([[...header, ...Object.values(FIELDS), ...data.others], ...rows]);
   // Excel takes a table for UTF-8 only if it begins with this mark.
   const file = new Blob(["\ufeff", ...asBytes(text)], { type: "text/csv" });
   const link = element("a", { href: URL.createObjectURL(file), download: "corrections.csv" });
