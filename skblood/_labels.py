@@ -6,11 +6,11 @@ from difflib import get_close_matches
 from numbers import Integral
 
 import numpy as np
-import torch
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.utils import column_or_1d
 
+from skblood._writing import list_few
 from skblood.images import to_numpy
 
 
@@ -42,7 +42,7 @@ def as_column(values, name, *, warn=False):
     ValueError
         If it has another shape.
     """
-    if isinstance(values, torch.Tensor | np.ma.MaskedArray):
+    if hasattr(values, "detach") or isinstance(values, np.ma.MaskedArray):  # a tensor of torch
         values = to_numpy(values, name)
     try:
         values = _keep_types(values) if isinstance(values, list | tuple) else values
@@ -179,12 +179,6 @@ def _value(label):
 def _quote(labels):
     """Return the first distinct labels for a message."""
     return list_few([repr(label) for label in dict.fromkeys(labels)])
-
-
-def list_few(items, separator=", ", most=20):
-    """Join the first items for a message, with the number of the others."""
-    rest = len(items) - most
-    return separator.join([*items[:most], *([f"and {rest} more"] if rest > 0 else [])])
 
 
 def encode_labels(y, classes, name="y"):

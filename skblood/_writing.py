@@ -79,6 +79,12 @@ def list_some(lines, n=10):
     return "\n".join(lines[:n] + rest)
 
 
+def list_few(items, separator=", ", most=20):
+    """Join the first items for a message, with the number of the others."""
+    rest = len(items) - most
+    return separator.join([*items[:most], *([f"and {rest} more"] if rest > 0 else [])])
+
+
 def suggest(path):
     """Name what is there instead of a missing file or folder, as the end of a sentence, or ""."""
     path = Path(os.path.abspath(str(path).replace("\\", "/")))

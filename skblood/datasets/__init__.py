@@ -1,20 +1,26 @@
-"""Data sets of blood-cell images: load, fetch, merge, split and draw."""
+"""Data sets of blood-cell images: load, fetch, merge, split and draw.
 
-from skblood.datasets._blood_cells import make_blood_cells
-from skblood.datasets._csv import load_csv, read_table
-from skblood.datasets._folders import (
-    IMAGE_EXTENSIONS,
-    find_images,
-    load_image_folder,
-    visible_folders,
+Loaded on first use: the header of a table needs neither pandas nor scikit-learn.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "_blood_cells": ["make_blood_cells"],
+        "_csv": ["load_csv", "read_table", "refuse_predictions"],
+        "_folders": ["IMAGE_EXTENSIONS", "find_images", "load_image_folder", "visible_folders"],
+        "_load": ["load_cells"],
+        "_medmnist": ["fetch_bloodmnist", "load_npz"],
+        "_merge": ["merge_datasets"],
+        "_pbc": ["fetch_pbc"],
+        "_raabin": ["load_raabin_wbc"],
+        "_split": ["train_val_test_split"],
+        "_unreadable": ["find_unreadable"],
+        "_table": ["read_header"],
+    },
 )
-from skblood.datasets._load import load_cells
-from skblood.datasets._medmnist import fetch_bloodmnist, load_npz
-from skblood.datasets._merge import merge_datasets
-from skblood.datasets._pbc import fetch_pbc
-from skblood.datasets._raabin import load_raabin_wbc
-from skblood.datasets._split import train_val_test_split
-from skblood.datasets._unreadable import find_unreadable
 
 __all__ = [
     "fetch_bloodmnist",

@@ -1,19 +1,17 @@
 """Tables of image files, labels and groups."""
 
-import csv
 import io
 import os
 import re
 import warnings
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
 
 import numpy as np
 
-from skblood._labels import list_few
-from skblood._writing import NO_CLASS, read_formula, shorten, suggest
+from skblood._writing import NO_CLASS, list_few, read_formula, shorten, suggest
 from skblood.datasets._bunch import as_dataset
 from skblood.datasets._folders import check_exists
+from skblood.datasets._table import no_table, read_header
 from skblood.images import state_depth
 
 
@@ -78,8 +76,9 @@ def load_csv(
         If the table or image files do not exist. The files are listed.
     ValueError
         If it is an Excel file, the table lacks a column or has no rows, rows have more cells than
-        the header, a path, label or group is empty, a file has two labels, or the text is not
-        UTF-8 (or UTF-16).
+        the header, a path, label or group is empty, a file has two labels, the text is not UTF-8
+        (or UTF-16), or the labels are predictions, as of `skblood predict`: the column after them
+        is probability, and each label has a column ``p_`` and its name.
 
     See Also
     --------
@@ -104,6 +103,7 @@ def load_csv(
     path = Path(path).expanduser()
     columns = [path_column, label_column] + ([] if group_column is None else [group_column])
     frame = _read_table(path, columns)
+    refuse_predictions(frame, label_column, path)
     frame = frame[frame[label_column] != NO_CLASS].reset_index(drop=True)
     if frame.empty:
         raise ValueError(
@@ -150,29 +150,38 @@ def read_table(path, columns):
     return _read_table(Path(path).expanduser(), columns, all_text=True)
 
 
+def refuse_predictions(frame, label_column, path):
+    """Raise ValueError if the labels of a table are predictions, as `skblood predict` writes them.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Its columns in their order.
+    label_column : str
+    path : str or path-like
+        The table, for the message.
+    """
+    names = [*map(str, frame)]
+    after = names[names.index(label_column) + 1 :] if label_column in names else []
+    labels = {f"p_{label}" for label in frame[label_column] if label != ""} if after else {}
+    if not labels or after[0] != "probability" or not labels.issubset(after):
+        return
+    known = [f"{name!r}" for name in ("true", "given_label") if name in names]
+    other = f"The labels before are in {known[0]}: name it by `label_column`. " if known else ""
+    raise ValueError(
+        f"{str(path)!r} holds predictions: {label_column!r} is what a model takes the cells for, "
+        f"with its probabilities, not the truth. {other}If people have decided each label, as in "
+        "`skblood review`, remove the columns 'probability' and 'p_...'."
+    )
+
+
 def _read_table(path, columns, all_text=False):
     """Read the table; the given columns are complete, and they, or all, hold stripped text."""
     import pandas as pd
 
     check_exists(path)
-    content = path.read_bytes()
-    if content.startswith((b"PK\3\4", b"\xd0\xcf\x11\xe0")):  # .xlsx and .xls
-        raise ValueError(f"{str(path)!r} is an Excel file or an archive. Save the table as .csv.")
-    encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
-    options, header, missing = {"skipinitialspace": True}, [], []
+    text, delimiter, header = read_header(path, columns)
     try:
-        # File names may be other bytes, which Python reads as surrogates.
-        text = content.decode(encoding, errors="surrogateescape")
-        headers = {
-            sep: next(csv.reader(io.StringIO(text, newline=""), delimiter=sep, **options), [])
-            for sep in ",;\t|"
-        }
-        delimiter, header = max(
-            headers.items(), key=lambda item: (len(set(columns) & set(item[1])), len(item[1]))
-        )
-        if missing := [column for column in columns if column not in header]:
-            named = list_few([repr(name[:40]) for name in header])
-            raise ValueError(f"no column {missing}; its columns are [{named}].")
         with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
             frame = pd.read_csv(
                 io.StringIO(text),
@@ -185,20 +194,14 @@ def _read_table(path, columns, all_text=False):
                 na_values={
                     name: ["", "NA", "NaN"] for name in header if not (all_text or name in columns)
                 },
-                **options,
+                skipinitialspace=True,
             )
         if frame.empty:
             raise ValueError("it has a header and no rows.")
         for column in columns[1:]:
             "".join(frame[column]).encode()  # raises if it is no UTF-8
-    except (ValueError, pd.errors.ParserWarning, csv.Error) as error:
-        if missing and len(header) > 1:
-            raise ValueError(f"{str(path)!r} has {error}") from None
-        reason = "the text is in another encoding" if isinstance(error, UnicodeError) else error
-        raise ValueError(
-            f"{str(path)!r} is not a table in UTF-8: {str(reason).rstrip(' .')}. Check the "
-            "encoding, delimiter (, ; tab or |), quotation marks, and rows longer than the header."
-        ) from error
+    except (ValueError, pd.errors.ParserWarning) as error:
+        raise no_table(path, error) from error
     for column in frame if all_text else columns:
         texts = [read_formula(text.strip()) for text in frame[column]]
         frame[column] = pd.Series(texts, dtype=object)
