@@ -11,7 +11,6 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.utils import column_or_1d
 
 from skblood._writing import list_few
-from skblood.images import to_numpy
 
 
 def is_missing(value):
@@ -43,6 +42,8 @@ def as_column(values, name, *, warn=False):
         If it has another shape.
     """
     if hasattr(values, "detach") or isinstance(values, np.ma.MaskedArray):  # a tensor of torch
+        from skblood.images import to_numpy
+
         values = to_numpy(values, name)
     try:
         values = _keep_types(values) if isinstance(values, list | tuple) else values

@@ -8,7 +8,6 @@ import textwrap
 import numpy as np
 
 from skblood._sklearn import safe_indexing
-from skblood.images import CellImages, is_table, read_images, unflatten_rows
 
 # Okabe and Ito's colors, those with most contrast to white first. Lines also differ in their
 # markers and dashes, bars in their hatches, so that no meaning lies in color alone.
@@ -163,6 +162,8 @@ def text_color(background):
 
 def read_some(X, positions):
     """Return the images at some positions as a list of uint8 arrays; no others are read."""
+    from skblood.images import CellImages, is_table, read_images, unflatten_rows
+
     if isinstance(X, CellImages):
         return list(X.pixels[positions])
     # One by one, since images of different sizes do not make one array.

@@ -46,12 +46,12 @@ def adapt(
     """
     output.reserve(out)
     settings = _settings.parse_prior(classes, prior)
-    _data.check_words(words, on_error)
+    _data.check_words(words, on_error, table.list_columns())
     model, images = _classifier.split_words(words)
     classifier = _classifier.load_network(model, _classifier.Model(device=device))
     from skblood import adaptation, io
 
-    cells = read_partly_labelled(images, table, not no_labels)
+    cells = _data.select_part(read_partly_labelled(images, table, not no_labels), "train")
     cells, unreadable = _data.leave_out_unreadable(cells, on_error)
     options = {"groups": cells.groups, "random_state": seed, "verbose": 1, **settings}
     adapted = adaptation.adapt(classifier, cells.X, cells.y, **options)
@@ -74,38 +74,27 @@ def read_partly_labelled(words, table, labels=True):
     Returns
     -------
     cells : Bunch
-        As of `read_cells`, the part train if there are parts. y is None without labels, and holds
-        None for a cell without one.
+        As of `read_cells`. y is None without labels, and holds None for a cell without one.
     """
-    from skblood.datasets import visible_folders
-
     source, path = words[0], Path(words[0]).expanduser()
-    has_labels = path.suffix.lower() == ".npz" or _data.is_named(source)
-    if path.is_dir() and labels:
-        has_labels = bool(visible_folders(path))
-    if len(words) == 1 and has_labels:
-        cells = _data.select_part(_data.read_cells(source, table), "train")
+    is_file = path.suffix.lower() == ".npz" or _data.is_named(source)
+    if len(words) == 1 and (
+        is_file or (labels and path.is_dir() and _data.has_labels(source, table))
+    ):
+        cells = _data.read_cells(source, table)
         cells.y = cells.y if labels else None
         return cells
-    cells = _data.find_images(words, table)
-    cells.y = get_column(cells.columns, table.label_column, "label") if labels else None
+    column = table.label_column if labels else None
+    cells = _data.find_images(words, table, column)
+    cells.y = get_column(cells.columns, column)
     cells.groups = get_column(cells.columns, table.group_column)
     if table.split_column in cells.columns:
         cells.split = _data.normalize_split(cells.columns[table.split_column], source)
-    return _data.select_part(_data.leave_out_no_class(cells), "train")
+    return _data.leave_out_no_class(cells)
 
 
-def get_column(columns, name, optional=None):
-    """Return a column of tables as an array, with None where it is empty; None without a name.
-
-    Raises
-    ------
-    ValueError
-        If there is no such column, unless its name is the optional one.
-    """
-    if name is None or (name == optional and name not in columns):
-        return None
+def get_column(columns, name):
+    """Return a column of tables as an array, with None where it is empty; None without it."""
     if name not in columns:
-        found = ", ".join(map(repr, columns)) or "none"
-        raise ValueError(f"There is no column {name!r} besides the paths; there are: {found}.")
+        return None
     return columns[name].astype(object).where(columns[name] != "", None).to_numpy()

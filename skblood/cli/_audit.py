@@ -4,6 +4,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from skblood.cli import _classifier, _data, _output
+from skblood.cli._adapt import read_partly_labelled
 
 # Columns with several values in each row.
 _LISTS = ["positions", "names", "labels", "splits"]
@@ -46,10 +47,21 @@ def audit(
     skblood audit cells/ --label-errors out-of-fold
     """
     output.reserve_table(out, suffixes=(".csv", ".parquet", ".html"))
+    _data.check_source(data)
+    is_labelled = _data.has_labels(data, table)
+    if is_labelled:
+        _data.check_source(data, table)
+    elif label_errors is not None:
+        raise ValueError(f"{data!r} has no labels: leave --label-errors out.")
+    else:
+        _data.check_columns([data], table.list_columns())
+        _output.say(f"{data}: no labels, so neither rare classes nor wrong labels can be found.")
     if model is not None or label_errors is not None:
         model = _classifier.load_classifier(model, _classifier.Model(device="cpu"))
         model = _classifier.find_reader(model)[1] or model
-    cells = _data.read_cells(data, table)
+    cells = (
+        _data.read_cells(data, table) if is_labelled else read_partly_labelled([data], table, False)
+    )
     from skblood import auditing
 
     if fail and cells.split is None:
@@ -64,6 +76,6 @@ def audit(
         lists = {name: ["; ".join(map(str, each)) for each in frame[name]] for name in _LISTS}
         joined = {name: _output.as_utf8(texts) for name, texts in lists.items()}
         output.write_table(out, frame.assign(**joined), f"{len(frame)} findings.")
-    output.show({"n_images": len(cells.y), "findings": frame.to_dict("records")}, report)
+    output.show({"n_images": len(cells.X), "findings": frame.to_dict("records")}, report)
     if fail:
         report.raise_if_leaky()

@@ -37,7 +37,7 @@ class Model:
         self.settings = crop | _settings.parse_prior(self.classes, self.prior)
 
 
-def open_words(words, options, files, *, is_network=False):
+def open_words(words, options, files, *, is_network=False, label_column=None):
     """Return the model, and the images as of `find_images`, of the words [MODEL] IMAGES.
 
     Parameters
@@ -47,11 +47,13 @@ def open_words(words, options, files, *, is_network=False):
     files : Files
     is_network : bool, default=False
         Whether the model must be as of `load_network`, not of `load_classifier`.
+    label_column : str, default=None
+        As of `find_images`.
     """
-    _data.check_words(words, options.on_error)
+    _data.check_words(words, options.on_error, files.list_columns())
     path, images = split_words(words)
     model = (load_network if is_network else load_classifier)(path, options)
-    cells = _data.find_images(images, files)
+    cells = _data.find_images(images, files, label_column)
     return take_frame(model, options.frame, cells.X), cells
 
 

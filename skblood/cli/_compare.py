@@ -55,7 +55,10 @@ def compare(
         if are_tables or not _data.find_pretrained(word):
             _data.existing(word, "table" if are_tables else "model file")
     if not are_tables:
-        _data.check_source(data)
+        _data.check_source(data, table)
+    else:
+        groups = [table.group_column] if table.group_column else []
+        _data.check_columns(words, ["path", "true", "label", *groups])
     import pandas as pd
 
     from skblood.evaluation import compare_models

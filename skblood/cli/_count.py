@@ -69,8 +69,13 @@ def count(
     if out is not None:
         output.reserve(out, [name + end for name in names for end in _SUFFIXES])
     if corrections is not None:
-        _data.existing(corrections, "table of corrections")
+        _data.check_columns(
+            [_data.existing(corrections, "table of corrections")], ["path", "label"]
+        )
     columns = [name for name in (group_column, patient_column) if name]
+    if not glob.has_magic(source):
+        _data.existing(source, "table, folder or image file")
+    _data.check_columns([source], [path_column, *columns])
     table, note = _read_predictions(source, model, path_column), f"Cells: {Path(source).name}."
     folder = Path() if table is None else Path(source).expanduser().parent
     from skblood.evaluation import DifferentialCount, differential_count
@@ -116,8 +121,6 @@ def _parse_limits(rules, min_probability):
 def _read_predictions(source, model, path_column):
     """Return the table of predictions or corrections, or None if `source` is none."""
     path = Path(source).expanduser()
-    if not glob.has_magic(source):
-        _data.existing(source, "table, folder or image file")
     if model is not None or not _data.is_table(path):
         return None
     from skblood.datasets import read_table
@@ -137,10 +140,8 @@ def _predict_cells(classifier, source, path_column, columns):
 
 
 def _check_columns(table, columns, source):
-    """Raise ValueError unless the table has the columns, without empty cells."""
+    """Raise ValueError if columns of the table have empty cells."""
     for name in columns:
-        if name not in table:
-            raise ValueError(f"{source} has no column {name!r}; it has {[*table.columns]}.")
         if n_empty := (table[name] == "").sum():
             raise ValueError(f"{source} has {n_empty} cells without a {name!r}. Fill them.")
 

@@ -27,6 +27,10 @@ class Files:
     path_column: str = "path"
     bit_depth: int | None = None
 
+    def list_columns(self):
+        """Return the columns that a csv file must have."""
+        return [self.path_column]
+
 
 @dataclass(kw_only=True)
 class Table(Files):
@@ -35,6 +39,12 @@ class Table(Files):
     label_column: str = "label"
     split_column: str = "split"
     group_column: str | None = None
+
+    def list_columns(self, labelled=False):
+        """Return the columns that a csv file must have: those that are named, or of labels."""
+        optional = (None, "split") if labelled else (None, "split", "label")
+        others = (self.label_column, self.split_column, self.group_column)
+        return [self.path_column, *(name for name in others if name not in optional)]
 
 
 def read_cells(source, table):
@@ -58,7 +68,7 @@ def read_cells(source, table):
     FileNotFoundError, ValueError
         If `source` is none of these, or holds no images with labels.
     """
-    check_source(source)
+    check_source(source, table)
     import numpy as np
     from sklearn.utils import Bunch
 
@@ -176,25 +186,60 @@ def select_rows(cells, rows):
     return type(cells)(**cells | selected)
 
 
-def check_source(source):
-    """Raise an error if the DATA of a command does not exist, or is a model."""
+def check_source(source, table=None):
+    """Raise an error if the DATA of a command does not exist, is a model, or lacks columns."""
     path = Path(source).expanduser()
     if source not in _NAMED and not os.path.exists(path):
         where = f"(in {os.getcwd()!r}){suggest(path)}"
         raise FileNotFoundError(f"{source!r} is not a folder, file or name of a data set {where}.")
     if source.endswith(".skblood"):
         raise typer.BadParameter(f"{source!r} is a model file; DATA is a folder or a table.")
+    if table is not None and not is_named(source):  # a column of labels is of tables only
+        check_columns([source], table.list_columns(labelled=is_table(path)))
 
 
-def check_words(words, mode):
-    """Raise FileNotFoundError if a file or folder does not exist, before anything is imported.
+def has_labels(source, table):
+    """Return whether DATA has labels, by the header of a csv file or the subfolders of a folder."""
+    path = Path(source).expanduser()
+    if path.is_dir():
+        from skblood.datasets import visible_folders
 
-    With --on-error skip, it is an image that cannot be read, and not an error.
+        return bool(visible_folders(path))
+    if table.label_column != "label" or not is_table(path) or is_named(source):
+        return True
+    from skblood.datasets import read_header
+
+    return "label" in read_header(path, [table.path_column])[2]
+
+
+def check_columns(words, columns):
+    """Raise ValueError unless each csv file has the columns, by its header.
+
+    Parameters
+    ----------
+    words : list of str
+        Csv files, and others, of which only the first column is not asked.
+    columns : list of str
+    """
+    tables = [path for path in (Path(word).expanduser() for word in words) if is_table(path)]
+    if not tables and columns[1:]:
+        raise ValueError(f"There is no column {columns[1:]}: columns are of a table, not {words}.")
+    from skblood.datasets import read_header
+
+    for path in filter(Path.is_file, tables):
+        read_header(path, columns)
+
+
+def check_words(words, mode, columns):
+    """Raise an error if a file, folder or column does not exist, before anything is imported.
+
+    With --on-error skip, a missing file is an image that cannot be read, and not an error.
     """
     if mode == ErrorMode.RAISE:
         for i, word in enumerate(words):
             if not (glob.has_magic(word) or is_named(word) or find_pretrained(word)):
                 existing(word, _KINDS[bool(i)])
+    check_columns(words, columns)
 
 
 def existing(path, kind="model file"):
@@ -216,13 +261,15 @@ def find_pretrained(name):
     return file if Path(name).name == name and file.is_file() else None
 
 
-def find_images(arguments, files):
+def find_images(arguments, files, label_column=None):
     """Find the images of files, folders, patterns, tables, or one npz file.
 
     Parameters
     ----------
     arguments : list of str
     files : Files
+    label_column : str, default=None
+        Column that is taken for true labels, if a table has it.
 
     Returns
     -------
@@ -233,7 +280,7 @@ def find_images(arguments, files):
     Raises
     ------
     FileNotFoundError, ValueError
-        If a folder or pattern has no image, or an npz file is not alone.
+        If a folder or pattern has no image, an npz file is not alone, or labels are predictions.
     """
     import pandas as pd
     from sklearn.utils import Bunch
@@ -252,6 +299,8 @@ def find_images(arguments, files):
         path = Path(argument).expanduser()
         if is_table(path):
             rest = datasets.read_table(path, [files.path_column])
+            if label_column in rest:
+                datasets.refuse_predictions(rest, label_column, path)
             found = [str(path.parent / name) for name in rest.pop(files.path_column)]
         else:
             found = _find_files(argument)

@@ -44,7 +44,7 @@ def embed(
     if backbone is None and len(words) == 1:
         raise typer.BadParameter("name a model file and images, or images and --backbone.")
     if backbone is None:
-        _data.check_words(words, on_error)
+        _data.check_words(words, on_error, files.list_columns())
     import numpy as np
     import pandas as pd
 

@@ -49,7 +49,7 @@ def evaluate(
     skblood evaluate cells/ --leave-out blast,smudge
     skblood evaluate cells.skblood other-lab.csv --group-column patient --out evaluation/
     """
-    model, data = split_words(words, "evaluate")
+    model, data = split_words(words, "evaluate", table)
     output.reserve_folder(out, _TABLES + _PICTURES)
     classifier = _classifier.load_classifier(model, options)
     cells = select_split(_data.read_cells(data, table), split, leave_out)
@@ -64,7 +64,7 @@ def evaluate(
     output.show(report.to_dict(), report)
 
 
-def split_words(words, command):
+def split_words(words, command, table):
     """Return the model's file or name, or None for the default, and DATA; both are checked."""
     *model, data = words
     if len(model) > 1:
@@ -75,7 +75,7 @@ def split_words(words, command):
     for name in model:
         if _data.find_pretrained(name) is None:
             _data.existing(name)
-    _data.check_source(data)
+    _data.check_source(data, table)
     return (model or [None])[0], data
 
 

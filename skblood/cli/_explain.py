@@ -50,9 +50,11 @@ def explain(
     skblood explain cells.skblood doubtful.csv --reference cells/ --out why/
     """
     is_file = out.suffix.lower() == ".png"
-    _data.check_words(words, options.on_error)
+    columns = {"label_column": label_column, "split_column": split_column}
+    table = _data.Table(**asdict(files), **columns)
+    _data.check_words(words, options.on_error, files.list_columns())
     if reference is not None:
-        _data.check_source(reference)
+        _data.check_source(reference, table)
     output.reserve_folder(out, ("",) if is_file else ())
     classifier, cells = _classifier.open_words(words, options, files, is_network=True)
     cells, unreadable = _data.leave_out_unreadable(cells, options.on_error)
@@ -64,8 +66,6 @@ def explain(
     pictures = [out / f"{i:04}-{Path(name).stem}.png" for i, name in enumerate(names, start=1)]
     pictures = [out] if is_file else pictures
     output.check_new(pictures)
-    columns = {"label_column": label_column, "split_column": split_column}
-    table = _data.Table(**asdict(files), **columns)
     known = {} if reference is None else _read_reference(reference, neighbors, table)
     from skblood.explain import ExplanationDisplay
 

@@ -48,9 +48,11 @@ def query(
     skblood query blood8-2 slides.csv -k 20 --frame auto --out chosen.csv
     """
     output.reserve_table(out)
-    classifier, cells = _classifier.open_words(words, options, files, is_network=True)
+    column = None if no_labels else label_column
+    given = {"is_network": True, "label_column": column}
+    classifier, cells = _classifier.open_words(words, options, files, **given)
     cells, unreadable = _data.leave_out_unreadable(cells, options.on_error)
-    labels = None if no_labels else get_column(cells.columns, label_column, "label")
+    labels = get_column(cells.columns, column)
     X = classifier.read_images(cells.X)
     from skblood import adaptation
 

@@ -54,7 +54,7 @@ def report(
     skblood report cells.skblood cells/ --out report.html
     skblood report other-lab.csv --group-column slide --out report.html
     """
-    model, data = _evaluate.split_words(words, "report")
+    model, data = _evaluate.split_words(words, "report", table)
     if errors < 0:
         raise typer.BadParameter(f"must be at least 0, not {errors}.", param_hint="--errors")
     output.reserve_table(out, suffixes=(".html", ".htm"))

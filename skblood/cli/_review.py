@@ -1,11 +1,11 @@
 """`skblood review`."""
 
 import os
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 
 from skblood.cli import _classifier, _data, _output
-from skblood.cli._adapt import get_column
 
 Order = StrEnum("Order", ["DOUBT", "NEIGHBORS", "QUERY", "GIVEN", "RANDOM"])
 
@@ -73,12 +73,12 @@ def review(
     skblood review cells.csv --model cells.skblood --group-column slide --reference cells/
     """
     output.reserve_table(out, suffixes=(".html", ".htm"))
-    _data.check_words(words, options.on_error)
+    table = _data.Table(**asdict(files), label_column=label_column, group_column=group_column)
+    _data.check_words(words, options.on_error, table.list_columns())
     if reference is not None:
-        _data.check_source(reference)
+        _data.check_source(reference, _data.Table())
     classifier = _classifier.load_network(model, options)
     cells = _data.find_images(words, files)
-    get_column(cells.columns, group_column)  # says what is wrong with the name
     cells, unreadable = _data.leave_out_unreadable(cells, options.on_error)
     classifier = _classifier.take_frame(classifier, options.frame, cells.X)
     from skblood import reviewing

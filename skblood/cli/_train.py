@@ -84,7 +84,7 @@ def train(
     output.reserve_table(history, "--history")
     output.reserve_folder(plots, _PICTURES, "--plots")
     for source in filter(None, (data, val, test)):
-        _data.check_source(source)
+        _data.check_source(source, table)
     # A folder without a complete epoch is nothing to resume from.
     left = [str(path) for path in (best, checkpoint) if path.is_file() or any(path.glob("*"))]
     if left and not (resume or output.overwrite):

@@ -1,20 +1,30 @@
-"""Evaluation: scores with intervals, differential counts, and displays of data and training."""
+"""Evaluation: scores with intervals, differential counts, and displays of data and training.
 
-from skblood.evaluation._batch_chart import BatchChart, batch_chart
-from skblood.evaluation._cell_displays import CellGridDisplay, CellSampleDisplay
-from skblood.evaluation._class_distribution import ClassDistributionDisplay
-from skblood.evaluation._compare import DifferentialComparison, compare_differentials
-from skblood.evaluation._compare_models import compare_models
-from skblood.evaluation._differential import DifferentialCount
-from skblood.evaluation._differential_count import differential_count
-from skblood.evaluation._evaluate import evaluate
-from skblood.evaluation._evaluation_report import EvaluationReport
-from skblood.evaluation._history import HistoryDisplay
-from skblood.evaluation._model_comparison import ModelComparison
-from skblood.evaluation._plan_validation import plan_validation
-from skblood.evaluation._validation import validate_differentials
-from skblood.evaluation._validation_plan import ValidationPlan
-from skblood.evaluation._validation_report import ValidationReport
+Loaded on first use: a table of predictions needs no torch.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "_batch_chart": ["BatchChart", "batch_chart"],
+        "_cell_displays": ["CellGridDisplay", "CellSampleDisplay"],
+        "_class_distribution": ["ClassDistributionDisplay"],
+        "_compare": ["DifferentialComparison", "compare_differentials"],
+        "_compare_models": ["compare_models"],
+        "_differential": ["DifferentialCount"],
+        "_differential_count": ["differential_count"],
+        "_evaluate": ["evaluate"],
+        "_evaluation_report": ["EvaluationReport"],
+        "_history": ["HistoryDisplay"],
+        "_model_comparison": ["ModelComparison"],
+        "_plan_validation": ["plan_validation"],
+        "_validation": ["validate_differentials"],
+        "_validation_plan": ["ValidationPlan"],
+        "_validation_report": ["ValidationReport"],
+    },
+)
 
 __all__ = [
     "BatchChart",

@@ -1,7 +1,6 @@
 """What a classifier is and was trained on, for the page of its evaluation."""
 
 from skblood._sklearn import innermost_model
-from skblood.uncertainty import check_batch, knows_home
 
 # Cells without which a batch is not judged.
 _FEWEST = 50
@@ -42,7 +41,11 @@ def describe_model(model):
 
 def describe_batch(model, images, y_proba):
     """Return a warning if images are unlike those that a model was trained on, else ""."""
-    if images is None or y_proba is None or len(y_proba) < _FEWEST or not knows_home(model):
+    if images is None or y_proba is None or len(y_proba) < _FEWEST:
+        return ""
+    from skblood.uncertainty import check_batch, knows_home
+
+    if not knows_home(model):
         return ""
     check = check_batch(model, images, y_proba)
     if not check.is_other:

@@ -9,7 +9,6 @@ from skblood._labels import (
     encode_labels,
     resolve_classes,
 )
-from skblood.estimators import read_prior
 from skblood.evaluation._cell_table import tabulate_cells
 from skblood.evaluation._estimates import estimate_losses, estimate_scores
 from skblood.evaluation._intervals import check_level
@@ -45,6 +44,8 @@ def score_predictions(
     tables = np.zeros((n_groups or 1, len(classes), len(classes)), int)
     np.add.at(tables, (places, true, predicted), 1)
     if shares is not None:
+        from skblood.estimators import read_prior
+
         shares = read_prior(shares, classes, tables.sum(axis=(0, 2)) > 0, "shares")
     grouped = n_groups is not None
     scores, class_scores = estimate_scores(tables, level, grouped=grouped, shares=shares)

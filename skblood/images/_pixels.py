@@ -1,7 +1,6 @@
 """Numeric values as pixels: which arrays are uint8 images, and how to convert the others."""
 
 import numpy as np
-import torch
 
 # Values converted at a time, so that a large float array is never copied as a whole.
 _CHUNK = 2**22
@@ -28,8 +27,10 @@ def to_numpy(array, name="X"):
             f"{name} is a masked array with {np.ma.count_masked(array)} masked values. Leave their "
             f"rows out, or replace them by {name}.filled(...)."
         )
-    if not isinstance(array, torch.Tensor):
+    if not hasattr(array, "detach"):  # no tensor of torch
         return np.asarray(array)
+    import torch
+
     try:
         # NumPy has no bfloat16.
         array = array.float() if array.dtype == torch.bfloat16 else array

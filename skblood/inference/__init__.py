@@ -1,7 +1,18 @@
-"""Inference: device, precision, batches, and features that are computed once."""
+"""Inference: device, precision, batches, and features that are computed once.
 
-from ._device import autocast, autocast_dtype, resolve_device
-from ._predictor import Predictor, pass_dtype
-from ._random import draw_seed, generator_states, restore_generators, seeded
-from ._store import FeatureStore
-from ._tensors import as_nchw, to_tensor
+Loaded on first use: a seed needs no torch.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "_device": ["autocast", "autocast_dtype", "resolve_device"],
+        "_predictor": ["Predictor", "pass_dtype"],
+        "_random": ["generator_states", "restore_generators", "seeded"],
+        "_seed": ["draw_seed"],
+        "_store": ["FeatureStore"],
+        "_tensors": ["as_nchw", "to_tensor"],
+    },
+)

@@ -1,13 +1,23 @@
-"""Uncertainty: calibration, prediction sets, rejection, outliers, and tests of a laboratory."""
+"""Uncertainty: calibration, prediction sets, rejection, outliers, and tests of a laboratory.
 
-from ._batch import check_batch, knows_home, training_distance
-from ._calibration import expected_calibration_error
-from ._coverage import AccuracyCoverageDisplay, accuracy_coverage_curve
-from ._energy import energy_score
-from ._laboratory import laboratory_test
-from ._outliers import OutlierDetector
-from ._prediction_sets import PredictionSets
-from ._reject import RejectOption
+Loaded on first use: the calibration of a table needs no torch.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "_batch": ["check_batch", "knows_home", "training_distance"],
+        "_calibration": ["expected_calibration_error"],
+        "_coverage": ["AccuracyCoverageDisplay", "accuracy_coverage_curve"],
+        "_energy": ["energy_score"],
+        "_laboratory": ["laboratory_test"],
+        "_outliers": ["OutlierDetector"],
+        "_prediction_sets": ["PredictionSets"],
+        "_reject": ["RejectOption"],
+    },
+)
 
 __all__ = [
     "AccuracyCoverageDisplay",

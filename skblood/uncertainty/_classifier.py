@@ -4,7 +4,6 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skblood._labels import check_lengths, check_probabilities, encode_labels
-from skblood.estimators import given_factors
 
 
 def predict_proba(estimator, X):
@@ -33,6 +32,8 @@ def predict_labelled(estimator, X, y):
 
 def possible_classes(estimator):
     """Return which classes `skblood.reconfigure` has not ruled out, bool of shape (n_classes,)."""
+    from skblood.estimators import given_factors
+
     factors = given_factors(estimator)
     return np.ones(len(estimator.classes_), bool) if factors is None else factors > 0
 

@@ -121,7 +121,7 @@ def test_errors(shell, model_file, cell_folder, tmp_path):
 
     file = write_table(cell_folder, tmp_path / "a.csv", lambda f: f.assign(label="blast"))
     assert "blast" in fail(model_file, file)
-    assert "no column 'class' besides the paths; there are: 'label'." in fail(
+    assert "has no column ['class']; its columns are ['path', 'label']." in fail(
         model_file, file, "--label-column", "class"
     )
     assert "name images" in fail(model_file, code=2)

@@ -75,3 +75,22 @@ def test_label_errors(shell, cell_folder, tmp_path):
     found = [row for row in rows if row["kind"] == "label_errors"]
     assert found[0]["names"][0].endswith("moved.png")
     assert found[0]["suggested"] == "platelet" and found[0]["labels"] == ["monocyte"]
+
+
+def test_cells_without_labels(shell, leaky, tmp_path):
+    """A folder of images and a csv file without labels: what needs none is checked."""
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    paths = [*(leaky / "test" / "platelet").iterdir(), *(leaky / "train" / "platelet").iterdir()]
+    for i, path in enumerate(paths):
+        shutil.copy(path, flat / f"{i}.png")
+    pd.DataFrame({"path": paths, "split": ["test"] * 6 + ["train"] * 16}).to_csv(
+        tmp_path / "a.csv", index=False
+    )
+    for source in (flat, tmp_path / "a.csv"):
+        result = shell("audit", source)
+        assert "no labels, so neither" in result.stderr
+        assert "1 pair of " in result.stdout
+        wrong = shell("audit", source, "--label-errors", "out-of-fold", code=1)
+        assert "has no labels: leave --label-errors out" in wrong.stderr
+    assert "The split leaks" in shell("audit", tmp_path / "a.csv", "--fail", code=1).stderr

@@ -226,7 +226,7 @@ class TestCells:
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (["--group-column", "slid"], 1, "has no column 'slid'"),
+        (["--group-column", "slid"], 1, "has no column ['slid']"),
         (["--group-column", "empty"], 1, "270 cells without a 'empty'"),
         (["--rules", "leucocyte=0.1"], 1, "unknown name 'leucocyte'"),
         (["--rules", "blood"], 2, "must be name=limit"),

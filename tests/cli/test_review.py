@@ -91,7 +91,7 @@ def test_errors(shell, model_file, cell_folder, cell_table, npz_file, tmp_path):
     assert ".html" in shell("review", cell_folder, "--out", tmp_path / "a.csv", code=2).stderr
     words = ("--model", model_file, "--out", out)
     wrong = shell("review", cell_folder, *words, "--group-column", "slide", code=1)
-    assert "no column 'slide'" in wrong.stderr
+    assert "no column ['slide']" in wrong.stderr
     wrong = shell("review", cell_table(lambda x: x), *words, "--group-column", "split", code=1)
     assert "named 'split', which is another column" in wrong.stderr
     (tmp_path / "bad.png").write_bytes(b"no image")
