@@ -87,4 +87,7 @@ def explain(
 def _read_reference(source, neighbors, table):
     """Return the cells to look up similar ones in, as options of the display."""
     cells = _data.select_part(_data.read_cells(source, table), "train")
+    if not 1 <= neighbors <= len(cells.X):
+        most = f"the number of cells in --reference, {len(cells.X)}"
+        raise typer.BadParameter(f"--neighbors: {neighbors} must be from 1 to {most}.")
     return {"X_train": cells.X, "y_train": cells.y, "n_neighbors": neighbors}

@@ -66,6 +66,8 @@ def parse_shares(text, option="--prior", form="blood, or class=share,class=share
     if text is None or ("=" not in text and form.startswith("blood")):
         return text
     pairs = [pair.rpartition("=") for pair in split_names(text)]
+    if len({name.strip() for name, _, _ in pairs}) < len(pairs):
+        raise typer.BadParameter(f"{option}: {text!r} has a class twice.")
     try:
         return {name.strip(): float(share) for name, _, share in pairs}
     except ValueError as error:

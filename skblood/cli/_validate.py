@@ -64,9 +64,9 @@ def plan(
     """
     import json
 
-    text = _data.existing(limits, "file of limits").read_text("utf-8")
+    content = _data.existing(limits, "file of limits").read_bytes()  # of any encoding of JSON
     try:
-        stated = dict(json.loads(text))
+        stated = dict(json.loads(content, object_pairs_hook=_check_unique))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{str(limits)!r} is no JSON object of limits: {error}") from error
     parsed = _settings.parse_shares(shares, "--shares", "class=share,class=share")
@@ -85,6 +85,13 @@ def plan(
     output.write(out, made.save)
     _output.say(f"{out}: written. Keep it as it is, and note its fingerprint {made.fingerprint}.")
     output.show(made.to_dict(), made)
+
+
+def _check_unique(pairs):
+    """Return a JSON object; json would take the last of a name that is given twice."""
+    if len(found := dict(pairs)) < len(pairs):
+        raise ValueError(f"a name is given twice among {[name for name, _ in pairs]}")
+    return found
 
 
 def _read_errors(text):
@@ -165,8 +172,16 @@ def _read_study(path, names, slide_column):
     counted = "reader" in table and "cell" not in table
     if counted and "count" not in table:
         table["count"] = "1"
-    if "reader" in table and not counted:
+    if "reader" in table:
         _check_columns(path, table, [slide_column, "label"])
+        if missing := set(names) - set(table["reader"]):
+            raise ValueError(f"{str(path)!r} has no rows of {sorted(missing)}. See --names.")
+        table = table[table["reader"].isin(names)]
+    if "reader" in table and not counted:
+        rows = table[[slide_column, "cell", "reader"]]
+        if twice := rows[rows.duplicated()].to_numpy().tolist():
+            found = f"has several labels of one slide, cell and reader, such as {twice[0]}"
+            raise ValueError(f"{str(path)!r} {found}. Keep one.")
         table = table.pivot(index=[slide_column, "cell"], columns="reader", values="label")
         table = table.fillna("").reset_index()
     wanted = [slide_column, *(("reader", "label", "count") if counted else names)]
@@ -178,14 +193,22 @@ def _read_study(path, names, slide_column):
         table = table[~empty]
     if not counted:
         return [table[name].tolist() for name in names], table[slide_column].tolist()
-    if missing := set(names) - set(table["reader"]):
-        raise ValueError(f"{str(path)!r} has no rows of {sorted(missing)}. See --names.")
+    import pandas as pd
+
     from skblood.evaluation import DifferentialCount
 
-    table = table[table["reader"].isin(names)].astype({"count": float})
+    numbers = pd.to_numeric(table["count"], errors="coerce")
+    if len(odd := table["count"][~(numbers >= 0) | (numbers % 1 != 0)]):
+        raise ValueError(
+            f"{str(path)!r} has a count of {odd.iloc[0]!r}. Give whole numbers of cells, 0 or more."
+        )
+    table = table.assign(count=numbers)
     counts = table.groupby(["reader", slide_column, "label"], sort=False)["count"].sum().unstack()
     slides = table[slide_column].unique()
     each = [counts.loc[name].reindex(slides).fillna(0).to_numpy() for name in names]
+    for name, of_reader in zip(names, each, strict=True):
+        if len(without := slides[of_reader.sum(axis=1) == 0]):
+            raise ValueError(f"{str(path)!r} has no cells of {name!r} on slide {without[0]!r}.")
     matched = {"classes": counts.columns, "groups": slides}
     return [DifferentialCount.from_counts(x, **matched) for x in each], None
 

@@ -42,23 +42,26 @@ def check_counts(counts, name, shape):
     return counts.astype(int)
 
 
-def check_confusion(confusion, classes):
-    """Return the confusion matrix of validation cells, in the order of `classes`, as int."""
+def check_confusion(confusion, classes, name="confusion"):
+    """Return the confusion matrix of validation cells, in the order of `classes`, as int.
+
+    `name` is that of the argument, for messages.
+    """
     if isinstance(confusion, EvaluationReport):
         labels = confusion.classes
-        return _align_table(pd.DataFrame(confusion.confusion_matrix, labels, labels), classes)
+        return _align_table(pd.DataFrame(confusion.confusion_matrix, labels, labels), classes, name)
     if isinstance(confusion, pd.DataFrame):
-        confusion = _align_table(confusion, classes)
-    confusion = check_counts(confusion, "confusion", (len(classes), len(classes)))
+        confusion = _align_table(confusion, classes, name)
+    confusion = check_counts(confusion, name, (len(classes), len(classes)))
     if confusion.sum(axis=1).max() <= 1:
         raise ValueError(
-            "`confusion` must hold numbers of cells, not shares: no row has more than one cell. "
+            f"`{name}` must hold numbers of cells, not shares: no row has more than one cell. "
             "Give the confusion matrix without `normalize`."
         )
     return confusion
 
 
-def _align_table(table, classes):
+def _align_table(table, classes, name):
     """Return the array of a confusion matrix with labels; classes that it lacks have no cells.
 
     Raises
@@ -67,10 +70,10 @@ def _align_table(table, classes):
         If its rows or columns are not classes, or are given twice.
     """
     for axis in (0, 1):
-        labels = match_labels(table.axes[axis], classes, "confusion")
+        labels = match_labels(table.axes[axis], classes, name)
         if len(set(labels)) < len(labels) or not set(labels) <= set(classes):
             raise ValueError(
-                f"`confusion` must have classes as {('rows', 'columns')[axis]}, each once: "
+                f"`{name}` must have classes as {('rows', 'columns')[axis]}, each once: "
                 f"{classes}, got {list_few([*map(repr, labels)])}. Give an array if its rows and "
                 "columns are in this order."
             )

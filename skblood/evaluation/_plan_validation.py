@@ -259,7 +259,7 @@ def _vary(rates, factors):
 def _error_rates(errors, shares, classes, name):
     """Return the shares of each true class (row) that are labeled as each class."""
     if not np.isscalar(errors):
-        matrix = check_confusion(errors, classes) + np.eye(len(classes)) * 1e-9
+        matrix = check_confusion(errors, classes, name) + np.eye(len(classes)) * 1e-9
         return matrix / matrix.sum(axis=1, keepdims=True)
     if not 0 <= errors < 1:
         raise ValueError(f"`{name}` must be at least 0 and below 1, or a matrix; got {errors}.")

@@ -58,6 +58,9 @@ def test_folder_and_reference(shell, net_file, cell_folder, tmp_path, drawn):
     assert {display.axes_.shape for display in drawn} == {(1, 5)}
     assert {len(display.neighbor_labels[0]) for display in drawn} == {3}
     words += ("--on-error", "skip")
+    for number in (0, 500):
+        other = (*words[:-3], number, "--on-error", "skip", "--overwrite")
+        assert f"--neighbors: {number} must be from 1 to" in shell(*other, code=2).stderr
     assert "--overwrite" in shell(*words, code=1).stderr
     shell(*words, "--overwrite")
 

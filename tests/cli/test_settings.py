@@ -84,5 +84,7 @@ def test_parse_prior(classes, prior, settings):
 def test_parse_prior_of_other_text(prior):
     with pytest.raises(typer.BadParameter, match="--shares: 'a=b' must be blood"):
         parse_shares("a=b", "--shares")
+    with pytest.raises(typer.BadParameter, match=r"--shares: .* has a class twice"):
+        parse_shares("a=.3, b=.2,a =.5", "--shares")
     with pytest.raises(typer.BadParameter, match="must be blood, or class=share"):
         parse_prior(None, prior)

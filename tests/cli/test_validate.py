@@ -110,6 +110,48 @@ def test_rows_with_an_empty_cell_are_left_out(shell, cells, tmp_path):
     assert json.loads(result.stdout)["n_cells"] == [599] * 3
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_limits_of_other_encodings(make_plan, shell, tmp_path, encoding):
+    (tmp_path / "limits.json").write_text('{"bias": 0.1}', encoding)
+    words = ["--shares", SHARES, "--slides", 5, "--simulations", 1, "--out", tmp_path / "p.json"]
+    shell("validate", "plan", tmp_path / "limits.json", *words)
+    (tmp_path / "limits.json").write_text('{"bias": 0.1, "bias": 0.9}', encoding)
+    words[-1] = tmp_path / "other.json"
+    assert "twice" in shell("validate", "plan", tmp_path / "limits.json", *words, code=1).stderr
+
+
+def test_several_labels_of_a_cell(shell, cells, tmp_path):
+    file, rows = tmp_path / "cells.csv", long_form(cells)
+    words = ["validate", "analyze", file, "--names", "Lee,Kim,model"]
+    pd.concat([rows, rows.iloc[[7]]]).to_csv(file, index=False)
+    assert "such as ['S0', '7', 'Lee']" in shell(*words, code=1).stderr
+
+
+@pytest.mark.parametrize("count", ["x", "12,5", "1.5", "-1", "inf"])
+def test_counts_that_are_no_numbers_of_cells(shell, cells, tmp_path, count):
+    file, rows = tmp_path / "counts.csv", long_form(cells).drop(columns="cell")
+    rows.assign(count=["2"] * 9 + [count] + ["3"] * (len(rows) - 10)).to_csv(file, index=False)
+    result = shell("validate", "analyze", file, "--names", "Lee,Kim,model", code=1)
+    assert f"has a count of {count!r}" in result.stderr
+
+
+def test_a_slide_that_a_reader_did_not_count(shell, cells, tmp_path):
+    file, rows = tmp_path / "counts.csv", long_form(cells).drop(columns="cell")
+    rows[(rows["reader"] != "Kim") | (rows["slide"] != "S4")].to_csv(file, index=False)
+    result = shell("validate", "analyze", file, "--names", "Lee,Kim,model", code=1)
+    assert "has no cells of 'Kim' on slide 'S4'" in result.stderr
+
+
+def test_errors_of_other_classes(shell, tmp_path):
+    names = ["blast", "neutrophil"]
+    pd.DataFrame([[50, 50], [0, 100]], names, names).to_csv(tmp_path / "matrix.csv")
+    (tmp_path / "limits.json").write_text('{"bias": 0.1}')
+    words = ["--shares", SHARES, "--model-errors", tmp_path / "matrix.csv"]
+    words += ["--out", tmp_path / "p.json"]
+    result = shell("validate", "plan", tmp_path / "limits.json", *words, code=1)
+    assert "`model_errors` must have classes as rows" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
