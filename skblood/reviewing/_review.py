@@ -18,7 +18,7 @@ from ._order import disagreement, doubt, nearest_cells
 from ._page import COLUMNS, write_page
 
 # Columns of which the commands that read corrections.csv know a meaning.
-_READ = ("split", "probability", "true")
+_READ = ("split", "probability", "true", "model")
 ORDERS = ("doubt", "neighbors", "query", "given", "random")
 
 

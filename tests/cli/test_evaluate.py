@@ -158,7 +158,7 @@ def test_columns_are_carried_through(shell, model_file, cell_table, tmp_path):
     file = cell_table(lambda frame: frame.assign(slide="01", true=range(len(frame))))
     shell("evaluate", model_file, file, "--out", tmp_path / "e")
     frame = pd.read_csv(tmp_path / "e" / "predictions.csv", dtype=str)
-    assert list(frame)[7:] == ["split", "slide", "given_true"]
+    assert list(frame)[7:] == ["model", "split", "slide", "given_true"]
     assert set(frame["slide"]) == {"01"} and set(frame["split"]) == {"test"}
     assert frame["given_true"].tolist() == [str(i) for i in range(63, 78)]
 

@@ -235,7 +235,7 @@ class TestErrors:
             with pytest.raises(ValueError, match="one entry for each image"):
                 review(fitted, paths, **options)
 
-    @pytest.mark.parametrize("name", ["note", "label", "split", "probability", "true"])
+    @pytest.mark.parametrize("name", ["note", "label", "split", "probability", "true", "model"])
     def test_groups_named_as_a_column(self, fitted, cells, name):
         with pytest.raises(ValueError, match=f"named '{name}', which is another column"):
             review(fitted, cells[0], groups=cells[2].rename(name))
