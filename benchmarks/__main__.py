@@ -35,6 +35,7 @@ NAMES = (
     "ready_model",
     "query",
     "whole_loop",
+    "label_errors",
     "unknown",
     "leave_one_out",
 )
