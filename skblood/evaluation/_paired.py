@@ -57,9 +57,10 @@ def score_differences(codes, groups, n_classes, *, n_resamples, level, rng):
     draws = rng.multinomial(n_units, shares, size=n_resamples)
     draws = np.tensordot(draws, units, 1)
     n_pseudo = round(2 * effect)
-    pseudo = _pseudo_rows(total, n_classes)
-    added = rng.multinomial(n_pseudo, np.full(len(pseudo), 1 / len(pseudo)), size=n_resamples)
-    found, smooth = overall_scores(total), overall_scores(draws + np.tensordot(added, pseudo, 1))
+    pseudo, added = _pseudo_codes(total, n_classes), draws.copy()
+    for _ in range(n_pseudo):  # one by one: of many classes there are many pairs
+        added += _count_rows(pseudo[rng.integers(len(pseudo), size=n_resamples)], n_classes)
+    found, smooth = overall_scores(total), overall_scores(added)
     overall = {
         name: _interval(np.diff(found[name])[0], np.diff(smooth[name])[:, 0], n_units, level)
         for name in SCORES
@@ -87,15 +88,13 @@ def _count_rows(patterns, n_classes):
     )
 
 
-def _pseudo_rows(total, n_classes):
-    """Return images of each class that occurs, on which one of both is right."""
+def _pseudo_codes(total, n_classes):
+    """Return the codes of images of each class that occurs, on which one of both is right."""
     true = np.flatnonzero(total[0, n_classes : 2 * n_classes])
     occurring = np.flatnonzero(total.reshape(-1, n_classes).any(axis=0))
     wrong = occurring if len(occurring) > 1 else range(n_classes)
     pairs = [(k, other) for k, other in product(true, wrong) if k != other]
-    return _count_rows(
-        np.array([each for k, other in pairs for each in ((k, k, other), (k, other, k))]), n_classes
-    )
+    return np.array([each for k, other in pairs for each in ((k, k, other), (k, other, k))])
 
 
 def _interval(value, draws, n_units, level):

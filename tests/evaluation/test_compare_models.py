@@ -1,5 +1,7 @@
 """Comparison of classifiers on the same images."""
 
+import tracemalloc
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -109,6 +111,15 @@ class TestDifferences:
         recalls = compare_models(*(make_report(y, y, groups=slides),) * 2).differences
         recalls = recalls[recalls["score"] == "recall"].set_index("class")
         assert np.isnan(recalls.loc["b", "low"]) and recalls.loc["a", "low"] < 0
+
+    def test_memory_with_many_classes(self):
+        labels = np.arange(40)
+        report = make_report(labels, np.roll(labels, 1))
+        tracemalloc.start()
+        compare_models(report, report)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 4e7
 
 
 class TestPValues:
