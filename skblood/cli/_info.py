@@ -58,8 +58,10 @@ def _describe(path, about):
         yield f"trained on  {data['n_images']:,} images: {counts}"
         if size := data.get("cell_size"):
             yield f"cells       fill {size:.2f} of the side"
-        yield f"validated   on {data['n_validation_images']:,} images"
-        yield f"epoch       {attributes['best_epoch_']} of {attributes['n_iter_']}"
+        if n_validation := data["n_validation_images"]:
+            yield f"validated   on {n_validation:,} images"
+        if attributes["n_iter_"] > 1:  # one is of no fit, as of a pretrained model
+            yield f"epoch       {attributes['best_epoch_']} of {attributes['n_iter_']}"
     if adaptation := attributes.get("adaptation_"):
         labelled = {label: n for label, n in adaptation["n_labelled"].items() if n}
         listed = ", ".join(f"{label} {n:,}" for label, n in labelled.items()) or "none"

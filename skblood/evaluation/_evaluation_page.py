@@ -2,6 +2,8 @@
 
 import os
 import re
+from datetime import datetime
+from importlib.metadata import version
 
 import numpy as np
 from markdown_it import MarkdownIt
@@ -42,6 +44,8 @@ def page_context(report, *, n_errors, audit, card):
         )
     correct, level = (cells["true"] == cells["label"]).to_numpy(bool), report.confidence_level
     context = summary_context(report, audit) | {
+        "made": f"{datetime.now():%Y-%m-%d}",
+        "version": version("skblood"),
         "source": _find_source(cells),
         "groups": _rank_groups(cells, correct, level),
         "n_wrong": int((~correct).sum()),

@@ -165,6 +165,7 @@ def validate_differentials(
         None if same_cells else _within_by_chance(counts),
         pd.DataFrame(rows, columns=_CRITERIA),
         notes,
+        recorded,
     )
 
 

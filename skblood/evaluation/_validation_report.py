@@ -1,6 +1,8 @@
 """The report of a validation, as text, table, JSON and page."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
@@ -47,6 +49,10 @@ class ValidationReport:
         One row for each limit of the plan: class, criterion, limit, value, low, high and verdict.
     notes : list of str
         Where the study departs from the plan.
+    recorded : datetime, default=None
+        When the first label of the study was recorded, if that is known.
+    created : str
+        Date and time of the analysis.
 
     Attributes
     ----------
@@ -80,6 +86,8 @@ class ValidationReport:
     within_by_chance: np.ndarray | None
     criteria: pd.DataFrame
     notes: list
+    recorded: datetime | None = None
+    created: str = field(default_factory=lambda: f"{datetime.now():%Y-%m-%d %H:%M}")
 
     @property
     def classes(self):
@@ -168,8 +176,8 @@ class ValidationReport:
         Returns
         -------
         dict
-            With the keys verdict, notes, names, n_slides, n_cells (by both readers and the model),
-            same_cells, confidence_level, classes (the rows of `to_frame`), overall, criteria and
+            With the keys verdict, notes, names, recorded, created, n_slides, n_cells (by both
+            readers and the model), same_cells, confidence_level, classes (the rows of `to_frame`), overall, criteria and
             plan.
         """
         overall = {
@@ -182,6 +190,8 @@ class ValidationReport:
             "verdict": self.verdict,
             "notes": self.notes,
             "names": list(self.names),
+            "recorded": self.recorded and self.recorded.isoformat(),
+            "created": self.created,
             "n_slides": len(self.slides),
             "n_cells": self.counts.sum(axis=(1, 2)).tolist(),
             "same_cells": self.same_cells,
@@ -217,6 +227,7 @@ class ValidationReport:
         page = render(
             "validation.html",
             report=self,
+            version=version("skblood"),
             shares=shares,
             estimate=Estimate,
             limits=tabulate_limits(shares[0]),

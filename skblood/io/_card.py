@@ -24,6 +24,7 @@ _PBC = "basophil eosinophil erythroblast ig lymphocyte monocyte neutrophil plate
 _FEW = 50
 # Characters that Markdown or HTML would interpret, and those by which text becomes a link; an
 # underscore inside a word is not one.
+_NUMBER = re.compile(r"\d+\.\d{5,}")
 _MARKS = re.compile(r"[\\|<>*`\[\]&~$@]|:(?=//)|(?<=www)\.|(?<![^\W_])_|_(?![^\W_])", re.I)
 
 _HEAD = """---
@@ -178,18 +179,26 @@ def _model(model):
     defaults = {name: repr(value) for name, value in type(model)().get_params(deep=False).items()}
     # Files of earlier versions list parameters that there no longer are.
     rows += [
-        (f"parameter {name}", value)
+        (f"parameter {name}", _NUMBER.sub(lambda found: f"{float(found[0]):.4g}", value))
         for name, value in model.fit_settings_.items()
-        if value != defaults.get(name, value)
+        if value not in (defaults.get(name, value), _other_training(model))
     ]
     unlisted = "Parameters of the fit that are not listed are the defaults of this version."
     prior = describe_prior(model)
     return [_table(("what", "value"), rows), unlisted, *([f"**{_as_text(prior)}**"] * bool(prior))]
 
 
+def _other_training(model):
+    """Return what stands for the number of epochs of a model that no `fit` has trained, or None."""
+    epochs = model.fit_settings_.get("max_epochs", "")
+    return epochs if " " in epochs else None
+
+
 def _training_data(model):
     data = model.training_data_
     numbers = "{n_images:,} training images and {n_validation_images:,} validation images."
+    if not data["n_validation_images"]:
+        numbers = "{n_images:,} training images."
     counts = ((label, f"{n:,}") for label, n in data["class_counts"].items())
     digest = "SHA-256 of the decoded training images with their classes, in any order: "
     counted = _table(("class", "training images"), counts)
@@ -201,6 +210,8 @@ def _training(model):
     if model.best_epoch_ < model.n_iter_:
         kept = f"epoch {model.best_epoch_}, the best on the validation images"
     text = f"Epochs: {model.n_iter_}, on {model.device_}; the weights are those of {kept}."
+    if other := _other_training(model):
+        text = f"{other[0].upper()}{other[1:]}."
     scores = [
         f"{name.removeprefix('valid_')} {value:.3f}"
         for name, value in model.history_[model.best_epoch_ - 1].items()
@@ -210,8 +221,8 @@ def _training(model):
         text += f" On the validation images it had {', '.join(scores)}; expect less on others."
     if not hasattr(model, "adaptation_"):
         return [_as_text(text)]
-    lines = [f"- {_as_text(line)}" for line in str(model.adaptation_).splitlines()]
-    return [_as_text(text), "**Adapted** after the training:", "\n".join(lines)]
+    account = textwrap.indent(str(model.adaptation_), "    ")  # its columns stay in line
+    return [_as_text(text), "**Adapted** after the training:", account]
 
 
 def _evaluation(reports):

@@ -195,8 +195,8 @@ class AccuracyCoverageDisplay:
 
         ax = make_axes(ax, (5, 3.8))
         self.ax_, self.figure_ = ax, ax.figure
-        area = f"area {self.area:.4f}"
-        label = area if self.name is None else f"{wrap(self.name, 40)} ({area})"
+        area = f"area under the curve: {self.area:.3f}"
+        label = area if self.name is None else f"{wrap(self.name, 40)}\n{area}"
         n_drawn = len(ax.lines)
         style = {"color": COLORS[n_drawn % 6], "linestyle": DASHES[n_drawn % 4], "label": label}
         given = normalize_kwargs(kwargs, Line2D)  # `ls` is `linestyle`

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -323,6 +324,21 @@ def report():
 
 
 class TestOutput:
+    def test_page_says_what_was_studied_and_when(self, report):
+        page = report.to_html()
+        assert (
+            "Model: <b><bdi>not stated</bdi></b>" in page and "Study of <b>an unknown date" in page
+        )
+        named = replace(report, names=("Lee", "Kim", "blood8-2"), recorded=datetime(2026, 11, 2, 9))
+        page = named.to_html()
+        assert (
+            "Model: <b><bdi>blood8-2</bdi></b>" in page and "Study of <b>2026-11-02 09:00" in page
+        )
+        assert f"analyzed on <b>{named.created}</b> by skblood" in page
+        for field in ("laboratory", "name", "signature", "date"):
+            assert f"<span>{field}</span>" in page
+        assert named.to_dict()["recorded"] == "2026-11-02T09:00:00"
+
     def test_page(self, report, tmp_path):
         page = report.to_html()
         assert "alert(1)" in page and "<script>alert" not in page and "<b>m" not in page

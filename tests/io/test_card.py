@@ -137,9 +137,22 @@ class TestOfAClassifier:
         adapted.adaptation_ = Adaptation(("statistics", "output"), "best of 3", {}, counts, 7)
         lines = section(model_card(adapted), "Training")
         assert "**Adapted** after the training:" in lines
-        assert "- Adaptation: statistics + output" in lines
-        assert "- labelled cells: lymphocyte 3, neutrophil 1000; unlabelled: 7" in lines
+        assert "    Adaptation: statistics + output" in lines
+        assert any(
+            "labelled cells: lymphocyte 3, neutrophil 1000; unlabelled: 7" in x for x in lines
+        )
         assert "Adapted" not in model_card(mlp)
+
+    def test_a_model_that_no_fit_has_trained(self, mlp, tmp_path):
+        """A note stands in place of parameters: it is none of them, and there are no epochs."""
+        other, note = skblood.load(skblood.save(mlp, tmp_path / "m.skblood")), "55 steps of 32: x"
+        weights = {"class_weight": "{'ig': 1.46224458100387}"}
+        other.fit_settings_ |= {"max_epochs": note, "augment": note, **weights}
+        other.training_data_ |= {"n_validation_images": 0}
+        card = model_card(other)
+        assert card.count(note) == 1 and note in "".join(section(card, "Training"))
+        assert "Epochs" not in card and "0 validation" not in card
+        assert "1.462}" in card.replace("\\", "") and "1.46224" not in card
 
     def test_evaluation(self, mlp, report):
         lines = section(model_card(mlp, evaluation=report), "Evaluation")
@@ -328,7 +341,7 @@ class TestText:
         model.adaptation_ = Adaptation((html,), html, {}, {html: 1}, 7)
         card = model_card(model)
         # The account of the adaptation has escaped control characters of the class itself.
-        assert card.count(shown) == 5
+        assert card.count(shown) == 3  # and as it is in the block of code of the adaptation
         assert card.count(r"\<img src=x\>") == 6
         assert not set("\x1b\u202e") & set(card)
 

@@ -55,7 +55,7 @@ class TestDisplay:
         assert_allclose(display.line_.get_ydata(), [1, 1, 2 / 3])
         assert display.line_.get_color() == "red"
         (text,) = ax.get_legend().get_texts()
-        assert text.get_text() == "mine (area 0.8889)"
+        assert text.get_text() == "mine\narea under the curve: 0.889"
         assert "coverage" in ax.get_xlabel() and "accuracy" in ax.get_ylabel()
 
     def test_from_a_classifier(self, given, draw):
