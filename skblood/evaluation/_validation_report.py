@@ -177,8 +177,8 @@ class ValidationReport:
         -------
         dict
             With the keys verdict, notes, names, recorded, created, n_slides, n_cells (by both
-            readers and the model), same_cells, confidence_level, classes (the rows of `to_frame`), overall, criteria and
-            plan.
+            readers and the model), same_cells, confidence_level, classes (the rows of
+            `to_frame`), overall, criteria and plan.
         """
         overall = {
             f"{prefix}{name}": measures[name][-1].to_dict()

@@ -325,7 +325,7 @@ def report():
 
 class TestOutput:
     def test_page_says_what_was_studied_and_when(self, report):
-        page = report.to_html()
+        page = replace(report, names=("Lee", "Kim", "model")).to_html()
         assert (
             "Model: <b><bdi>not stated</bdi></b>" in page and "Study of <b>an unknown date" in page
         )
