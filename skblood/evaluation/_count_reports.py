@@ -77,21 +77,11 @@ class CountReports:
             n_white, n_rejected, n_reviewed, and manual_look: the reasons for one.
         """
         rows = [
-            {
-                "slide": slide.group,
-                "patient": slide.patient,
-                "class": line.label,
-                "count": line.n,
-                "reviewed": line.n_reviewed,
-                "percent": line.percent,
-                "share": line.share,
-                "low": line.low,
-                "high": line.high,
-                "n_white": slide.n_white,
-                "n_rejected": slide.n_rejected,
-                "n_reviewed": slide.n_reviewed,
-                "manual_look": "; ".join(slide.reasons),
-            }
+            {"slide": slide.group, "patient": slide.patient, "class": line.label, "count": line.n}
+            | {"reviewed": line.n_reviewed, "percent": line.percent, "share": line.share}
+            | {"low": line.low, "high": line.high, "n_white": slide.n_white}
+            | {"n_rejected": slide.n_rejected, "n_reviewed": slide.n_reviewed}
+            | {"manual_look": "; ".join(slide.reasons)}
             for slide in list_slides(self)
             for line in slide.white + slide.apart
         ]

@@ -66,9 +66,8 @@ def validate_differentials(
     TypeError
         If labels and counts are mixed.
     ValueError
-        If lengths, slides or classes differ, the plan lacks a class of the study, there are
-        fewer than three slides, the plan has limits for labels of the same cells and there are only
-        counts, or it was made after the data.
+        If lengths, slides or classes differ, there are fewer than three slides, the plan has limits
+        for labels of the same cells and there are only counts, or it was made after the data.
 
     See Also
     --------
@@ -144,16 +143,15 @@ def validate_differentials(
         found = set(map(str, classes))  # a planned class may occur in no count
         absent = [] if plan is None else [label for label in plan.classes if label not in found]
         classes, counts = [*classes, *absent], np.pad(counts, [(0, 0), (0, 0), (0, len(absent))])
-    if plan is not None and (unplanned := set(map(str, classes)) - set(plan.classes)):
-        raise ValueError(f"The study has classes that are not in the plan: {sorted(unplanned)}.")
     measures = measure(counts, tables, {"within_limits", "kappa"}, level)
     comparison = _compare(counts, classes, slides, method, level, names[2])
     within = np.array([each.value for each in measures["within_limits"]])
     rows, notes = [], []
     if plan is not None:
-        criteria = list_criteria(plan.limits, classes, same_cells=same_cells)
+        planned = [label for label in classes if str(label) in plan.classes]
+        criteria = list_criteria(plan.limits, planned, same_cells=same_cells)
         rows = judge(criteria, classes, plan.limits["min_cells"], counts, measures)
-        notes = _departures(plan, counts, same_cells)
+        notes = _departures(plan, counts, same_cells, classes)
     return ValidationReport(
         plan,
         tuple(names),
@@ -181,12 +179,15 @@ def _check_order(plan, recorded):
 
 def _cross_labels(readings, groups, plan):
     """Return classes, slides, and the cells of each slide by the labels of all three."""
-    columns = {f"labels {i}": as_column(y, f"labels {i}") for i, y in enumerate(readings, 1)}
+    columns = dict(zip(("reader_1", "reader_2", "model"), readings, strict=True))
+    columns = {name: as_column(y, name) for name, y in columns.items()}
     check_lengths(**{name: len(y) for name, y in columns.items()})
     if groups is None:
         raise ValueError("`groups` must name the slide of each cell.")
-    slides, places = encode_groups(groups, len(columns["labels 1"]))
-    classes = resolve_classes(None if plan is None else plan.classes, **columns)
+    slides, places = encode_groups(groups, len(columns["reader_1"]))
+    classes = resolve_classes(None, **columns)
+    if plan is not None:
+        classes = [*plan.classes, *(label for label in classes if label not in plan.classes)]
     codes = [encode_labels(y, classes, name) for name, y in columns.items()]
     cells = np.zeros((len(slides), *[len(classes)] * 3), int)
     np.add.at(cells, (places, *codes), 1)
@@ -214,10 +215,16 @@ def _within_by_chance(counts):
     return ((low <= found) & (found <= high)).mean(axis=(0, 1))
 
 
-def _departures(plan, counts, same_cells):
+def _departures(plan, counts, same_cells, classes):
     """Return sentences on where the study departs from its plan."""
     n_slides, n_cells = counts.shape[1], counts.sum(axis=2)
     notes = []
+    n_read = dict(zip(map(str, classes), counts[:2].sum(axis=(0, 1)).tolist(), strict=True))
+    if new := [f"{label} ({n:,})" for label, n in n_read.items() if label not in plan.classes]:
+        notes.append(
+            f"Classes that are not in the plan, with cells by both readers: {', '.join(new)}. They "
+            "have no limits: the verdict is on the planned classes."
+        )
     if n_slides < plan.n_slides:
         notes.append(f"The plan has {plan.n_slides} slides, the study {n_slides}.")
     if fewer := int((n_cells.min(axis=0) < plan.n_cells).sum()):

@@ -186,21 +186,14 @@ class ValidationReport:
             for name in ("agreement", "kappa")
             if name in measures
         }
-        return {
-            "verdict": self.verdict,
-            "notes": self.notes,
-            "names": list(self.names),
-            "recorded": self.recorded and self.recorded.isoformat(),
-            "created": self.created,
-            "n_slides": len(self.slides),
-            "n_cells": self.counts.sum(axis=(1, 2)).tolist(),
-            "same_cells": self.same_cells,
-            "confidence_level": self.comparison.confidence_level,
-            "classes": self.to_frame().reset_index().to_dict("records"),
-            "overall": overall,
-            "criteria": self.criteria.to_dict("records"),
-            "plan": self.plan and self.plan.to_dict(),
-        }
+        recorded = self.recorded and self.recorded.isoformat()
+        found = {"verdict": self.verdict, "notes": self.notes, "names": list(self.names)}
+        found |= {"recorded": recorded, "created": self.created, "n_slides": len(self.slides)}
+        found |= {"n_cells": self.counts.sum(axis=(1, 2)).tolist(), "same_cells": self.same_cells}
+        found |= {"confidence_level": self.comparison.confidence_level}
+        found |= {"classes": self.to_frame().reset_index().to_dict("records"), "overall": overall}
+        found |= {"criteria": self.criteria.to_dict("records")}
+        return found | {"plan": self.plan and self.plan.to_dict()}
 
     def to_html(self, path=None):
         """Return the report as one HTML page, which needs no other file and no network.

@@ -248,8 +248,6 @@ class TestLabels:
         slides, labels = make_labels(0, 0, 0)
         with pytest.raises(ValueError, match="`groups` must name the slide"):
             validate_differentials(*labels)
-        with pytest.raises(ValueError, match="labels that are not among the classes"):
-            validate_differentials(*labels[:2], ["blast"] * len(slides), plan=plan, groups=slides)
         with pytest.raises(TypeError, match="three DifferentialCount"):
             validate_differentials(*labels[:2], make_counts(100)[0], groups=slides)
         with pytest.raises(ValueError, match="three different names"):
@@ -288,13 +286,27 @@ class TestCounts:
         np.testing.assert_allclose(found, report.within_by_chance, atol=0.06)
         assert (report.within_by_chance < 0.85).all()
 
-    def test_classes_of_the_plan(self, count_plan):
-        counts = [
-            DifferentialCount.from_counts(each.counts, classes=["blast", *CLASSES[1:]])
-            for each in make_counts(200, 200, 200)
-        ]
-        with pytest.raises(ValueError, match=r"not in the plan: \['blast'\]"):
-            validate_differentials(*counts, plan=count_plan)
+    def test_classes_that_the_plan_lacks(self, plan, count_plan):
+        """They are described, without limits; the verdict on the planned ones stands."""
+        known = validate_differentials(*make_counts(200, 200, 200), plan=count_plan)
+        counts = [np.pad(each.counts, [(0, 0), (0, 1)]) for each in make_counts(200, 200, 200)]
+        counts[0][3, -1] = counts[2][3, -1] = 2
+        counts = [DifferentialCount.from_counts(x, classes=[*CLASSES, "blast"]) for x in counts]
+        found = validate_differentials(*counts, plan=count_plan)
+        assert [*found.classes] == [*CLASSES, "blast"]
+        assert found.criteria["class"].tolist() == known.criteria["class"].tolist()
+        assert (found.verdict, found.class_verdicts[-1]) == (known.verdict, "")
+        assert "not in the plan, with cells by both readers: blast (2)" in found.notes[0]
+        assert found.notes[0] in found.to_html()
+        slides, labels = make_labels(0, 0, 0)
+        labels = [np.where(np.arange(len(each)) < 49, "eosinophil", each) for each in labels]
+        found = validate_differentials(*labels, groups=slides, plan=plan)
+        assert found.classes[-1] == "eosinophil" and "eosinophil (98)" in found.notes[0]
+        assert set(found.criteria["class"]) == {*CLASSES, "all cells"}
+
+    def test_names_in_errors(self):
+        with pytest.raises(ValueError, match="`reader_1` 1"):
+            validate_differentials(["a"], ["a", "b"], ["a"], groups=[1])
 
     def test_a_planned_class_that_was_not_counted(self):
         shares = SHARES | {"blast": 0.001}
