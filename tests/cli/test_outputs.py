@@ -136,7 +136,8 @@ class TestPaths:
         shell("evaluate", model_file, "cells.csv", "--out", "sub/deep/e")
         shell("evaluate", model_file, "cells.csv", "--out", "e")
         shell("review", predictions, "--model", model_file, "--out", "review.html")
-        shell("adapt", model_file, predictions, "--group-column", "slide", "--out", "a.skblood")
+        labels = ("--label-column", "given_label", "--out", "a.skblood")
+        shell("adapt", model_file, predictions, *labels)
         shell("predict", model_file, "sub/deep/e/predictions.csv")
         document = json.loads(
             shell("compare", "e/predictions.csv", "sub/deep/e/predictions.csv", "--json").stdout
