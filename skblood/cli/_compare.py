@@ -14,7 +14,7 @@ def compare(
     split: str | None = None,
     leave_out: str | None = None,
     out: Path | None = None,
-    device: str = "auto",
+    options: _classifier.Model,
     output: _output.Output,
     table: _data.Table,
 ):
@@ -23,7 +23,8 @@ def compare(
     Prints the scores of each model and, of each pair, the differences with their intervals, on how
     many images only one of both is right, and the p-value of McNemar's test. With groups, intervals
     and p-values hold for new slides or patients. If DATA has the parts train, val and test, the
-    test part is used.
+    test part is used. --crop, --frame, --classes and --prior are those of all models: a model that
+    was adapted to a laboratory is compared with the one before in the same frame.
 
     Parameters
     ----------
@@ -39,6 +40,7 @@ def compare(
     Examples
     --------
     skblood compare pbc8 cells.skblood cells/
+    skblood compare blood8-2 ours.skblood unseen.csv --group-column slide --frame auto
     skblood compare old.skblood new.skblood cells.csv --group-column slide --out differences.csv
     skblood compare old/predictions.csv new/predictions.csv
     """
@@ -48,8 +50,11 @@ def compare(
         raise typer.BadParameter(
             "name two or more models and DATA, or two or more csv files of predictions."
         )
-    if are_tables and split is not None:
-        raise typer.BadParameter("predictions have no parts: leave --split out.")
+    if are_tables and (split or options.settings or options.frame):
+        raise typer.BadParameter(
+            "predictions are made, of one part: leave --split, --crop, --frame, --classes and "
+            "--prior out, or name models and DATA."
+        )
     *models, data = words
     for word in words if are_tables else models:
         if are_tables or not _data.find_pretrained(word):
@@ -67,8 +72,9 @@ def compare(
         reports = [_read_report(word, table.group_column) for word in words]
     else:
         cells = _evaluate.select_split(_data.read_cells(data, table), split, leave_out)
-        options = _classifier.Model(device=device)
+        cells, _ = _data.leave_out_unreadable(cells, options.on_error)
         loaded = [_classifier.load_classifier(model, options) for model in models]
+        loaded = [_classifier.take_frame(model, options.frame, cells.X) for model in loaded]
         reports = [_evaluate.score(model, cells)[0] for model in loaded]
     names = words if are_tables else models
     stems = [Path(name).stem for name in names]

@@ -62,3 +62,15 @@ def test_mistakes(shell, model_file, cell_folder, tmp_path):
     message = shell("compare", *tables, code=1).stderr
     assert f"1 are only in that of 'a', such as '{tmp_path / '2.png'}'" in message
     assert "no parts" in shell("compare", *tables, "--split", "val", code=2).stderr
+
+
+def test_the_same_classes_and_crop_for_all_models(shell, model_file, other_model, cell_folder):
+    """The scores are those of `evaluate` with the same options."""
+    options = ("--crop", "0.8", "--classes", "basophil,monocyte,platelet", "--prior", "equal")
+    words = (cell_folder, *options, "--json")
+    document = json.loads(shell("compare", model_file, other_model, *words).stdout)
+    for model, row in zip((model_file, other_model), document["scores"], strict=True):
+        alone = json.loads(shell("evaluate", model, *words).stdout)
+        assert row["accuracy"] == alone["scores"]["accuracy"]
+    message = shell("compare", "a.csv", "b.csv", "--crop", "0.8", code=2).stderr
+    assert "name models and DATA" in " ".join(message.split())

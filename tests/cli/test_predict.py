@@ -252,6 +252,9 @@ class TestCrop:
         assert result.stdout == given.stdout
         report = shell("evaluate", model, framed, "--frame", "auto")
         assert report.stdout == shell("evaluate", model, framed, "--crop", crop).stdout
+        other = shutil.copy(model, framed.parent / "other.skblood")
+        both = shell("compare", model, other, framed, "--frame", "auto").stderr
+        assert both.count("frame: ") == 2
         whole = shell("predict", model, cell_folder / "test", "--frame", "auto")
         assert "crop=1 " in whole.stderr
 
