@@ -1,5 +1,6 @@
 """Control charts of predictions over batches or days."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from skblood._labels import (
     check_lengths,
     encode_groups,
     encode_labels,
+    list_few,
     resolve_classes,
 )
 from skblood._plotting import COLORS, draws, dress, import_pyplot, wrap
@@ -23,7 +25,7 @@ _ALARMS = 0.0027
 _D2 = 1.128
 # Degrees of freedom of a mean moving range, for each of the ranges: they overlap.
 _DF = 0.6
-_MAX_LISTED, _MAX_TICKS = 12, 15
+_MAX_LISTED, _MAX_TICKS = 12, 40
 
 
 @dataclass(eq=False, repr=False)
@@ -58,6 +60,8 @@ class BatchChart:
     >>> labels += ["neutrophil"] * 20 + ["lymphocyte"] * 80
     >>> print(batch_chart(labels, days, reference=15))
     20 batches, 2,000 cells; limits from the first 15 batches
+      share of lymphocyte: 0.40 to 0.80; center 0.40, widest limits 0.24 to 0.56
+      share of neutrophil: 0.20 to 0.60; center 0.60, widest limits 0.44 to 0.76
     1 batch is out of control
       day 19: share of lymphocyte 0.80, not 0.24 to 0.56; share of neutrophil 0.20, not 0.44 to 0.76
     """
@@ -84,6 +88,11 @@ class BatchChart:
             f"{self.n_reference:,} batches",
             f"{len(found):,} batch{' is' if len(found) == 1 else 'es are'} out of control",
         ]
+        for chart, rows in self.frame.groupby("chart", sort=False):
+            (center, *_), low, high = rows["center"], rows["low"].min(), rows["high"].max()
+            values = f"{rows['value'].min():.2f} to {rows['value'].max():.2f}"
+            limits = f"center {center:.2f}, widest limits {low:.2f} to {high:.2f}"
+            lines.insert(-1, printable(f"  {chart}: {values}; {limits}", keep=""))
         for batch, rows in found[:_MAX_LISTED]:
             parts = [
                 f"{row.chart} {row.value:.2f}, not {row.low:.2f} to {row.high:.2f}"
@@ -124,7 +133,8 @@ class BatchChart:
             ax.set_title(wrap(chart, 60), loc="left")
             dress(ax, "y")
         step = -(-len(rows) // _MAX_TICKS)
-        axes[-1].set_xticks(x[::step], rows["batch"].astype(str)[::step], rotation=90)
+        names = rows["batch"].astype(str).map(lambda name: printable(name, keep=""))[::step]
+        axes[-1].set_xticks(x[::step], names, rotation=90, fontsize=7, parse_math=False)
         axes[-1].set_xlabel("batch")
         axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1.25), ncols=4)
         return figure
@@ -154,6 +164,12 @@ def batch_chart(y_pred, batches, *, confidence=None, distances=None, classes=Non
     Returns
     -------
     chart : BatchChart
+
+    Warns
+    -----
+    UserWarning
+        If all shares, or all confidences, are within the limits of a chart, which thus can never
+        alarm: there are too few cells in the batches, or too few batches in the reference.
 
     Raises
     ------
@@ -235,9 +251,24 @@ def batch_chart(y_pred, batches, *, confidence=None, distances=None, classes=Non
         for chart, (value, center, low, high) in charts.items()
     ]
     frame = pd.concat(frames, ignore_index=True)
+    _warn_of_blind_charts(frame[frame["chart"] != "distance"])
     # A value that equals its limit may differ from it by rounding.
     gap = np.maximum(frame["low"] - frame["value"], frame["value"] - frame["high"])
     return BatchChart(frame.assign(is_out=gap > 1e-12), reference)
+
+
+def _warn_of_blind_charts(frame):
+    """Warn of batches and charts whose limits contain all values that there can be."""
+    blind = frame[(frame["low"] <= 0) & (frame["high"] >= 1)]
+    if len(blind):
+        charts, batches = list_few([*blind["chart"].unique()], most=3), blind["batch"].nunique()
+        warnings.warn(
+            f"{batches} of {frame['batch'].nunique()} batches, of {blind['n_cells'].min()} to "
+            f"{blind['n_cells'].max()} cells, can never be out of control ({charts}): their limits "
+            "contain all values. Join batches, or give more `reference` batches: better 20, of 100 "
+            "cells.",
+            stacklevel=3,
+        )
 
 
 def _read_numbers(values, name, low=-np.inf, high=np.inf):

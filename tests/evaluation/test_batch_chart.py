@@ -1,5 +1,7 @@
 """Control charts over batches."""
 
+import warnings
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -37,6 +39,7 @@ class TestLimits:
     def test_also_if_patients_differ(self):
         assert alarm_rate(12) < 0.02
 
+    @pytest.mark.filterwarnings("ignore:.*can never be out of control")  # with 5
     @pytest.mark.parametrize("reference", [5, 15])
     def test_also_with_a_short_reference(self, reference):
         assert alarm_rate(40, reference) < 0.01
@@ -59,9 +62,10 @@ class TestLimits:
         }
         lines = str(chart).splitlines()
         assert lines[0] == "40 batches, 3,200 cells; limits from the first 30 batches"
-        assert lines[1] == "4 batches are out of control"
-        assert [line.split(":")[0] for line in lines[2:]] == ["  36", "  37", "  38", "  39"]
+        out = lines.index("4 batches are out of control")
+        assert [line.split(":")[0] for line in lines[out + 1 :]] == ["  36", "  37", "  38", "  39"]
 
+    @pytest.mark.filterwarnings("ignore:.*can never be out of control")
     def test_values(self):
         chart = batch_chart(list("aabbab"), list("xxxyyy"), confidence=[1, 0.5, 0.6, 1, 1, 0.7])
         frame = chart.frame.set_index(["chart", "batch"])
@@ -74,6 +78,7 @@ class TestLimits:
         chart = batch_chart(labels, np.arange(420) // 20, classes=["a", "b", "c"], reference=20)
         assert chart.signals["chart"].tolist() == ["share of a", "share of b"]
 
+    @pytest.mark.filterwarnings("ignore:.*can never be out of control")
     def test_batches_keep_their_order(self):
         chart = batch_chart(list("abab"), ["10 May", "10 May", "2 May", "2 May"])
         assert chart.frame["batch"].tolist() == ["10 May", "2 May"] * 2
@@ -115,3 +120,23 @@ def test_plot():
     marks = [line for line in figure.axes[1].lines if line.get_marker() == "X"]
     assert marks[0].get_xdata().tolist() == [39]
     plt.close("all")
+
+
+def test_batches_of_few_cells():
+    """Limits that contain all values are told, and the values and limits are printed."""
+    labels, days = ["a", "b", "a", "a", "b", "b"] * 4, np.repeat(np.arange(6), 4)
+    confidence = np.tile([0.3, 0.9, 0.99, 0.5], 6)
+    with pytest.warns(UserWarning, match="6 of 6 batches, of 4 to 4 cells, can never be out of"):
+        chart = batch_chart(labels, days, confidence=confidence, reference=3)
+    assert "share of a: 0.25 to 0.75; center" in str(chart)
+    with warnings.catch_warnings(action="error"):
+        batch_chart(*draw(20)[:2])
+
+
+def test_each_batch_has_its_name_on_the_axis():
+    labels, days, _ = draw(30)
+    names = [f"$slide {day}_" for day in days]
+    figure = batch_chart(labels, names).plot()
+    shown = [text.get_text() for text in figure.axes[-1].get_xticklabels()]
+    assert shown == list(dict.fromkeys(names))
+    figure.canvas.draw()
