@@ -52,8 +52,8 @@ def compare(
         )
     if are_tables and (split or options.settings or options.frame):
         raise typer.BadParameter(
-            "predictions are made, of one part: leave --split, --crop, --frame, --classes and "
-            "--prior out, or name models and DATA."
+            "tables of predictions have no parts, frame or prior: leave --split, --crop, --frame, "
+            "--classes and --prior out, or name models and DATA."
         )
     *models, data = words
     for word in words if are_tables else models:

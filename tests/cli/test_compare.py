@@ -71,6 +71,6 @@ def test_the_same_classes_and_crop_for_all_models(shell, model_file, other_model
     document = json.loads(shell("compare", model_file, other_model, *words).stdout)
     for model, row in zip((model_file, other_model), document["scores"], strict=True):
         alone = json.loads(shell("evaluate", model, *words).stdout)
-        assert row["accuracy"] == alone["scores"]["accuracy"]
+        assert row["accuracy"] == alone["scores"]["accuracy"]["value"]
     message = shell("compare", "a.csv", "b.csv", "--crop", "0.8", code=2).stderr
     assert "name models and DATA" in " ".join(message.split())
