@@ -5,7 +5,7 @@ Loaded on first use: a table of predictions needs no torch.
 
 import lazy_loader
 
-__getattr__, __dir__, _ = lazy_loader.attach(
+__getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "_batch_chart": ["BatchChart", "batch_chart"],
@@ -25,24 +25,3 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "_validation_report": ["ValidationReport"],
     },
 )
-
-__all__ = [
-    "BatchChart",
-    "CellGridDisplay",
-    "CellSampleDisplay",
-    "ClassDistributionDisplay",
-    "DifferentialComparison",
-    "DifferentialCount",
-    "EvaluationReport",
-    "HistoryDisplay",
-    "ModelComparison",
-    "ValidationPlan",
-    "ValidationReport",
-    "batch_chart",
-    "compare_differentials",
-    "compare_models",
-    "differential_count",
-    "evaluate",
-    "plan_validation",
-    "validate_differentials",
-]
