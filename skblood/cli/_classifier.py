@@ -76,6 +76,13 @@ def split_words(words):
     raise typer.BadParameter(f"{name!r} is {what}")
 
 
+def split_data(words, model):
+    """Return the model, or None, and DATA of the words [MODEL] DATA and the option --model."""
+    if len(words) > 2 - (model is not None):
+        raise typer.BadParameter(f"give one model and one folder or table, not {len(words)} words.")
+    return (words[0] if len(words) == 2 else model), words[-1]
+
+
 def load_model(path, options):
     """Load a model.
 

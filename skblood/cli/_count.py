@@ -14,7 +14,7 @@ _SUFFIXES = (".html", ".csv", ".fhir.json")
 
 
 def count(
-    source: str,
+    words: list[str],
     *,
     model: str | None = None,
     corrections: Path | None = None,
@@ -36,13 +36,14 @@ def count(
 
     Parameters
     ----------
-    source : PREDICTIONS or CELLS
+    words : PREDICTIONS or [MODEL] CELLS
         A csv file written by `skblood predict` or `skblood evaluate`, or the corrections.csv of a
         review or the labelled table of `skblood query`, whose labels are those of a reader. Or
         images to predict first: a folder, an image, a pattern, a csv file with the column path, or
-        an npz file. For other options of the prediction, such as --frame auto, predict them first.
-    model : FILE
-        The model that predicts CELLS; by default, the pretrained model.
+        an npz file, after the model that predicts them (by default, the pretrained one). For other
+        options of the prediction, such as --frame auto, predict them first.
+    model : MODEL
+        The model, if it is not the first word.
     corrections : FILE
         The corrections.csv of a review: these labels replace those of the model.
     group_column : NAME
@@ -62,8 +63,9 @@ def count(
     --------
     skblood count predictions.csv --group-column slide --out count/
     skblood count predictions.csv --corrections corrections.csv --min-probability 0.5
-    skblood count slides.csv --model cells.skblood --group-column slide --patient-column patient
+    skblood count cells.skblood slides.csv --group-column slide --patient-column patient
     """
+    model, source = _classifier.split_data(words, model)
     limits = _parse_limits(rules, min_probability)
     names = ["count", "patients"] if patient_column and group_column else ["count"]
     if out is not None:

@@ -40,17 +40,17 @@ def review(
 
     Parameters
     ----------
-    words : IMAGES
-        Image files, folders (with all subfolders), patterns such as 'new/**/*.png', or csv files
-        with the column path.
+    words : [MODEL] IMAGES
+        A model file; by default, the pretrained model. Then image files, folders (with all
+        subfolders), patterns such as 'new/**/*.png', or csv files with the column path.
     model : MODEL
-        A model file, or a pretrained model; by default, that of skblood.
+        The model, if it is not the first word.
     out : FILE
         The page to write.
     order : doubt, neighbors, query, given or random
         doubt: improbable labels first. neighbors: first what differs from the most similar cells.
         query: the cells whose labels help an adaptation most. given: that of the table or files,
-        the default for a table of `skblood query`. random: the default of --blind.
+        the default for tables of `query` and of `audit --suspects`. random: the default of --blind.
     blind : bool
         Show neither predictions, given labels nor file names, as for the readers of a validation.
     reference : DATA
@@ -70,13 +70,15 @@ def review(
     --------
     skblood review new/ --out review.html
     skblood review new/ --order query --max-cells 40 --no-labels
-    skblood review cells.csv --model cells.skblood --group-column slide --reference cells/
+    skblood review cells.skblood cells.csv --group-column slide --reference cells/
     """
     output.reserve_table(out, suffixes=(".html", ".htm"))
     table = _data.Table(**asdict(files), label_column=label_column, group_column=group_column)
     _data.check_words(words, options.on_error, table.list_columns())
     if reference is not None:
         _data.check_source(reference, _data.Table())
+    if model is None:
+        model, words = _classifier.split_words(words)
     classifier = _classifier.load_network(model, options)
     cells = _data.find_images(words, files)
     cells, unreadable = _data.leave_out_unreadable(cells, options.on_error)
@@ -84,13 +86,12 @@ def review(
     from skblood import reviewing
 
     labels = None if no_labels else _given_labels(cells, label_column, classifier.classes_)
-    columns = cells.columns
-    if order is None and not blind and "n_random" in columns:  # of `query`
+    if order is None and not blind and {"n_random", "suggested"} & {*cells.columns}:
         order = Order.GIVEN
     left_out = [label_column, group_column, *_OF_MODEL, *(f"p_{x}" for x in classifier.classes_)]
     given = {"root": root, "random_state": seed, "out": out}
     given |= {"order": order and str(order), "blind": blind}
-    given["columns"] = columns.drop(columns=left_out, errors="ignore")
+    given["columns"] = cells.columns.drop(columns=left_out, errors="ignore")
     if group_column is not None:
         given["groups"] = cells.columns[group_column]
     if reference is not None:

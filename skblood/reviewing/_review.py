@@ -145,10 +145,7 @@ def review(
     order = order or ("random" if blind else "doubt")
     _check_model(model, order)
     if blind and (order not in ("given", "random") or reference is not None):
-        raise ValueError(
-            "A blind review shows nothing of the model: the order must be 'given' or 'random', got "
-            f"{order!r}, and `reference` None."
-        )
+        raise ValueError("A blind review takes the order 'given' or 'random', and no `reference`.")
     check_scalar(max_cells, "max_cells", Integral, min_val=1)
     cells = Cells(X, y, groups, columns, model.classes_)
     if cells.group_column in (*COLUMNS, *_READ):
@@ -158,10 +155,8 @@ def review(
         )
     pool = None if reference is None else _Reference(*reference)
     with show_progress(model.verbose if verbose is None else verbose):
-        images = None
-        if not blind:
-            images = model.read_images(cells.items)
-            cells.probabilities = model.predict_proba(images)
+        images = None if blind else model.read_images(cells.items)
+        cells.probabilities = None if blind else model.predict_proba(images)
         if pool is not None or order == "neighbors":
             pool = pool or _Reference(cells.items, cells.names[cells.shown_codes()])
             pool.find(model, images, cells.items, is_self=reference is None)

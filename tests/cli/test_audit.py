@@ -66,6 +66,28 @@ def test_cells_that_do_not_suit_a_model(shell, tmp_path):
     assert "pbc9" in shell("audit", file, "--model", "pbc9", code=1).stderr
 
 
+def test_suspects_are_reviewed(shell, cell_folder, net_file, tmp_path):
+    """Their table goes into a review, in its order, with the other columns."""
+    paths = sorted((cell_folder / "train").rglob("*.png"))
+    frame = pd.DataFrame({"path": paths, "label": [path.parent.name for path in paths]})
+    frame = frame.assign(slide="S").replace({"label": {"platelet": "platelets"}})
+    frame.loc[[3, 40], "label"] = ["platelets", "basophil"]
+    frame.to_csv(tmp_path / "cells.csv", index=False)
+    table = tmp_path / "tables" / "suspects.csv"
+    words = ("audit", "pbc8", tmp_path / "cells.csv", "--label-errors", "out-of-fold")
+    listed = json.loads(shell(*words, "--suspects", table, "--json").stdout)["findings"]
+    found = [row for row in listed if row["kind"] == "label_errors"]
+    saved = pd.read_csv(table)
+    assert [*saved] == ["path", "label", "suggested", "slide"] and len(found) > 0
+    assert saved["suggested"].tolist() == [row["suggested"] for row in found]
+    assert str(paths[40]) == str((table.parent / saved["path"][0]).resolve())
+    shell("review", net_file, table, "--out", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "All cells, in the order given" in page.replace("\n", " ")
+    assert '"others": ["suggested", "slide"]' in page
+    assert "--label-errors" in shell(*words[:3], "--suspects", table, code=2).stderr
+
+
 def test_label_errors(shell, cell_folder, tmp_path):
     folder = shutil.copytree(cell_folder / "train", tmp_path / "cells")
     moved = min((folder / "platelet").iterdir())

@@ -211,7 +211,7 @@ class TestCells:
         paths = sorted(path.relative_to(tmp_path) for path in tmp_path.glob("test/*/*.png"))
         table = pd.DataFrame({"path": paths, "slide": ["A", "B", "B"] * 5, "label": "monocyte"})
         table.to_csv(tmp_path / "cells.csv", index=False)
-        words = (tmp_path / "cells.csv", "--model", model_file, "--group-column", "slide")
+        words = (model_file, tmp_path / "cells.csv", "--group-column", "slide")
         direct = json.loads(shell("count", *words, "--json").stdout)
         shell("predict", model_file, tmp_path / "cells.csv", "--out", tmp_path / "p.csv")
         words = (tmp_path / "p.csv", "--group-column", "slide")
@@ -219,6 +219,8 @@ class TestCells:
         shell("count", *words, "--out", tmp_path / "c")
         assert f"Model: <b><bdi>{model_file.name}" in (tmp_path / "c" / "count.html").read_text()
         shell("count", tmp_path / "test", "--model", model_file, "--out", tmp_path / "count")
+        many = shell("count", model_file, tmp_path / "test", tmp_path / "cells.csv", code=2)
+        assert "one model and one folder or table, not 3 words" in many.stderr
         page = (tmp_path / "count" / "count.html").read_text()
         assert f"Model: <b><bdi>{model_file.name}</bdi>" in page and str(tmp_path) not in page
 

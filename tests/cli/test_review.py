@@ -67,7 +67,7 @@ def test_a_table_of_query(shell, net_file, cell_table, tmp_path):
     file = cell_table(lambda frame: frame.assign(patient="P", note="old").drop(columns="split"))
     chosen, out = tmp_path / "chosen.csv", tmp_path / "review.html"
     shell("query", net_file, file, "-k", "9", "--no-labels", "--out", chosen)
-    shell("review", chosen, "--model", net_file, "--out", out)
+    shell("review", net_file, chosen, "--out", out)
     order = [(tmp_path / path).resolve() for path in pd.read_csv(chosen)["path"]]
     assert [Path(path).resolve() for path in cells_of(out)] == order
     assert all(cell["others"][:2] == ["P", "old"] for cell in cells_of(out).values())

@@ -207,7 +207,9 @@ class TestErrors:
 
     def test_blind(self, fitted, cells, training):
         for options in ({"order": "doubt"}, {"reference": training}):
-            with pytest.raises(ValueError, match="blind review shows nothing of the model"):
+            with pytest.raises(
+                ValueError, match="blind review takes the order 'given' or 'random'"
+            ):
                 review(fitted, cells[0], blind=True, **options)
 
     def test_order(self, fitted, cells):
