@@ -60,24 +60,17 @@ def write_page(cells, rows, pool, bit_depth, order, root, out):
         _describe(cells, row) | {"path": path, "alike": similar, "others": others[row]}
         for row, path, similar in zip(rows, paths, alike, strict=True)
     ]
-    data = {
-        "id": _identify(paths, cells.names, out),
-        "classes": cells.names.tolist(),
-        "no_class": NO_CLASS,
-        "groups": None if cells.groups is None else cells.group_column,
-        "group_names": sorted({each["group"] for each in listed if each["group"]}),
-        "others": names,
-        "blind": cells.probabilities is None,
-        "cells": listed,
+    data = {"id": _identify(paths, cells.names, out), "classes": cells.names.tolist()}
+    data |= {"no_class": NO_CLASS, "others": names, "blind": cells.probabilities is None}
+    data["groups"] = None if cells.groups is None else cells.group_column
+    data["group_names"] = sorted({each["group"] for each in listed if each["group"]})
+    data["cells"] = listed
+    told = {
+        "order": order,
+        "n_all": len(cells.items),
+        "folder": None if root is None else str(root),
     }
-    page = render(
-        "review.html",
-        data=data,
-        order=order,
-        folder=None if root is None else str(root),
-        n_all=len(cells.items),
-        pictures=[*pictures, *small],
-    )
+    page = render("review.html", data=data, pictures=[*pictures, *small], **told)
     return write(page, out)
 
 
@@ -101,14 +94,9 @@ def _describe(cells, row):
         return {"group": group, "given": "", "predicted": "", "probable": []}
     values = cells.probabilities[row]
     best = np.argsort(-values, kind="stable")[:_N_PROBABLE]
-    return {
-        "group": group,
-        "given": cells.given[row],
-        "predicted": str(cells.names[best[0]]),
-        "probable": [
-            [str(cells.names[code]), round(100 * float(values[code]), 1)] for code in best
-        ],
-    }
+    probable = [[str(cells.names[code]), round(100 * float(values[code]), 1)] for code in best]
+    about = {"given": cells.given[row], "predicted": probable[0][0], "probable": probable}
+    return {"group": group, **about}
 
 
 def _pictures(X, rows, side, bit_depth):
