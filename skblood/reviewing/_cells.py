@@ -75,7 +75,5 @@ def _check_paths(X):
     for place, item in enumerate(items):
         first = seen.setdefault(os.path.abspath(item), place)
         if first != place:
-            raise ValueError(
-                f"X names one file at the positions {first} and {place}. Give it once."
-            )
+            raise ValueError(f"X has one file at the positions {first} and {place}. Give one.")
     return [item if isinstance(item, str) else os.fspath(item) for item in items]

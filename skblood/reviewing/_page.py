@@ -12,10 +12,7 @@ from skblood.images import image_items, map_images
 from skblood.pages import render, thumbnail, write
 
 # Columns of corrections.csv besides the group.
-COLUMNS = (
-    *("path", "label", "given_label", "predicted"),
-    *("first_reader", "second_reader", "consensus", "note"),
-)
+COLUMNS = "path label given_label predicted first_reader second_reader consensus note".split()
 # Sides of the pictures of cells under review and of similar cells, in pixels.
 _SIDE, _SMALL_SIDE = 192, 96
 _N_ALIKE = 3
@@ -48,14 +45,10 @@ def write_page(cells, rows, pool, bit_depth, order, root, out):
         used, places = np.unique(nearest, return_inverse=True)
         small = _pictures(pool.items, used, _SMALL_SIDE, bit_depth)
         places = places.reshape(nearest.shape) + len(pictures)
-        similarities = pool.similarities[rows, :_N_ALIKE].clip(0, 1)
-        alike = [
-            [
-                {"picture": int(place), "label": pool.labels[row], "similarity": f"{value:.2f}"}
-                for place, row, value in zip(*each, strict=True)
-            ]
-            for each in zip(places, nearest, similarities, strict=True)
-        ]
+        texts = np.char.mod("%.2f", pool.similarities[rows, :_N_ALIKE].clip(0, 1))
+        keys, found = ("picture", "label", "similarity"), (places, pool.labels[nearest], texts)
+        columns = zip(*(each.tolist() for each in found), strict=True)
+        alike = [[dict(zip(keys, x, strict=True)) for x in zip(*c, strict=True)] for c in columns]
     listed = [
         _describe(cells, row) | {"path": path, "alike": similar, "others": others[row]}
         for row, path, similar in zip(rows, paths, alike, strict=True)
