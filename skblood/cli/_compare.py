@@ -77,8 +77,10 @@ def compare(
         loaded = [_classifier.take_frame(model, options.frame, cells.X) for model in loaded]
         reports = [_evaluate.score(model, cells)[0] for model in loaded]
     names = words if are_tables else models
-    stems = [Path(name).stem for name in names]
-    comparison = compare_models(*reports, names=stems if len(set(stems)) > 1 else names)
+    # The files of `skblood evaluate` have one name: their folders tell them apart.
+    short = [Path(name).stem for name in names], [Path(name).parent.name for name in names]
+    names = next((each for each in short if len({*each}) == len(names)), names)
+    comparison = compare_models(*reports, names=names)
     frames = [comparison.differences, comparison.by_group]
     if out is not None:
         output.write_table(out, pd.concat(frames, ignore_index=True), "differences are written.")

@@ -7,6 +7,7 @@ import typer
 from skblood.cli import _classifier, _data, _output, _settings
 
 _TABLES = ("metrics.json", "classes.csv", "confusion_matrix.csv", "predictions.csv")
+_MOST_SHOWN = 24  # wrong predictions in a picture
 _PICTURES = ("confusion_matrix.png", "wrong_cells.png")
 
 
@@ -139,6 +140,7 @@ def _write_evaluation(folder, report, predictions, X, output):
     """Write the tables and pictures of an evaluation into a folder."""
     import pandas as pd
 
+    from skblood._plotting import read_some, wrap
     from skblood.evaluation import CellGridDisplay
 
     names = _output.as_utf8(map(str, report.classes))
@@ -153,8 +155,14 @@ def _write_evaluation(folder, report, predictions, X, output):
     wrong = folder / "wrong_cells.png"
     if output.overwrite:
         wrong.unlink(missing_ok=True)  # of an evaluation that this one replaces
-    if (predictions["label"] != predictions["true"]).any():
-        display = CellGridDisplay.from_predictions(
-            X, predictions["true"], predictions["label"], only_errors=True, random_state=0
-        )
+    errors = predictions[predictions["label"] != predictions["true"]]
+    if len(errors):
+        shown = errors.sort_values("probability", ascending=False, kind="stable")[:_MOST_SHOWN]
+        images = read_some(X, shown.index.to_numpy())
+        display = CellGridDisplay(images, shown["true"].tolist(), shown["label"].tolist()).plot()
+        captions = zip(shown["probability"], shown["path"], strict=True)
+        for ax, (probability, path) in zip(display.axes_.flat, captions, strict=False):
+            ax.set_xlabel(f"{probability:.2f}, {wrap(Path(path).name, 20, 2)}", fontsize=7)
+        title = f"{len(shown)} of {len(errors):,} wrong predictions, surest first"
+        display.figure_.suptitle(title, fontsize=9)
         output.write_picture(wrong, display.figure_)

@@ -53,32 +53,22 @@ def _make_report(slide, common, method, level, signed_by):
         split.add(find_type("neutrophil").loinc)
     status = "final" if signed_by else "preliminary"
     observations = [
-        {
-            "resourceType": "Observation",
-            "id": f"line-{number}",
-            "status": status,
-            "category": [_concept("laboratory", f"{_CATEGORIES}/observation-category")],
-            "code": _concept("" if line.type.loinc in split else line.type.loinc, text=line.label),
-            **common,
-            **_state_value(line),
-            "method": {"text": method},
-            "device": {"reference": "#classifier"},
-            "component": _list_components(line, level),
-        }
+        {"resourceType": "Observation", "id": f"line-{number}", "status": status}
+        | {"category": [_concept("laboratory", f"{_CATEGORIES}/observation-category")]}
+        | {"code": _concept(line.type.loinc * (line.type.loinc not in split), text=line.label)}
+        | common
+        | _state_value(line)
+        | {"method": {"text": method}, "device": {"reference": "#classifier"}}
+        | {"component": _list_components(line, level)}
         for number, line in enumerate(slide.white + slide.apart, start=1)
     ]
-    report = {
-        "resourceType": "DiagnosticReport",
-        "contained": observations,
-        "identifier": [{"value": slide.group}],
-        # "preliminary" is of verified results in a report.
-        "status": "final" if signed_by else "partial",
-        "category": [_concept("HM", f"{_CATEGORIES}/v2-0074")],
-        "code": _concept(_PANEL, text="Differential count"),
-        **common,
-        "result": [{"reference": f"#{each['id']}"} for each in observations],
-        "conclusion": _conclude(slide),
-    }
+    report = {"resourceType": "DiagnosticReport", "contained": observations}
+    # "preliminary" is of verified results in a report.
+    report |= {"status": "final" if signed_by else "partial", **common}
+    report |= {"identifier": [{"value": slide.group}], "conclusion": _conclude(slide)}
+    report |= {"category": [_concept("HM", f"{_CATEGORIES}/v2-0074")]}
+    report |= {"code": _concept(_PANEL, text="Differential count")}
+    report |= {"result": [{"reference": f"#{each['id']}"} for each in observations]}
     report |= {"specimen": [report["specimen"]]} if "specimen" in report else {}
     return report | ({"resultsInterpreter": [{"display": signed_by}]} if signed_by else {})
 

@@ -155,9 +155,7 @@ def differential_count(
         random_state=random_state,
         reviewed=of_reader,
         patients=None if patients is None else _patients_of(slides, places, patients),
-        rules=rules,
-        note=note,
-        model=model,
+        **{"rules": rules, "note": note, "model": model},
     )
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from skblood._plotting import COLORS, REFERENCE, draws, make_rows, wrap
 from skblood.evaluation._estimates import Estimate, format_table
 from skblood.evaluation._paired import SCORES
+from skblood.pages import render
 
 ALL = "all"  # in the column `class`
 # Printed columns by their headings, with the format of their numbers.
@@ -83,6 +84,9 @@ class ModelComparison:
 
     def __repr__(self):
         return f"ModelComparison(names={self.names}, n_images={self.n_images})"
+
+    def _repr_html_(self):
+        return render("fragment.html", content="_text.html", text=str(self))
 
     def __str__(self):
         groups = f" in {self.n_groups:,} groups" if self.n_groups else ""

@@ -11,8 +11,9 @@ from skblood.evaluation._intervals import correlation_effect, t_quantile
 SCORES = ("accuracy", "balanced_accuracy", "f1_macro")
 # Groups whose signs are all tried; of more, so many random signs.
 _MAX_EXACT_GROUPS, _N_SIGNS = 12, 9999
-# Groups with images of a class without which its recall has no interval.
-_MIN_GROUPS = 3
+# Images of a class, or groups with such, without which its recall has no interval: of fewer it
+# would go from -0.8 to 0.8, and tell nothing.
+_FEWEST = 5
 
 
 def score_differences(codes, groups, n_classes, *, n_resamples, level, rng):
@@ -38,7 +39,8 @@ def score_differences(codes, groups, n_classes, *, n_resamples, level, rng):
     -------
     overall : dict of str to Estimate
     recalls : list of Estimate of length n_classes
-        NaN for a class without images; without interval if they are of fewer than three groups.
+        NaN for a class without images; without interval if there are fewer than five images, or
+        groups with such.
     """
     n_classes = max(n_classes, 2)  # errors need another class
     patterns, inverse, counts = np.unique(codes, axis=0, return_inverse=True, return_counts=True)
@@ -70,7 +72,7 @@ def score_differences(codes, groups, n_classes, *, n_resamples, level, rng):
     n_true = total[0, n_classes : 2 * n_classes]
     changes = divide(np.diff(total[:, :n_classes], axis=0)[0], n_true, np.nan)
     smooth = gains / (draws[:, 0, n_classes : 2 * n_classes] + n_pseudo)
-    is_told = n_of_class >= (1 if groups is None else _MIN_GROUPS)
+    is_told = n_of_class >= _FEWEST
     recalls = [
         _interval(change, each, n, level) if told else Estimate(float(change))
         for change, each, n, told in zip(changes, smooth.T, n_of_class, is_told, strict=True)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 import skblood
+from skblood.cli import _evaluate, _output
 from skblood.datasets import load_image_folder
 from skblood.evaluation import evaluate
 
@@ -90,6 +92,21 @@ def test_files(shell, model_file, cell_folder, expected, tmp_path):
     for name in ("confusion_matrix", "wrong_cells"):
         with Image.open(out / f"{name}.png") as picture:
             assert min(picture.size) > 100
+
+
+def test_picture_of_wrong_cells(shell, model_file, test_cells, tmp_path, monkeypatch):
+    """Surest first, with probability and file, and how many there are."""
+    drawn = []
+    write = _output.Output.write_picture
+    monkeypatch.setattr(_output.Output, "write_picture", lambda *a: drawn.append(a[2]) or write(*a))
+    monkeypatch.setattr(_evaluate, "_MOST_SHOWN", 2)
+    test_cells.frame.assign(label="basophil").to_csv(tmp_path / "cells.csv", index=False)
+    shell("evaluate", model_file, tmp_path / "cells.csv", "--out", tmp_path / "e")
+    table = pd.read_csv(tmp_path / "e" / "predictions.csv").query("true != label")
+    first = table.sort_values("probability", ascending=False).iloc[0]
+    figure = drawn[-1]
+    assert figure.get_suptitle() == f"2 of {len(table)} wrong predictions, surest first"
+    assert figure.axes[0].get_xlabel() == f"{first.probability:.2f}, {Path(first.path).name}"
 
 
 def test_existing_files(shell, model_file, test_cells, tmp_path):

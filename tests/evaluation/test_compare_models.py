@@ -112,6 +112,19 @@ class TestDifferences:
         recalls = recalls[recalls["score"] == "recall"].set_index("class")
         assert np.isnan(recalls.loc["b", "low"]) and recalls.loc["a", "low"] < 0
 
+    def test_nor_has_a_class_of_few_images(self):
+        """It would go from -0.8 to 0.8, and tell nothing; the picture has its point alone."""
+        y = np.array(["a"] * 60 + ["b"] * 8 + ["c"] * 4)
+        slides = np.r_[np.arange(60) // 6, 0, 0, 1, 1, 2, 2, 3, 3, 0, 1, 2, 3]
+        for groups in (None, slides):
+            comparison = compare_models(*(make_report(y, y, groups=groups),) * 2)
+            table = comparison.differences.set_index("class")
+            assert np.isnan(table.loc["c", "low"]) and table.loc["c", "difference"] == 0
+            assert np.isnan(table.loc["b", "low"]) == (groups is not None)
+            low, high = comparison.plot().get_xlim()
+            assert -0.7 < low < high < 0.7
+        assert "<pre>72 images" in comparison._repr_html_()
+
     def test_memory_with_many_classes(self):
         labels = np.arange(40)
         report = make_report(labels, np.roll(labels, 1))
