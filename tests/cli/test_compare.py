@@ -35,7 +35,7 @@ def test_tables_give_the_same_as_models(shell, model_file, other_model, cell_fol
     tables = [tmp_path / model.stem / "predictions.csv" for model in (model_file, other_model)]
     of_tables = json.loads(shell("compare", *tables, "--json").stdout)
     of_models = shell("compare", model_file, other_model, cell_folder, "--json").stdout
-    assert [row["model"] for row in of_tables["scores"]] == list(map(str, tables))
+    assert [row["model"] for row in of_tables["scores"]] == [x.parent.name for x in tables]
     for one, other in zip(
         of_tables["differences"], json.loads(of_models)["differences"], strict=True
     ):
