@@ -5,7 +5,7 @@ Loaded on first use: the calibration of a table needs no torch.
 
 import lazy_loader
 
-__getattr__, __dir__, _ = lazy_loader.attach(
+__getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "_batch": ["check_batch", "knows_home", "training_distance"],
@@ -19,15 +19,4 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     },
 )
 
-__all__ = [
-    "AccuracyCoverageDisplay",
-    "OutlierDetector",
-    "PredictionSets",
-    "RejectOption",
-    "accuracy_coverage_curve",
-    "check_batch",
-    "energy_score",
-    "expected_calibration_error",
-    "laboratory_test",
-    "training_distance",
-]
+__all__.remove("knows_home")  # of other rooms
