@@ -84,11 +84,13 @@ def audit(
     frame = report.to_frame()
     if out is not None and out.suffix.lower() == ".html":
         page = report.to_html(title=f"Audit of {data}")
-        output.write_content(out, page, f"{len(frame)} findings.")
+        output.write_content(out, page, f"{len(frame)} finding{'s' * (len(frame) != 1)}.")
     elif out is not None:
         lists = {name: ["; ".join(map(str, each)) for each in frame[name]] for name in _LISTS}
         joined = {name: _output.as_utf8(texts) for name, texts in lists.items()}
-        output.write_table(out, frame.assign(**joined), f"{len(frame)} findings.")
+        output.write_table(
+            out, frame.assign(**joined), f"{len(frame)} finding{'s' * (len(frame) != 1)}."
+        )
     if suspects is not None:
         output.write_table(suspects, _tabulate_suspects(report, cells))
     output.show({"n_images": len(cells.X), "findings": frame.to_dict("records")}, report)

@@ -79,7 +79,8 @@ def explain(
                 ax.set_ylabel(name, fontsize=6, parse_math=False)
             output.write_picture(picture, figure)
             update()
-    _output.say(f"{out}: {len(names)} images explained; {len(unreadable)} cannot be read.")
+    done = f"{len(names)} image{'s' * (len(names) != 1)} explained"
+    _output.say(f"{out}: {done}; {len(unreadable)} cannot be read.")
     counts = {"n_images": len(names) + len(unreadable), "n_unreadable": len(unreadable)}
     output.show({**counts, "pictures": pictures})
 

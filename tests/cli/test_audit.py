@@ -29,7 +29,9 @@ def test_report(shell, leaky, cell_folder):
 
 def test_table_and_json(shell, leaky, tmp_path):
     out = tmp_path / "findings.csv"
-    document = json.loads(shell("audit", leaky, "--out", out, "--json").stdout)
+    result = shell("audit", leaky, "--out", out, "--json")
+    document, n = json.loads(result.stdout), len(pd.read_csv(out))
+    assert f"{n} finding{'s' * (n > 1)}." in result.stderr
     assert document["n_images"] == 79
     assert document["findings"][0]["splits"] == ["train", "test"]
     row = pd.read_csv(out).iloc[0]

@@ -326,7 +326,8 @@ class TestWords:
     def test_adjusted_percents_are_marked(self):
         page = make([[4, 1, 1]], ["neutrophil", "monocyte", "ig"], ["S"]).to_html()
         assert re.findall(r'class="percent">([^<]*)', page) == ["67", "17", "16*"]
-        assert "*: not the nearest" in page
+        assert "*: not the nearest" in page and page.count("* not the nearest whole") == 1
+        assert "* not the nearest" not in make([[1, 1]], ["monocyte", "ig"], ["S"]).to_html()
 
     def test_one(self):
         count = make([[1, 0]], ["neutrophil", "erythroblast"], ["S"], n_rejected=[1])

@@ -105,6 +105,12 @@ def test_everything_is_escaped(report):
         assert NASTY in text_of(page)
 
 
+def test_dated_and_with_one_way_to_write_percents(report):
+    page = report.to_html()
+    assert re.search(r"Made on \d{4}-\d\d-\d\d by skblood \d", page)
+    assert "95 % confidence" in page and "95% confidence" not in page
+
+
 def test_equal_reports_are_equal_pages(report):
     assert report.to_html() == report.to_html()
 

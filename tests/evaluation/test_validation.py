@@ -339,14 +339,16 @@ class TestOutput:
     def test_page_says_what_was_studied_and_when(self, report):
         page = replace(report, names=("Lee", "Kim", "model")).to_html()
         assert (
-            "Model: <b><bdi>not stated</bdi></b>" in page and "Study of <b>an unknown date" in page
+            "Model: <b><bdi>not stated</bdi></b>" in page
+            and 'Study of <b class="number">an unknown date' in page
         )
         named = replace(report, names=("Lee", "Kim", "blood8-2"), recorded=datetime(2026, 11, 2, 9))
         page = named.to_html()
         assert (
-            "Model: <b><bdi>blood8-2</bdi></b>" in page and "Study of <b>2026-11-02 09:00" in page
+            "Model: <b><bdi>blood8-2</bdi></b>" in page
+            and 'Study of <b class="number">2026-11-02 09:00' in page
         )
-        assert f"analyzed on <b>{named.created}</b> by skblood" in page
+        assert f'analyzed on <b class="number">{named.created}</b> by skblood' in page
         for field in ("laboratory", "name", "signature", "date"):
             assert f"<span>{field}</span>" in page
         assert named.to_dict()["recorded"] == "2026-11-02T09:00:00"
