@@ -28,6 +28,6 @@ def test_balanced_accuracies_and_unseen_groups(tmp_path, monkeypatch):
     options = SimpleNamespace(data=tmp_path / "pbc" / "128px", repeats=1)
     figures = {name: each["median"] for name, each in whole_loop.measure("new", options).items()}
     assert 40 <= figures["n_unseen"] <= 120 and figures["n_unseen"] % 8 == 0
-    assert figures["gain"] == figures["after"] - figures["before"]
+    assert figures["gain"] == figures["after"] - figures["framed"]
     assert figures["with_rest"] > figures["before"]
     assert 0 < figures["corrected"] <= 40
