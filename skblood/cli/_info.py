@@ -60,7 +60,8 @@ def _describe(path, about):
             yield f"cells       fill {size:.2f} of the side"
         if n_validation := data["n_validation_images"]:
             yield f"validated   on {n_validation:,} images"
-        if attributes["n_iter_"] > 1:  # one is of no fit, as of a pretrained model
+        # A note in place of the epochs is of a pretrained model, which no fit has trained.
+        if " " not in attributes.get("fit_settings_", {}).get("max_epochs", ""):
             yield f"epoch       {attributes['best_epoch_']} of {attributes['n_iter_']}"
     if adaptation := attributes.get("adaptation_"):
         labelled = {label: n for label, n in adaptation["n_labelled"].items() if n}

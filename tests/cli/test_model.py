@@ -77,6 +77,13 @@ class TestInfo:
         path.write_bytes(pack(document, contents.tensors, contents.card, contents.version))
         assert shown in shell("info", path).stdout
 
+    def test_a_model_that_no_fit_has_trained(self, shell, model_file, tmp_path):
+        model = skblood.load(model_file)
+        model.fit_settings_ |= {"max_epochs": "55 steps of 32 cells"}
+        model.training_data_ |= {"n_validation_images": 0}
+        text = shell("info", skblood.save(model, tmp_path / "m.skblood")).stdout
+        assert "epoch" not in text and "validated" not in text
+
     def test_composite(self, shell, tmp_path):
         X, y = draw(8, 0)
         net = skblood.MLPCellClassifier((8,), max_epochs=1, random_state=0)
