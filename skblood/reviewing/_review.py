@@ -58,7 +58,7 @@ def review(
         Slide or patient of each cell: a filter of the page, and a column of the table, which has
         the name of the Series, or "group".
     columns : DataFrame with n rows, default=None
-        Further columns of the table, as they are; "given_" goes before names that it has already.
+        Further columns of the table, as they are; ``given_`` goes before names that it has already.
     order : {"doubt", "neighbors", "query", "given", "random"}, default=None
         "doubt": first the labels that the model finds improbable (probability of the label less
         the highest of the others). "neighbors": first those that differ from most of the ten most
