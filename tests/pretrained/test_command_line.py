@@ -34,7 +34,7 @@ def test_predict_and_evaluate(synthetic, pretrained, trained_on, tmp_path):
     assert predicted.stderr.startswith("model: blood8-2 (pretrained)\n")
     frame = pd.read_csv(io.StringIO(predicted.stdout))
     assert frame["label"].tolist() == pretrained.predict(read_images(frame["path"])).tolist()
-    assert list(frame)[3:] == [f"p_{label}" for label in pretrained.classes_]
+    assert list(frame)[3:] == [*(f"p_{label}" for label in pretrained.classes_), "model"]
     trained_on(X[:5])
     result = run("evaluate", tmp_path, "--json")
     report = json.loads(result.stdout)
