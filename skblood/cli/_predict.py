@@ -4,9 +4,6 @@ from pathlib import Path
 
 from skblood.cli import _classifier, _data, _output
 
-# Cells without which a batch is not judged.
-_FEWEST = 50
-
 
 def predict(
     words: list[str],
@@ -67,13 +64,10 @@ def _warn_of_other_cells(classifier, X, probabilities):
     """Say once if the cells are unlike those that the model was trained on or adapted to."""
     import numpy as np
 
-    from skblood.uncertainty import check_batch, knows_home
+    from skblood.uncertainty import find_other_batch
 
     rows = np.flatnonzero(np.isfinite(probabilities).all(axis=1))
-    if len(rows) < _FEWEST or not knows_home(classifier):
-        return
-    check = check_batch(classifier, X[rows], probabilities[rows])
-    if check.is_other:
+    if check := find_other_batch(classifier, X[rows], probabilities[rows]):
         _output.say(
             "skblood: warning: these cells are unlike those that the model was trained on, the "
             f"predictions unsure and the shares of the classes unusual ({check}). Look at some of "

@@ -2,8 +2,6 @@
 
 from skblood._sklearn import innermost_model
 
-# Cells without which a batch is not judged.
-_FEWEST = 50
 _WEIGHTS = {None: "random weights", "default": "published weights"}
 
 
@@ -41,14 +39,11 @@ def describe_model(model):
 
 def describe_batch(model, images, y_proba):
     """Return a warning if images are unlike those that a model was trained on, else ""."""
-    if images is None or y_proba is None or len(y_proba) < _FEWEST:
+    if images is None or y_proba is None:
         return ""
-    from skblood.uncertainty import check_batch, knows_home
+    from skblood.uncertainty import find_other_batch
 
-    if not knows_home(model):
-        return ""
-    check = check_batch(model, images, y_proba)
-    if not check.is_other:
+    if (check := find_other_batch(model, images, y_proba)) is None:
         return ""
     return (
         "The images are unlike those that the model was trained on, the predictions less sure and "

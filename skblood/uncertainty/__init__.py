@@ -8,7 +8,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "_batch": ["check_batch", "knows_home", "training_distance"],
+        "_batch": ["check_batch", "find_other_batch", "training_distance"],
         "_calibration": ["expected_calibration_error"],
         "_coverage": ["AccuracyCoverageDisplay", "accuracy_coverage_curve"],
         "_energy": ["energy_score"],
@@ -19,4 +19,4 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     },
 )
 
-__all__.remove("knows_home")  # of other rooms
+__all__.remove("find_other_batch")  # of other rooms

@@ -239,7 +239,15 @@ def check_batch(model, X, y_proba=None, *, known=None, random_state=0):
     return replace(check, distance=training_distance(model, X, random_state=random_state))
 
 
-def knows_home(model):
+def find_other_batch(model, X, y_proba):
+    """Return the check of a batch that is unlike the training; None if it is not, or unknown."""
+    if len(y_proba) < _FEWEST or not _knows_home(model):
+        return None
+    check = check_batch(model, X, y_proba)
+    return check if check.is_other else None
+
+
+def _knows_home(model):
     """Return whether `check_batch` needs no known cells for a model."""
     return getattr(model, "training_data_", {}).get("fingerprint") in _HOME
 
@@ -257,7 +265,7 @@ def _home_of(model, known, random_state):
         known = read_cells(model, known)
         confidence = float(model.predict_proba(known).max(axis=1).mean())
         return training_distance(model, known, random_state=random_state), confidence
-    if not knows_home(model):
+    if not _knows_home(model):
         raise ValueError(
             "The model does not know what it finds at home. Give `known`: cells of the laboratory "
             "of the training, not used in training."
