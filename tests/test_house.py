@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 MAX_ROOT_MODULES = 4
-MAX_CODE_LINES = 15_200
+MAX_CODE_LINES = 16_300
 # What each room may import, besides itself and the private modules at the root.
 _CORE = {"images", "augment", "cells", "networks", "inference", "training"}
 _USERS = {*_CORE, "estimators", "pretrained"}
@@ -33,8 +33,10 @@ ROOMS = {
     "adaptation": _USERS,
     "reviewing": {*_USERS, "adaptation", "pages"},
     "io": {*_USERS, "adaptation", "evaluation", "uncertainty"},
+    "streaming": {*_USERS, "datasets"},
+    "distributed": {*_USERS, "datasets", "streaming"},
     "cli": {*_USERS, "datasets", "auditing", "evaluation", "uncertainty", "adaptation", "io"}
-    | {"explain", "reviewing"},
+    | {"explain", "reviewing", "streaming", "distributed"},
 }
 
 

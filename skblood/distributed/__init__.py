@@ -1,0 +1,1 @@
+"""Prediction by the workers of a Dask cluster."""

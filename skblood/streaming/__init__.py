@@ -1,0 +1,1 @@
+"""Images from any number of files and shards, and predictions of them, in bounded memory."""
