@@ -10,6 +10,7 @@ from sklearn.utils import check_scalar
 
 from skblood._plotting import draws, import_pyplot, read_some, show_cell, wrap
 from skblood._writing import printable
+from skblood.images import EncodedImage
 from skblood.pages import render, write
 
 from ._audit_page import list_findings
@@ -258,7 +259,8 @@ class AuditReport:
 
     def _name(self, position):
         item = self.images[position]
-        return os.fspath(item) if isinstance(item, (str, os.PathLike)) else f"X[{position}]"
+        is_file = isinstance(item, (str, os.PathLike, EncodedImage))
+        return str(item) if is_file else f"X[{position}]"
 
     def _short_name(self, position):
         """Return the name of an image with its folder: numbers repeat from class to class."""

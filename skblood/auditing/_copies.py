@@ -4,11 +4,12 @@ import os
 
 import numpy as np
 
-from skblood.images import file_key
+from skblood.images import EncodedImage, file_key
 
 from ._finding import Finding
 from ._near import find_near_pairs
 
+_FILES = (str, os.PathLike, EncodedImage)
 # Standard deviation, in 0..255, below which an image is blank. Real cells have more than 20.
 BLANK_CONTRAST = 4.0
 
@@ -24,13 +25,13 @@ def find_copies(summary, images):
     summary : structured ndarray
         Made by `summarize_images`.
     images : ndarray or list
-        Paths in it are hashed, to tell identical files from identical pixels.
+        Files in it are hashed, to tell identical files from identical pixels.
     """
     positions = summary["position"]
     _, first, codes = np.unique(summary["content"], axis=0, return_index=True, return_inverse=True)
     repeated = np.setdiff1d(np.arange(len(summary)), first)
     pairs = positions[np.stack([first[codes.ravel()[repeated]], repeated], axis=1)]
-    paths = [i for i in set(pairs.ravel().tolist()) if isinstance(images[i], (str, os.PathLike))]
+    paths = [i for i in set(pairs.ravel().tolist()) if isinstance(images[i], _FILES)]
     hashes = {i: file_key(images[i]) for i in paths}
     copies = []
     for i, j in pairs.tolist():

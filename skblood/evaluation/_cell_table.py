@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from skblood._labels import as_column, check_lengths, encode_groups, list_few, plain_list
+from skblood.images import EncodedImage
 
 
 def tabulate_cells(true, predicted, y_proba, classes, *, groups=None, names=None):
@@ -44,7 +45,7 @@ def path_names(X):
     """Return X as names of images if it holds paths, else None."""
     is_listed = isinstance(X, list | tuple | pd.Series) or getattr(X, "ndim", 0) == 1
     names = list(X) if is_listed else []
-    paths = names and all(isinstance(each, str | os.PathLike) for each in names)
+    paths = names and all(isinstance(each, str | os.PathLike | EncodedImage) for each in names)
     return names if paths else None
 
 

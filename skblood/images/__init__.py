@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "_channels": ["convert_channels"],
         "_crop": ["CROP_RANGE", "check_crop", "crop_places"],
         "_depth": ["check_bit_depth", "state_depth"],
+        "_encoded": ["EncodedImage"],
         "_files": ["file_key"],
         "_forms": ["holds_arrays", "is_table"],
         "_pixels": ["as_uint8", "to_numpy"],

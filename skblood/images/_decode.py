@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ._channels import convert_channels
-from ._depth import DEEP_GRAY, is_deep, read_deep, scale_values
+from ._depth import DEEP_GRAY, is_deep, read_deep, scale_values, stated_depth
+from ._encoded import EncodedImage, open_binary
 
 # What files may be. No other plugin of Pillow is used: that of EPS starts Ghostscript.
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM", "TGA")
@@ -33,19 +34,19 @@ _N_PAGES = re.compile(r"^(?:images|channels|slices|frames)=(\d+)", re.MULTILINE)
 _SHAPE = re.compile(r'"shape": *\[([\d, ]+)\]')
 
 
-def check_file(path):
-    """Raise ValueError unless a path is that of a file."""
+def check_file(item):
+    """Raise ValueError unless an item is encoded, or a path and that of a file."""
     # Opening a pipe or a device could wait forever.
-    if not stat.S_ISREG(os.stat(path).st_mode):
+    if not isinstance(item, EncodedImage) and not stat.S_ISREG(os.stat(item).st_mode):
         raise ValueError("a folder or device, not a file")
 
 
 def read_image(item, finish, *, channels=None, bit_depth=None, wanted=None):
-    """Read an image file or PIL image.
+    """Read an image file, encoded image or PIL image.
 
     Parameters
     ----------
-    item : str, PathLike or PIL.Image.Image
+    item : str, PathLike, EncodedImage or PIL.Image.Image
         A PIL image is neither changed nor closed.
     finish : callable
         Applied to the image, uint8 of shape (h, w, channels), upright.
@@ -61,7 +62,7 @@ def read_image(item, finish, *, channels=None, bit_depth=None, wanted=None):
     object
         The result of `finish`.
     """
-    bit_depth = getattr(item, "bit_depth", bit_depth)
+    bit_depth = stated_depth(item, bit_depth)
     with contextlib.ExitStack() as turn:
         if isinstance(item, Image.Image):
             _check_opened(item)
@@ -71,10 +72,10 @@ def read_image(item, finish, *, channels=None, bit_depth=None, wanted=None):
         return finish(convert_channels(values, channels or 3))
 
 
-def _read_file(path, bit_depth, wanted, turn):
+def _read_file(item, bit_depth, wanted, turn):
     """Return the pixels of a file; a large one waits for its turn, which lasts until it closes."""
-    check_file(path)
-    with _open(path) as image:
+    check_file(item)
+    with _open(item) as image:
         n_pixels = image.width * image.height
         # Pillow only warns, and warning filters are shared by all threads.
         if n_pixels > (limit := Image.MAX_IMAGE_PIXELS or inf):
@@ -84,14 +85,15 @@ def _read_file(path, bit_depth, wanted, turn):
             if wanted is not None:
                 height, width = (int(np.ceil(side * _DRAFT_FACTOR)) for side in wanted)
                 image.draft(None, (width, height))  # of JPEG only
-        return scale_values(_page_values(image, path), image, bit_depth)
+        return scale_values(_page_values(image, item), image, bit_depth)
 
 
-def _open(path):
+def _open(item):
     try:
-        return Image.open(path, formats=FORMATS)
+        file = item.open() if isinstance(item, EncodedImage) else item
+        return Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:
-        with open(path, "rb") as file:
+        with open_binary(item) as file:
             if file.read(2) not in (b"II", b"MM"):
                 raise
         raise ValueError(
@@ -132,7 +134,7 @@ def _check_described(image, n_pages):
         )
 
 
-def _page_values(image, path):
+def _page_values(image, item):
     """Return the values of the only page of a file, or of three gray pages as color."""
     pages = list(range(_count_frames(image)))
     if image.format == "TIFF":
@@ -143,7 +145,7 @@ def _page_values(image, path):
         planes = []
         for page in pages:
             image.seek(page)
-            planes.append(_values(image, path))
+            planes.append(_values(image, item))
         if len(pages) == 1:
             return planes[0]
         if {plane.shape for plane in planes} == {(image.height, image.width, 1)}:
@@ -164,14 +166,14 @@ def _are_channels(image, pages):
     return image.format == "TIFF" and not _STACK.search(str(image.tag_v2.get(_DESCRIPTION)))
 
 
-def _values(image, path=None):
+def _values(image, item=None):
     """Return the values of an image, upright, of shape (h, w, c); of a file, in place."""
     if 0 in image.size:
         raise ValueError("no pixels")
-    if path is None:
+    if item is None:
         image = ImageOps.exif_transpose(image)
-    elif is_deep(image):
-        return read_deep(image, path)
+    elif is_deep(image, item):
+        return read_deep(image, item)
     else:
         ImageOps.exif_transpose(image, in_place=True)
     if image.mode in (*DEEP_GRAY, "F"):

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from sklearn.utils import check_scalar
 
+from ._encoded import open_binary
 from ._pixels import as_uint8
 
 # Pillow's modes of deep gray; "I" holds 32 bits, but the files hold 16.
@@ -77,13 +78,18 @@ def common_depth(paths):
     return depths.pop() if depths else None
 
 
-def is_deep(image):
-    """Return whether Pillow changes the deep values of an opened file, not yet decoded."""
+def stated_depth(item, bit_depth):
+    """Return the depth that an item states, or else the given one."""
+    return getattr(item, "bit_depth", None) or bit_depth
+
+
+def is_deep(image, item):
+    """Return whether Pillow changes the deep values of an opened item, not yet decoded."""
     if image.format == "PPM":
         args = image.tile[0].args
         return args[0] in ("L", "RGB") and args[1] > 255
     if image.format == "JPEG2000":
-        with open(image.filename, "rb") as file:
+        with open_binary(item) as file:
             bits = file.read(2**20).partition(_CODE_STREAM)[2][_COMPONENT_BITS] % 128 + 1
         return 8 < bits < _MOST_BITS + (image.mode != "I;16")
     if image.format == "TIFF":
@@ -91,8 +97,8 @@ def is_deep(image):
     return image.format == "PNG" and image.mode != "I;16" and ";16" in str(image.tile[:1])
 
 
-def read_deep(image, path):
-    """Return the values of an opened file of 16-bit color, uint16 of shape (h, w, c).
+def read_deep(image, item):
+    """Return the values of an opened item of 16-bit color, uint16 of shape (h, w, c).
 
     Raises
     ------
@@ -103,7 +109,7 @@ def read_deep(image, path):
         raise ValueError(f"{image.format} of more than 8 bits. Save it as PNG or TIFF.")
     if image.format == "TIFF" and image.tag_v2.get(_PLANES) == _SEPARATE:
         raise ValueError("16-bit color in separate planes. Save it with interleaved channels.")
-    with Image.open(path, formats=[image.format]) as low:
+    with open_binary(item) as file, Image.open(file, formats=[image.format]) as low:
         low.seek(image.tell())
         try:
             low.tile = [tile._replace(args=_exchange_bytes(tile.args)) for tile in low.tile]

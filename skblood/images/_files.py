@@ -12,6 +12,8 @@ from PIL import Image, UnidentifiedImageError
 from skblood._writing import track
 
 from ._decode import FORMATS, check_file, read_image
+from ._depth import stated_depth
+from ._encoded import open_binary
 from ._shared import quiet
 
 # To be raised when this package decodes the same file to other pixels.
@@ -26,7 +28,8 @@ def read_files(items, finish, **options):
 
     Parameters
     ----------
-    items : sequence of str or PathLike, or of PIL images, which are neither changed nor closed
+    items : sequence of str, PathLike or EncodedImage, or of PIL images
+        PIL images are neither changed nor closed.
     finish : callable
         Applied to each uint8 image (h, w, c) in its thread, so that a large image is reduced
         before the next one is read.
@@ -128,9 +131,9 @@ def _reason(error):
 
 
 def file_key(path, bit_depth=None):
-    """Hash the content of a file and the depth that is stated, 16 bytes: equal for copies."""
+    """Hash the content of a file or `EncodedImage` and the stated depth: 16 bytes."""
     check_file(path)
-    depth = str(getattr(path, "bit_depth", bit_depth) or "").encode()
+    depth = str(stated_depth(path, bit_depth) or "").encode()
     digest = partial(hashlib.blake2b, digest_size=16, person=depth)
-    with open(path, "rb") as file:
+    with open_binary(path) as file:
         return hashlib.file_digest(file, digest).digest()

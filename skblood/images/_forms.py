@@ -11,12 +11,14 @@ from scipy.sparse import issparse
 from torch.utils.data import DataLoader, Dataset
 
 from ._cell_images import CellImages
+from ._encoded import EncodedImage
 
 # Forms of X as a whole, ...
 TABLE, STACK, SEQUENCE = "table", "stack", "sequence"
 
 # ... and of the items of a sequence, as messages name them.
 PATH, PIL, ARRAY = "a path", "a PIL image", "an array"
+_ENCODED = "an encoded image"
 _MISSING = "a missing value"
 
 # What X as a whole cannot be, and what to pass instead.
@@ -46,7 +48,7 @@ def is_table(X):
     Returns
     -------
     bool
-        False for arrays of three or more axes, and for sequences of paths, PIL images or arrays,
+        False for arrays of three or more axes, and for sequences of paths, images or arrays,
         also as the only column of a DataFrame, and for `CellImages`. True for everything else,
         whether it holds numbers or not.
 
@@ -124,7 +126,7 @@ def _refuse(X, shape):
     is_collection = isinstance(X, (list, tuple, Mapping)) or hasattr(X, "__array__")
     if not is_collection and (code := _code_to_open(X, "X")):
         raise ValueError(
-            f"X is a single {(form or kind).removeprefix('a ')}. Pass a list of paths or images, "
+            f"X is a single {(form or kind).removeprefix('an ').removeprefix('a ')}. Pass a list of paths or images, "
             f"[{code}]; of a folder, the data that skblood.datasets.load_image_folder returns."
         )
     for kinds, advice in _NO_SEQUENCES:
@@ -138,6 +140,8 @@ def _item_form(item):
     """Return the kind of image that an item of a sequence is, or None."""
     if isinstance(item, (str, os.PathLike)):
         return PATH
+    if isinstance(item, EncodedImage):
+        return _ENCODED
     if isinstance(item, Image.Image):
         return PIL
     if isinstance(item, (np.ndarray, torch.Tensor)) and item.ndim >= 2:
@@ -149,7 +153,7 @@ def _item_form(item):
 
 def _code_to_open(item, name):
     """Return code that makes an image of a variable that holds a known form of one, or None."""
-    if _item_form(item) in (PATH, PIL, ARRAY):
+    if _item_form(item) in (PATH, _ENCODED, PIL, ARRAY):
         return name
     if isinstance(item, (bytes, bytearray, memoryview)):
         is_path = isinstance(item, bytes) and b"\0" not in item
@@ -179,9 +183,12 @@ def _items(X, shape):
 
 
 def common_form(items):
-    """Return the form that all items have, or raise ValueError."""
+    """Return the form that all items have, or raise ValueError; paths may be encoded images."""
     forms = [_item_form(item) or f"a {type(item).__name__}" for item in items]
-    if len(counts := Counter(forms)) > 1 or _MISSING in counts:
+    counts = Counter(forms)
+    if counts.keys() <= {PATH, _ENCODED}:
+        return PATH
+    if len(counts) > 1 or _MISSING in counts:
         found = ", ".join(
             f"{form} at {forms.index(form)} ({n} of {len(items)})" for form, n in counts.items()
         )

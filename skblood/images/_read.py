@@ -33,8 +33,8 @@ def read_images(
     ----------
     X : array-like of shape (n, h, w) or (n, h, w, c), or sequence of n images
         Arrays are uint8 in 0..255 or floats in 0..1, with c = 1, 3 or 4 (RGBA, blended with white).
-        A sequence holds paths (str or PathLike), PIL images, or arrays (h, w) or (h, w, c), all of
-        one kind but maybe of different sizes. Not changed.
+        A sequence holds paths (str or PathLike) and `EncodedImage`, PIL images, or arrays (h, w) or
+        (h, w, c), all of one kind but maybe of different sizes. Not changed.
     crop : float in [0.01, 4], default=1.0
         Fraction of each side that is kept, around the center, before anything is resized. Above 1,
         an image is padded by reflection.
