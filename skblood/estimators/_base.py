@@ -21,7 +21,7 @@ from skblood.images import (
     read_table,
     unflatten_rows,
 )
-from skblood.inference import FeatureStore
+from skblood.inference import FeatureStore, relocate
 from skblood.networks import (
     PIXELS,
     PRETRAINED_WEIGHTS,
@@ -75,12 +75,15 @@ class CellModel(BaseEstimator):
     _odd_rows = "error"
 
     def __setstate__(self, state):
-        """Give the predictor the network of the estimator."""
+        """Give the predictor the network of the estimator, on the device of this process."""
         super().__setstate__(state)
         if hasattr(self, "predictor_"):
             net = getattr(self, "net_", None)
             network = getattr(self, "network_", None) if net is None else net.module_
-            self.predictor_.network = network
+            device = relocate(self.predictor_.device, is_named=self.device != "auto")
+            if device != self.predictor_.device and net is not None:
+                net.device = str(device)
+            self.predictor_.device, self.predictor_.network = device, network.to(device)
 
     def __sklearn_tags__(self):
         """Return tags: X may be a table or images."""

@@ -89,8 +89,9 @@ class _Shared:
         a frozen backbone once in all folds and candidates of a search. None: only features, in
         the memory of this process (1 GiB at most).
     device : str, default="auto"
-        "auto" is CUDA if available, else MPS, else the CPU. A named device that is not available
-        is an error.
+        "auto" is CUDA if available, else MPS, else the CPU. Of several GPUs, each worker of a
+        launcher, of Dask or of ``n_jobs=2`` takes one for itself. A named device, such as
+        "cuda:1", is never replaced: where it is not available, it is an error.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Precision of passes over images, in training and prediction: "auto" is bfloat16 (mixed
         precision) if the device has instructions for it. Rows of numbers, heads on features of

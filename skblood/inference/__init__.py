@@ -8,7 +8,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "_device": ["autocast", "autocast_dtype", "resolve_device"],
+        "_device": ["autocast", "autocast_dtype", "relocate", "resolve_device"],
         "_predictor": ["Predictor", "pass_dtype"],
         "_random": ["generator_states", "restore_generators", "seeded"],
         "_seed": ["draw_seed"],

@@ -2,7 +2,6 @@
 
 import json
 import os
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import PureWindowsPath
 
@@ -11,7 +10,7 @@ from sklearn.base import is_classifier
 
 from skblood import estimators, networks
 from skblood.images import torch_defaults
-from skblood.inference import resolve_device, seeded
+from skblood.inference import relocate, resolve_device, seeded
 
 from ._schema import ATTRIBUTES, check_attributes, check_names, decode_spec
 from ._values import decode, encode, plain
@@ -95,8 +94,8 @@ def restore(document, tensors, device):
     if spec is None:
         return model
     if device == "auto":
-        with suppress(ValueError):
-            device = str(resolve_device(attributes["device_"]))
+        is_named = parameters.get("device", "auto") != "auto"
+        device = str(relocate(attributes["device_"], is_named=is_named))
     with seeded(0, torch.device("cpu")):
         # Without memory or pixels: a file may ask for a network larger than the computer.
         with torch.device("meta"):

@@ -18,7 +18,6 @@ from skorch.callbacks import EpochScoring
 import skblood
 from skblood.augment import CellAugment
 from skblood.evaluation import EvaluationReport, HistoryDisplay, evaluate
-from skblood.inference import resolve_device
 from skblood.io import _estimators
 
 from .conftest import MAKERS, assert_same_predictions, predictions
@@ -304,19 +303,16 @@ class TestDevice:
         assert (again.device, str(again.predictor_.device)) == (device, "cpu")
         assert_same_predictions(mlp, again, cells[0])
 
-    def test_that_of_the_fit_if_it_is_available(self, mlp, forge, monkeypatch):
+    @pytest.mark.parametrize("there", ["cuda:1", "cuda", "mps", "meta:97", "xla"])
+    def test_of_another_machine(self, mlp, forge, there):
         def change(document):
-            document["model"]["attributes"]["device_"] = "meta:97"
+            document["model"]["attributes"]["device_"] = there
+            document["model"]["parameters"]["device"] = there
 
-        path, asked = forge(mlp, change), []
-
-        def resolve(device):
-            asked.append(device)
-            return resolve_device(device)
-
-        monkeypatch.setattr(_estimators, "resolve_device", resolve)
-        assert skblood.load(path).predictor_.device == resolve_device("auto")
-        assert asked == ["meta:97"]
+        model = skblood.load(forge(mlp, change))
+        if not torch.cuda.is_available() and not torch.backends.mps.is_available():
+            assert model.predictor_.device == torch.device("cpu")
+        assert model.device == there  # of the next fit, which says that there is none
 
     def test_named(self, mlp, path):
         skblood.save(copied(mlp).set_params(device="auto"), path)
@@ -324,6 +320,13 @@ class TestDevice:
         with pytest.raises(ValueError, match="'cuda:97' is not available") as error:
             skblood.load(path, device="cuda:97")
         assert not isinstance(error.value, skblood.ModelFileError)
+
+    @pytest.mark.gpu
+    def test_from_a_second_gpu_to_the_only_one(self, mlp, forge):
+        def change(document):
+            document["model"]["attributes"]["device_"] = "cuda:97"
+
+        assert skblood.load(forge(mlp, change)).predictor_.device == torch.device("cuda")
 
     @pytest.mark.gpu
     def test_from_gpu_to_cpu(self, cells, path):
