@@ -32,7 +32,7 @@ ROOMS = {
     "explain": _USERS,
     "adaptation": _USERS,
     "reviewing": {*_USERS, "adaptation", "pages"},
-    "io": {*_USERS, "adaptation", "evaluation", "uncertainty"},
+    "io": {*_USERS, "adaptation", "evaluation", "pages", "uncertainty"},
     "streaming": {*_USERS, "datasets"},
     "distributed": {*_USERS, "datasets", "streaming"},
     "cli": {*_USERS, "datasets", "auditing", "evaluation", "uncertainty", "adaptation", "io"}

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 
 import jinja2
 from markupsafe import Markup, escape
@@ -9,22 +10,31 @@ from PIL import Image
 
 from skblood._writing import printable, replace_file
 
+# Characters that Markdown or HTML would interpret, and those by which text becomes a link; an
+# underscore inside a word is not one.
+_MARKS = re.compile(r"[\\|<>*`\[\]&~$@]|:(?=//)|(?<=www)\.|(?<![^\W_])_|_(?![^\W_])", re.I)
+
 
 def _name(value):
     """Return a name, whatever it holds and wherever it is read from, as a part of the page."""
     return Markup("<bdi>{}</bdi>").format(escape(printable(value, keep="")))
 
 
+def _markdown(value):
+    """Return a value as one line of text with Markdown's special characters escaped."""
+    return _MARKS.sub(r"\\\g<0>", " ".join(str(value).split()))
+
+
 _ENVIRONMENT = jinja2.Environment(
     loader=jinja2.PackageLoader("skblood.pages", "templates"),
-    autoescape=True,
+    autoescape=jinja2.select_autoescape(["html"]),
     undefined=jinja2.StrictUndefined,
     # Control characters and those that turn text around are shown, not obeyed.
     finalize=lambda value: printable(value) if type(value) is str else value,
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters["name"] = _name
+_ENVIRONMENT.filters |= {"name": _name, "markdown": _markdown}
 _ENVIRONMENT.globals["zip"] = zip
 
 
