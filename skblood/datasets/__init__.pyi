@@ -1,8 +1,8 @@
 """Names of the room, for lazy loading and for static tools."""
 
 from ._blood_cells import make_blood_cells
-from ._csv import load_csv, read_table, refuse_predictions
-from ._folders import IMAGE_EXTENSIONS, find_images, load_image_folder, visible_folders
+from ._csv import iter_table, load_csv, read_table, refuse_predictions
+from ._folders import find_images, load_image_folder, visible_folders
 from ._load import load_cells
 from ._medmnist import fetch_bloodmnist, load_npz
 from ._merge import merge_datasets
@@ -11,3 +11,4 @@ from ._raabin import load_raabin_wbc
 from ._split import train_val_test_split
 from ._table import read_header
 from ._unreadable import find_unreadable
+from ._walk import HIDDEN, IMAGE_EXTENSIONS, in_order, walk_images

@@ -1,8 +1,8 @@
 """Tables of image files, labels and groups."""
 
-import io
 import os
 import re
+import sys
 import warnings
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 from skblood._writing import NO_CLASS, list_few, read_formula, shorten, suggest
 from skblood.datasets._bunch import as_dataset
 from skblood.datasets._folders import check_exists
-from skblood.datasets._table import no_table, read_header
+from skblood.datasets._table import no_table, open_table, read_header
 from skblood.images import state_depth
 
 
@@ -150,6 +150,13 @@ def read_table(path, columns):
     return _read_table(Path(path).expanduser(), columns, all_text=True)
 
 
+def iter_table(path, columns, n_rows):
+    """Yield what `read_table` returns, `n_rows` rows at a time."""
+    path = Path(path).expanduser()
+    for frame in _read_frames(path, columns, n_rows):
+        yield frame.reset_index(drop=True)
+
+
 def refuse_predictions(frame, label_column, path):
     """Raise ValueError if the labels of a table are predictions, as `skblood predict` writes them.
 
@@ -177,42 +184,59 @@ def refuse_predictions(frame, label_column, path):
 
 def _read_table(path, columns, all_text=False):
     """Read the table; the given columns are complete, and they, or all, hold stripped text."""
+    return next(_read_frames(path, columns, sys.maxsize, all_text))
+
+
+def _read_frames(path, columns, n_rows, all_text=True):
+    """Yield the table in chunks of rows, their index going on."""
     import pandas as pd
 
     check_exists(path)
-    text, delimiter, header = read_header(path, columns)
-    try:
-        with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
-            frame = pd.read_csv(
-                io.StringIO(text),
-                sep=delimiter,
-                index_col=False,  # a delimiter at the end of each row would shift the columns
-                encoding_errors="surrogateescape",
-                # The label "NA" does not become NaN, nor "01" 1.
-                dtype=object if all_text else dict.fromkeys(columns, object),
-                keep_default_na=False,
-                na_values={
-                    name: ["", "NA", "NaN"] for name in header if not (all_text or name in columns)
-                },
-                skipinitialspace=True,
-            )
-        if frame.empty:
-            raise ValueError("it has a header and no rows.")
-        for column in columns[1:]:
-            "".join(frame[column]).encode()  # raises if it is no UTF-8
-    except (ValueError, pd.errors.ParserWarning) as error:
-        raise no_table(path, error) from error
-    for column in frame if all_text else columns:
-        texts = [read_formula(text.strip()) for text in frame[column]]
-        frame[column] = pd.Series(texts, dtype=object)
-        if column not in columns:
-            continue
-        if rows := [str(row) for row, text in enumerate(texts, start=1) if not text]:
+    encoding, delimiter, header = read_header(path, columns)
+    options = {
+        "sep": delimiter,
+        "index_col": False,  # a delimiter at the end of each row would shift the columns
+        "encoding_errors": "surrogateescape",
+        # The label "NA" does not become NaN, nor "01" 1.
+        "dtype": object if all_text else dict.fromkeys(columns, object),
+        "keep_default_na": False,
+        "na_values": {
+            name: ["", "NA", "NaN"] for name in header if not (all_text or name in columns)
+        },
+        "skipinitialspace": True,
+        "chunksize": n_rows,
+    }
+    frames, n_read = None, 0
+    with open_table(path, encoding) as file:
+        while True:
+            try:
+                with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
+                    frames = pd.read_csv(file, **options) if frames is None else frames
+                    frame = next(frames, None)
+                if frame is None and n_read:
+                    return
+                if frame is None or frame.empty:
+                    raise ValueError("it has a header and no rows.")
+                for column in columns[1:]:
+                    "".join(frame[column]).encode()  # raises if it is no UTF-8
+            except (ValueError, pd.errors.ParserWarning) as error:
+                raise no_table(path, error) from error
+            for column in frame if all_text else columns:
+                texts = [read_formula(text.strip()) for text in frame[column]]
+                frame[column] = pd.Series(texts, index=frame.index, dtype=object)
+            _check_complete(frame, columns, path)
+            n_read += len(frame)
+            yield frame
+
+
+def _check_complete(frame, columns, path):
+    """Raise ValueError if cells of these columns are empty."""
+    for column in columns:
+        if rows := [str(row + 1) for row in frame.index[frame[column] == ""]]:
             raise ValueError(
                 f"{str(path)!r} has {len(rows)} rows without a {column!r}: {list_few(rows)} "
                 "(counted from 1, without the header). Fill or remove them."
             )
-    return frame
 
 
 def _convert_integers(texts):

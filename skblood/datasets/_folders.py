@@ -11,13 +11,11 @@ import numpy as np
 from skblood._labels import list_few
 from skblood._writing import suggest
 from skblood.datasets._bunch import as_dataset
+from skblood.datasets._walk import HIDDEN, IMAGE_EXTENSIONS, walk_images
 from skblood.images import state_depth
 
-IMAGE_EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 SPLIT_NAMES = ("train", "val", "valid", "validation", "test")
 ALL_SPLITS = "all"
-# Folders that macOS, its archives and network drives make.
-_HIDDEN = (".", "__MACOSX", "@eaDir")
 # Words in the names of folders without cells; folders of these names hold no class.
 _NO_CELLS = re.compile(r"(.*[\W_])?(annotation|gt|ground[\W_]?truth|mask|segmentation)s?([\W_].*)?")
 _NO_CLASSES = ("docs", "image", "images", "img", "imgs", "label", "labels")
@@ -152,12 +150,7 @@ def find_images(folder, extensions=IMAGE_EXTENSIONS):
 
     Hidden files and folders are ignored.
     """
-    found = []
-    for directory, subfolders, files in os.walk(folder):
-        subfolders[:] = [name for name in subfolders if not name.startswith(_HIDDEN)]
-        shown = (name for name in files if not name.startswith("."))
-        found += [os.path.join(directory, x) for x in shown if x.lower().endswith(extensions)]
-    return sorted(found)
+    return list(walk_images(folder, extensions))
 
 
 def list_splits(folder):
@@ -170,7 +163,7 @@ def list_splits(folder):
 
 def visible_folders(folder):
     """Return the folders in a folder, sorted, without hidden ones."""
-    return sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith(_HIDDEN))
+    return sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith(HIDDEN))
 
 
 def check_exists(path, layout=None):

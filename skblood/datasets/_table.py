@@ -1,15 +1,17 @@
 """Header of a table: read before pandas and models are imported."""
 
 import csv
-import io
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
 
 from skblood._writing import list_few
 
+# Characters of a line of the header: a file without ends of lines is not read whole.
+_LONGEST = 2**20
+
 
 def read_header(path, columns):
-    """Read the text of a table, and find its delimiter.
+    """Find the encoding, delimiter and columns of a table.
 
     Parameters
     ----------
@@ -20,8 +22,7 @@ def read_header(path, columns):
 
     Returns
     -------
-    text : str
-        The whole table.
+    encoding : str
     delimiter : str
     header : list of str
         Names of the columns.
@@ -29,25 +30,16 @@ def read_header(path, columns):
     Raises
     ------
     ValueError
-        If columns are missing, or it is no table.
+        If columns are missing or there twice, or it is no table.
     """
     path = Path(path).expanduser()
-    content = path.read_bytes()
+    with open(path, "rb") as file:
+        content = file.read(8)
     if content.startswith((b"PK\3\4", b"\xd0\xcf\x11\xe0")):  # .xlsx and .xls
         raise ValueError(f"{str(path)!r} is an Excel file or an archive. Save the table as .csv.")
     encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
     try:
-        # File names may be other bytes, which Python reads as surrogates.
-        text = content.decode(encoding, errors="surrogateescape")
-        headers = {
-            delimiter: next(
-                csv.reader(
-                    io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True
-                ),
-                [],
-            )
-            for delimiter in ",;\t|"
-        }
+        headers = {delimiter: _first_row(path, encoding, delimiter) for delimiter in ",;\t|"}
     except (ValueError, csv.Error) as error:
         raise no_table(path, error) from error
     delimiter, header = max(
@@ -59,7 +51,20 @@ def read_header(path, columns):
         if len(header) > 1:
             raise ValueError(f"{str(path)!r} has {message}")
         raise no_table(path, message)
-    return text, delimiter, header
+    if twice := [column for column in columns if header.count(column) > 1]:
+        raise ValueError(f"{str(path)!r} has several columns {twice}. Rename all but one of each.")
+    return encoding, delimiter, header
+
+
+def open_table(path, encoding):
+    """Open a table; names of files may be other bytes, which Python reads as surrogates."""
+    return open(path, encoding=encoding, errors="surrogateescape", newline="")
+
+
+def _first_row(path, encoding, delimiter):
+    with open_table(path, encoding) as file:
+        lines = iter(lambda: file.readline(_LONGEST), "")
+        return next(csv.reader(lines, delimiter=delimiter, skipinitialspace=True), [])
 
 
 def no_table(path, reason):

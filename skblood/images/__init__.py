@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "_cell_images": ["CellImages", "content_keys"],
         "_channels": ["convert_channels"],
         "_crop": ["CROP_RANGE", "check_crop", "crop_places"],
+        "_decode": ["check_file"],
         "_depth": ["check_bit_depth", "state_depth"],
         "_encoded": ["EncodedImage"],
         "_files": ["file_key"],

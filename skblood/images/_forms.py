@@ -125,9 +125,10 @@ def _refuse(X, shape):
     kind, form = type(X).__name__, _item_form(X)
     is_collection = isinstance(X, (list, tuple, Mapping)) or hasattr(X, "__array__")
     if not is_collection and (code := _code_to_open(X, "X")):
+        single = (form or kind).removeprefix("an ").removeprefix("a ")
         raise ValueError(
-            f"X is a single {(form or kind).removeprefix('an ').removeprefix('a ')}. Pass a list of paths or images, "
-            f"[{code}]; of a folder, the data that skblood.datasets.load_image_folder returns."
+            f"X is a single {single}. Pass a list of paths or images, [{code}]; of a "
+            "folder, the data that skblood.datasets.load_image_folder returns."
         )
     for kinds, advice in _NO_SEQUENCES:
         if isinstance(X, kinds):

@@ -1,0 +1,4 @@
+"""Names of the room, for lazy loading and for static tools."""
+
+from ._partitions import Batch, Partition
+from ._sources import Source, open_source, read_plan

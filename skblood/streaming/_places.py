@@ -1,0 +1,121 @@
+"""Files by path or URL: kinds, opening, reading."""
+
+import os
+import re
+from importlib import import_module
+
+from skblood.images import EncodedImage, check_file, state_depth
+
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+(://|::)")
+_TARS = (".tar", ".tar.gz", ".tgz")
+_TABLES = (".csv", ".tsv", ".txt", ".parquet")
+
+
+def require(package, extra):
+    """Import a package, or raise an ImportError that names the extra."""
+    try:
+        return import_module(package)
+    except ImportError as error:
+        name = package.partition(".")[0]
+        message = f'This needs {name}, which is not installed: pip install "skblood[{extra}]".'
+        raise ImportError(message) from error
+
+
+def is_url(place):
+    """Return whether a place is a URL that fsspec opens, and no path."""
+    return bool(_URL.match(place))
+
+
+def is_shard(place):
+    """Return whether a path or URL is that of a tar file, by its name."""
+    return _name(place).endswith(_TARS)
+
+
+def is_table(place):
+    """Return whether a path or URL is that of a table, by its name."""
+    return _name(place).endswith(_TABLES)
+
+
+def is_packed(place):
+    """Return whether the content of a path or URL is compressed by gzip, by its name."""
+    return _name(place).endswith("gz")
+
+
+def _name(place):
+    # The query of a URL is no part of the name.
+    return (place.partition("?")[0] if is_url(place) else place).lower()
+
+
+def find_filesystem(url):
+    """Return the file system of a URL and the path in it."""
+    return require("fsspec", "remote").url_to_fs(url)
+
+
+def absolute(place, folder):
+    """Return a place as it is seen from another working directory than the folder."""
+    return place if is_url(place) else os.path.join(folder, place)
+
+
+def open_file(place):
+    """Open a path or URL for reading.
+
+    Raises
+    ------
+    FileNotFoundError, PermissionError, ValueError
+        If it is missing, or no file.
+    """
+    if is_url(place):
+        filesystem, path = find_filesystem(place)
+        return filesystem.open(path, "rb")
+    check_file(place)
+    return open(place, "rb")
+
+
+def fetch(places, names, bit_depth):
+    """Return places as items for `read_images`: URLs are read into memory, paths stay paths.
+
+    A URL where there is nothing stays, too: it is no file, as `read_images` says.
+
+    Parameters
+    ----------
+    places, names : list of str
+    bit_depth : int or None
+
+    Returns
+    -------
+    items : list of str or EncodedImage
+
+    Raises
+    ------
+    OSError
+        If a server refuses or breaks off.
+    """
+    items = list(places) if bit_depth is None else state_depth(places, bit_depth).tolist()
+    groups = {}
+    for i, place in enumerate(places):
+        if is_url(place):
+            filesystem, path = find_filesystem(place)
+            groups.setdefault(filesystem, []).append((i, path))
+    for filesystem, group in groups.items():
+        contents = filesystem.cat_ranges([path for _, path in group], None, None)
+        for (i, _), content in zip(group, contents, strict=True):
+            if isinstance(content, bytes):
+                items[i] = EncodedImage(content, names[i], bit_depth)
+            elif not isinstance(content, FileNotFoundError):
+                raise broken(places[i], content) from content
+    return items
+
+
+def explain(error):
+    """Return why a file cannot be opened."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    return getattr(error, "strerror", None) or str(error) or repr(error)
+
+
+def broken(place, error):
+    """Return the error of a connection or disk, which says nothing of the file."""
+    return OSError(
+        f"Reading {place!r} broke off: {error!r}. The file may be whole: nothing is concluded from "
+        "it. Run the same again."
+    )
