@@ -10,11 +10,12 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skblood._sklearn import Interval, StrOptions
+from skblood._sklearn import Interval, StrOptions, num_samples
 from skblood.images import (
     CROP_RANGE,
     INTERPOLATIONS,
     CellImages,
+    ImageChunks,
     ImageReader,
     Layout,
     is_table,
@@ -126,12 +127,59 @@ class CellModel(BaseEstimator):
         pairs = zip(images, crops, strict=True)
         return [spec.as_read(each.pixels, crop) for each, crop in pairs]
 
+    def iter_images(self, X):
+        """Read images as `predict` does, a few thousand at a time.
+
+        Parameters
+        ----------
+        X : array-like or sequence
+            Images, in any form that `fit` takes.
+
+        Returns
+        -------
+        images : ImageChunks, or CellImages if `X` holds read images
+            An iterable of CellImages with a length, which is read anew each time.
+
+        Raises
+        ------
+        ValueError
+            As by `read_images`; for what is found while reading, by the iterator.
+
+        Examples
+        --------
+        >>> from skblood import CellEmbedder
+        >>> from skblood.datasets import make_blood_cells
+        >>> X, _ = make_blood_cells(16, image_size=28, random_state=0)
+        >>> embedder = CellEmbedder("cellnet_t", random_state=0).fit(X)
+        >>> [embedder.transform(images).shape for images in embedder.iter_images(X)]
+        [(16, 48)]
+        """
+        chunks = self._iter_crops(X, None)
+        if isinstance(X, CellImages):
+            return self.read_images(X)
+        return ImageChunks(len(chunks), lambda: (images for (images,) in chunks))
+
+    def _iter_crops(self, X, crops):
+        """Return `ImageChunks` of lists of images, one for each crop."""
+        if not hasattr(self, "spec_"):
+            check_is_fitted(self)
+        X, is_rows = self._unflatten(X, self.spec_)
+        reader = ImageReader(self.spec_, self.predictor_.store)
+        options = {"is_rows": is_rows, "crops": crops}
+        n = self.predictor_.chunk_size
+        return ImageChunks(num_samples(X), lambda: reader.read_chunks(X, n, **options))
+
     def _read(self, X, spec, store, **options):
         """Read images for a specification; see `ImageReader.read`."""
-        if is_rows := is_table(X):
-            X = unflatten_rows(self._read_rows(X, spec), spec.input_shape)
+        X, is_rows = self._unflatten(X, spec)
         reader = ImageReader(spec, store)
         return reader.read(X, is_rows=is_rows, progress=self.verbose == 1, **options)
+
+    def _unflatten(self, X, spec):
+        """Return X, whose rows are unflattened if it is a table, and whether it is one."""
+        if not is_table(X):
+            return X, False
+        return unflatten_rows(self._read_rows(X, spec), spec.input_shape), True
 
     def _read_rows(self, X, spec):
         """Read a table, which has the columns of the fit, or one for each value of an image."""

@@ -327,7 +327,7 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
 
     def _logits(self, X):
         with show_progress(self.verbose == 1):
-            images = self.read_images(X)  # first: it says whether the classifier is fitted
+            images = self.iter_images(X)  # first: it says whether the classifier is fitted
             return self.predictor_.logits(images)
 
     def _backbones(self):

@@ -168,7 +168,7 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
             not finite.
         """
         with show_progress(self.verbose == 1):
-            return self.predictor_.features(self.read_images(X))
+            return self.predictor_.features(self.iter_images(X))
 
     @torch_defaults()
     def _fit(self, X):

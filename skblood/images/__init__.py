@@ -11,7 +11,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "_cell_images": ["CellImages", "content_keys"],
+        "_cell_images": ["CellImages", "ImageChunks", "content_keys"],
         "_channels": ["convert_channels"],
         "_crop": ["CROP_RANGE", "check_crop", "crop_places"],
         "_decode": ["check_file"],
@@ -20,7 +20,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "_files": ["file_key"],
         "_forms": ["holds_arrays", "is_table"],
         "_pixels": ["as_uint8", "to_numpy"],
-        "_read": ["image_items", "map_images", "read_images"],
+        "_read": ["chunk_slices", "image_items", "map_images", "read_chunks", "read_images"],
         "_reader": ["ImageLayout", "ImageReader", "Layout"],
         "_resize": ["INTERPOLATIONS", "resize_batch", "resize_images"],
         "_shared": ["quiet"],

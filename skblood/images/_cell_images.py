@@ -1,4 +1,4 @@
-"""Images read once, to be passed to several functions."""
+"""Images read once, to be passed to several functions, or in chunks, to be passed to one."""
 
 import hashlib
 from functools import cached_property
@@ -56,6 +56,29 @@ class CellImages:
         if "keys" in vars(self):
             some.keys = self.keys[rows]
         return some
+
+
+class ImageChunks:
+    """Images as a fitted model takes them, read in chunks each time they are iterated over.
+
+    What maps each image to a row takes them in place of `CellImages`, which are held as a whole.
+
+    Parameters
+    ----------
+    n : int
+        Number of images.
+    read : callable
+        Returns an iterator of `CellImages`.
+    """
+
+    def __init__(self, n, read):
+        self._n, self._read = n, read
+
+    def __len__(self):
+        return self._n
+
+    def __iter__(self):
+        return self._read()
 
 
 def content_keys(images):

@@ -108,8 +108,50 @@ def read_images(
     >>> read_images(cells, size=(64, 64)).shape
     (2, 64, 64, 3)
     """
-    wanted = [crop] if crops is None else list(crops)
-    for each in wanted:
+    options = {"channels": channels, "interpolation": interpolation, "bit_depth": bit_depth}
+    options |= {"store": store, "unreadable": unreadable, "progress": progress}
+    (arrays,) = read_chunks(X, crops=[crop] if crops is None else crops, size=size, **options)
+    return arrays[0] if crops is None else arrays
+
+
+def read_chunks(
+    X,
+    n=None,
+    *,
+    crops=(1.0,),
+    size=None,
+    channels=None,
+    interpolation="bilinear",
+    bit_depth=None,
+    store=None,
+    unreadable=None,
+    progress=False,
+):
+    """Read images in chunks, each as by :func:`read_images`.
+
+    Parameters
+    ----------
+    X : array-like or sequence of images
+        As of :func:`read_images`, like what follows.
+    n : int, default=None
+        Images of a chunk. The last chunk has half as many more at most, so that it never is short;
+        None reads all in one.
+    crops, size, channels, interpolation, bit_depth, store, unreadable, progress
+        As of :func:`read_images`.
+
+    Yields
+    ------
+    arrays : list of ndarray of shape (m, h, w, c), dtype uint8
+        One for each crop. A common size that is smaller than `size` is kept in a chunk.
+
+    Raises
+    ------
+    TypeError, ValueError, OSError
+        As :func:`read_images`, with the positions and numbers of all of X: after an image that
+        cannot be read, or has another size, the others are read for the message, and not returned.
+    """
+    crops = list(crops)
+    for each in crops:
         check_crop(each)
     size = None if size is None else check_size(size)
     check_channels(channels)
@@ -117,10 +159,9 @@ def read_images(
     check_bit_depth(bit_depth)
     decoding = {"channels": channels, "bit_depth": bit_depth}
     if size is not None and interpolation != "nearest":
-        decoding["wanted"] = [side / min(wanted) for side in size]
-    images = image_items(X, channels)
+        decoding["wanted"] = [side / min(crops) for side in size]
 
-    def read(crops):
+    def read(items, n, crops):
         def finish(image):
             return [_shrink(crop_image(image, c)[None], size, interpolation)[0] for c in crops]
 
@@ -128,20 +169,55 @@ def read_images(
         # crop=1 is left out, as in stores of versions that had no crop.
         settings = [settings if c == 1 else (*settings, c) for c in crops]
         folder = None if store is None else store.location
-        stacks = [ImageStack(len(images), size, interpolation, folder) for _ in crops]
-        reader = _reader(common_form(images), finish, decoding, store, settings)
-        _fill(stacks, images, reader, unreadable, progress)
-        return [stack.complete() for stack in stacks]
+        sizes = [{} for _ in crops]
 
-    if isinstance(images, list):
-        results = read(wanted)
-    else:
-        # Cropped image by image, so that no second copy of all of them is made.
-        results = [
-            _shrink(images, size, interpolation) if each == 1 else read([each])[0]
-            for each in wanted
-        ]
-    return results[0] if crops is None else results
+        def stack(n):
+            return [ImageStack(n, size, interpolation, folder, known) for known in sizes]
+
+        reader = _reader(common_form(items), finish, decoding, store, settings)
+        return _fill(stack, items, n, reader, unreadable, progress)
+
+    def read_array(images, crop):
+        if crop == 1:
+            return _shrink(images, size, interpolation)
+        # Image by image, so that no second copy of all of them is made.
+        ((array,),) = read(images, None, [crop])
+        return array
+
+    form, items = _classify_images(X)
+    if form != STACK:
+        yield from read(items, n, crops)
+        return
+    for images in _convert_chunks(items, n, channels):
+        yield [read_array(images, crop) for crop in crops]
+
+
+def chunk_slices(n_images, n=None):
+    """Return the slices of chunks of n images; the last one has n / 2 to 3 n / 2.
+
+    Examples
+    --------
+    >>> from skblood.images import chunk_slices
+    >>> chunk_slices(9, 4)
+    [slice(0, 4, None), slice(4, 9, None)]
+    """
+    n = n or n_images
+    starts = [n * i for i in range(max(1, (n_images + n // 2) // n))]
+    return [slice(a, b) for a, b in zip(starts, [*starts[1:], n_images], strict=True)]
+
+
+def _convert_chunks(X, n, channels):
+    """Yield the images of an array in chunks, of which no more are converted at a time."""
+    if n is None or isinstance(X, list):  # nested lists have a shape as a whole only
+        yield stack_to_images(X, channels)
+        return
+    for rows in chunk_slices(len(X), n):
+        try:
+            images = stack_to_images(X[rows], channels)
+        except ValueError:
+            stack_to_images(X, channels)  # raises, with positions and numbers of all
+            raise
+        yield images
 
 
 def image_items(X, channels=None):
@@ -152,31 +228,50 @@ def image_items(X, channels=None):
     TypeError, ValueError
         If X is a table of numbers, or anything else.
     """
-    form, images = classify(X)
-    if form == TABLE:
-        raise ValueError("X is not a sequence of images. Use unflatten_rows for tables of numbers.")
+    form, images = _classify_images(X)
     return stack_to_images(images, channels) if form == STACK else images
 
 
-def _fill(stacks, items, read, unreadable, progress):
-    """Read items chunk by chunk into stacks."""
-    found, start = {}, 0
+def _classify_images(X):
+    """Return the form of X and its images, as `classify` does; raise ValueError for a table."""
+    form, images = classify(X)
+    if form == TABLE:
+        raise ValueError("X is not a sequence of images. Use unflatten_rows for tables of numbers.")
+    return form, images
+
+
+def _fill(make_stacks, items, n, read, unreadable, progress):
+    """Yield the images of each chunk; after a failure, only look for others that fail."""
+    found = {}
     with track(len(items), "reading", shown=progress) as update:
-        while start < len(items):
-            some = items[start : start + chunk_size(stacks)]
-            results, reasons = read(some, start)
-            for i, images in enumerate(results):
-                if i not in reasons:
-                    for stack, image in zip(stacks, images, strict=True):
-                        stack.append(image, start + i)
-            del results  # before the next are read
-            for i, why in sorted(reasons.items()):
-                found[start + i] = f"{shorten(some[i])}: {why}"
-            start += len(some)
-            update(len(some))
-    if unreadable is not None:
-        unreadable.update(found)
-    if found and (unreadable is None or len(found) == len(items)):
+        for rows in chunk_slices(len(items), n):
+            stacks, start = make_stacks(rows.stop - rows.start), rows.start
+            while start < rows.stop:
+                some = items[start : min(start + chunk_size(stacks), rows.stop)]
+                results, reasons = read(some, start)
+                for i, images in enumerate(results):
+                    if i not in reasons:
+                        for stack, image in zip(stacks, images, strict=True):
+                            stack.append(image, start + i)
+                del results  # before the next are read
+                found |= {
+                    start + i: f"{shorten(some[i])}: {why}" for i, why in sorted(reasons.items())
+                }
+                start += len(some)
+                update(len(some))
+            if unreadable is not None:
+                unreadable.update(found)
+            if start == len(items):
+                _check_readable(found, items, unreadable is None)
+            elif (found and unreadable is None) or any(stack.differs for stack in stacks):
+                continue
+            arrays = [stack.complete() for stack in stacks]
+            if len(arrays[0]):
+                yield arrays
+
+
+def _check_readable(found, items, is_strict):
+    if found and (is_strict or len(found) == len(items)):
         noun = "PIL images" if isinstance(items[0], Image.Image) else "image files"
         named = list_some(f"position {i}: {why}" for i, why in found.items())
         raise ValueError(

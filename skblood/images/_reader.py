@@ -8,7 +8,7 @@ import torch
 from ._cell_images import CellImages
 from ._depth import common_depth
 from ._forms import classify, holds_arrays
-from ._read import read_images
+from ._read import chunk_slices, read_chunks, read_images
 
 # What pixels of 12 bits become if they are taken for 16; more are in any image that is not black.
 _BLACK = 16
@@ -48,13 +48,26 @@ class ImageReader:
         self.spec = spec
         self.store = store
 
-    def read(self, X, *, is_rows=False, crops=None, unreadable=None, progress=False):
-        """Read images like those of the fit.
+    def read(self, X, **options):
+        """Read images like those of the fit, or check `CellImages`; see `read_chunks`.
+
+        Returns
+        -------
+        images : list of CellImages
+            One for each crop; of `CellImages`, only these.
+        """
+        (images,) = self.read_chunks(X, None, **options)
+        return images
+
+    def read_chunks(self, X, n, *, is_rows=False, crops=None, unreadable=None, progress=False):
+        """Read images like those of the fit in chunks.
 
         Parameters
         ----------
         X : object
-            Images in any form, or `CellImages`, which are returned.
+            Images in any form, or `CellImages`, which are one chunk.
+        n : int or None
+            Images of a chunk.
         is_rows : bool, default=False
             Whether X holds the unflattened rows of a table, which may be numbers and not pixels.
         crops : sequence of float, default=None
@@ -64,8 +77,8 @@ class ImageReader:
             error.
         progress : bool, default=False
 
-        Returns
-        -------
+        Yields
+        ------
         images : list of CellImages
             One for each crop; of `CellImages`, only these.
 
@@ -75,7 +88,8 @@ class ImageReader:
             If the images differ from those of the fit in shape or kind, or cannot be read.
         """
         if isinstance(X, CellImages):
-            return [self._check_read(X)]
+            yield [self._check_read(X)]
+            return
         spec = self.spec
         crops = [spec.crop] if crops is None else list(crops)
         # Gray or color, as in the fit. Numbers have no color.
@@ -88,13 +102,14 @@ class ImageReader:
                 f"X.{how}(1, 2, 0)[None]. If it holds {shape[0]} gray images, pass X[..., None]."
             )
         options = {"channels": channels, "unreadable": unreadable, "progress": progress}
-        arrays = _read(spec, X, is_rows, crops, self.store, **options)
-        self._check(arrays[0])
-        _warn_if_black(arrays[0])
-        return [
-            spec.as_read(_crop_unresized(spec, array, crop), crop)
-            for array, crop in zip(arrays, crops, strict=True)
-        ]
+        for i, arrays in enumerate(_read(spec, X, n, is_rows, crops, self.store, **options)):
+            self._check(arrays[0])
+            if i == 0:
+                _warn_if_black(arrays[0])
+            yield [
+                spec.as_read(_crop_unresized(spec, array, crop), crop)
+                for array, crop in zip(arrays, crops, strict=True)
+            ]
 
     def _check_read(self, images):
         """Raise ValueError unless `CellImages` were read for a model like this one."""
@@ -161,7 +176,7 @@ class Layout(ImageLayout):
             self.image_size, self.crop = None, 1.0
         self.bit_depth = None if holds_arrays(X) else common_depth(classify(X)[1])
         crops = [self.crop, *([1.0] if whole else [])]
-        arrays = _read(self, X, is_rows, crops, store, progress=progress)
+        (arrays,) = _read(self, X, None, is_rows, crops, store, progress=progress)
         size = X.shape[1:3] if getattr(X, "ndim", 1) >= 3 else arrays[0].shape[1:3]
         self.input_shape = (*map(int, size), arrays[0].shape[3])
         _warn_if_black(arrays[0])
@@ -209,18 +224,17 @@ def _warn_if_black(images):
         )
 
 
-def _read(spec, X, is_rows, crops, store, **options):
-    """Read X at several crops, resized if there is a size."""
+def _read(spec, X, n, is_rows, crops, store, **options):
+    """Read X at several crops in chunks, resized if there is a size."""
     if spec.image_size is None:
         # Cropped by `_crop_unresized`, once it is known that their size is right.
         crops = [1.0] * len(crops)
         if is_rows:
-            return [X] * len(crops)
+            return ([X[rows]] * len(crops) for rows in chunk_slices(len(X), n))
     # A store in memory would hold a second copy of the images.
     store = None if store is None or store.location is None else store
     options |= {"size": spec.image_size, "interpolation": spec.interpolation, "store": store}
-    options["bit_depth"] = spec.bit_depth
-    return read_images(X, crops=crops, **options)
+    return read_chunks(X, n, crops=crops, bit_depth=spec.bit_depth, **options)
 
 
 def _crop_unresized(spec, array, crop):

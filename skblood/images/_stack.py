@@ -89,12 +89,19 @@ class ImageStack:
     interpolation : str
     folder : str or None
         Folder of a large array.
+    sizes : dict, default=None
+        Size -> position of the first image that has it, of the stacks before this one; filled.
     """
 
-    def __init__(self, n, size, interpolation, folder=None):
+    def __init__(self, n, size, interpolation, folder=None, sizes=None):
         self._n, self._size, self._interpolation, self._folder = n, size, interpolation, folder
         self._images, self._n_filled = None, 0
-        self._sizes = {}  # size -> position of the first image that has it
+        self._sizes = {} if sizes is None else sizes
+
+    @property
+    def differs(self):
+        """Whether the images have several sizes, and none to be resized to."""
+        return len(self._sizes) > 1 and self._size is None
 
     @property
     def image_bytes(self):
@@ -104,7 +111,7 @@ class ImageStack:
     def append(self, image, position):
         """Add an image (h, w, c); the position is for messages."""
         self._sizes.setdefault(image.shape[:2], position)
-        if len(self._sizes) > 1 and self._size is None:
+        if self.differs:
             return  # `complete` raises
         former = image.shape if self._images is None else self._images.shape[1:]
         size = self._size if len(self._sizes) > 1 else former[:2]
@@ -114,13 +121,13 @@ class ImageStack:
 
     def complete(self):
         """Return the images that were added, or raise ValueError if their sizes differ."""
-        if len(self._sizes) > 1 and self._size is None:
+        if self.differs:
             found = [f"{h} x {w} (first at position {i})" for (h, w), i in self._sizes.items()]
             raise ValueError(
                 f"The images have {len(found)} sizes (height x width), e.g. "
                 f"{', '.join(found[:3])}. Set image_size=(height, width) to resize them to one."
             )
-        return self._images[: self._n_filled]
+        return [] if self._images is None else self._images[: self._n_filled]
 
     def _allocate(self, shape):
         """Make an array for images of a shape, unless there is one; move the images to it."""

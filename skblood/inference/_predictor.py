@@ -2,13 +2,14 @@
 
 import copy
 import hashlib
+from math import prod
 
 import numpy as np
 import timm
 import torch
 
 from skblood._writing import track
-from skblood.images import CellImages, torch_defaults
+from skblood.images import CellImages, ImageChunks, torch_defaults
 from skblood.networks import configure_network, hash_weights
 
 from ._device import autocast, autocast_dtype, resolve_device
@@ -17,6 +18,8 @@ from ._tensors import as_nchw, to_tensor
 # Images in one pass at most; on a CPU, whose cache is small, also pixels.
 _MAX_BATCH = {"cpu": 64, "mps": 64, "cuda": 256}
 _MAX_PIXELS = 2**19
+# Images that are read at a time: so many bytes of pixels, and two batches or more.
+_CHUNK_BYTES, _MAX_CHUNK = 2**25, 2**13
 # Sizes of the batches of smaller calls, which are filled up. Kernels depend on the size of a batch:
 # with these few, an image has the same probabilities alone and in company, to 1e-6. In bfloat16,
 # matrix products of a single row are rounded in another way, so that a pair is the smallest.
@@ -63,6 +66,13 @@ class Predictor:
         height, width, _ = self.spec.image_shape
         return min(_MAX_BATCH["cpu"], max(16, _MAX_PIXELS // (height * width)))
 
+    @property
+    def chunk_size(self):
+        """Images to be read at a time: whole batches, so that chunks change no result."""
+        n_bytes = prod(self.spec.accepted_shape) * (1 if self.spec.is_pixels else 4)
+        n_batches = min(_CHUNK_BYTES // n_bytes, _MAX_CHUNK) // self.max_batch
+        return self.max_batch * max(2, n_batches)
+
     @torch_defaults()
     def with_spec(self, spec, device=None):
         """Return a predictor with a copy of the network under another specification.
@@ -86,7 +96,8 @@ class Predictor:
 
         Parameters
         ----------
-        images : CellImages
+        images : CellImages or ImageChunks
+            The latter are read here, so that no more than some chunks are in memory.
 
         Returns
         -------
@@ -97,29 +108,19 @@ class Predictor:
         ValueError
             If the network gives no finite number for an image, as in all methods.
         """
-        source = self.features(images) if self.spec.frozen else images
-        return self.run(self.network.forward, source).astype(np.float64) + self.spec.log_factors
+        out = self._map(lambda some: self._head(self.network.forward, some), images)
+        return out.astype(np.float64) + self.spec.log_factors
 
     def penultimate(self, images):
-        """Return the input of the output layer for `CellImages`, float32 of shape (n, d)."""
-        source = self.features(images) if self.spec.frozen else images
-        return self.run(self.network.penultimate, source)
+        """Return the input of the output layer for images, float32 of shape (n, d)."""
+        return self._map(lambda some: self._head(self.network.penultimate, some), images)
 
     def features(self, images):
-        """Return the backbones' features of `CellImages`, float32 of shape (n, d).
+        """Return the backbones' features of images, float32 of shape (n, d).
 
         Those of frozen backbones are looked up in the store, and computed if they are not there.
         """
-        if self.store is None or not self.spec.frozen:
-            return self.run(self.network.encode, images)
-
-        def compute(rows):
-            update(len(rows))
-            return self._run_unchecked(self.network.encode, images.pixels[rows])
-
-        key = self._network_key(images.pixels)
-        with track(len(images), "features") as update:
-            return _check_finite(self.store.fetch(key, images.keys, compute))
+        return self._map(self._features, images)
 
     def run(self, step, images):
         """Apply a step of the network to all images, in evaluation mode.
@@ -128,7 +129,7 @@ class Predictor:
         ----------
         step : callable
             Maps prepared images ``(n, c, h, w)``, or features ``(n, d)``, to ``(n, k)``.
-        images : CellImages, ndarray of shape (n, h, w, c), or features of shape (n, d)
+        images : CellImages, ImageChunks, ndarray of shape (n, h, w, c), or features (n, d)
 
         Returns
         -------
@@ -141,14 +142,49 @@ class Predictor:
         MemoryError
             If the device has no memory for one image.
         """
-        pixels = images.pixels if isinstance(images, CellImages) else images
-        return _check_finite(self._run_unchecked(step, pixels))
+        return self._map(lambda some: self._run_unchecked(step, some), images)
+
+    def _map(self, compute, images):
+        """Return the rows that are computed of all images, chunk by chunk; all are finite."""
+        if not isinstance(images, ImageChunks):
+            return _check_finite(compute(images))
+        out, done = None, 0
+        with track(len(images), "network") as update:
+            for some in images:
+                rows = compute(some)
+                out = np.empty((len(images), *rows.shape[1:]), rows.dtype) if out is None else out
+                out[done : done + len(rows)] = rows
+                done += len(rows)
+                update(len(rows))
+        return _check_finite(out[:done])
+
+    def _features(self, images):
+        if self.store is None or not self.spec.frozen:
+            return self._run_unchecked(self.network.encode, images)
+
+        def compute(rows):
+            update(len(rows))
+            return self._run_unchecked(self.network.encode, images.pixels[rows])
+
+        key = self._network_key(images.pixels)
+        with track(len(images), "features") as update:
+            return self.store.fetch(key, images.keys, compute)
+
+    def _head(self, step, images):
+        """Apply a step from the pixels, or from the features of frozen backbones."""
+        if not self.spec.frozen:
+            return self._run_unchecked(step, images)
+        features = self._features(images)
+        out = self._run_unchecked(step, features)
+        out[~np.isfinite(features).all(axis=1)] = np.nan  # a ReLU would hide some
+        return out
 
     @torch_defaults()
     @torch.inference_mode()
     def _run_unchecked(self, step, images):
         if self.network.training:
             self.network.eval()
+        images = images.pixels if isinstance(images, CellImages) else images
         stored = to_tensor(images, self.device)
         low = stored.dtype == torch.uint8 and self.dtype != torch.float32
         # Rows of numbers cost little; theirs is one size, since scikit-learn's checks ask for 1e-7.
