@@ -1,5 +1,6 @@
 """Choice of the cells whose labels help most."""
 
+from collections import deque
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -7,7 +8,9 @@ import numpy as np
 from sklearn.utils import check_scalar
 
 from skblood._labels import check_lengths
+from skblood._sklearn import safe_indexing
 from skblood._writing import show_progress, track
+from skblood.images import CellImages
 from skblood.inference import draw_seed
 
 from ._partial_labels import check_classifier, encode_partial_labels
@@ -128,16 +131,16 @@ def query(model, X, k, *, y=None, random_state=None, verbose=None):
 
 def _query(model, X, k, y, random_state):
     known = None if y is None else encode_partial_labels(y, model.classes_) >= 0
-    images = model.read_images(X)
-    known = np.zeros(len(images), bool) if known is None else known
-    check_lengths(X=len(images), y=len(known))
+    n = len(model.iter_images(X))
+    known = np.zeros(n, bool) if known is None else known
+    check_lengths(X=n, y=len(known))
     if (n_free := int((~known).sum())) < k:
         raise ValueError(f"k={k}, but only {n_free} of the cells have no label. Lower k.")
     rng = np.random.default_rng(draw_seed(random_state))
     free = np.sort(rng.permutation(np.flatnonzero(~known))[: max(k, _MAX_CELLS)])
-    rows = np.concatenate([free, np.flatnonzero(known)])
-    similarity = _similarities(model.predictor_.penultimate(images[rows]), len(free))
-    highest = np.sort(model.predict_proba(images[free]), axis=1)
+    images = _read_rows(model, X, np.concatenate([free, np.flatnonzero(known)]))
+    similarity = _similarities(model.predictor_.penultimate(images), len(free))
+    highest = np.sort(model.predict_proba(images[: len(free)]), axis=1)
     weights = 2 - highest[:, -1] + highest[:, :-1].max(axis=1, initial=0)
     weights /= weights.sum()
     start = similarity[:, len(free) :].max(axis=1, initial=0)
@@ -151,6 +154,17 @@ def _query(model, X, k, y, random_state):
             update()
     n_random = np.interp(coverage, np.mean(draws, axis=0), 1 + np.arange(len(free)))
     return CellQuery(free[chosen], coverage, n_random)
+
+
+def _read_rows(model, X, rows):
+    """Read the images in some rows of X; no others, unless one of them cannot be read."""
+    if isinstance(X, CellImages):
+        return model.read_images(X)[rows]
+    try:
+        return model.read_images(safe_indexing(X, rows))
+    except ValueError:
+        deque(model.iter_images(X), maxlen=0)  # raises with the positions in X
+        raise
 
 
 def _similarities(features, n_free):

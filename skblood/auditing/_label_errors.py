@@ -48,7 +48,6 @@ def find_label_errors(images, y, *, probabilities, model, groups, n_splits, read
                 "model=skblood.load_pretrained()."
             )
         rows, kind = readable, probabilities
-        cells = model.read_images([images[i] for i in rows])
     if kind == "out-of-fold":
         classes = _frequent_classes([y[i] for i in rows], groups[rows], n_splits)
     else:
@@ -58,10 +57,10 @@ def find_label_errors(images, y, *, probabilities, model, groups, n_splits, read
     known = np.array([labels[i] in set(classes) for i in rows])
     rows, codes = rows[known], encode_labels([labels[i] for i in rows[known]], classes, "y")
     if kind == "out-of-fold":
-        features = model.predictor_.penultimate(cells[known])
+        features = model.predictor_.penultimate(model.iter_images([images[i] for i in rows]))
         probabilities = out_of_fold_probabilities(features, codes, groups[rows], n_splits)
     elif kind == "model":
-        probabilities = model.predict_proba(cells[known])
+        probabilities = model.predict_proba([images[i] for i in rows])
     else:
         probabilities = check_probabilities(probabilities, len(y), classes)[known]
     found, suggested = confident_errors(codes, probabilities)

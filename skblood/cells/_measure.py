@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skblood.images import CellImages, is_table, read_images, resize_images
+from skblood.images import CellImages, is_table, read_chunks, resize_images
 
 from ._segment import (
     SIDE,
@@ -15,7 +15,8 @@ from ._segment import (
     red_cell_diameters,
 )
 
-_BATCH = 64
+# Images that are measured, and read, at a time.
+_BATCH, _CHUNK = 64, 1024
 # A nucleus is not in the middle if its center is farther off, in sides, or if it holds more of the
 # border of the image.
 _OFF_CENTER, _ON_BORDER = 0.2, 0.05
@@ -121,15 +122,16 @@ def measure_cells(X):
     0.4
     """
     if isinstance(X, CellImages):
-        images = X.pixels
+        X = X.pixels
+        if X.dtype != np.uint8:
+            raise ValueError("measure_cells takes images, not rows of features.")
     elif is_table(X):
         raise ValueError("measure_cells takes images, not a table: reshape its rows to (n, h, w).")
-    else:
-        images = read_images(X, size=(SIDE, SIDE))
-    if images.dtype != np.uint8:
-        raise ValueError("measure_cells takes images, not rows of features.")
-    starts = range(0, len(images), _BATCH)
-    parts = [_measure(images[start : start + _BATCH]) for start in starts]
+    parts = [
+        _measure(images[start : start + _BATCH])
+        for (images,) in read_chunks(X, _CHUNK, size=(SIDE, SIDE))
+        for start in range(0, len(images), _BATCH)
+    ]
     area, center, on_border, cell, red_cell = map(np.concatenate, zip(*parts, strict=True))
     nucleus = np.where(area > 0, 2 * np.sqrt(area / np.pi), np.nan)
     is_white_cell = (np.hypot(*center.T) < _OFF_CENTER) & (on_border < _ON_BORDER) & (area > 0)

@@ -75,7 +75,7 @@ def compare(
         cells, _ = _data.leave_out_unreadable(cells, options.on_error)
         loaded = [_classifier.load_classifier(model, options) for model in models]
         loaded = [_classifier.take_frame(model, options.frame, cells.X) for model in loaded]
-        reports = [_evaluate.score(model, cells)[0] for model in loaded]
+        reports = [_evaluate.score(model, cells) for model in loaded]
     names = words if are_tables else models
     # The files of `skblood evaluate` have one name: their folders tell them apart.
     short = [Path(name).stem for name in names], [Path(name).parent.name for name in names]

@@ -56,11 +56,14 @@ def evaluate(
     cells = select_split(_data.read_cells(data, table), split, leave_out)
     cells, _ = _data.leave_out_unreadable(cells, options.on_error)
     classifier = _classifier.take_frame(classifier, options.frame, cells.X)
-    report, X = score(classifier, cells, shares)
+    report = score(classifier, cells, shares)
     if out is not None:
         table = report.cells.drop(columns="group", errors="ignore")
         table["model"] = _classifier.name_model(model, classifier)
-        _write_evaluation(out, report, _classifier.add_columns(table, cells.columns), X, output)
+        predictions = _classifier.add_columns(table, cells.columns)
+        _write_evaluation(
+            out, report, predictions, lambda rows: _read_some(classifier, cells.X, rows), output
+        )
         _output.say(f"{out}: tables and pictures are written.")
     output.show(report.to_dict(), report)
 
@@ -95,7 +98,7 @@ def select_split(cells, split, leave_out=None):
 
 
 def score(classifier, cells, shares=None):
-    """Return the report of a model, and the images as it reads them.
+    """Return the report of a model.
 
     Parameters
     ----------
@@ -117,30 +120,40 @@ def score(classifier, cells, shares=None):
         raise ValueError(f"{unknown} Rename these labels, or leave their images out: --leave-out.")
     cells.y = np.array(labels, classes.dtype)
     shares = _settings.parse_shares(shares, "--shares") or assumed_prior(classifier)
-    X = _read_to_score(classifier, cells.X)
-    predicted, probabilities, _ = _classifier.predict_all(classifier, X)
+    predicted, probabilities = _predict(classifier, cells.X)
     note = f"{describe_prior(classifier)} {cells.get('left_out', '')}".strip()
     about = {"classes": classes, "groups": cells.groups, "shares": shares, "note": note}
     about |= {"names": _data.name_images(cells), "images": cells.X, "model": classifier}
-    return EvaluationReport.from_predictions(cells.y, predicted, probabilities, **about), X
+    return EvaluationReport.from_predictions(cells.y, predicted, probabilities, **about)
 
 
-def _read_to_score(classifier, X):
-    """Return the images as read by the model, if it reads them, with a warning of known ones."""
-    _, reader = _classifier.find_reader(classifier)
-    if not hasattr(reader, "read_to_score"):  # a CellEmbedder, or an ensemble
-        return X if reader is None else reader.read_images(X)
-    images, warning = reader.read_to_score(X)
+def _predict(classifier, X):
+    """Return labels and probabilities; warn of images that pretrained weights were trained on."""
+    from skblood._sklearn import unwrap_model
+    from skblood.estimators import CellClassifier, predict_to_score
+
+    reader, _ = unwrap_model(_classifier.find_reader(classifier)[1], None)
+    if not isinstance(reader, CellClassifier):  # a CellEmbedder, or an ensemble
+        return _classifier.predict_all(classifier, X)[:2]
+    probabilities, warning = predict_to_score(reader, X)
     if warning:
         _output.say(f"skblood: warning: {warning}")
-    return images
+    return classifier.classes_[probabilities.argmax(axis=1)], probabilities
 
 
-def _write_evaluation(folder, report, predictions, X, output):
+def _read_some(classifier, X, rows):
+    """Return some images, as the model reads them if it does so itself."""
+    from skblood._plotting import read_some
+
+    _, reader = _classifier.find_reader(classifier)
+    return read_some(X, rows) if reader is None else [*reader.read_images(X[rows]).pixels]
+
+
+def _write_evaluation(folder, report, predictions, read, output):
     """Write the tables and pictures of an evaluation into a folder."""
     import pandas as pd
 
-    from skblood._plotting import read_some, wrap
+    from skblood._plotting import wrap
     from skblood.evaluation import CellGridDisplay
 
     names = _output.as_utf8(map(str, report.classes))
@@ -158,7 +171,7 @@ def _write_evaluation(folder, report, predictions, X, output):
     errors = predictions[predictions["label"] != predictions["true"]]
     if len(errors):
         shown = errors.sort_values("probability", ascending=False, kind="stable")[:_MOST_SHOWN]
-        images = read_some(X, shown.index.to_numpy())
+        images = read(shown.index.to_numpy())
         display = CellGridDisplay(images, shown["true"].tolist(), shown["label"].tolist()).plot()
         captions = zip(shown["probability"], shown["path"], strict=True)
         for ax, (probability, path) in zip(display.axes_.flat, captions, strict=False):

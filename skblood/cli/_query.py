@@ -53,12 +53,12 @@ def query(
     classifier, cells = _classifier.open_words(words, options, files, **given)
     cells, unreadable = _data.leave_out_unreadable(cells, options.on_error)
     labels = get_column(cells.columns, column)
-    X = classifier.read_images(cells.X)
     from skblood import adaptation
 
-    chosen = adaptation.query(classifier, X, k, y=labels, random_state=seed)
+    chosen = adaptation.query(classifier, cells.X, k, y=labels, random_state=seed)
     found = _data.select_rows(cells, chosen.indices)
-    table = _tabulate(chosen, classifier, X, _data.name_images(found))
+    table = _tabulate(chosen, classifier.predict_proba(found.X), classifier.classes_)
+    table.insert(0, "path", _data.name_images(found))
     others = found.columns.drop(columns=[] if labels is None else [label_column])
     table = _classifier.add_columns(table, others)
     output.write_table(out, table)
@@ -67,14 +67,13 @@ def query(
     output.show({**counts, "chosen": table.to_dict("records")})
 
 
-def _tabulate(chosen, classifier, X, names):
+def _tabulate(chosen, probabilities, classes):
     """Return the table of the chosen cells."""
     import numpy as np
     import pandas as pd
 
-    probabilities = classifier.predict_proba(X[chosen.indices])
     second, first = np.sort(probabilities, axis=1)[:, -2:].T
-    predicted = classifier.classes_[probabilities.argmax(axis=1)].tolist()
-    table = pd.DataFrame({"path": names, "label": "", "predicted": _output.as_utf8(predicted)})
+    predicted = _output.as_utf8(classes[probabilities.argmax(axis=1)].tolist())
+    table = pd.DataFrame({"label": "", "predicted": predicted})
     table = table.assign(probability=first, doubt=1 - (first - second))
     return table.assign(coverage=chosen.coverage, n_random=chosen.n_random)

@@ -67,7 +67,7 @@ def report(
     cells = _evaluate.select_split(all_cells, split, leave_out)
     cells, _ = _data.leave_out_unreadable(cells, options.on_error)
     classifier = _classifier.take_frame(classifier, options.frame, cells.X)
-    evaluation, _ = _evaluate.score(classifier, cells, shares)
+    evaluation = _evaluate.score(classifier, cells, shares)
     evaluation.model = {"model": model or classifier.weights, **evaluation.model}
     # Of a model that is often wrong, as in another laboratory, most are its own errors.
     knows_labels = evaluation.scores["accuracy"].value >= _TRUSTED

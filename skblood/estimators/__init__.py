@@ -16,4 +16,5 @@ from ._prior import (
     read_prior,
     training_shares,
 )
+from ._scoring import predict_to_score
 from ._transfer import TransferCellClassifier

@@ -127,23 +127,26 @@ class CellModel(BaseEstimator):
         pairs = zip(images, crops, strict=True)
         return [spec.as_read(each.pixels, crop) for each, crop in pairs]
 
-    def iter_images(self, X):
+    def iter_images(self, X, *, crops=None):
         """Read images as `predict` does, a few thousand at a time.
 
         Parameters
         ----------
         X : array-like or sequence
             Images, in any form that `fit` takes.
+        crops : sequence of float, default=None
+            As of `read_images`.
 
         Returns
         -------
-        images : ImageChunks, or CellImages if `X` holds read images
-            An iterable of CellImages with a length, which is read anew each time.
+        images : ImageChunks
+            An iterable of `CellImages`, or with `crops` of lists of them, with the number of images
+            as its length. Files are read anew each time.
 
         Raises
         ------
         ValueError
-            As by `read_images`; for what is found while reading, by the iterator.
+            As by `read_images`; what is found while reading, is raised by the iterator.
 
         Examples
         --------
@@ -154,20 +157,16 @@ class CellModel(BaseEstimator):
         >>> [embedder.transform(images).shape for images in embedder.iter_images(X)]
         [(16, 48)]
         """
-        chunks = self._iter_crops(X, None)
-        if isinstance(X, CellImages):
-            return self.read_images(X)
-        return ImageChunks(len(chunks), lambda: (images for (images,) in chunks))
-
-    def _iter_crops(self, X, crops):
-        """Return `ImageChunks` of lists of images, one for each crop."""
         if not hasattr(self, "spec_"):
             check_is_fitted(self)
         X, is_rows = self._unflatten(X, self.spec_)
-        reader = ImageReader(self.spec_, self.predictor_.store)
-        options = {"is_rows": is_rows, "crops": crops}
-        n = self.predictor_.chunk_size
-        return ImageChunks(num_samples(X), lambda: reader.read_chunks(X, n, **options))
+        reader, n = ImageReader(self.spec_, self.predictor_.store), self.predictor_.chunk_size
+
+        def read():
+            chunks = reader.read_chunks(X, n, is_rows=is_rows, crops=crops)
+            return chunks if crops is not None else (images for (images,) in chunks)
+
+        return ImageChunks(num_samples(X), read)
 
     def _read(self, X, spec, store, **options):
         """Read images for a specification; see `ImageReader.read`."""

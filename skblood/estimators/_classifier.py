@@ -28,6 +28,7 @@ from skblood.training import OPTIMIZERS, TrainingInterrupted, TrainingSet, decis
 from ._base import CellModel, backbone_spec
 from ._fit_tasks import FitTasks
 from ._fitting import Fitting, make_spec, warn_if_diverged
+from ._scoring import predict_to_score
 from ._targets import code_targets, read_targets
 from ._warm_start import check_continued, continue_network
 
@@ -245,38 +246,17 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         UserWarning
             If labels are no class of the model; they count as wrong.
         """
-        images, message = self.read_to_score(X)
-        if message:
-            warnings.warn(message, TrainingOverlapWarning, stacklevel=2)
+        check_is_fitted(self)
         labels = np.array(match_labels(y, self.classes_), dtype=object)
         check_complete(labels, "y", "Leave these images out.")
-        check_consistent_length(images, labels)
+        check_consistent_length(self.iter_images(X), labels)
+        probabilities, message = predict_to_score(self, X)
+        if message:
+            warnings.warn(message, TrainingOverlapWarning, stacklevel=2)
         if unknown := describe_unknown(labels, self.classes_):
             warnings.warn(f"{unknown} They count as wrong.", stacklevel=2)
-        correct = labels == self.predict(images)  # text and numbers differ
+        correct = labels == self.classes_[probabilities.argmax(axis=1)]  # text and numbers differ
         return accuracy_score(np.ones_like(correct), correct, sample_weight=sample_weight)
-
-    def read_to_score(self, X):
-        """Read images on which the classifier is to be scored.
-
-        Parameters
-        ----------
-        X : array-like or sequence
-            Images, in any form that `fit` takes.
-
-        Returns
-        -------
-        images : CellImages
-        message : str or None
-            Text of a `TrainingOverlapWarning`, if the pretrained weights that the model started
-            from were trained on some of the images.
-        """
-        check_is_fitted(self)
-        spec = self.spec_
-        pretrained = spec.is_pixels and pretrained_weights(spec.backbones)
-        crops = [spec.crop, 1.0] if pretrained else [spec.crop]
-        images, *whole = self._read(X, spec, self.predictor_.store, crops=crops)
-        return images, overlap_message(pretrained, whole[0].pixels) if whole else None
 
     def decision_function(self, X):
         """Return the logits.

@@ -127,4 +127,4 @@ def _compute_features(estimator, X):
             f"or search, pipeline[-1] or search.best_estimator_. Got {type(estimator).__name__}."
         )
     check_is_fitted(estimator)
-    return estimator.predictor_.penultimate(estimator.read_images(X))
+    return estimator.predictor_.penultimate(estimator.iter_images(X))

@@ -100,6 +100,11 @@ def pretrained_weights(backbones):
     return list(dict.fromkeys(b.weights for b in backbones if b.weights in PRETRAINED_WEIGHTS))
 
 
+def _count_overlap(part, weights):
+    found = part if part.dtype == bool else find_training_overlap(part, weights)
+    return np.count_nonzero(found)
+
+
 def overlap_message(weights, images, valid_images=None):
     """Return the text of the warning of `fit` or `score`, or None if there is no overlap.
 
@@ -108,12 +113,12 @@ def overlap_message(weights, images, valid_images=None):
     weights : list of str
         Names of the pretrained weights in use, if any.
     images, valid_images : ndarray of shape (n, h, w, c), dtype uint8
-        X and X_val, not cropped.
+        X and X_val, not cropped; or of shape (n,), dtype bool, from `find_training_overlap`.
     """
     counts = [
         f"{n:,} of the {len(part):,} images of {name}"
         for name, part in (("X", images), ("X_val", valid_images))
-        if weights and part is not None and (n := int(find_training_overlap(part, weights).sum()))
+        if weights and part is not None and (n := _count_overlap(part, weights))
     ]
     if not counts:
         return None

@@ -184,7 +184,7 @@ class _Reference:
         own = np.array([places.get(os.path.realpath(path), -1) for path in paths])
         features = pool = model.predictor_.penultimate(images)
         if not is_self:
-            pool = model.predictor_.penultimate(model.read_images(self.items))
+            pool = model.predictor_.penultimate(model.iter_images(self.items))
         self.similarities, self.positions = nearest_cells(features, pool, own)
 
 

@@ -1,12 +1,16 @@
 """Features of images at several depths of a fitted network, or from a table."""
 
 from itertools import takewhile
+from math import prod
 
 import numpy as np
 import torch
 
 from skblood.estimators import CellClassifier
 from skblood.images import read_table
+
+# Bytes of images that are kept, so that no file is decoded twice.
+_MAX_IN_MEMORY = 2**28
 
 
 def takes_pixels(model):
@@ -15,8 +19,14 @@ def takes_pixels(model):
 
 
 def read_cells(model, X):
-    """Return X as read by a classifier of skblood, to be used several times; else X itself."""
-    return model.read_images(X) if isinstance(model, CellClassifier) else X
+    """Return X as read by a classifier of skblood, to be used several times.
+
+    X itself, if there is no such classifier, or if the images would take much memory.
+    """
+    if not isinstance(model, CellClassifier):
+        return X
+    n_bytes = len(model.iter_images(X)) * prod(model.spec_.accepted_shape)
+    return model.read_images(X) if n_bytes <= _MAX_IN_MEMORY else X
 
 
 def extract_features(model, X):
@@ -36,7 +46,7 @@ def extract_features(model, X):
     levels : list of ndarray of shape (n, d)
     """
     if isinstance(model, CellClassifier):
-        return _network_levels(model.predictor_, read_cells(model, X))
+        return _network_levels(model.predictor_, model.iter_images(X))
     X = model.transform(X) if hasattr(model, "transform") else X
     return [read_table(None, X, dtype=[np.float64, np.float32])]
 

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import binom
 from sklearn.base import is_classifier
 
-from skblood._sklearn import unwrap_model
+from skblood._sklearn import safe_indexing, unwrap_model
 from skblood.inference import draw_seed
 
 from ._features import extract_features, read_cells, takes_pixels
@@ -143,9 +143,10 @@ def laboratory_test(estimator, X_known, X, *, n_permutations=999, random_state=N
         )
     harmless = None
     if takes_pixels(known_model):
-        rows = rng.permutation(len(known))[:_MOST]
+        rows = rng.permutation(len(sides[0][-1]))[:_MOST]
+        some = known_model.read_images(safe_indexing(known, rows))
         _, last, labels = (each[rows] for each in sides[0])
-        changed = (extract_features(known_model, c)[-1] for c in harmless_changes(known[rows]))
+        changed = (extract_features(known_model, c)[-1] for c in harmless_changes(some))
         # The label of a changed cell is that of its original.
         harmless = max(_distance((last, labels), (c, labels), paired=True) for c in changed)
     distance = _distance(*(side[1:] for side in shared))

@@ -12,7 +12,7 @@ from skblood._sklearn import Interval, fit_context, unwrap_model
 from skblood.augment import CellAugment, augment_images
 from skblood.images import CellImages, read_table
 
-from ._features import extract_features, read_cells, takes_pixels
+from ._features import extract_features, takes_pixels
 from ._known import KnownCells, corner_images
 
 _N_FOLDS = 5
@@ -199,7 +199,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         model, X = self._unwrap(X, reset=True)
         if not takes_pixels(model):
             return [extract_features(model, X)], []
-        images = read_cells(model, X)
+        images = model.read_images(X)
         cells = [extract_features(model, each) for each in self._color_versions(images, 0)]
         if not self.corner:
             return cells, []

@@ -181,10 +181,12 @@ def test_columns_are_carried_through(shell, model_file, cell_table, tmp_path):
 
 
 def test_each_image_is_read_once(shell, model_file, cell_folder, count_decodes, tmp_path):
-    """Also those that are drawn."""
+    """But for those that are drawn, which are read again."""
+    shell("evaluate", model_file, cell_folder)
+    assert count_decodes() == {1}
     shell("evaluate", model_file, cell_folder, "--out", tmp_path / "evaluation")
     assert (tmp_path / "evaluation" / "wrong_cells.png").exists()
-    assert count_decodes() == {1}
+    assert count_decodes() == {1, 2}
 
 
 def test_classes_that_are_left_out(shell, model_file, cell_folder, test_cells, tmp_path):
