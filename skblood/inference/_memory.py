@@ -8,7 +8,7 @@ _OVERHEAD = 240
 
 
 class MemoryRows:
-    """Rows in a dictionary, oldest first, shared by all threads; see `DatabaseRows`."""
+    """Rows in a dictionary, oldest first, shared by all threads; see `FolderRows`."""
 
     def __init__(self):
         self._lock = threading.Lock()

@@ -168,7 +168,7 @@ class Predictor:
 
         key = self._network_key(images.pixels)
         with track(len(images), "features") as update:
-            return self.store.fetch(key, images.keys, compute)
+            return self.store.fetch(key, images.keys, compute, batch_size=self.max_batch)
 
     def _head(self, step, images):
         """Apply a step from the pixels, or from the features of frozen backbones."""

@@ -8,11 +8,12 @@ from numbers import Integral
 
 import numpy as np
 
-from ._database import DatabaseRows
+from ._folder import folder_rows
 from ._memory import process_rows
 
-# Images computed and stored at once; a process that is killed loses no more than these.
-_CHUNK = 256
+# Images computed and stored at once; a process that is killed loses no more than these. Of few
+# images fewer, but whole batches.
+_CHUNK, _BATCH = 256, 64
 
 # Default bounds: 1.3 million decoded images of 64 x 64 pixels fit the second.
 _MAX_IN_MEMORY = 2**30
@@ -33,20 +34,21 @@ class FeatureStore:
     Parameters
     ----------
     location : str or path-like, default=None
-        Folder of the store, made when it is first needed; everything is in the file
-        ``features.sqlite`` in it. None keeps features in the memory of this process: all such
-        stores are one, worker processes do not share it, and decoded images, which a fit holds
-        anyway, are not kept in it.
+        Folder of the store, made when it is first needed; may be shared by several computers.
+        Everything is in its subfolder ``rows``. None keeps features in the memory of this process:
+        all such stores are one, worker processes do not share it, and decoded images, which a fit
+        holds anyway, are not kept in it.
     max_bytes : int, default=None
         Size above which the oldest rows are removed. None is 2**30 (1 GiB) in memory and 2**34
         (16 GiB) in a folder: 1.3 million decoded images of 64 x 64 pixels, or 100,000 of
-        224 x 224. An empty store in a folder has about 400 kB.
+        224 x 224.
 
     Attributes
     ----------
     n_computed : int
-        Rows ever stored, by all processes, including those removed since. A row holds the
-        features of one image by one network, or one decoded image. :meth:`clear` sets it to 0.
+        Rows that this process has computed for this location, including those removed since. A
+        row holds the features of one image by one network, or one decoded image. :meth:`clear`
+        sets it to 0.
     n_bytes : int
         Bytes in use now.
 
@@ -57,23 +59,27 @@ class FeatureStore:
 
     Notes
     -----
-    Whenever the store is larger than `max_bytes`, the rows that were stored first are removed,
-    used or not. Their space in the file is reused; the file shrinks with :meth:`clear` only. A set
-    of images larger than the bound is decoded again by each fit: raise `max_bytes`.
+    Whenever the store is larger than `max_bytes`, the files that were written first are removed,
+    used or not. A set of images larger than the bound is decoded again by each fit: raise
+    `max_bytes`. A file larger than the bound is not written.
 
     A decoded image takes height x width x channels bytes, at the size of the network, or at its
-    own if all images are smaller.
+    own if all images are smaller. Each process keeps the keys that it has looked through, about
+    150 bytes a row.
 
-    Processes compute at the same time and hold a lock only while they read or store 256 rows.
-    Those that start together may compute the same row; the first one to finish stores it. A
-    process that is killed leaves an intact store, without the rows that it was computing. The
-    locks need a local disk, or a network file system with working ones.
+    No process waits for another, and none holds a lock: each writes files of its own, of up to 256
+    rows, under a temporary name that is changed when the file is whole. This works on network file
+    systems, too; what another computer has stored may be seen some seconds later. Processes that
+    start together may compute the same rows; both are stored. A process that is killed leaves an
+    intact store without the rows that it was computing, and at most one temporary file, which is
+    removed after an hour by the next process that stores something.
 
-    The file holds numbers only; nothing in it is executed when it is read. Each row in it has a
-    digest: one that was changed on the disk is removed, with a warning, and computed again, as are
-    rows of versions that had no digests.
+    The files are in the safetensors format: they hold numbers only, and nothing in them is
+    executed when they are read. Each row has a digest: one that was changed on the disk is left
+    out, with a warning, and computed again. A file whose list of rows is damaged is removed. Files
+    of other names are left alone, also the ``features.sqlite`` of former versions.
 
-    ``len(store)`` is the number of rows stored now.
+    ``len(store)`` is the number of rows stored now; a row that two processes computed counts twice.
 
     Examples
     --------
@@ -103,7 +109,7 @@ class FeatureStore:
         self.location = None if location is None else os.fspath(location)
         self.max_bytes = int(max_bytes)
 
-    def fetch(self, network_key, image_keys, compute):
+    def fetch(self, network_key, image_keys, compute, *, batch_size=_BATCH):
         """Return the features of images; compute and store those that are missing.
 
         Parameters
@@ -114,8 +120,11 @@ class FeatureStore:
         image_keys : ndarray of shape (n, 2), dtype uint64
             128-bit hash of each image's content. Equal keys mean the same image.
         compute : callable
-            Takes an int array of at most 256 positions in `image_keys` and returns the features
-            of these images, a float32 array of shape (len(rows), d).
+            Takes an int array of at most 256 positions in `image_keys`, or `batch_size` if that is
+            larger, and returns the features of these images, a float32 array of shape
+            (len(rows), d).
+        batch_size : int, default=64
+            Images that `compute` handles at once: it is given a multiple, and the rest at the end.
 
         Returns
         -------
@@ -125,17 +134,17 @@ class FeatureStore:
         Raises
         ------
         ValueError
-            If `image_keys` or the result of `compute` has another dtype or shape, if d differs
-            from the stored features of the other images, or if the file is damaged or is not a
-            feature store.
+            If `image_keys` or the result of `compute` has another dtype or shape, or if d differs
+            from the stored features of the other images.
         OSError
-            If the location is not a folder or cannot be made, read or written.
+            If the location is not a folder, or cannot be read.
 
         Warns
         -----
         UserWarning
-            If computed features cannot be stored, e.g. because the disk is full; they are
-            returned all the same. Also if stored ones are damaged; they are computed again.
+            If computed features cannot be stored, e.g. because the disk is full or write-protected;
+            they are returned all the same. Also if stored ones are damaged: they are computed
+            again.
         """
         image_keys = np.asarray(image_keys)
         if image_keys.dtype != np.uint64 or image_keys.shape[1:] != (2,) or image_keys.size == 0:
@@ -144,7 +153,7 @@ class FeatureStore:
                 f"image, got {image_keys.dtype} of shape {image_keys.shape}."
             )
         keys = [key.tobytes() for key in image_keys.astype("<u8")]  # the same on every machine
-        rows = self._fetch(network_key, keys, compute, _pack_features)
+        rows = self._fetch(network_key, keys, compute, _pack_features, batch_size)
         if len(widths := {len(row) // 4 for row in rows.values()}) > 1:
             raise ValueError(
                 f"Rows of {sorted(widths)} features have the same network_key. Use a different "
@@ -184,25 +193,29 @@ class FeatureStore:
             As in :meth:`fetch`.
         """
         group = b"images " + hashlib.blake2b(repr(settings).encode(), digest_size=16).digest()
-        rows = self._fetch(group, file_keys, decode, _pack_images)
+        rows = self._fetch(group, file_keys, decode, _pack_images, _BATCH)
         return [_unpack_image(rows[key]) if key in rows else None for key in file_keys]
 
-    def _fetch(self, group, keys, compute, pack):
+    def _fetch(self, group, keys, compute, pack, batch_size):
         """Return the rows of keys as a dict, without those that cannot be computed."""
-        first, rows, storing = {}, {}, True
+        first, rows, missing, storing = {}, {}, [], True
         for position, key in enumerate(keys):
             first.setdefault(key, position)
         stored, distinct = self._rows(), list(first)
-        chunks = [distinct[start : start + _CHUNK] for start in range(0, len(distinct), _CHUNK)]
-        # Processes that start together take different chunks, and find those of the others.
-        random.Random(os.getpid()).shuffle(chunks)
-        for chunk in chunks:
-            rows |= stored.find(group, chunk)
-            missing = [key for key in chunk if key not in rows]
-            if not missing:
+        # So few at once that processes which start together share the work.
+        size = batch_size * max(1, min(_CHUNK, len(distinct) // 16) // batch_size)
+        chunks = [distinct[start : start + size] for start in range(0, len(distinct), size)]
+        # They take different chunks, and find those of the others.
+        random.SystemRandom().shuffle(chunks)
+        for chunk in [*chunks, []]:
+            missing += chunk
+            rows |= stored.find(group, missing)
+            missing = [key for key in missing if key not in rows]
+            if not missing or (chunk and len(missing) < size):
                 continue
-            packed = pack(compute(np.array([first[key] for key in missing])), len(missing))
-            computed = {key: row for key, row in zip(missing, packed, strict=True) if row}
+            new, missing = missing[:size], missing[size:]
+            packed = pack(compute(np.array([first[key] for key in new])), len(new))
+            computed = {key: row for key, row in zip(new, packed, strict=True) if row}
             rows |= computed
             try:
                 if storing:
@@ -210,15 +223,15 @@ class FeatureStore:
             except OSError as error:
                 storing = False
                 warnings.warn(
-                    f"Nothing more can be stored in {str(stored.file)!r} ({error.__cause__}). Free "
-                    "disk space, make it writable, or use another location.",
+                    f"Nothing more can be stored in {self.location!r} ({error}). Free disk space, "
+                    "make it writable, or use another location.",
                     stacklevel=3,
                 )
         return rows
 
     @property
     def n_computed(self):
-        """Rows ever stored."""
+        """Rows computed by this process."""
         return self._rows().figures()[1]
 
     @property
@@ -238,7 +251,7 @@ class FeatureStore:
         self._rows().clear()
 
     def _rows(self):
-        return process_rows() if self.location is None else DatabaseRows(self.location)
+        return process_rows() if self.location is None else folder_rows(self.location)
 
 
 def _pack_features(features, n):

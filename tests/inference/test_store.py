@@ -38,7 +38,7 @@ class TestFetch:
         keys = make_keys(600)
         assert network.made(store.fetch(b"net", keys, network.on(keys)), keys)
         assert network.all_seen == list(range(600))
-        assert sorted(map(len, network.seen)) == [88, 256, 256]
+        assert sorted(map(len, network.seen)) == [24, *[64] * 9]
         assert network.made(store.fetch(b"net", keys[::-1], refuse), keys[::-1])
 
     def test_memory_layout(self, store, network, make_keys, refuse):
@@ -133,10 +133,11 @@ class TestBound:
         n = len(store)
         assert 0.75 * store.max_bytes < n * ROW < store.max_bytes
         assert store.n_computed > 3000
-        assert network.made(store.fetch(b"net", keys[1 - n :], refuse), keys[1 - n :])
+        # One fetch of 250 may be stored in part, in any order.
+        assert network.made(store.fetch(b"net", keys[300 - n :], refuse), keys[300 - n :])
         network.seen.clear()
-        FeatureStore(location).fetch(b"net", keys[1 : -n - 40], network.on(keys))
-        assert len(network.all_seen) == 2999 - n - 40
+        FeatureStore(location).fetch(b"net", keys[1 : -n - 300], network.on(keys[1:]))
+        assert len(network.all_seen) == 2999 - n - 300
 
     @pytest.mark.parametrize("max_bytes", [1, 500_000])
     def test_result_is_complete_whatever_fits(self, location, make_network, make_keys, max_bytes):
@@ -195,7 +196,7 @@ class TestThreadsAndForks:
 
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(fetch, range(4)))
-        assert 100 < len(store) == store.n_computed <= 120
+        assert 100 < len(store) <= store.n_computed
 
     def test_nothing_is_locked_while_computing(self, store, network, make_keys):
         keys = make_keys(10)
@@ -207,7 +208,8 @@ class TestThreadsAndForks:
             return network.features(keys[rows])
 
         assert network.made(store.fetch(b"net", keys, compute), keys)
-        assert len(store) == store.n_computed == 10  # the first one to finish stores a row
+        # In memory, the first one to finish stores a row; in a folder, both do.
+        assert len(store) == store.n_computed == (10 if store.location is None else 15)
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
     @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
