@@ -1,13 +1,10 @@
 """Adaptation of a fitted classifier to the cells of another laboratory."""
 
-import sys
-from functools import partial
-
 import numpy as np
 import torch
 
 from skblood._labels import check_lengths, encode_groups
-from skblood._writing import show_progress
+from skblood._writing import announce, show_progress
 from skblood.estimators import check_possible, reconfigure
 from skblood.images import torch_defaults
 from skblood.inference import draw_seed, seeded
@@ -131,26 +128,20 @@ def adapt(
     """
     check_classifier(model, "adapt")
     assumed = reconfigure(model, classes=classes, prior=prior)  # says what is wrong with them
-    is_verbose = model.verbose if verbose is None else verbose
-    say = partial(print, "adapt:", file=sys.stderr, flush=True) if is_verbose else _say_nothing
     codes = None if y is None else encode_partial_labels(y, model.classes_)
     if codes is not None:
         advice = "Add them to `classes`, or give them a share in `prior`."
         check_possible(codes, assumed, advice)
-    say("read the cells and measure them")
-    with show_progress(is_verbose):
+    with show_progress(model.verbose if verbose is None else verbose):
+        announce("adapt: read the cells and measure them")
         own, measured, frame = read_cells(model, X)
-    codes = np.full(len(own), -1) if codes is None else codes
-    check_lengths(X=len(own), y=len(codes))
-    groups = torch.from_numpy(encode_groups(groups, len(own))[1])
-    with show_progress(is_verbose), seeded(draw_seed(random_state), model.predictor_.device):
-        course = Course(model, own, torch.from_numpy(codes), groups, say)
-        course.take_crop(measured, frame)
-        course.take_prior(classes, prior)
-        course.mix_statistics()
-        course.fit_outputs()
-        return course.finish()
-
-
-def _say_nothing(line):
-    """Do not show which stage it is."""
+        codes = np.full(len(own), -1) if codes is None else codes
+        check_lengths(X=len(own), y=len(codes))
+        groups = torch.from_numpy(encode_groups(groups, len(own))[1])
+        with seeded(draw_seed(random_state), model.predictor_.device):
+            course = Course(model, own, torch.from_numpy(codes), groups)
+            course.take_crop(measured, frame)
+            course.take_prior(classes, prior)
+            course.mix_statistics()
+            course.fit_outputs()
+            return course.finish()

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from scipy.special import stdtrit
 
+from skblood._writing import announce
 from skblood.estimators import (
     assumed_prior,
     given_factors,
@@ -14,14 +15,14 @@ from skblood.estimators import (
 
 from ._account import Adaptation, join_steps
 from ._batch_norm import has_statistics, with_target_statistics
-from ._features import (
+from ._output_choice import choose_layer, mean_and_error
+from ._output_layer import (
     extract_features,
     extract_random_views,
     logits_of,
     output_layer,
     with_output_layer,
 )
-from ._output_choice import choose_layer, mean_and_error
 from ._partial_labels import balanced_weights
 
 # Random views of each labelled cell.
@@ -47,12 +48,10 @@ class Course:
         Class code of each cell; -1 without a label.
     groups : torch.Tensor of shape (n,)
         Code of each cell's group.
-    say : callable
-        Takes a line for each stage.
     """
 
-    def __init__(self, model, images, codes, groups, say):
-        self._model, self._images, self._codes, self._say = model, images, codes, say
+    def __init__(self, model, images, codes, groups):
+        self._model, self._images, self._codes = model, images, codes
         self._labelled, self._others = np.flatnonzero(codes >= 0), np.flatnonzero(codes < 0)
         self._labels = codes[self._labelled]
         self._groups = groups[self._labelled].unique(return_inverse=True)[1]
@@ -66,7 +65,7 @@ class Course:
         if images is None:
             self._reasons += [] if frame is None else [f"crop kept: {frame}"]
             return
-        self._say(f"crop: {frame}")
+        announce(f"adapt: crop: {frame}")
         cropped = reconfigure(self._model, crop=frame.crop)
         features = self._see(cropped, images)
         # Cells of a single group are better evidence than none.
@@ -92,7 +91,7 @@ class Course:
         network = self._model.predictor_.network
         if not has_statistics(network) or len(self._images) < _FEWEST:
             return
-        self._say("statistics")
+        announce("adapt: statistics")
         height, width, _ = self._model.spec_.image_shape
         most = min(_MOST, max(_FEWEST, _MOST_PIXELS // (height * width)))
         rows = np.sort(torch.randperm(len(self._images))[:most])
@@ -118,7 +117,7 @@ class Course:
             one = "outputs not fitted: all labelled cells are of one class"
             self._reasons += [one] if len(self._labels) else []
             return
-        self._say("output layer")
+        announce("adapt: output layer")
         model, others = self._model, None
         if len(self._others) >= _FEWEST:
             rows = self._others[torch.randperm(len(self._others))[:_MOST]]

@@ -7,8 +7,7 @@ from functools import partial
 import torch
 from sklearn.model_selection import StratifiedGroupKFold
 
-from ._features import logits_of
-from ._output_layer import fit_layer
+from ._output_layer import fit_layer, logits_of
 from ._partial_labels import balanced_weights
 
 _N_FOLDS, _N_REPEATS = 4, 2

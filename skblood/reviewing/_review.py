@@ -5,12 +5,10 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.utils import check_random_state, check_scalar
-from sklearn.utils.validation import check_is_fitted
 
 from skblood._labels import as_column, check_complete, check_lengths, is_missing
 from skblood._writing import show_progress
-from skblood.adaptation import query
-from skblood.estimators import CellClassifier
+from skblood.adaptation import check_classifier, query
 from skblood.images import image_items
 
 from ._cells import Cells
@@ -143,7 +141,9 @@ def review(
     ('cells.html', True)
     """
     order = order or ("random" if blind else "doubt")
-    _check_model(model, order)
+    check_classifier(model, "review")
+    if order not in ORDERS:
+        raise ValueError(f"order must be one of {', '.join(map(repr, ORDERS))}, not {order!r}.")
     if blind and (order not in ("given", "random") or reference is not None):
         raise ValueError("A blind review takes the order 'given' or 'random', and no `reference`.")
     check_scalar(max_cells, "max_cells", Integral, min_val=1)
@@ -186,17 +186,6 @@ class _Reference:
         if not is_self:
             pool = model.predictor_.penultimate(model.iter_images(self.items))
         self.similarities, self.positions = nearest_cells(features, pool, own)
-
-
-def _check_model(model, order):
-    if not isinstance(model, CellClassifier):
-        raise TypeError(
-            f"review takes a fitted classifier of skblood, got a {type(model).__name__}. Of a "
-            "Pipeline, give its last step."
-        )
-    check_is_fitted(model)
-    if order not in ORDERS:
-        raise ValueError(f"order must be one of {', '.join(map(repr, ORDERS))}, not {order!r}.")
 
 
 def _sort(model, images, cells, pool, order, max_cells, random_state):

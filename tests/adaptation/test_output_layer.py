@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from skblood.adaptation import _output_layer
-from skblood.adaptation._features import logits_of
-from skblood.adaptation._output_layer import fit_layer
+from skblood.adaptation._output_layer import fit_layer, logits_of
 
 EQUAL = torch.full((4,), 0.25, dtype=torch.double)
 CODES = torch.arange(30) % 3  # of four classes
