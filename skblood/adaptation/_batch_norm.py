@@ -3,17 +3,12 @@
 import copy
 
 import torch
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from skblood.inference import as_nchw, to_tensor
+from skblood.networks import batch_norms, hooked
 
 # Number of training images that the old statistics count for (N in Schneider et al. 2020).
 _PRIOR = 100
-
-
-def has_statistics(network):
-    """Return whether the network has batch normalization with running statistics."""
-    return bool(_layers(network))
 
 
 def with_target_statistics(network, pixels, codes, shares):
@@ -77,14 +72,5 @@ def mix_statistics(network, x, share, weights):
         layer.running_mean.add_(share * distance)
 
     network.eval()
-    handles = [layer.register_forward_pre_hook(mix) for layer in _layers(network)]
-    try:
-        with torch.no_grad():
-            network(x)
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _layers(network):
-    return [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    with torch.no_grad(), hooked(batch_norms(network), mix, before=True):
+        network(x)

@@ -12,9 +12,10 @@ from skblood.estimators import (
     replace_network,
     training_shares,
 )
+from skblood.networks import batch_norms
 
 from ._account import Adaptation, join_steps
-from ._batch_norm import has_statistics, with_target_statistics
+from ._batch_norm import with_target_statistics
 from ._output_choice import choose_layer, mean_and_error
 from ._output_layer import (
     extract_features,
@@ -89,7 +90,7 @@ class Course:
     def mix_statistics(self):
         """Mix the statistics of batch normalization, if the predictions become better or surer."""
         network = self._model.predictor_.network
-        if not has_statistics(network) or len(self._images) < _FEWEST:
+        if not batch_norms(network) or len(self._images) < _FEWEST:
             return
         announce("adapt: statistics")
         height, width, _ = self._model.spec_.image_shape

@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from skblood.networks import hooked
+
 
 class FeatureMap:
     """The last feature map of a backbone, recorded in each forward pass.
@@ -59,10 +61,8 @@ class FeatureMap:
             if torch.is_tensor(output) and output.requires_grad:
                 outputs[layer] = output
 
-        hooks = [layer.register_forward_hook(record) for layer in _layers(self._backbone.body)]
-        features = self._backbone(image.clone().requires_grad_())
-        for hook in hooks:
-            hook.remove()
+        with hooked(_layers(self._backbone.body), record):
+            features = self._backbone(image.clone().requires_grad_())
         # Not the sum of the features, which is constant after a LayerNorm.
         mixed = features[0] @ torch.arange(1.0, 1 + features.shape[1], device=features.device)
         gradients = torch.autograd.grad(

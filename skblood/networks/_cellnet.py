@@ -1,11 +1,14 @@
-"""Our own small residual networks for cell images, registered with timm."""
+"""Our own small networks for cell images, registered with timm."""
 
+import timm
 import torch
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
 # timm finds this table by its name. There is no `url`: these networks have no published weights.
-default_cfgs = generate_default_cfgs({"cellnet_t": {}, "cellnet_s": {}})
+default_cfgs = generate_default_cfgs(
+    {"cellnet_t": {}, "cellnet_s": {}, "cell_lite0": {"classifier": "classifier"}}
+)
 
 
 class HeadedNetwork(nn.Module):
@@ -127,3 +130,21 @@ def cellnet_s(pretrained=False, **kwargs):
     # Multiples of 16: with 24 channels a CPU's vectors stay half empty, and it takes twice as long.
     kwargs = {"widths": (16, 32, 64, 192), "depths": (2, 2, 2, 1), **kwargs}
     return build_model_with_cfg(CellNet, "cellnet_s", pretrained, **kwargs)
+
+
+@register_model
+def cell_lite0(pretrained=False, img_size=None, **kwargs):
+    """EfficientNet-Lite0 without its last four blocks: 925,000 parameters, 192 features.
+
+    Its names are those of timm's ``tf_efficientnet_lite0``, whose ImageNet weights it takes. The
+    blocks that it lacks hold four fifths of the parameters, for what cells of 112 px do not show.
+    """
+    del img_size  # it is the same network for all sizes
+    network = timm.create_model("tf_efficientnet_lite0", pretrained=False, **kwargs)
+    network.blocks = network.blocks[:6]
+    network.blocks[5] = network.blocks[5][:1]
+    network.conv_head = network.bn2 = nn.Identity()
+    network.num_features = network.head_hidden_size = 192
+    network.reset_classifier(network.num_classes)
+    network.pretrained_cfg = default_cfgs["cell_lite0"].default.to_dict()
+    return network

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from skblood._labels import check_probabilities, plain_list
 from skblood._sklearn import safe_indexing
 from skblood.estimators import CellClassifier, assumed_prior, read_prior
 from skblood.inference import draw_seed
+from skblood.networks import batch_norms, hooked
 
 from ._features import read_cells
 
@@ -136,7 +136,7 @@ def training_distance(model, X, *, random_state=0):
     _check_model(model)
     images = read_cells(model, _sample(X, random_state))
     network = model.predictor_.network
-    layers = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    layers = batch_norms(network)
     if not layers or not model.spec_.is_pixels:
         raise TypeError("The network has no batch normalization, whose statistics could be used.")
     means = {}
@@ -149,12 +149,8 @@ def training_distance(model, X, *, random_state=0):
         network.penultimate(x)
         return torch.cat([means[layer] for layer in layers], dim=1)
 
-    handles = [layer.register_forward_pre_hook(keep) for layer in layers]
-    try:
+    with hooked(layers, keep, before=True):
         found = model.predictor_.run(step, images).mean(axis=0)
-    finally:
-        for handle in handles:
-            handle.remove()
     parts = np.split(found, np.cumsum([len(layer.running_mean) for layer in layers])[:-1])
     squares = [
         (part - layer.running_mean.cpu().numpy()) ** 2 / (layer.running_var.cpu().numpy() + 1e-5)

@@ -8,6 +8,7 @@ import torch
 
 from skblood.estimators import CellClassifier
 from skblood.images import read_table
+from skblood.networks import hooked
 
 # Bytes of images that are kept, so that no file is decoded twice.
 _MAX_IN_MEMORY = 2**28
@@ -69,12 +70,8 @@ def _network_levels(predictor, images):
         widths[:] = [level.shape[1] for level in levels]
         return torch.cat([level.float() for level in levels], dim=1)
 
-    handles = [stage.register_forward_hook(pool) for stage in layouts]
-    try:
+    with hooked(layouts, pool):
         features = predictor.run(step, images)
-    finally:
-        for handle in handles:
-            handle.remove()
     last, *stages = np.split(features, np.cumsum(widths)[:-1], axis=1)
     return [*stages, last]
 

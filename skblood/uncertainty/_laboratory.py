@@ -1,17 +1,19 @@
 """Test of whether cells come from a known laboratory."""
 
+import io
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image, ImageFilter
 from scipy.special import binom
 from sklearn.base import is_classifier
 
 from skblood._sklearn import safe_indexing, unwrap_model
+from skblood.images import CellImages
 from skblood.inference import draw_seed
 
 from ._features import extract_features, read_cells, takes_pixels
-from ._harmless import harmless_changes
 from ._known import ClassGaussian
 
 # p-value that a test must be able to reach.
@@ -146,7 +148,7 @@ def laboratory_test(estimator, X_known, X, *, n_permutations=999, random_state=N
         rows = rng.permutation(len(sides[0][-1]))[:_MOST]
         some = known_model.read_images(safe_indexing(known, rows))
         _, last, labels = (each[rows] for each in sides[0])
-        changed = (extract_features(known_model, c)[-1] for c in harmless_changes(some))
+        changed = (extract_features(known_model, c)[-1] for c in _harmless_changes(some))
         # The label of a changed cell is that of its original.
         harmless = max(_distance((last, labels), (c, labels), paired=True) for c in changed)
     distance = _distance(*(side[1:] for side in shared))
@@ -205,3 +207,52 @@ def _describe(model, X):
     is_labelled = model is not None and is_classifier(model)
     labels = model.predict(X) if is_labelled else np.zeros(len(levels[0]), int)
     return np.hstack(levels), levels[-1], labels
+
+
+def _harmless_changes(images):
+    """Yield images as other software of the same laboratory might have written them.
+
+    Parameters
+    ----------
+    images : CellImages
+
+    Yields
+    ------
+    changed : CellImages
+        Compressed (JPEG of quality 60), brought to three quarters of the size and back, slightly
+        out of focus, and cut out 8 % closer.
+    """
+    pixels = images.pixels
+    is_float = pixels.dtype != np.uint8
+    bytes_ = np.rint(255 * pixels).astype(np.uint8) if is_float else pixels
+    for change in (_compress, _resample, _blur, _crop):
+        changed = [np.asarray(change(_to_image(each))) for each in bytes_]
+        changed = np.stack(changed).reshape(pixels.shape)
+        changed = (changed / np.float32(255)) if is_float else changed
+        yield CellImages(changed, images.preprocessing)
+
+
+def _to_image(pixels):
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+
+
+def _compress(image):
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=60)
+    return Image.open(buffer)
+
+
+def _resample(image):
+    smaller = [max(1, round(0.75 * side)) for side in image.size]
+    return image.resize(smaller, Image.Resampling.BILINEAR).resize(image.size)
+
+
+def _blur(image):
+    # 0.7 px of an image of 128 px.
+    return image.filter(ImageFilter.GaussianBlur(0.7 * min(image.size) / 128))
+
+
+def _crop(image):
+    margins = [0.04 * side for side in image.size]
+    box = (*margins, *(side - margin for side, margin in zip(image.size, margins, strict=True)))
+    return image.resize(image.size, Image.Resampling.BICUBIC, box=box)

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from skblood.adaptation._batch_norm import (
-    has_statistics,
     mix_statistics,
     with_target_statistics,
 )
 from skblood.inference import as_nchw
+from skblood.networks import batch_norms
 
 from .conftest import other_laboratory, same
 
@@ -70,9 +70,9 @@ def test_hooks_are_removed_after_an_error(small_net):
 
 
 def test_some_networks_have_no_statistics(small_net):
-    assert has_statistics(small_net)
-    assert not has_statistics(nn.Sequential(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4)))
-    assert not has_statistics(nn.BatchNorm1d(4, track_running_stats=False))
+    assert batch_norms(small_net)
+    assert not batch_norms(nn.Sequential(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4)))
+    assert not batch_norms(nn.BatchNorm1d(4, track_running_stats=False))
 
 
 @pytest.mark.parametrize(("n_views", "crops"), [(1, (1.0,)), (8, (1.0, 0.5))])
