@@ -22,6 +22,8 @@ from skblood.datasets import (
 from ._places import find_filesystem, is_shard, is_table, is_url, open_file, require
 
 _BRACES = re.compile(r"\{[^{}]*(,|\.\.)[^{}]*\}")
+_RANGE = re.compile(r"\{(-?\d+)\.\.(-?\d+)")
+_MOST_SHARDS = 1_000_000
 # Missing files that an error names.
 _MOST_MISSING = 10
 
@@ -57,6 +59,9 @@ def expand_words(source):
 
 def _expand_braces(pattern):
     found, missing = [], []
+    # braceexpand makes a list of each range.
+    if any(abs(int(start) - int(end)) > _MOST_SHARDS for start, end in _RANGE.findall(pattern)):
+        raise ValueError(f"{pattern!r} names over {_MOST_SHARDS:,} files. Use a table of paths.")
     for place in require("braceexpand", "shards").braceexpand(pattern):
         found.append(place)
         if not is_url(place) and not glob.has_magic(place) and not os.path.exists(place):
@@ -114,7 +119,7 @@ def find_entries(word, path_column, n_rows):
         n += 1
         if is_shard(place):
             yield {"shard": place}
-        elif is_table(place):
+        elif is_table(word) and is_table(place):  # `cells/**` may match any file
             yield from _read_table(place, path_column, n_rows)
         else:
             yield place
@@ -187,7 +192,7 @@ def _read_table(place, path_column, n_rows):
     with _local_copy(place) as path:
         for frame in read(path, path_column, n_rows):
             names = frame.pop(path_column)
-            for column in frame.select_dtypes("object"):
+            for column in [c for c in frame if frame[c].dtype.kind == "O"]:
                 frame[column] = frame[column].map(_encodable)
             paths = [_from_table(name, place) for name in names]
             yield {"paths": paths, "columns": frame if len(frame.columns) else None}

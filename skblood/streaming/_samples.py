@@ -14,7 +14,7 @@ _LABELS = (".cls", ".txt", ".json")
 _DOCUMENTS = (*_LABELS, ".csv", ".md", ".tsv")
 _MOST_LABEL_BYTES = 2**20
 # Images of one key that are held until its labels come.
-_MOST_IMAGES = 64
+_MOST_IMAGES = 32
 # Names of metadata in WebDataset.
 _META = re.compile(r"__[^/]*__($|/)")
 

@@ -83,7 +83,8 @@ def open_source(source, *, path_column="path", bit_depth=None, partition_size=10
     words = expand_words(source)
     for word in words:
         check_word(word, path_column)
-    settings = {"path_column": path_column, "bit_depth": bit_depth}
+    depth = None if bit_depth is None else int(bit_depth)
+    settings = {"path_column": path_column, "bit_depth": depth}
     return Source({"source": words, **settings, "partition_size": int(partition_size)})
 
 
