@@ -15,7 +15,6 @@ _USUAL_HITS, _USUAL_ERRORS = 20, 0.5
 # The iteration stops this close to the maximum of the log likelihood of a cell.
 _TOLERANCE = 1e-9
 _MAX_STEPS = 10_000
-_TINY = 1e-300
 # Difference of two errors by rounding.
 _TIE = 1e-6
 
@@ -134,7 +133,7 @@ def correct_counts(counts, confusion, confidence_level, rng):
 def _most_likely(counts, confusion):
     """Return the maximum likelihood shares in 0..1.
 
-    By EM (Dempster et al. 1977), accelerated by extrapolation (SQUAREM, Varadhan and Roland 2008).
+    By EM (Dempster et al. 1977).
     """
     # Nothing is known of cells that are predicted as no validation cell is: they stay as counted.
     is_known = confusion.any(axis=0)
@@ -143,24 +142,13 @@ def _most_likely(counts, confusion):
     rates = (confusion / confusion.sum(axis=1, keepdims=True))[:, used]
     weights = counts[used] / counts[used].sum()
 
-    def factors(shares):
-        return rates @ (weights / (shares @ rates))
-
-    def likelihood(shares):
-        return weights @ np.log(shares @ rates)
-
     shares = np.full(len(rates), 1 / len(rates))
     for _ in range(_MAX_STEPS):
-        factor = factors(shares)
+        factor = rates @ (weights / (shares @ rates))
         # Bounds the distance of the log likelihood of a cell from its maximum.
         if factor.max() < 1 + _TOLERANCE:
             break
-        first = shares * factor
-        second = first * factors(first)
-        change, bend = first - shares, second - 2 * first + shares
-        length = np.linalg.norm(change) / max(np.linalg.norm(bend), _TINY)
-        leap = np.maximum(shares + 2 * length * change + length**2 * bend, second / 1000)
-        shares = max(second, leap / leap.sum(), key=likelihood)
+        shares = shares * factor
     return as_counted + (1 - as_counted.sum()) * shares
 
 

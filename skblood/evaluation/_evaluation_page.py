@@ -9,19 +9,20 @@ import numpy as np
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from skblood._plotting import read_some
+from skblood._plotting import COLORS, REFERENCE, add_legend, count_axis, dress, read_some
 from skblood.evaluation._estimates import Estimate
 from skblood.evaluation._intervals import wilson_interval
-from skblood.evaluation._page_figures import draw_calibration, draw_coverage
 from skblood.evaluation._report_text import describe_absent, describe_confusions, summarize
-from skblood.pages import thumbnail
-from skblood.uncertainty import accuracy_coverage_curve
+from skblood.pages import figure_image, thumbnail
+from skblood.uncertainty import AccuracyCoverageDisplay, accuracy_coverage_curve
 
 _N_CONFUSIONS = 8
 _MOST_GROUPS = 30
 _COVERAGES = (1, 0.95, 0.9, 0.8, 0.7)
 # Height and width of a picture in pixels, for screens of two pixels a point.
 _SIDE = 192
+_FIGURE = 5, 3.9  # inches
+_N_BINS = 10
 
 
 def summary_context(report, audit=None):
@@ -58,10 +59,61 @@ def page_context(report, *, n_errors, audit, card):
         return context
     probability = cells["probability"].to_numpy(float)
     return context | {
-        "calibration": draw_calibration(probability, correct, level),
-        "coverage": draw_coverage(cells["true"], cells["label"], probability),
+        "calibration": _draw_calibration(probability, correct, level),
+        "coverage": _draw_coverage(cells["true"], cells["label"], probability),
         "coverages": _list_coverages(cells, probability),
     }
+
+
+def _draw_calibration(probability, correct, confidence_level):
+    """Draw the accuracy of images of similar probability, and how many there are.
+
+    Parameters
+    ----------
+    probability : ndarray of shape (n,)
+        Of the predicted class.
+    correct : ndarray of bool of shape (n,)
+    confidence_level : float
+
+    Returns
+    -------
+    source : Markup
+        Value of ``src``.
+    """
+    bins = np.minimum((probability * _N_BINS).astype(int), _N_BINS - 1)
+    n, hits, sums = (
+        np.bincount(bins, weights, _N_BINS) for weights in (None, correct, probability)
+    )
+    used = n > 0
+    mean, share = sums[used] / n[used], hits[used] / n[used]
+    low, high = wilson_interval(hits[used], n[used], confidence_level)
+    figure = _new_figure()
+    ax, below = figure.subplots(2, sharex=True, height_ratios=(3, 1))
+    ax.plot([0, 1], [0, 1], **REFERENCE, label="accuracy = probability")
+    errors = [share - low, high - share]
+    ax.errorbar(mean, share, errors, fmt="o-", color=COLORS[0], capsize=3, label="observed")
+    ax.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
+    add_legend(ax)
+    below.bar((np.arange(_N_BINS) + 0.5) / _N_BINS, n, 0.9 / _N_BINS, color=COLORS[0])
+    below.set(ylabel="images", xlabel="probability of the predicted class")
+    count_axis(below.yaxis)
+    dress(ax)
+    dress(below, "y")
+    return figure_image(figure)
+
+
+def _draw_coverage(true, predicted, probability):
+    """Draw the accuracy on the surest images against their share; see `_draw_calibration`."""
+    figure = _new_figure()
+    ax = figure.subplots()
+    AccuracyCoverageDisplay.from_predictions(true, predicted, probability, ax=ax)
+    return figure_image(figure)
+
+
+def _new_figure():
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=_FIGURE, layout="constrained")  # which nobody has to close
 
 
 def _find_source(cells):

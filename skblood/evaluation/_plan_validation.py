@@ -1,14 +1,13 @@
 """Plan a validation: how many slides and cells it needs to pass its acceptance limits."""
 
 import math
-import sys
 import warnings
 from datetime import datetime
 from itertools import product
 
 import numpy as np
-from tqdm.auto import tqdm
 
+from skblood._writing import announce, show_progress
 from skblood.evaluation._acceptance import count_joint, judge, list_criteria, measure
 from skblood.evaluation._differential_correction import check_confusion
 from skblood.evaluation._intervals import check_level
@@ -88,7 +87,7 @@ default=0.03
     random_state : int, RandomState instance or None, default=0
         Seed of the simulation.
     verbose : int, default=0
-        Progress: 1 shows a bar, 2 prints a line for each number of slides and cells.
+        Above 0, a line is printed for each number of slides and cells.
 
     Returns
     -------
@@ -161,7 +160,8 @@ default=0.03
         measures = measure(counts, tables, names, confidence_level)
         return measures, judge(criteria, classes, limits["min_cells"], counts, measures)
 
-    tried = _search(simulate, sizes, power, n_simulations, draw_seed(random_state), verbose)
+    with show_progress(verbose):
+        tried = _search(simulate, sizes, power, n_simulations, draw_seed(random_state))
     enough = [row for row in tried if row["power"] >= power]
     chosen = min(enough or tried[-1:], key=lambda row: row["n_slides"] * row["n_cells"])
     if not enough:
@@ -201,14 +201,14 @@ def _describe_lack(chosen, power):
     )
 
 
-def _search(simulate, sizes, power, n_simulations, seed, verbose):
+def _search(simulate, sizes, power, n_simulations, seed):
     """Return a dict for each number of cells and slides that is tried, until one is enough."""
     tried, enough = [], set()
     # A single size is not compared with others: its power is that of all simulations.
     most_failures = n_simulations
     if len(sizes) > 1:
         most_failures -= math.ceil(round(power * n_simulations, 6))
-    for n_cells, n_slides in tqdm(sizes, "simulated studies", disable=verbose != 1, delay=1):
+    for n_cells, n_slides in sizes:
         if n_cells in enough:
             continue
         rng, margins, passed, failures = np.random.default_rng(seed), [], [], 0
@@ -218,9 +218,7 @@ def _search(simulate, sizes, power, n_simulations, seed, verbose):
             passed.append([verdict == "pass" for *_, verdict in rows])
             failures += not all(passed[-1])
         reached = (len(passed) - failures) / len(passed)
-        if verbose > 1:
-            size = f"{n_slides} slides of {n_cells} cells"
-            print(f"{size}: power {reached:.2f}", file=sys.stderr, flush=True)
+        announce(f"{n_slides} slides of {n_cells} cells: power {reached:.2f}")
         rates = zip(np.mean(passed, axis=0).tolist(), rows, strict=True)
         tried.append(
             {
