@@ -22,6 +22,9 @@ _TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.tmp")
 # Bytes of a key, of a digest, and of the number that tells where a row ends.
 _KEY, _DIGEST, _END = 16, 16, 8
 
+# Files of fewer rows are merged when there are as many of them: one image may be a file.
+_FEW = 64
+
 # Seconds after which a temporary file has lost its process.
 _ABANDONED = 3600
 
@@ -66,18 +69,19 @@ class FolderRows:
         dict of bytes to bytes
             The stored rows, by key.
         """
-        group, names, rows = _hash(group).hex(), defaultdict(set), {}
+        group, rows, gone = _hash(group).hex(), {}, True
         places = self._places[group]
-        if any(key not in places for key in keys):
-            self._refresh(group)
-        for key in keys:
-            if name := places.get(key):
-                names[name].add(key)
-        for name, wanted in names.items():
-            found = self._read(name, wanted)[1]
-            rows |= found
-            for key in wanted - found.keys():  # evicted, or damaged
-                places.pop(key, None)
+        while gone:  # until nothing that was known to be there is gone, or damaged
+            names, gone = defaultdict(set), set()
+            if any(key not in places and key not in rows for key in keys):
+                self._refresh(group)
+            for key in keys:
+                if key not in rows and (name := places.get(key)):
+                    names[name].add(key)
+            for name, wanted in names.items():
+                rows |= (found := self._read(name, wanted)[1])
+                for key in wanted - found.keys():
+                    gone.add(places.pop(key, None))
         if self._is_damaged and not self._is_told:
             self._is_told = True
             warnings.warn(
@@ -89,22 +93,38 @@ class FolderRows:
 
     def add(self, group, rows, max_bytes):
         """Store rows in a new file, then remove the oldest files until all fit."""
-        self._computed.append(len(rows))
         group = _hash(group).hex()
+        name = self._write(group, rows, max_bytes)
+        if not self._computed:
+            self._remove_abandoned(name)
+        self._computed.append(len(rows))
+        self._evict(max_bytes)
+        small = [f[0] for f in self._files() if f[1] == group and int(f[3]) < _FEW]
+        if len(small) >= _FEW:
+            self._merge(group, small, max_bytes)
+
+    def _write(self, group, rows, max_bytes):
         content, digest = _pack(group, rows)
-        if not rows or len(content) > max_bytes:
-            return
         name = f"{group}-{time.time_ns():016x}-{len(rows)}-{len(content)}-{digest}.safetensors"
         temporary = self.folder / f".{secrets.token_hex(16)}.tmp"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(content)
-            os.replace(temporary, self.folder / name)
-        except BaseException:
-            self._remove(temporary.name)
-            raise
-        self._evict(max_bytes)
-        self._remove_abandoned(name)
+        if rows and len(content) <= max_bytes:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                temporary.write_bytes(content)
+                os.replace(temporary, self.folder / name)
+            except BaseException:
+                self._remove(temporary.name)
+                raise
+        return name
+
+    def _merge(self, group, names, max_bytes):
+        """Put small files into one, so that the folder stays quick to list."""
+        rows = {}
+        for name in names:
+            rows |= self._read(name, self._read(name)[0])[1]
+        self._write(group, rows, max_bytes)
+        for name in names:  # another process may do the same: then the rows are there twice
+            self._remove(name)
 
     def clear(self):
         """Remove all files of rows."""

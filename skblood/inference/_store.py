@@ -72,7 +72,7 @@ class FeatureStore:
     systems, too; what another computer has stored may be seen some seconds later. Processes that
     start together may compute the same rows; both are stored. A process that is killed leaves an
     intact store without the rows that it was computing, and at most one temporary file, which is
-    removed after an hour by the next process that stores something.
+    removed after an hour by the next process that stores something. Many small files are merged.
 
     The files are in the safetensors format: they hold numbers only, and nothing in them is
     executed when they are read. Each row has a digest: one that was changed on the disk is left

@@ -322,14 +322,53 @@ class TestEviction:
         second._evict(n_bytes // 2)
         assert first.figures()[0] == 5
 
-    def test_abandoned_temporary_files(self, filled, folder, file, network, make_keys):
+    def test_abandoned_temporary_files(self, filled, folder, file, network, make_keys, restart):
         old, new = (folder / f".{digit * 32}.tmp" for digit in "01")
         for path in (old, new):
             path.write_bytes(b"half a fi")
         os.utime(old, (file.stat().st_mtime - 3700,) * 2)
+        restart()  # once a process
         keys = make_keys(110)
         filled.fetch(b"net", keys, network.on(keys))
         assert not old.exists() and new.exists()
+
+
+class TestMerging:
+    """Images that come one at a time."""
+
+    def test_few_files(self, tmp_path, folder, network, make_keys, restart, refuse):
+        keys, store, other = make_keys(300), FeatureStore(tmp_path), make_keys(1, seed=1)
+        store.fetch(b"other", other, network.on(other))
+        for i in range(300):
+            part = keys[i : i + 1]
+            assert network.made(store.fetch(b"net", part, network.on(part)), part)
+        assert len(names(folder)) < 70
+        assert (len(store), store.n_computed) == (301, 301)
+        for _ in range(2):
+            assert network.made(store.fetch(b"net", keys, refuse), keys)
+            restart()
+        assert network.made(store.fetch(b"other", other, refuse), other)
+
+    def test_rows_that_were_merged_meanwhile_are_found(self, tmp_path):
+        hosts = _folder.FolderRows(tmp_path), _folder.FolderRows(tmp_path)
+        rows = {i.to_bytes(16, "big"): b"row %d" % i for i in range(64)}
+        for i, (key, row) in enumerate(rows.items()):
+            if i == 63:
+                assert len(hosts[1].find(b"net", rows)) == 63
+            hosts[0].add(b"net", {key: row}, 2**30)
+        assert len(names(tmp_path / "rows")) == 1
+        assert hosts[1].find(b"net", list(rows)) == rows
+
+    def test_two_that_merge_at_once(self, tmp_path):
+        hosts = _folder.FolderRows(tmp_path), _folder.FolderRows(tmp_path)
+        rows = {i.to_bytes(16, "big"): b"row %d" % i for i in range(63)}
+        for key, row in rows.items():
+            hosts[0].add(b"net", {key: row}, 2**30)
+        (group, *_), files = names(tmp_path / "rows")[0].split("-"), names(tmp_path / "rows")
+        for some in (files[:40], files, files):  # the second finds a part of them, the third none
+            hosts[1]._merge(group, some, 2**30)
+        assert len(names(tmp_path / "rows")) == 2
+        assert all(host.find(b"net", list(rows)) == rows for host in hosts)
 
 
 def test_many_stores_are_made_at_once(tmp_path, network, make_keys):
