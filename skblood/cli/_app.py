@@ -45,6 +45,11 @@ class _Group(TyperGroup):
 
     def resolve_command(self, ctx, args):
         """Find a command; similar names are suggested."""
+        if args[0] != "train" and (n_processes := _output.count_processes()) > 1:
+            raise ValueError(
+                f"{n_processes} processes were started by a launcher (WORLD_SIZE={n_processes}) to "
+                f"do the same. Only `skblood train` shares its work; start {args[0]} without it."
+            )
         if args[0] not in _COMMANDS:
             for name in _COMMANDS:
                 self.get_command(ctx, name)
@@ -99,7 +104,7 @@ class _Group(TyperGroup):
             raise
         except _EXPECTED as error:
             message = f"skblood: {translate(error) or type(error).__name__}"
-            say(format_exc() if ctx.params["traceback"] else message)
+            say(format_exc() if ctx.params["traceback"] else message, is_error=True)
             raise typer.Exit(1) from error
         except KeyboardInterrupt as error:
             say("skblood: interrupted by Ctrl-C.")

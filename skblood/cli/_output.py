@@ -20,14 +20,28 @@ _PATHS = ("path", "names")
 locks = ExitStack()
 
 
-def say(message):
+def count_processes():
+    """Return the number of processes that a launcher started, which train one model."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def helps():
+    """Return whether this process helps another one to train, which alone writes and reports."""
+    return count_processes() > 1 and os.environ.get("RANK", "0") != "0"
+
+
+def say(message, is_error=False):
     """Print a message, which is not a result, to the standard error."""
+    if helps() and not is_error:
+        return
     with suppress(OSError):  # the result counts, not the message
         print(printable(message), file=sys.stderr, flush=True)
 
 
 def verbosity():
     """Return the value of `verbose`: a progress bar on a terminal, lines in a log."""
+    if helps():
+        return 0
     return 1 if sys.stderr.isatty() else 2
 
 

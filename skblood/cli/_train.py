@@ -44,6 +44,9 @@ def train(
     MODEL.checkpoint until training is complete: after any interruption, the same command with
     --resume continues from the last epoch, and gives the model of an uninterrupted training.
 
+    `torchrun --nproc_per_node=N -m skblood train ...` trains one model by N processes, each on a
+    GPU, or with --device cpu on the CPU.
+
     Parameters
     ----------
     out : MODEL
@@ -80,14 +83,16 @@ def train(
     """
     out = out.expanduser()
     checkpoint, best = (out.with_name(f"{out.name}.{end}") for end in ("checkpoint", "partial"))
-    output.reserve(out)
-    output.reserve_table(history, "--history")
-    output.reserve_folder(plots, _PICTURES, "--plots")
+    helps = _output.helps()
+    if not helps:
+        output.reserve(out)
+        output.reserve_table(history, "--history")
+        output.reserve_folder(plots, _PICTURES, "--plots")
     for source in filter(None, (data, val, test)):
         _data.check_source(source, table)
     # A folder without a complete epoch is nothing to resume from.
     left = [str(path) for path in (best, checkpoint) if path.is_file() or any(path.glob("*"))]
-    if left and not (resume or output.overwrite):
+    if left and not (resume or output.overwrite or helps):
         raise FileExistsError(
             f"An interrupted training left {', '.join(left)}. Continue it by --resume, or start "
             "anew (and remove it) by --overwrite."
@@ -99,9 +104,11 @@ def train(
     options |= {"memory": memory, "device": device}
     model = _settings.make_estimator(estimator, backbone, settings, options)
     parts = _read_parts(data, val, test, on_error, table)
-    if not resume:
+    if not (resume or helps):
         shutil.rmtree(checkpoint, ignore_errors=True)
     _fit(model, parts, checkpoint, best)
+    if helps:
+        return
     output.write(out, partial(io.save, model))
     best.unlink(missing_ok=True)
     shutil.rmtree(checkpoint, ignore_errors=True)
@@ -169,6 +176,8 @@ def _fit(model, parts, checkpoint, best):
         model.fit(train.X, train.y, groups=train.groups, **options)
     except TrainingInterrupted as interrupted:
         model = _without_callbacks(interrupted.estimator)
+        if _output.helps():
+            raise typer.Exit(130) from interrupted
         _output.Output(overwrite=True).write(best, partial(io.save, model))
         _output.say(
             f"skblood: interrupted by Ctrl-C after {model.n_iter_} epochs. {best} is the best "
@@ -177,7 +186,8 @@ def _fit(model, parts, checkpoint, best):
         raise typer.Exit(130) from interrupted
     finally:
         with suppress(OSError):  # unless an epoch is complete
-            checkpoint.rmdir()
+            if not _output.helps():
+                checkpoint.rmdir()
     _without_callbacks(model)
 
 

@@ -9,7 +9,7 @@ import torch
 from skblood.augment import make_augment
 from skblood.inference import Predictor, draw_seed, pass_dtype, resolve_device
 from skblood.networks import NetworkSpec, Standardize, configure_network, create_network
-from skblood.training import Phase, Trainer, WeightedLoss, fit_key
+from skblood.training import Phase, Trainer, WeightedLoss, fit_key, join_processes
 
 # Epochs without improvement after which early stopping ends a training.
 _PATIENCE = 10
@@ -61,7 +61,9 @@ class Fitting:
 
     def __init__(self, estimator, spec, weights, classes):
         self.estimator, self.spec, self.weights = estimator, spec, weights
-        self.device = resolve_device(estimator.device)
+        self.processes = processes = join_processes(estimator.device)
+        self.device = processes.device if processes else resolve_device(estimator.device)
+        seed = draw_seed(estimator.random_state)
         patience = estimator.early_stopping
         if isinstance(patience, bool | np.bool_):
             patience = _PATIENCE if patience else None
@@ -70,7 +72,8 @@ class Fitting:
             image_shape=spec.image_shape,
             device=self.device,
             dtype=pass_dtype(spec, self.device),
-            seed=draw_seed(estimator.random_state),
+            seed=processes.broadcast(seed) if processes else seed,
+            processes=processes,
             patience=patience and int(patience),
             batch_size=int(estimator.batch_size),
             **{name: getattr(estimator, name) for name in _OF_TRAINER},
@@ -89,10 +92,18 @@ class Fitting:
         if trainer.checkpoint is not None:
             name, parameters = type(estimator).__name__, estimator.get_params(deep=False)
             key = fit_key(name, parameters, data, self.device, trainer.dtype, trainer.seed)
-            trainer.seed = trainer.checkpoint.open(name, key, trainer.seed)
+            trainer.seed = trainer.checkpoint.open(name, key, trainer.seed, self.processes)
         if estimator.early_stopping and data.valid_images is None:
             data = data.split(estimator.validation_fraction, trainer.seed)
+        self._check_processes(data)
         return trainer.train(lambda: estimator._phases(self, data, network)), data
+
+    def _check_processes(self, data):
+        """Raise ValueError if processes cannot train together on this."""
+        if self.processes is not None:
+            n_epochs, batch_size = self.estimator._n_epochs(), self.trainer.batch_size
+            self.processes.check_equal((data.hash(), repr(self.spec), n_epochs, batch_size))
+            self.processes.check_size(len(data.rows), batch_size)
 
     def train_one_epoch(self, data, net):
         """Train for one epoch at a constant rate, on a copy of the network of `net`, if any."""
@@ -101,6 +112,7 @@ class Fitting:
             network, train, _ = self.prepare(data, network, relative=False)
             return self.phase(network, train, None, 1)
 
+        self._check_processes(data)
         return self.trainer.train_epoch(phase, net, self.estimator._learning_rate(self.spec))
 
     def prepare(self, data, network, *, new_features=False, relative=True):

@@ -30,13 +30,18 @@ def seeded(seed, device):
     accelerator = [] if device.type == "cpu" else [device]
     kind = device.type if accelerator else "cuda"
     with _lock, torch.random.fork_rng(devices=accelerator, device_type=kind):
-        torch.default_generator.manual_seed(seed)
-        if device.type == "cuda":
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        elif device.type == "mps":
-            torch.mps.manual_seed(seed)
+        seed_generators(seed, device)
         yield
+
+
+def seed_generators(seed, device):
+    """Seed the generators that a training on `device` draws from."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
 
 
 def generator_states(device):

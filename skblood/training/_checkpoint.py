@@ -66,7 +66,7 @@ class TrainingCheckpoint(Callback):
     def __init__(self, folder):
         self.folder = folder
 
-    def open(self, name, key, seed):
+    def open(self, name, key, seed, processes=None):
         """Look for the file of a fit.
 
         Parameters
@@ -77,6 +77,8 @@ class TrainingCheckpoint(Callback):
             See `fit_key`.
         seed : int
             Seed of a fit that has no file yet.
+        processes : Processes, default=None
+            Those that train together: one reads and writes the file.
 
         Returns
         -------
@@ -84,9 +86,13 @@ class TrainingCheckpoint(Callback):
             Seed to train with: that of the file, if there is one.
         """
         folder = Path(self.folder).expanduser().absolute()
-        folder.mkdir(parents=True, exist_ok=True)
         self._file = folder / f"{name}-{key}.checkpoint"
-        self._state = _read(self._file)
+        self._state = None
+        if processes is None or processes.is_main:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._state = _read(self._file)
+        if processes is not None:
+            self._state = processes.broadcast(self._state)
         self._seed = seed if self._state is None else self._state["seed"]
         return self._seed
 
@@ -140,6 +146,8 @@ class TrainingCheckpoint(Callback):
     def on_epoch_end(self, net, **kwargs):
         """Write the state."""
         self._epoch += 1
+        if net.processes is not None and not net.processes.is_main:
+            return
         state = {
             "seed": self._seed,
             "start": self._start,

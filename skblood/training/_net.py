@@ -1,7 +1,7 @@
 """The skorch net that trains a network on samples."""
 
 import math
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 
 import numpy as np
@@ -15,6 +15,7 @@ from skblood.inference import autocast
 
 from ._callbacks import StopTraining, ValidationScore
 from ._exceptions import NonFiniteLossError
+from ._processes import GO_ON, INTERRUPT, STOP
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
@@ -75,6 +76,7 @@ class TrainingNet(ClassifierMixin, NeuralNet):
         self.autocast_dtype = autocast_dtype
         self.weight_decay = weight_decay
         self.iterator_train__shuffle = True
+        self.processes = None
 
     @property
     def classes_(self):
@@ -101,21 +103,22 @@ class TrainingNet(ClassifierMixin, NeuralNet):
         )
         return self
 
-    def train_for(self, train, valid, n_epochs):
-        """Train for at most `n_epochs`.
+    def train_for(self, train, valid, n_epochs, processes=None):
+        """Train for at most `n_epochs`, together with the other processes, if there are any.
 
         Ctrl-C is raised, not swallowed as in skorch, and the incomplete epoch leaves no row in the
         history. Callbacks end the training by StopTraining or, as skorch's EarlyStopping, by a
         KeyboardInterrupt of their own.
         """
-        samples = (train, valid)
+        samples, self.processes = (train, valid), processes
+        together = nullcontext() if processes is None else processes.training(self.module_)
         # skorch's LRScheduler takes the length of the history for the age of the optimizer.
         former, self.history_ = self.history_, History()
         self.notify("on_train_begin", X=samples, y=None)
         if not self.history_:  # no checkpoint has restored one
             self.history_ = former
         try:
-            with suppress(StopTraining):
+            with together, suppress(StopTraining):
                 self.fit_loop(samples, epochs=n_epochs)
         except KeyboardInterrupt:
             callbacks = [callback for _, callback in self.callbacks_]
@@ -127,7 +130,10 @@ class TrainingNet(ClassifierMixin, NeuralNet):
                 self.history.pop()
             raise
         finally:
+            if processes is not None:
+                self.history_ = processes.broadcast(self.history_)  # durations differ
             self.notify("on_train_end", X=samples, y=None)
+            self.processes = None  # it cannot be pickled
             for _, callback in self.callbacks_:
                 if isinstance(callback, LRScheduler):
                     callback.lr_scheduler_ = None  # a pickle would hold the weights twice
@@ -140,7 +146,21 @@ class TrainingNet(ClassifierMixin, NeuralNet):
     def get_iterator(self, dataset, training=False):
         """Return the batches of an epoch."""
         shuffle = training and self.iterator_train__shuffle
-        return dataset.batches(self.batch_size, torch.device(self.device), shuffle)
+        device = torch.device(self.device)
+        return dataset.batches(self.batch_size, device, shuffle, self.processes)
+
+    def notify(self, method_name, **kwargs):
+        """Call the callbacks; one that ends the training ends it in all processes."""
+        if method_name != "on_epoch_end" or self.processes is None:
+            return super().notify(method_name, **kwargs)
+        ended = None
+        try:
+            super().notify(method_name, **kwargs)
+        except (StopTraining, KeyboardInterrupt) as error:
+            ended = error
+        wish = {type(None): GO_ON, StopTraining: STOP}.get(type(ended), INTERRUPT)
+        if agreed := self.processes.agree(wish):
+            raise ended or (StopTraining if agreed == STOP else KeyboardInterrupt)
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Run through the batches; their losses go into the history when all are done.
@@ -149,6 +169,8 @@ class TrainingNet(ClassifierMixin, NeuralNet):
         """
         if iterator is None:
             return
+        if training and self.processes is not None:
+            self.processes.vary_randomness()
         if training:
             self._set_training(True)  # here and not at each batch: it visits each layer
         losses, sizes = [], []
@@ -158,8 +180,10 @@ class TrainingNet(ClassifierMixin, NeuralNet):
                 self.history.record_batch("lr", self.optimizer_.param_groups[0]["lr"])
             step = step_fn(batch, **fit_params)
             losses.append(step["loss"].detach())
-            sizes.append(len(batch[0]))
+            sizes.append(len(batch[1][0]))
             self.notify("on_batch_end", batch=batch, training=training, **step)
+            if self.processes is not None and self.processes.agree():
+                raise KeyboardInterrupt
         losses = torch.stack(losses).tolist()
         rows = self.history[-1]["batches"][-len(losses) :]
         for row, loss, size in zip(rows, losses, sizes, strict=True):
@@ -184,13 +208,20 @@ class TrainingNet(ClassifierMixin, NeuralNet):
         if self.augment is not None and x.ndim == 4:
             x = self.augment(x)
         device = torch.device(self.device)
+        forward = self.module_ if self.processes is None else self.processes.forward
         with autocast(images, self.autocast_dtype, device):
-            logits = self.module_(x)
+            logits = forward(x)
+        n_processes = 1
+        if self.processes is not None:
+            # The loss of the whole batch, whose gradients for the own part are averaged with those
+            # of the other processes for theirs.
+            logits, n_processes = self.processes.gather(logits, len(images)), self.processes.size
         loss = self.get_loss(logits, target, training=True)
-        loss.backward()
+        (n_processes * loss).backward()
         return {"loss": loss, "y_pred": logits}
 
     def infer(self, x, **kwargs):
         """Do the forward pass of a batch as prediction does."""
         with autocast(x, self.autocast_dtype, torch.device(self.device)):
-            return self.module_(self.module_.prepare(x))
+            logits = self.module_(self.module_.prepare(x))
+        return logits if self.processes is None else self.processes.gather(logits, len(x))

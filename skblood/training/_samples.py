@@ -35,9 +35,9 @@ class Samples:
     def __len__(self):
         return len(self.rows)
 
-    def batches(self, batch_size, device, shuffle=False):
+    def batches(self, batch_size, device, shuffle=False, processes=None):
         """Return an iterable over the batches of an epoch."""
-        return Batches(self, batch_size, device, shuffle)
+        return Batches(self, batch_size, device, shuffle, processes)
 
 
 @dataclass
@@ -46,6 +46,8 @@ class Batches:
 
     Attributes
     ----------
+    processes : Processes or None
+        They share the images of each batch; targets and weights are those of the whole batch.
     indices_ : sequence of torch.Tensor
         The samples of each batch, once the epoch has begun.
     """
@@ -54,21 +56,25 @@ class Batches:
     batch_size: int
     device: torch.device
     shuffle: bool
+    processes: object = None
 
     def __len__(self):
-        # Batch normalization has no statistics of a single image.
-        n = len(self.samples)
-        return max(1, min(-(-n // self.batch_size), n // 2))
+        # Batch normalization has no statistics of a single image, and each process needs one.
+        n, least = len(self.samples), 2 if self.processes is None else max(2, self.processes.size)
+        return max(1, min(-(-n // self.batch_size), n // least))
 
     def __iter__(self):
         samples = self.samples
         # Samples are sorted by the content of the images, so that a seeded fit does not depend on
         # the order in which they were given, which differs from one file system to the next.
         order = torch.randperm(len(samples)) if self.shuffle else samples.rows.argsort(stable=True)
+        if self.processes is not None:
+            order = self.processes.broadcast(order)
         # Batches of nearly equal size: a small last one would count as much as the others.
         self.indices_ = torch.tensor_split(order, len(self))
         for indices in self.indices_:
-            rows = samples.rows[indices].to(samples.images.device)
+            own = indices if self.processes is None else self.processes.split(indices)
+            rows = samples.rows[own].to(samples.images.device)
             images = as_nchw(samples.images.index_select(0, rows).to(self.device))
             targets = samples.targets[indices].to(self.device)
             yield images, (targets, samples.weights[indices].to(self.device))

@@ -88,6 +88,8 @@ class Trainer:
     seed : int
     optimizer : str or callable
         See `make_optimizer`.
+    processes : Processes or None, default=None
+        Those that train together.
     patience : int or None, default=None
         Epochs without improvement after which training stops; None trains all epochs and keeps
         the last weights.
@@ -100,6 +102,7 @@ class Trainer:
     device: torch.device
     dtype: torch.dtype
     seed: int
+    processes: object = None
     optimizer: object = "adamw"
     weight_decay: float = 0.0
     lr_schedule: str | None = None
@@ -150,7 +153,8 @@ class Trainer:
         """
         with self._advice, seeded(self.seed, self.device):
             result = self._train_phases(phases())
-        if self.checkpoint is not None and result.interrupt is None:
+        is_main = self.processes is None or self.processes.is_main
+        if self.checkpoint is not None and result.interrupt is None and is_main:
             self.checkpoint.remove()
         return result
 
@@ -179,7 +183,7 @@ class Trainer:
                 net.optimizer_.load_state_dict(state)
             for group in net.optimizer_.param_groups:
                 group["lr"] = lr
-            net.train_for(phase.train, None, 1)
+            net.train_for(phase.train, None, 1, self.processes)
         return TrainingResult(net, len(net.history_))
 
     def make_net(self, phase, former=None, callbacks=()):
@@ -215,7 +219,8 @@ class Trainer:
                     n_done = self.checkpoint.enter(number, phase.network)
                 if n_done <= phase.n_epochs:
                     net = self.make_net(phase, net, self._callbacks(phase, n_done, score, best))
-                    net.train_for(phase.train, phase.valid, phase.n_epochs - n_done)
+                    n_left = phase.n_epochs - n_done
+                    net.train_for(phase.train, phase.valid, n_left, self.processes)
         except KeyboardInterrupt as error:
             # A phase that only prepares leaves nothing that could predict.
             if net is None or len(net.history_) <= n_preparing:
@@ -226,7 +231,8 @@ class Trainer:
 
     def _callbacks(self, phase, n_done, score, best):
         """Return the callbacks of a phase in the order in which they are called."""
-        n_steps = phase.n_epochs * len(phase.train.batches(self.batch_size, self.device))
+        batches = phase.train.batches(self.batch_size, self.device, processes=self.processes)
+        n_steps = phase.n_epochs * len(batches)
         callbacks = [make_schedule(self.lr_schedule, phase.lr, n_steps)]
         if phase.name is not None:
             callbacks.append(PhaseName(phase.name))
@@ -246,7 +252,7 @@ class Trainer:
             callbacks = [c for c in callbacks if not _needs_predictions(c)]
         elif phase.valid is None:
             _check_monitors(callbacks)
-        if self.verbose:
+        if self.verbose and (self.processes is None or self.processes.is_main):
             callbacks.append(Progress(phase.n_epochs, n_done, lines=self.verbose > 1))
         return callbacks
 
