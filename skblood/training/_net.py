@@ -130,8 +130,6 @@ class TrainingNet(ClassifierMixin, NeuralNet):
                 self.history.pop()
             raise
         finally:
-            if processes is not None:
-                self.history_ = processes.broadcast(self.history_)  # durations differ
             self.notify("on_train_end", X=samples, y=None)
             self.processes = None  # it cannot be pickled
             for _, callback in self.callbacks_:
@@ -159,7 +157,9 @@ class TrainingNet(ClassifierMixin, NeuralNet):
         except (StopTraining, KeyboardInterrupt) as error:
             ended = error
         wish = {type(None): GO_ON, StopTraining: STOP}.get(type(ended), INTERRUPT)
-        if agreed := self.processes.agree(wish):
+        agreed = self.processes.agree(wish)
+        self.history[-1]["dur"] = self.processes.broadcast(self.history[-1].get("dur"))
+        if agreed:
             raise ended or (StopTraining if agreed == STOP else KeyboardInterrupt)
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
