@@ -90,13 +90,8 @@ def train(
         output.reserve_folder(plots, _PICTURES, "--plots")
     for source in filter(None, (data, val, test)):
         _data.check_source(source, table)
-    # A folder without a complete epoch is nothing to resume from.
-    left = [str(path) for path in (best, checkpoint) if path.is_file() or any(path.glob("*"))]
-    if left and not (resume or output.overwrite or helps):
-        raise FileExistsError(
-            f"An interrupted training left {', '.join(left)}. Continue it by --resume, or start "
-            "anew (and remove it) by --overwrite."
-        )
+    if not (resume or output.overwrite or helps):
+        _check_nothing_left(best, checkpoint)
     from skblood import io
     from skblood.evaluation import evaluate
 
@@ -123,6 +118,17 @@ def train(
     _info.info(out, as_json=output.as_json)
     if report is not None and not output.as_json:
         _output.show(f"\nOn the test part, {report}")
+
+
+def _check_nothing_left(*paths):
+    """Raise FileExistsError if there is a training to resume."""
+    # A folder without a complete epoch is nothing to resume from.
+    left = [str(path) for path in paths if path.is_file() or any(path.glob("*"))]
+    if left:
+        raise FileExistsError(
+            f"An interrupted training left {', '.join(left)}. Continue it by --resume, or start "
+            "anew (and remove it) by --overwrite."
+        )
 
 
 def _read_parts(data, val, test, on_error, table):

@@ -75,8 +75,8 @@ def _accelerator(cpu):
         from accelerate.state import is_initialized
     except ImportError as error:
         raise ImportError(
-            f"A launcher started {n_processes} processes (WORLD_SIZE={n_processes}). They train one "
-            'model by accelerate: pip install "skblood[accelerate]". To train in one process, '
+            f"A launcher started {n_processes} processes (WORLD_SIZE={n_processes}), which train "
+            'one model by accelerate: pip install "skblood[accelerate]". To train in one process, '
             "start Python without torchrun."
         ) from error
     if distributed.is_initialized() and not is_initialized():
@@ -99,7 +99,7 @@ def _accelerator(cpu):
 
 
 class Processes:
-    """This process and the others that train the same model: each takes a part of each batch.
+    """The processes that train a model together, seen by one: each takes a part of each batch.
 
     Parameters
     ----------
