@@ -4,7 +4,6 @@ import glob
 import os
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from itertools import chain
 from pathlib import Path
 
 import typer
@@ -287,6 +286,7 @@ def find_images(arguments, files, label_column=None):
 
     from skblood import datasets
     from skblood.images import state_depth
+    from skblood.streaming import open_source
 
     cells = {"source": arguments[0], "y": None, "split": None, "groups": None}
     if any(name.lower().endswith(".npz") for name in arguments):
@@ -296,36 +296,16 @@ def find_images(arguments, files, label_column=None):
         return Bunch(**cells, X=X, columns=pd.DataFrame(index=range(len(X))))
     paths, columns = [], []
     for argument in arguments:
-        path = Path(argument).expanduser()
-        if is_table(path):
-            rest = datasets.read_table(path, [files.path_column])
-            if label_column in rest:
-                datasets.refuse_predictions(rest, label_column, path)
-            found = [str(path.parent / name) for name in rest.pop(files.path_column)]
-        else:
-            found = _find_files(argument)
-            rest = pd.DataFrame(index=range(len(found)))
-        paths += found
-        columns.append(rest)
+        for part in open_source(argument, path_column=files.path_column).partitions():
+            if not hasattr(part, "paths"):
+                raise ValueError(f"{argument!r} names a tar file, which this command cannot read.")
+            paths += part.paths
+            rest = pd.DataFrame(index=range(len(part.paths)))
+            columns.append(rest if part.columns is None else part.columns)
+            if label_column in columns[-1]:
+                datasets.refuse_predictions(columns[-1], label_column, argument)
     columns = pd.concat(columns, ignore_index=True).fillna("")
     return Bunch(**cells, X=state_depth(paths, files.bit_depth), columns=columns)
-
-
-def _find_files(argument):
-    """Return the image files of a file, folder or pattern."""
-    from skblood import datasets
-
-    path = os.path.expanduser(argument)
-    is_pattern = glob.has_magic(path) and not os.path.exists(path)  # it may be in a name, too
-    # A missing image is reported when it is read, together with others.
-    if not is_pattern and not path.lower().endswith(datasets.IMAGE_EXTENSIONS):
-        existing(path, "folder, table or image file")
-    matches = sorted(glob.glob(path, recursive=True)) if is_pattern else [path]
-    found = [datasets.find_images(each) if os.path.isdir(each) else [each] for each in matches]
-    if not any(found):
-        raise FileNotFoundError(f"There is no image file in {argument!r} (in {os.getcwd()!r}).")
-    # `**` matches a folder and what is in it.
-    return [*dict.fromkeys(chain.from_iterable(found))]
 
 
 def name_images(cells):
