@@ -138,7 +138,7 @@ def replace_file(path, content):
     """
     given = Path(path).expanduser()
     path = Path(os.path.realpath(given))  # through links, as a write would go
-    _check_target(path)
+    check_target(path)
     temporary = path.parent / f".{path.name[:100]}.{secrets.token_hex(8)}.tmp"
     try:
         with open(temporary, "xb") as file:
@@ -156,7 +156,8 @@ def replace_file(path, content):
     return given
 
 
-def _check_target(path):
+def check_target(path):
+    """Raise OSError unless a file can be written there."""
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {str(path.parent)!r}. Make it first.")
     if path.is_dir():

@@ -218,14 +218,15 @@ def predict_all(model, X, *, skip=False):
                 labels[rows] = most_probable if is_network else last.predict(features)
             update(len(chunk))
     if unreadable and not skip:
-        raise ValueError(_describe_unreadable(X, unreadable))
+        named = list_some(f"{shorten(X[i])}: {why}" for i, why in unreadable.items())
+        raise ValueError(describe_unreadable(f"{len(unreadable)} of {len(X)}", named))
     return labels, probabilities, unreadable
 
 
-def _describe_unreadable(X, unreadable):
-    named = list_some(f"{shorten(X[i])}: {why}" for i, why in unreadable.items())
+def describe_unreadable(numbers, named):
+    """Return the message of files that cannot be read: "2 of 9", and a list of them."""
     return (
-        f"{len(unreadable)} of {len(X)} image files cannot be read:\n{named}\nRepair them, leave "
+        f"{numbers} image files cannot be read:\n{named}\nRepair them, leave "
         "them out, or pass --on-error skip. The depth of files is stated by --bit-depth."
     )
 
@@ -248,12 +249,11 @@ def _read_images(reader, X):
         return [], reasons
 
 
-def prediction_table(cells, classes, labels, probabilities):
+def prediction_table(names, classes, labels, probabilities):
     """Return the table of predictions."""
     import pandas as pd
 
     labels, classes = _output.as_utf8(labels), _output.as_utf8(classes.tolist())
-    names = _data.name_images(cells)
     frame = pd.DataFrame({"path": names, "label": labels, "probability": probabilities.max(axis=1)})
     return frame.join(pd.DataFrame(probabilities, columns=classes).add_prefix("p_"))
 

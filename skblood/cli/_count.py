@@ -137,7 +137,8 @@ def _predict_cells(classifier, source, path_column, columns):
     cells = _data.find_images([source], _data.Files(path_column=path_column))
     _check_columns(cells.columns, columns, source)
     labels, probabilities, _ = _classifier.predict_all(classifier, cells.X)
-    table = _classifier.prediction_table(cells, classifier.classes_, labels, probabilities)
+    about = classifier.classes_, labels, probabilities
+    table = _classifier.prediction_table(_data.name_images(cells), *about)
     return _classifier.add_columns(table.rename(columns={"path": path_column}), cells.columns)
 
 

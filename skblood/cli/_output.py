@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import tempfile
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathlib import Path
 import typer
 
 from skblood._writing import escape_formula, lock, printable, replace_file
+from skblood.cli._tables import TableFile
 
 # Columns of tables that hold paths.
 _PATHS = ("path", "names")
@@ -170,26 +171,40 @@ class Output:
         A csv cell that a spreadsheet would take for a formula is marked; a path then starts with
         "./". Control characters are escaped; in a file not those of paths, which must still open.
         """
-        if path is not None and "path" in frame:
-            frame = frame.assign(path=[path_from(name, path.parent) for name in frame["path"]])
-        if path is not None and path.suffix.lower() == ".parquet":
-            return self.write_content(path, frame.to_parquet(index=False), message)
+        frame = _place(frame, path)
+        if path is None:
+            self._print_csv(frame, header=True)
+        elif path.suffix.lower() == ".parquet":
+            self.write_content(path, frame.to_parquet(index=False), message)
+        else:
+            self.write_content(path, _to_csv(frame, is_file=True), message)
 
-        def as_text(cell):
-            return escape_formula(printable(cell, keep="")) if isinstance(cell, str) else cell
+    @contextmanager
+    def table_writer(self, path):
+        """Give a function that adds a DataFrame to a table, written or printed as by `write_table`.
 
-        def as_path(cell):
-            is_formula = isinstance(cell, str) and escape_formula(cell) != cell
-            return os.path.join(".", cell) if is_formula else cell
+        The file is there, whole, at the end, and not if an error was raised before; rows on the
+        standard output are printed at once.
+        """
+        header = True
 
-        paths = frame[[name for name in _PATHS if name in frame]].map(as_path)
-        texts = frame.assign(**paths).map(as_text)
-        texts = texts if path is None else texts.assign(**paths)
-        csv = texts.rename(columns=as_text).to_csv(index=False, lineterminator="\n")
-        if path is not None:
-            self.write_content(path, csv, message)
-        elif not self.as_json:
-            show(csv.removesuffix("\n"))
+        def add(frame):
+            nonlocal header
+            frame, first, header = _place(frame, path), header, False
+            if path is None:
+                self._print_csv(frame, first)
+            else:
+                file.add(frame, lambda: _to_csv(frame, first, is_file=True))
+
+        if path is None:
+            yield add
+            return
+        with TableFile(path, lambda: self.check_new([path])) as file:
+            yield add
+
+    def _print_csv(self, frame, header):
+        if not self.as_json:
+            show(_to_csv(frame, header).removesuffix("\n"))
 
     def write_picture(self, path, figure):
         """Write a matplotlib figure as PNG, and close it."""
@@ -199,3 +214,27 @@ class Output:
         figure.savefig(buffer, format="png", dpi=150)
         plt.close(figure)
         self.write_content(path, buffer.getvalue())
+
+
+def _place(frame, path):
+    """Return a table with paths from the folder of its file, if it has one."""
+    if path is None or "path" not in frame:
+        return frame
+    return frame.assign(path=[path_from(name, path.parent) for name in frame["path"]])
+
+
+def _to_csv(frame, header=True, *, is_file=False):
+    """Return a table as csv; see `Output.write_table`."""
+
+    def as_text(cell):
+        return escape_formula(printable(cell, keep="")) if isinstance(cell, str) else cell
+
+    def as_path(cell):
+        is_formula = isinstance(cell, str) and escape_formula(cell) != cell
+        return os.path.join(".", cell) if is_formula else cell
+
+    paths = frame[[name for name in _PATHS if name in frame]].map(as_path)
+    texts = frame.assign(**paths).map(as_text)
+    texts = texts.assign(**paths) if is_file else texts
+    texts = texts.rename(columns=as_text)
+    return texts.to_csv(index=False, header=header, lineterminator="\n")

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from skblood.cli import _classifier, _data, _output
+from skblood._writing import list_some, shorten, track
+from skblood.cli import _batches, _classifier, _data, _output
 
 
 def predict(
@@ -44,30 +45,104 @@ def predict(
     skblood predict cells.skblood new/ 'old/**/*.tif' --out new.parquet --on-error skip
     """
     output.reserve_table(out)
-    skip = options.on_error == _data.ErrorMode.SKIP
-    classifier, cells = _classifier.open_words(words, options, files)
-    labels, probabilities, errors = _classifier.predict_all(classifier, cells.X, skip=skip)
-    _warn_of_other_cells(classifier, cells.X, probabilities)
-    table = _classifier.prediction_table(cells, classifier.classes_, labels, probabilities)
-    table["model"] = _classifier.name_model(_classifier.split_words(words)[0], classifier)
-    if skip:
-        table["error"] = _output.as_utf8(errors.get(i, "") for i in range(len(table)))
-    table = _classifier.add_columns(table, cells.columns)
-    if errors:
-        _output.say(f"skblood: {len(errors)} of {len(table)} images cannot be read: see `error`.")
-    output.write_table(out, table, f"{len(table) - len(errors)} images predicted.")
-    counts = {"n_images": len(table), "n_unreadable": len(errors)}
-    output.show({**counts, "predictions": table.to_dict("records")})
+    _data.check_words(words, options.on_error, files.list_columns())
+    path, images = _classifier.split_words(words)
+    classifier = _classifier.load_classifier(path, options)
+    batches = _batches.Batches(images, files)
+    classifier = _classifier.take_frame(classifier, options.frame, batches.sample.items)
+    run = _Run(classifier, _classifier.name_model(path, classifier), options.on_error)
+    shown = []
+    with output.table_writer(out) as add:
+        for table in run.predict(batches):
+            add(table)
+            shown += table.to_dict("records") if output.as_json else []
+    _warn_of_other_cells(classifier, *run.sample)
+    if run.n_unreadable:
+        _output.say(
+            f"skblood: {run.n_unreadable} of {run.n_images} images cannot be read: see `error`."
+        )
+    if out is not None:
+        _output.say(f"{out}: {run.n_images - run.n_unreadable} images predicted.")
+    counts = {"n_images": run.n_images, "n_unreadable": run.n_unreadable}
+    output.show({**counts, "predictions": shown})
+
+
+class _Run:
+    """Predictions of images in batches, and what is told of all of them."""
+
+    def __init__(self, classifier, name, on_error):
+        self.classifier, self._name = classifier, name
+        self._skip = on_error == _data.ErrorMode.SKIP
+        self.n_images = self.n_unreadable = 0
+        self._sample, self._named = _batches.Sample(), []
+
+    @property
+    def sample(self):
+        """Some readable images, as a list, and their probabilities."""
+        import numpy as np
+
+        return [image for image, _ in self._sample.items], np.array(
+            [row for _, row in self._sample.items]
+        )
+
+    def predict(self, batches):
+        """Yield the table of each batch; raise ValueError at the end if images are unreadable."""
+        with track(batches.n, "predict") as update:
+            for cells in batches:
+                table = self._predict_batch(cells)
+                if table is not None:
+                    yield table
+                update(len(cells.names))
+        if not self.n_images:
+            raise ValueError("There are no images in what is named.")
+        if self._named:
+            more = self.n_unreadable - len(self._named)
+            rest = f"\n  ... and {more:,} more" if more else ""
+            what = f"{self.n_unreadable} of {self.n_images}", list_some(self._named) + rest
+            raise ValueError(_classifier.describe_unreadable(*what))
+
+    def _predict_batch(self, cells):
+        """Return the table of a batch, None after images that must not be unreadable."""
+        import numpy as np
+
+        from skblood.datasets import find_unreadable
+
+        self.n_images += len(cells.names)
+        if self._named:
+            self._note(cells, find_unreadable(cells.X) if len(cells.X) else {})
+            return None
+        model, n_errors = self.classifier, len(cells.errors)
+        labels, probabilities, reasons = _classifier.predict_all(model, cells.X, skip=True)
+        readable = [i for i in range(len(cells.X)) if i not in reasons]
+        self._sample.add((cells.X[i], probabilities[i]) for i in readable)
+        reasons = self._note(cells, reasons)
+        if self._named or not cells.names:
+            return None
+        labels = [*labels, *[""] * n_errors]
+        unknown = np.full((n_errors, probabilities.shape[1]), np.nan)
+        probabilities = np.vstack([probabilities, unknown])
+        table = _classifier.prediction_table(cells.names, model.classes_, labels, probabilities)
+        table["model"] = self._name
+        if self._skip:
+            texts = (reasons.get(i, "") for i in range(len(table)))
+            table["error"] = _output.as_utf8(texts)
+        return _classifier.add_columns(table, cells.columns)
+
+    def _note(self, cells, reasons):
+        """Note which images are unreadable, and return the reasons."""
+        reasons = {**reasons, **cells.errors}
+        self.n_unreadable += len(reasons)
+        if not self._skip:
+            lines = [f"{shorten(cells.names[i])}: {why}" for i, why in reasons.items()]
+            self._named += lines[: 10 - len(self._named)]
+        return reasons
 
 
 def _warn_of_other_cells(classifier, X, probabilities):
     """Say once if the cells are unlike those that the model was trained on or adapted to."""
-    import numpy as np
-
     from skblood.uncertainty import find_other_batch
 
-    rows = np.flatnonzero(np.isfinite(probabilities).all(axis=1))
-    if check := find_other_batch(classifier, X[rows], probabilities[rows]):
+    if check := find_other_batch(classifier, X, probabilities):
         _output.say(
             "skblood: warning: these cells are unlike those that the model was trained on, the "
             f"predictions unsure and the shares of the classes unusual ({check}). Look at some of "

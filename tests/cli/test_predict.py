@@ -63,7 +63,7 @@ class TestTable:
 
 class TestImages:
     def test_order_and_chunks(self, shell, model_file, test_cells, monkeypatch):
-        monkeypatch.setattr("skblood.cli._classifier._CHUNK", 3)
+        monkeypatch.setattr("skblood.cli._batches._SIZE", 3)
         paths = test_cells.data[[7, 2, 11, 2, 9, 0, 14]].tolist()
         frame = shell.table("predict", model_file, *paths)
         assert frame["path"].tolist() == paths
@@ -112,9 +112,12 @@ class TestUnreadable:
     @pytest.mark.parametrize("chunk", [1, 2, 1024])
     def test_raise_and_skip(self, shell, model_file, damaged, monkeypatch, count_decodes, chunk):
         good = shell.table("predict", model_file, damaged / "0.png", damaged / "4.png")
-        monkeypatch.setattr("skblood.cli._classifier._CHUNK", chunk)
+        monkeypatch.setattr("skblood.cli._batches._SIZE", chunk)
+        count_decodes()
         failed = shell("predict", model_file, damaged, code=1)
-        assert failed.stdout == ""
+        assert count_decodes() == {1}
+        # Rows are printed as they are known.
+        assert len(failed.stdout.splitlines()) == (2 if chunk == 1 else 0)
         assert "2 of 5 image files cannot be read" in failed.stderr
         assert "1.png: not an image" in failed.stderr and "3.png: not an" in failed.stderr
         count_decodes()
