@@ -15,9 +15,11 @@ from skblood.images import (
     CROP_RANGE,
     INTERPOLATIONS,
     CellImages,
+    CellStream,
     ImageChunks,
     ImageReader,
     Layout,
+    StreamedImages,
     is_table,
     read_table,
     unflatten_rows,
@@ -193,7 +195,7 @@ class CellModel(BaseEstimator):
             )
         return rows
 
-    def _read_to_fit(self, X, backbones, *, whole=False):
+    def _read_to_fit(self, X, backbones, *, whole=False, streams=False):
         """Read X, and note what later calls are held to.
 
         Parameters
@@ -203,10 +205,12 @@ class CellModel(BaseEstimator):
             Their configuration gives the image size.
         whole : bool, default=False
             Read the images without the crop as well.
+        streams : bool, default=False
+            Take a CellStream, too, of which only a sample is read.
 
         Returns
         -------
-        images : CellImages
+        images : CellImages or StreamedImages
         whole : ndarray or None
         layout : Layout
         columns : CellModel
@@ -222,6 +226,9 @@ class CellModel(BaseEstimator):
         if isinstance(X, CellImages):
             images = layout.take(X)
             return images, images.pixels, layout, columns
+        if streams and isinstance(X, CellStream):
+            images = StreamedImages(X, layout, whole=whole)
+            return images, images.sample_whole, layout, columns
         if is_rows := is_table(X):
             rows = read_table(columns, X, ensure_min_samples=1)
             X = unflatten_rows(rows, self.image_shape, features=self._odd_rows)

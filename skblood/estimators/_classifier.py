@@ -21,9 +21,10 @@ from skblood._sklearn import (
 )
 from skblood._writing import show_progress
 from skblood.augment import POLICIES
+from skblood.images import CellStream, StreamedImages
 from skblood.networks import HeadSpec, check_layer_sizes
 from skblood.pretrained import TrainingOverlapWarning, overlap_message, pretrained_weights
-from skblood.training import OPTIMIZERS, TrainingInterrupted, TrainingSet, decision_values
+from skblood.training import OPTIMIZERS, decision_values, plan_training
 
 from ._base import CellModel, backbone_spec
 from ._fit_tasks import FitTasks
@@ -66,7 +67,8 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         X : array-like or sequence
             Images: arrays ``(n, h, w, c)`` or ``(n, h, w)``, rows of flattened pixels, paths,
             PIL images, arrays of different sizes, or a DataFrame column of paths. uint8 means
-            0..255, a float image means 0..1.
+            0..255, a float image means 0..1. Or `skblood.streaming.ShardedCells`, of which any
+            number is read anew in each epoch.
         y : array-like of shape (n,) or (n, 1)
             Labels: strings or integers.
         sample_weight : array-like of shape (n,), default=None
@@ -112,7 +114,8 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         specs, weights = self._backbones()
         pretrained = pretrained_weights(specs)
         overlaps = bool(pretrained)
-        images, whole, layout, columns = self._read_to_fit(X, specs, whole=overlaps)
+        options = {"whole": overlaps, "streams": True}
+        images, whole, layout, columns = self._read_to_fit(X, specs, **options)
         data = self._plan(images, labels, None, sample_weight, groups=groups)
         spec, network = make_spec(self, layout, data.classes, specs), None
         if self.warm_start and hasattr(self, "net_"):
@@ -127,14 +130,15 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
                     "scores on them are too high. Leave them out of one of the two.",
                     stacklevel=3,
                 )
-        if spec.is_pixels and (message := overlap_message(pretrained, whole, valid_whole)):
+        name = "a sample of X" if isinstance(images, StreamedImages) else "X"
+        if spec.is_pixels and (message := overlap_message(pretrained, whole, valid_whole, name)):
             warnings.warn(message, TrainingOverlapWarning, stacklevel=3)
         fitting = Fitting(self, spec, weights, data.classes)
         if tasks is not None:
             tasks.follow(fitting)
         result, data = fitting.train(data, network)
         if result.interrupt is not None:
-            raise self._interrupted(fitting, result, data.describe(), columns) from result.interrupt
+            raise fitting.interrupted(result, data.describe(), columns) from result.interrupt
         if tasks is not None:
             tasks.end(result.net)
         return self._replace_fitted(network is not None, columns, fitting, result, data.describe())
@@ -327,6 +331,7 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         """Return the training set with validation images, and these without the crop."""
         try:
             labels = read_targets(self, y_val, "y_val")
+            X_val = list(X_val) if isinstance(X_val, CellStream) else X_val
             crops = [spec.crop, *([1.0] if overlaps else [])]
             images = columns._read(X_val, spec, self._store(), crops=crops)
             check_consistent_length(images[0], labels)
@@ -342,7 +347,7 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         sample_weight = check_sample_weight(
             sample_weight, images, dtype=np.float64, ensure_non_negative=True
         )
-        return TrainingSet.plan(images, codes, classes, sample_weight=sample_weight, **options)
+        return plan_training(images, codes, classes, sample_weight=sample_weight, **options)
 
     def _phases(self, fitting, data, network):
         """Yield the phases of training, each when the one before it is complete."""
@@ -363,17 +368,3 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         if continued and hasattr(self, "adaptation_"):
             attributes["adaptation_"] = self.adaptation_
         return self._set_fitted(columns, **attributes)
-
-    def _interrupted(self, fitting, result, summary, columns):
-        """Return the exception of an interrupted fit, with a fitted copy."""
-        fitted = type(self)(**self.get_params(deep=False))  # callbacks may not survive a clone
-        fitted._set_fitted(columns, **fitting.attributes(result, summary))
-        checkpoint = fitting.trainer.checkpoint
-        how = "With callbacks=[TrainingCheckpoint(folder)], fits resume after an interrupt."
-        if checkpoint is not None:
-            how = f"The same fit resumes from the checkpoint in {str(checkpoint.folder)!r}."
-        return TrainingInterrupted(
-            f"Training was interrupted after {fitted.n_iter_} of {sum(self._n_epochs())} epochs. "
-            f"`estimator` of this exception is the model so far. {how}",
-            fitted,
-        )

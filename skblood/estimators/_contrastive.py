@@ -7,7 +7,7 @@ from torch import nn
 
 from skblood._sklearn import Interval, StrOptions
 from skblood.networks import CellNetwork, make_head
-from skblood.training import Phase, SupervisedContrastiveLoss
+from skblood.training import Phase, StreamedSet, SupervisedContrastiveLoss
 
 from ._base import BACKBONE_CONSTRAINTS, PREPROCESSING_CONSTRAINTS
 from ._classifier import CellClassifier
@@ -196,6 +196,8 @@ class ContrastiveCellClassifier(CellClassifier):
         return 3e-3 if self.lr == "auto" else self.lr
 
     def _phases(self, fitting, data, network):
+        if isinstance(data, StreamedSet):
+            data.encoded(None)  # raises now, not after the first phase
         if network is None:
             network = fitting.create_network(data)
         yield self._contrastive_phase(fitting, data, network.backbones)

@@ -9,7 +9,14 @@ import torch
 from skblood.augment import make_augment
 from skblood.inference import Predictor, draw_seed, pass_dtype, resolve_device
 from skblood.networks import NetworkSpec, Standardize, configure_network, create_network
-from skblood.training import Phase, Trainer, WeightedLoss, fit_key, join_processes
+from skblood.training import (
+    Phase,
+    Trainer,
+    TrainingInterrupted,
+    WeightedLoss,
+    fit_key,
+    join_processes,
+)
 
 # Epochs without improvement after which early stopping ends a training.
 _PATIENCE = 10
@@ -178,3 +185,18 @@ class Fitting:
             "training_data_": summary,
             "device_": str(net.device),
         }
+
+    def interrupted(self, result, summary, columns):
+        """Return the exception of an interrupted fit, with a fitted copy."""
+        estimator, checkpoint = self.estimator, self.trainer.checkpoint
+        # Callbacks may not survive a clone.
+        fitted = type(estimator)(**estimator.get_params(deep=False))
+        fitted._set_fitted(columns, **self.attributes(result, summary))
+        how = "With callbacks=[TrainingCheckpoint(folder)], fits resume after an interrupt."
+        if checkpoint is not None:
+            how = f"The same fit resumes from the checkpoint in {str(checkpoint.folder)!r}."
+        return TrainingInterrupted(
+            f"Training was interrupted after {fitted.n_iter_} of {sum(estimator._n_epochs())} "
+            f"epochs. `estimator` of this exception is the model so far. {how}",
+            fitted,
+        )

@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "_cell_images": ["CellImages", "ImageChunks", "content_keys"],
+        "_cell_stream": ["CellStream"],
         "_channels": ["convert_channels"],
         "_crop": ["CROP_RANGE", "check_crop", "crop_places"],
         "_decode": ["check_file"],
@@ -24,6 +25,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "_reader": ["ImageLayout", "ImageReader", "Layout"],
         "_resize": ["INTERPOLATIONS", "resize_batch", "resize_images"],
         "_shared": ["quiet"],
+        "_streamed": ["StreamedImages"],
         "_table": ["read_table"],
         "_torch_defaults": ["torch_defaults"],
         "_unflatten": ["resolve_row_shape", "unflatten_rows"],

@@ -11,6 +11,7 @@ from scipy.sparse import issparse
 from torch.utils.data import DataLoader, Dataset
 
 from ._cell_images import CellImages
+from ._cell_stream import CellStream
 from ._encoded import EncodedImage
 
 # Forms of X as a whole, ...
@@ -23,6 +24,7 @@ _MISSING = "a missing value"
 
 # What X as a whole cannot be, and what to pass instead.
 _NO_SEQUENCES = (
+    (CellStream, "it to fit of a classifier, or list(X), which holds all encoded images"),
     (Mapping, 'its images, e.g. X["data"] or X["image"]'),
     (DataLoader, "torch.cat(list(X)), or torch.cat([x for x, y in X]) if it gives labels"),
     ((Dataset, Iterator, Set), "list(X)"),

@@ -153,7 +153,7 @@ class Layout(ImageLayout):
         self.crop = float(crop)
         self.interpolation = interpolation
 
-    def read(self, X, *, is_rows=False, whole=False, store=None, progress=False):
+    def read(self, X, *, is_rows=False, whole=False, store=None, **options):
         """Read the images of a fit, and note their layout.
 
         Parameters
@@ -164,7 +164,8 @@ class Layout(ImageLayout):
         whole : bool
             Read the images without the crop as well.
         store : FeatureStore or None
-        progress : bool
+        **options
+            `progress` and `unreadable` of `read_images`.
 
         Returns
         -------
@@ -176,7 +177,7 @@ class Layout(ImageLayout):
             self.image_size, self.crop = None, 1.0
         self.bit_depth = None if holds_arrays(X) else common_depth(classify(X)[1])
         crops = [self.crop, *([1.0] if whole else [])]
-        (arrays,) = _read(self, X, None, is_rows, crops, store, progress=progress)
+        (arrays,) = _read(self, X, None, is_rows, crops, store, **options)
         size = X.shape[1:3] if getattr(X, "ndim", 1) >= 3 else arrays[0].shape[1:3]
         self.input_shape = (*map(int, size), arrays[0].shape[3])
         _warn_if_black(arrays[0])

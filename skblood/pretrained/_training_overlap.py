@@ -105,7 +105,7 @@ def _count_overlap(part, weights):
     return np.count_nonzero(found)
 
 
-def overlap_message(weights, images, valid_images=None):
+def overlap_message(weights, images, valid_images=None, name="X"):
     """Return the text of the warning of `fit` or `score`, or None if there is no overlap.
 
     Parameters
@@ -114,10 +114,12 @@ def overlap_message(weights, images, valid_images=None):
         Names of the pretrained weights in use, if any.
     images, valid_images : ndarray of shape (n, h, w, c), dtype uint8
         X and X_val, not cropped; or of shape (n,), dtype bool, from `find_training_overlap`.
+    name : str, default="X"
+        What `images` are.
     """
     counts = [
         f"{n:,} of the {len(part):,} images of {name}"
-        for name, part in (("X", images), ("X_val", valid_images))
+        for name, part in ((name, images), ("X_val", valid_images))
         if weights and part is not None and (n := _count_overlap(part, weights))
     ]
     if not counts:

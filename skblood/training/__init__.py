@@ -8,5 +8,6 @@ from ._losses import SupervisedContrastiveLoss, WeightedLoss
 from ._net import OPTIMIZERS, TrainingNet
 from ._outputs import decision_values
 from ._processes import join_processes
+from ._streamed_set import StreamedSet, plan_training
 from ._trainer import Phase, Trainer, TrainingResult
 from ._training_set import TrainingSet, channel_statistics

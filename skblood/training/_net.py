@@ -1,7 +1,7 @@
 """The skorch net that trains a network on samples."""
 
 import math
-from contextlib import nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from functools import partial
 
 import numpy as np
@@ -174,16 +174,17 @@ class TrainingNet(ClassifierMixin, NeuralNet):
         if training:
             self._set_training(True)  # here and not at each batch: it visits each layer
         losses, sizes = [], []
-        for batch in iterator:
-            self.notify("on_batch_begin", batch=batch, training=training)
-            if training:
-                self.history.record_batch("lr", self.optimizer_.param_groups[0]["lr"])
-            step = step_fn(batch, **fit_params)
-            losses.append(step["loss"].detach())
-            sizes.append(len(batch[1][0]))
-            self.notify("on_batch_end", batch=batch, training=training, **step)
-            if self.processes is not None and self.processes.agree():
-                raise KeyboardInterrupt
+        with closing(iter(iterator)) as batches:  # a thread may read them
+            for batch in batches:
+                self.notify("on_batch_begin", batch=batch, training=training)
+                if training:
+                    self.history.record_batch("lr", self.optimizer_.param_groups[0]["lr"])
+                step = step_fn(batch, **fit_params)
+                losses.append(step["loss"].detach())
+                sizes.append(len(batch[1][0]))
+                self.notify("on_batch_end", batch=batch, training=training, **step)
+                if self.processes is not None and self.processes.agree():
+                    raise KeyboardInterrupt
         losses = torch.stack(losses).tolist()
         rows = self.history[-1]["batches"][-len(losses) :]
         for row, loss, size in zip(rows, losses, sizes, strict=True):
@@ -198,7 +199,7 @@ class TrainingNet(ClassifierMixin, NeuralNet):
                 f"The {kind} loss is {losses[odd]} in epoch {len(self.history)}, batch {odd + 1} "
                 f"of {len(iterator)}, at a learning rate of {rate:.3g}. Set a lower lr (now "
                 f"{self.lr:g}){instead}, or check the images at this error's `positions`.",
-                iterator.samples.rows[iterator.indices_[odd]].tolist(),
+                iterator.positions(odd),
             )
 
     def train_step_single(self, batch, **kwargs):

@@ -63,6 +63,10 @@ class Batches:
         n, least = len(self.samples), 2 if self.processes is None else max(2, self.processes.size)
         return max(1, min(-(-n // self.batch_size), n // least))
 
+    def positions(self, batch):
+        """Return the positions of the images of a batch."""
+        return self.samples.rows[self.indices_[batch]].tolist()
+
     def __iter__(self):
         samples = self.samples
         # Samples are sorted by the content of the images, so that a seeded fit does not depend on

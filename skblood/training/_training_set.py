@@ -151,11 +151,14 @@ class TrainingSet:
         used = np.flatnonzero(np.isin(self.representative, self.rows))
         pairs = np.column_stack([self.keys[used], self.codes[used].astype(np.uint64)])
         digest = hashlib.sha256(pairs[np.lexsort(pairs.T)].astype("<u8").tobytes())
-        counts = np.bincount(self.codes[used], minlength=len(self.classes))
-        weights = np.bincount(self.codes[self.rows], self.weights, minlength=len(self.classes))
         size = (former or {}).get("cell_size")
         if size is None:
             size = expected_size(self.images, used, self.codes)
+        return self._summary(used, n_valid, digest, size, former)
+
+    def _summary(self, used, n_valid, digest, size, former=None):
+        counts = np.bincount(self.codes[used], minlength=len(self.classes))
+        weights = np.bincount(self.codes[self.rows], self.weights, minlength=len(self.classes))
         if former is not None:
             counts = counts + list(former["class_counts"].values())
             # Files of earlier versions have only the counts.
@@ -202,18 +205,20 @@ class TrainingSet:
         weights = self.weights * by_class[codes]
         if not weights.mean() > 0:
             raise ValueError(f"class_weight={class_weight!r} leaves no class a weight above 0.")
-        stored = to_tensor(_array(self.images), device)
-        mean = weights.mean() if relative else 1
-        train = Samples(stored, self.rows, codes, weights / mean)
+        train = self._train_samples(codes, weights / (weights.mean() if relative else 1), device)
         if self.valid_images is not None:
             stored = to_tensor(_array(self.valid_images), device)
             rows, codes = np.arange(len(stored)), self.valid_codes
         elif self.valid_rows is not None:
-            rows, codes = self.valid_rows, self.codes[self.valid_rows]
+            stored, rows = train.images, self.valid_rows
+            codes = self.codes[rows]
         else:
             return train, None
         weights = by_class[codes]
         return train, Samples(stored, rows, codes, weights / (weights.mean() or 1))
+
+    def _train_samples(self, codes, weights, device):
+        return Samples(to_tensor(_array(self.images), device), self.rows, codes, weights)
 
     def _class_weights(self, class_weight, codes):
         if class_weight != "balanced":

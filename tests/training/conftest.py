@@ -1,10 +1,14 @@
 """A small network, samples that it can learn, and a net that trains it."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
+from skblood.images import CellStream, EncodedImage
 from skblood.networks import CellNetwork, make_head
 from skblood.training import TrainingNet, WeightedLoss
 from skblood.training._samples import Samples
@@ -62,5 +66,42 @@ def make_net(make_network):
             **options,
         }
         return TrainingNet(network or make_network(), **options).initialize()
+
+    return make
+
+
+class ListedCells(CellStream):
+    """Encoded images in lists, one for each part."""
+
+    def __init__(self, parts, buffer_bytes=2**20, n_open=16, on_error="raise"):
+        self.parts, self.names = parts, [f"part {i}" for i in range(len(parts))]
+        self.sizes = np.array([len(part) for part in parts])
+        self.buffer_bytes, self.n_open, self.on_error = buffer_bytes, n_open, on_error
+        self.n_read, self.errors = 0, {}
+
+    def read_part(self, part, size):
+        for start in range(0, len(self.parts[part]), size):
+            items = self.parts[part][start : start + size]
+            self.n_read += len(items)
+            yield items
+
+
+def encode(pixels, name):
+    """Return an image as a PNG file in memory."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return EncodedImage(file.getvalue(), name)
+
+
+@pytest.fixture(scope="session")
+def make_stream():
+    """Return a function that makes a stream of images, cut into parts of equal size."""
+
+    def make(images, size, **options):
+        items = [
+            each if isinstance(each, EncodedImage) else encode(each, f"{i}.png")
+            for i, each in enumerate(images)
+        ]
+        return ListedCells([items[i : i + size] for i in range(0, len(items), size)], **options)
 
     return make
