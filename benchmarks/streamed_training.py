@@ -1,0 +1,200 @@
+"""Compare training from shards, through a shuffle buffer, with training in memory.
+
+Run by ``python -m benchmarks.streamed_training [--quick]``.
+"""
+
+import contextlib
+import io
+import subprocess
+import sys
+import tarfile
+import tempfile
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from PIL import Image
+from sklearn.metrics import accuracy_score, f1_score
+
+from benchmarks._command import REPOSITORY, Benchmark, Row, run
+from benchmarks._report import Bar
+from skblood import TransferCellClassifier
+from skblood.datasets import load_image_folder, make_blood_cells
+from skblood.images import EncodedImage, read_images
+from skblood.streaming import ShardedCells
+
+TEXT = """\
+Quality: `cellnet_t` on the train part of PBC (10,766 images of 28 px, BloodMNIST recipe, own
+split) for three epochs, scored on its val part (1,539 images); means and standard deviations over
+the seeds. The shards hold 256 images. Sorted shards hold one class after the other; a buffer of a
+tenth holds 1,077 images. 16 shards are read in turns, if not one at a time.
+
+Time: an epoch of `cellnet_s` at 64 px from shards of the WEBP files of 128 px, which are decoded in
+each epoch, divided by an epoch in memory; the median of the rounds.
+
+Memory: the peak of a process that trains `cellnet_t` for an epoch on 5,000, 20,000 and 80,000
+synthetic cells of 16 px in shards of 1,000, with a shuffle buffer of 1 MiB; the slope is that of
+the peaks."""
+COLUMNS = {
+    "accuracy": ("accuracy", ".4f"),
+    "accuracy_sd": ("sd", ".4f"),
+    "f1_macro": ("macro-F1", ".4f"),
+    "f1_macro_sd": ("sd", ".4f"),
+    "ratio": ("time, times that in memory", ".2f"),
+    "slope": ("memory, bytes an image", ".0f"),
+}
+SHARD = 256
+
+
+def write_shards(folder, images, labels, size=SHARD):
+    """Write images, encoded or as arrays, and labels into tar files in their order."""
+    for start in range(0, len(images), size):
+        with tarfile.open(folder / f"{start:08d}.tar", "w") as shard:
+            for i in range(start, min(start + size, len(images))):
+                for end, data in (("png", encode(images[i])), ("cls", labels[i].encode())):
+                    member = tarfile.TarInfo(f"{i:08d}.{end}")
+                    member.size = len(data)
+                    shard.addfile(member, io.BytesIO(data))
+
+
+def encode(image):
+    """Return an image file in memory."""
+    if isinstance(image, EncodedImage):
+        return image.data
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()
+
+
+def load(options, part, n):
+    """Return paths and labels of a part of PBC, sorted by class; in the short form `n` of them."""
+    paths, labels = load_image_folder(options.data, split=part, return_X_y=True)
+    rows = np.random.default_rng(0).permutation(len(paths))[: n if options.quick else None]
+    rows = rows[np.argsort(labels[rows], kind="stable")]
+    return [str(path) for path in paths[rows]], labels[rows]
+
+
+def measure_quality(options, order=None, share=None, n_open=16):
+    """Train with each seed, in memory if there is no order of the shards, and score."""
+    (X, y), (X_val, y_val) = load(options, "train", 1500), load(options, "val", 500)
+    X, X_val = (read_images(paths, size=(28, 28)) for paths in (X, X_val))
+    if order == "shuffled":
+        rows = np.random.default_rng(1).permutation(len(X))
+        X, y = X[rows], y[rows]
+    with tempfile.TemporaryDirectory() as folder:
+        cells, labels = X, y
+        if order is not None:
+            write_shards(Path(folder), X, y)
+            n_bytes = max(1, int(share * len(X))) * X[0].size
+            cells = ShardedCells(f"{folder}/*.tar", buffer_bytes=n_bytes, n_open=n_open)
+            labels = cells.y
+        scores = []
+        for seed in range(options.repeats):
+            clf = TransferCellClassifier("cellnet_t", max_epochs=3, random_state=seed)
+            with ignored_warnings():
+                predicted = clf.fit(cells, labels).predict(X_val)
+            scores.append(
+                (accuracy_score(y_val, predicted), f1_score(y_val, predicted, average="macro"))
+            )
+    return {
+        f"{name}{end}": float(function(column))
+        for name, column in zip(("accuracy", "f1_macro"), zip(*scores, strict=True), strict=True)
+        for end, function in (("", np.mean), ("_sd", partial(np.std, ddof=1)))
+    }
+
+
+@contextlib.contextmanager
+def ignored_warnings():
+    """Ignore that the whole buffer is of one class, which one row is about."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="All .* of the shuffle buffer are of one class")
+        yield
+
+
+def measure_time(options):
+    """Train an epoch in turns from shards and in memory."""
+    paths, y = load(options, "train", 1000)
+    rows = np.random.default_rng(0).permutation(len(paths))[:4000]
+    items = [EncodedImage(Path(paths[i]).read_bytes(), paths[i]) for i in rows]
+    with tempfile.TemporaryDirectory() as folder:
+        write_shards(Path(folder), items, y[rows])
+        cells = ShardedCells(f"{folder}/*.tar")
+        X, ratios = read_images(items, size=(64, 64)), []
+        clf = TransferCellClassifier("cellnet_s", image_size=64, max_epochs=2, random_state=0)
+        for _ in range(options.repeats):
+            streamed, stored = (epoch(clf, *data) for data in ((cells, cells.y), (X, y[rows])))
+            ratios.append(streamed / stored)
+    return {"ratio": float(np.median(ratios))}
+
+
+def epoch(clf, X, y):
+    """Return the seconds of the second epoch of a fit."""
+    return clf.fit(X, y).history_[-1, "dur"]
+
+
+def measure_memory(options):
+    """Return the slope of the peak over the number of images."""
+    counts = (2_000, 4_000, 8_000) if options.quick else (5_000, 20_000, 80_000)
+    X, y = make_blood_cells(1000, image_size=16, random_state=0)
+    peaks, notes = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for n in counts:
+            for copy in range(len(list(Path(folder).iterdir())), n // 1000):
+                write_shards(Path(folder), X, y, size=1000)
+                Path(folder, "00000000.tar").rename(Path(folder, f"cells-{copy}.tar"))
+            command = [sys.executable, "-m", "benchmarks._streamed_fit", f"{folder}/*.tar"]
+            start = perf_counter()
+            done = subprocess.run(
+                command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=True
+            )
+            peaks.append(int(done.stdout.split()[-1]))
+            seconds = perf_counter() - start
+            notes.append(f"{n:,} images: peak {peaks[-1] / 2**20:.0f} MiB, {seconds:.0f} s in all.")
+    return {"slope": float(np.polyfit(counts, peaks, 1)[0]), "notes": notes}
+
+
+def quality(what, bars=None, **how):
+    return Row(what, partial(measure_quality, **how), bars or {}, needs_data=True, quick_bars={})
+
+
+BENCHMARK = Benchmark(
+    "streamed_training",
+    "Training from shards",
+    TEXT,
+    {
+        "memory": quality("in memory, full shuffle"),
+        "shuffled": quality(
+            "shuffled shards, buffer of a tenth",
+            {"f1_macro": Bar(">=", 0.85)},
+            order="shuffled",
+            share=0.1,
+        ),
+        "sorted": quality(
+            "sorted shards, buffer of a tenth",
+            {"f1_macro": Bar(">=", 0.85)},
+            order="sorted",
+            share=0.1,
+        ),
+        "one_at_a_time": quality(
+            "sorted shards, one at a time, buffer of a tenth", order="sorted", share=0.1, n_open=1
+        ),
+        "no_buffer": quality(
+            "sorted shards, one at a time, no buffer", order="sorted", share=0, n_open=1
+        ),
+        "time": Row("an epoch, cellnet_s, 64 px", measure_time, needs_data=True),
+        "slope": Row(
+            "peak over the number of images",
+            measure_memory,
+            {"slope": Bar("<=", 200)},
+            quick_bars={},
+        ),
+    },
+    COLUMNS,
+    repeats=2,
+)
+
+if __name__ == "__main__":
+    sys.exit(run(BENCHMARK))
