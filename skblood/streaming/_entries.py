@@ -8,18 +8,18 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import unquote
 
 from skblood._writing import list_some, suggest
 from skblood.datasets import (
     HIDDEN,
-    IMAGE_EXTENSIONS,
     in_order,
     iter_table,
     read_header,
     walk_images,
 )
 
-from ._places import find_filesystem, is_shard, is_table, is_url, open_file, require
+from ._places import find_filesystem, is_image, is_shard, is_table, is_url, open_file, require
 
 _BRACES = re.compile(r"\{[^{}]*(,|\.\.)[^{}]*\}")
 _RANGE = re.compile(r"\{(-?\d+)\.\.(-?\d+)")
@@ -82,7 +82,7 @@ def check_word(word, path_column):
     if is_url(word) or (glob.has_magic(word) and not os.path.exists(word)):
         return
     # A missing image is reported when it is read, together with others.
-    if not word.lower().endswith(IMAGE_EXTENSIONS) and not os.path.exists(word):
+    if not is_image(word) and not os.path.exists(word):
         where = f"(in {os.getcwd()!r}){suggest(word)}"
         raise FileNotFoundError(f"There is no folder, table, shard or image file {word!r} {where}.")
     if os.path.isfile(word) and is_table(word):
@@ -156,8 +156,9 @@ def _find_remote(url):
     filesystem, path = find_filesystem(url)
     is_http = "http" in filesystem.protocol
     if any(sign in path for sign in ("*[" if is_http else "*?[")):
-        found = sorted(filesystem.glob(path))
-    elif is_shard(url) or is_table(url) or path.lower().endswith(IMAGE_EXTENSIONS):
+        found = filesystem.glob(path)  # hidden files too, unlike glob.glob
+        found = sorted(name for name in found if not name.rpartition("/")[2].startswith("."))
+    elif is_shard(url) or is_table(url) or is_image(url):
         yield url
         return
     else:
@@ -177,10 +178,10 @@ def _walk_remote(filesystem, folder):
         else:
             inside = []
             for entry in filesystem.ls(path.rstrip("/") or path, detail=True):
-                name = entry["name"].rstrip("/").rpartition("/")[2]
+                name = unquote(entry["name"].rstrip("/").rpartition("/")[2])
                 if entry["type"] == "directory" and not name.startswith(HIDDEN):
                     inside.append(entry["name"].rstrip("/") + "/")
-                elif name.lower().endswith(IMAGE_EXTENSIONS) and not name.startswith("."):
+                elif is_image(name) and not name.startswith("."):
                     inside.append(entry["name"])
             pending.append(sorted(inside))
 

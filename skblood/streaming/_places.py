@@ -4,8 +4,11 @@ import os
 import re
 from importlib import import_module
 
+from skblood.datasets import IMAGE_EXTENSIONS
 from skblood.images import EncodedImage, check_file, state_depth
 
+# Seconds without an answer after which a web server counts as broken off.
+_PATIENCE = 120
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+(://|::)")
 _TARS = (".tar", ".tar.gz", ".tgz")
 _TABLES = (".csv", ".tsv", ".txt", ".parquet")
@@ -24,6 +27,11 @@ def require(package, extra):
 def is_url(place):
     """Return whether a place is a URL that fsspec opens, and no path."""
     return bool(_URL.match(place))
+
+
+def is_image(place):
+    """Return whether a path or URL is that of an image, by its name."""
+    return _name(place).endswith(IMAGE_EXTENSIONS)
 
 
 def is_shard(place):
@@ -48,7 +56,12 @@ def _name(place):
 
 def find_filesystem(url):
     """Return the file system of a URL and the path in it."""
-    return require("fsspec", "remote").url_to_fs(url)
+    options = {}
+    if url.lower().startswith(("http://", "https://")):
+        # A shard is read for as long as it takes to predict its images.
+        timeout = require("aiohttp", "remote").ClientTimeout(total=None, sock_read=_PATIENCE)
+        options = {"client_kwargs": {"timeout": timeout}}
+    return require("fsspec", "remote").url_to_fs(url, **options)
 
 
 def absolute(place, folder):
@@ -63,12 +76,36 @@ def open_file(place):
     ------
     FileNotFoundError, PermissionError, ValueError
         If it is missing, or no file.
+    OSError
+        If a server refuses or does not answer.
     """
     if is_url(place):
         filesystem, path = find_filesystem(place)
-        return filesystem.open(path, "rb")
+        try:
+            file = filesystem.open(path, "rb")
+            return _open_stream(filesystem, path, file) if "http" in filesystem.protocol else file
+        except Exception as error:
+            # fsspec takes any answer of a web server that is no success for a missing file.
+            status = getattr(error.__cause__, "status", None)
+            if isinstance(error, FileNotFoundError) and (not error.__cause__ or status == 404):
+                raise
+            raise broken(place, error.__cause__ or error) from error
     check_file(place)
     return open(place, "rb")
+
+
+def _open_stream(filesystem, path, file):
+    """Return the file of a web server, opened anew if the server gives no parts of files."""
+    if file.size is None or file.size <= file.blocksize:
+        return file
+    try:
+        file.seek(file.size - 1)
+        file.read(1)
+        file.seek(0)
+        return file
+    except ValueError:
+        file.close()
+        return filesystem.open(path, "rb", block_size=0)
 
 
 def fetch(places, names, bit_depth):
