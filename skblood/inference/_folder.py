@@ -16,13 +16,13 @@ from safetensors.numpy import save
 
 # Group, time, rows, bytes, and digest of all that stands before the rows: nothing has to be opened
 # to count, to evict, or to know a file as one of these.
-_NAME = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})-(\d{1,9})-(\d{1,15})-([0-9a-f]{32}).safetensors")
+_NAME = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})-(\d+)-(\d+)-([0-9a-f]{32})\.safetensors", re.A)
 _TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.tmp")
 
 # Bytes of a key, of a digest, and of the number that tells where a row ends.
 _KEY, _DIGEST, _END = 16, 16, 8
 
-# Files of fewer rows are merged when there are as many of them: one image may be a file.
+# A process merges its files of fewer rows when it has made so many: one image may be a file.
 _FEW = 64
 
 # Seconds after which a temporary file has lost its process.
@@ -59,6 +59,7 @@ class FolderRows:
     def _forget(self):
         self._known = defaultdict(set)  # by group: names of the files whose keys are known
         self._places = defaultdict(dict)  # by group: key -> name of the newest file
+        self._small = defaultdict(list)  # by group: names of files of few rows, to be merged
         self._computed, self._is_damaged, self._is_told = [], False, False
 
     def find(self, group, keys):
@@ -99,9 +100,10 @@ class FolderRows:
             self._remove_abandoned(name)
         self._computed.append(len(rows))
         self._evict(max_bytes)
-        small = [f[0] for f in self._files() if f[1] == group and int(f[3]) < _FEW]
-        if len(small) >= _FEW:
-            self._merge(group, small, max_bytes)
+        if len(rows) < _FEW:
+            self._small[group].append(name)
+            if len(self._small[group]) >= _FEW:
+                self._merge(group, max_bytes)
 
     def _write(self, group, rows, max_bytes):
         content, digest = _pack(group, rows)
@@ -117,13 +119,13 @@ class FolderRows:
                 raise
         return name
 
-    def _merge(self, group, names, max_bytes):
-        """Put small files into one, so that the folder stays quick to list."""
-        rows = {}
+    def _merge(self, group, max_bytes):
+        """Put the small files of this process into one: the folder stays quick to list."""
+        rows, names, self._small[group] = {}, self._small[group], []
         for name in names:
             rows |= self._read(name, self._read(name)[0])[1]
         self._write(group, rows, max_bytes)
-        for name in names:  # another process may do the same: then the rows are there twice
+        for name in names:
             self._remove(name)
 
     def clear(self):
@@ -229,10 +231,11 @@ def _pack(group, rows):
 
 def _read_head(file, name):
     """Return the keys in an open file, n + 1 positions between which its rows are, and digests."""
-    _, _, n, size, digest = _NAME.fullmatch(name).groups()
+    n, digest = _NAME.fullmatch(name).group(3, 5)
     length = file.read(8)
     n_json = int.from_bytes(length, "little")
-    head = length + file.read(min(int(size), n_json + int(n) * (_KEY + _DIGEST + _END)))
+    size = n_json + int(n) * (_KEY + _DIGEST + _END)
+    head = length + file.read(min(size, os.fstat(file.fileno()).st_size))  # it may be damaged
     if _hash(head).hex() != digest:
         raise ValueError(f"{name} is damaged")
     header, base = json.loads(head[8 : 8 + n_json]), 8 + n_json

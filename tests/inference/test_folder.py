@@ -359,16 +359,16 @@ class TestMerging:
         assert len(names(tmp_path / "rows")) == 1
         assert hosts[1].find(b"net", list(rows)) == rows
 
-    def test_two_that_merge_at_once(self, tmp_path):
+    def test_each_process_merges_its_own(self, tmp_path, folder):
         hosts = _folder.FolderRows(tmp_path), _folder.FolderRows(tmp_path)
-        rows = {i.to_bytes(16, "big"): b"row %d" % i for i in range(63)}
-        for key, row in rows.items():
-            hosts[0].add(b"net", {key: row}, 2**30)
-        (group, *_), files = names(tmp_path / "rows")[0].split("-"), names(tmp_path / "rows")
-        for some in (files[:40], files, files):  # the second finds a part of them, the third none
-            hosts[1]._merge(group, some, 2**30)
-        assert len(names(tmp_path / "rows")) == 2
-        assert all(host.find(b"net", list(rows)) == rows for host in hosts)
+        rows = {i.to_bytes(16, "big"): b"row %d" % i for i in range(100)}
+        for i, (key, row) in enumerate(rows.items()):
+            hosts[i % 2].add(b"net", {key: row}, 2**30)
+        assert len(names(folder)) == 100
+        for i in range(28):
+            hosts[0].add(b"net", {bytes([i + 1]) * 16: b"row"}, 2**30)
+        assert len(names(folder)) == 50 + 1 + 14
+        assert hosts[1].find(b"net", list(rows)) == rows
 
 
 def test_many_stores_are_made_at_once(tmp_path, network, make_keys):
