@@ -22,6 +22,7 @@ NAMES = (
     "search",
     "memory",
     "scaling",
+    "data_parallel",
     "time_to_accuracy",
     "larger_than_memory",
     "audit",

@@ -106,6 +106,12 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
             images or features are damaged, or a checkpoint is damaged or cannot be written.
         TrainingOverlapWarning
             If `weights` are those of a pretrained model, which was trained on some of the images.
+
+        Notes
+        -----
+        Processes that torchrun or ``accelerate launch`` started train one model together, each on
+        its GPU: `batch_size` counts the images of all. All must be given the same images, labels
+        and parameters, else a ValueError is raised; an ImportError, if accelerate is not installed.
         """
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given together.")

@@ -27,16 +27,15 @@ def _batch_norm(x, running_mean, running_var, weight, bias, training, momentum, 
     mean, var, n = _statistics(x.detach())
     if running_mean is not None:
         with torch.no_grad():
-            running_mean.lerp_(mean.to(running_mean.dtype), momentum)
-            running_var.lerp_((var * (n / (n - 1))).to(running_var.dtype), momentum)
+            running_mean.lerp_(mean, momentum)
+            running_var.lerp_(var * (n / (n - 1)), momentum)
     return _Normalize.apply(x, weight, bias, mean, var, n, eps)
 
 
 def _statistics(x):
     """Return mean and biased variance per channel, and the number of values, of all processes."""
-    n = x.numel() // x.shape[1]
-    var, mean = torch.var_mean(x.float(), _dims(x), correction=0)
-    own = torch.cat([mean, var, mean.new_tensor([n])])
+    mean, var = (each.float() for each in torch.batch_norm_update_stats(x, None, None, 0.0))
+    own = torch.cat([mean, var, mean.new_tensor([x.numel() // x.shape[1]])])
     parts = [torch.empty_like(own) for _ in range(distributed.get_world_size())]
     distributed.all_gather(parts, own)
     means, variances, counts = torch.stack(parts).split([len(mean), len(mean), 1], dim=1)
@@ -45,36 +44,38 @@ def _statistics(x):
     return mean, (counts * (variances + (means - mean) ** 2)).sum(0) / n, n
 
 
-def _dims(x):
-    """Return all axes but that of the channels."""
-    return [0, *range(2, x.ndim)]
-
-
 class _Normalize(torch.autograd.Function):
-    """Normalization by statistics of all processes, whose gradient takes part in them."""
+    """Normalization by statistics of all processes, whose gradient takes part in them.
+
+    The kernels of torch for fixed statistics do the work; the gradient lacks what `backward` adds.
+    """
 
     @staticmethod
     def forward(ctx, x, weight, bias, mean, var, n, eps):
         """Normalize ``(n, c, ...)``."""
-        ctx.save_for_backward(x, weight, mean, var, n)
-        ctx.eps = eps
-        return F.batch_norm(x, mean, var, weight, bias, training=False, eps=eps)
+        ones, zeros = torch.ones_like(mean), torch.zeros_like(mean)
+        parameters = [ones if weight is None else weight, zeros if bias is None else bias]
+        inputs = [each.detach().requires_grad_() for each in (x, *parameters)]
+        with torch.enable_grad():
+            output = F.batch_norm(inputs[0], mean, var, *inputs[1:], training=False, eps=eps)
+        ctx.fixed, ctx.statistics = (inputs, output), (mean, var + eps, n)
+        return output.detach()
 
     @staticmethod
     def backward(ctx, gradient):
         """Return the gradients; those of weight and bias are of this process, as others are."""
-        x, weight, mean, var, n = ctx.saved_tensors
-        shape = (1, -1) + (1,) * (x.ndim - 2)
-        scale = (var + ctx.eps).rsqrt()
-        centered = x - mean.to(x.dtype).view(shape)
-        own = torch.stack([gradient.sum(_dims(x)), (gradient * centered).sum(_dims(x))]).float()
-        of_weight, of_bias = own[1] * scale, own[0]
-        total = own.clone()
+        (inputs, output), (mean, var, n) = ctx.fixed, ctx.statistics
+        ctx.fixed = None
+        of_x, of_weight, of_bias = torch.autograd.grad(output, inputs, gradient)
+        total = torch.stack([of_weight, of_bias]).float()
         distributed.all_reduce(total)
-        slope = (total[1] / n * scale**2).to(x.dtype).view(shape)
-        of_x = gradient - (total[0] / n).to(x.dtype).view(shape) - centered * slope
-        factor = scale if weight is None else scale * weight
-        of_x = of_x * factor.to(x.dtype).view(shape)
-        if weight is None:
-            return of_x, None, None, None, None, None, None
-        return of_x, of_weight, of_bias, None, None, None, None
+        scale = -inputs[1] * var.rsqrt() / n
+        # Of the mean and of the variance: linear in x, and so a normalization again.
+        slope, offset = scale * var.rsqrt() * total[0], scale * total[1]
+        unit = torch.ones_like(mean)
+        of_x += F.batch_norm(inputs[0].detach(), mean, unit, slope, offset, eps=0.0)
+        needed = [
+            each if needs else None
+            for each, needs in zip((of_x, of_weight, of_bias), ctx.needs_input_grad, strict=False)
+        ]
+        return *needed, None, None, None, None

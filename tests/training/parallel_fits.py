@@ -8,10 +8,13 @@ import pickle
 import signal
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
+import torch
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback, EpochScoring
+from torch import nn
 
 from skblood import (
     ContrastiveCellClassifier,
@@ -22,6 +25,7 @@ from skblood import (
     TransferCellClassifier,
 )
 from skblood.datasets import make_blood_cells
+from skblood.networks._cellnet import CellNet
 from skblood.training import StopTraining
 
 RANK = int(os.environ.get("RANK", "0"))
@@ -82,8 +86,21 @@ def continued():
     return clf.partial_fit(X, Y, classes=np.unique(Y)).partial_fit(X, Y)
 
 
+def unreached():
+    """Parameters that no loss reaches, which weight decay must not change."""
+    build = CellNet.__init__
+
+    def build_with_more(self, *args, **kwargs):
+        build(self, *args, **kwargs)
+        self.more = nn.Linear(3, 3)
+
+    with patch.object(CellNet, "__init__", build_with_more):
+        return TransferCellClassifier("cellnet_t", weight_decay=0.5, **CNN).fit(X, Y)
+
+
 # Those that one process must train alike.
-ALIKE = {each.__name__: each for each in (same, contrastive, hybrid, head, mlp, continued)}
+ALIKE = (same, contrastive, hybrid, head, mlp, continued, unreached)
+ALIKE = {each.__name__: each for each in ALIKE}
 
 
 def augmented():
@@ -92,6 +109,18 @@ def augmented():
     options = {**CNN, "augment": "cells", "dropout": 0.3, "random_state": None}
     options |= {"callbacks": [score, StopOnRank1()], "max_epochs": 4}
     return TransferCellClassifier("cellnet_t", **options).fit(X, Y)
+
+
+def draws():
+    """Return the random numbers that augmentation draws."""
+    drawn = []
+
+    def augment(images):
+        drawn.append(float(torch.rand(1)))
+        return images
+
+    TransferCellClassifier("cellnet_t", **{**CNN, "augment": augment}).fit(X, Y)
+    return drawn
 
 
 def search():
@@ -143,7 +172,9 @@ def found(clf):
 
 def main(folder):
     results = {name: found(fit()) for name, fit in [*ALIKE.items(), ("search", search)]}
-    results["augmented"] = found(augmented())
+    results["augmented"], results["draws"] = found(augmented()), draws()
+    diverging = TransferCellClassifier("cellnet_t", **{**CNN, "lr": 1e30})
+    results["diverging"] = refusal(lambda: diverging.fit(X, Y))
     clf, whole, files = resumed(folder)
     results |= {"resumed": found(clf), "whole": found(whole), "files": [f.name for f in files]}
     others = MLPCellClassifier((16,), **FIT)
