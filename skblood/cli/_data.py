@@ -52,7 +52,7 @@ def read_cells(source, table):
     Parameters
     ----------
     source : str
-        A folder, a csv or npz file, or a name of a dataset.
+        A folder, a csv or npz file, tar files, or a name of a dataset.
     table : Table
 
     Returns
@@ -73,6 +73,9 @@ def read_cells(source, table):
 
     from skblood import datasets
 
+    if is_shards(source):
+        cells = read_shards(source, table)
+        return Bunch(**cells | {"X": np.array(list(cells.X), dtype=object)})
     path = Path(source).expanduser()
     named = is_named(source)
     if source in _NAMED and not named:
@@ -98,6 +101,23 @@ def read_cells(source, table):
     return Bunch(source=source, X=bunch.data, y=bunch.target, **parts)
 
 
+def is_shards(source):
+    """Return whether DATA names tar files."""
+    return source.lower().endswith((".tar", ".tar.gz", ".tgz"))
+
+
+def read_shards(source, table, mode=ErrorMode.RAISE):
+    """Return labelled images of tar files as `read_cells`, but X is read anew in each epoch."""
+    from sklearn.utils import Bunch
+
+    from skblood.streaming import ShardedCells
+
+    columns = {"label_column": table.label_column, "group_column": table.group_column}
+    cells = ShardedCells(source, **columns, on_error=mode.value, bit_depth=table.bit_depth)
+    parts = {"split": None, "groups": cells.groups, "columns": None}
+    return Bunch(source=source, X=cells, y=cells.y, **parts)
+
+
 def _is_of_class(labels):
     """Return which cells are not those that a reader has found in no class; tell their number."""
     rows = labels != NO_CLASS
@@ -114,9 +134,10 @@ def leave_out_no_class(cells):
 def leave_out_unreadable(cells, mode):
     """Return the readable images as of `read_cells` or `find_images`, and path -> reason of others.
 
-    With --on-error raise, all are returned: reading them raises an error.
+    With --on-error raise, all are returned: reading them raises an error. Those of `read_shards`
+    are left out when they are read.
     """
-    if mode == ErrorMode.RAISE:
+    if mode == ErrorMode.RAISE or hasattr(cells.X, "read_part"):
         return cells, {}
     from skblood.datasets import find_unreadable
 
@@ -188,6 +209,8 @@ def select_rows(cells, rows):
 def check_source(source, table=None):
     """Raise an error if the DATA of a command does not exist, is a model, or lacks columns."""
     path = Path(source).expanduser()
+    if is_shards(source):
+        return  # there may be many
     if source not in _NAMED and not os.path.exists(path):
         where = f"(in {os.getcwd()!r}){suggest(path)}"
         raise FileNotFoundError(f"{source!r} is not a folder, file or name of a data set {where}.")

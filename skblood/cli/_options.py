@@ -4,7 +4,8 @@ Parameters
 ----------
 data : DATA
     A folder with one subfolder per class, optionally within train, val and test; a csv file with
-    the columns path, label and optionally split; an npz file in the MedMNIST format; or a name:
+    the columns path, label and optionally split; an npz file in the MedMNIST format; tar files in
+    the WebDataset form, such as 'train-*.tar' or 'train-{0000..0041}.tar'; or a name:
     bloodmnist and pbc (downloaded), or synthetic (drawn cells, to try things out).
 model : MODEL
     A file written by `skblood train` or skblood.save, or the name of a pretrained model.

@@ -39,6 +39,8 @@ def train(
     If DATA has the parts train, val and test, val selects the best epoch and the score on test is
     written to the model file. Without val, some of the training images are set aside, groups
     (--group-column) kept together. --json prints what `skblood info --json` prints of the file.
+    Tar files are read anew in each epoch: they may hold any number of images, each with its label
+    in a .cls file.
 
     Ctrl-C writes the best model so far to MODEL.partial. The training state is kept in the folder
     MODEL.checkpoint until training is complete: after any interruption, the same command with
@@ -79,6 +81,7 @@ def train(
     skblood train cells/ --out cells.skblood
     skblood train cells.csv --out cells.skblood --backbone resnet18 --set trainable=head
     skblood train cells.csv --out cells.skblood --group-column patient
+    skblood train 'train-*.tar' --val 'val-*.tar' --out cells.skblood
     skblood train synthetic --out toy.skblood --estimator mlp --epochs 5
     """
     out = out.expanduser()
@@ -137,7 +140,8 @@ def _read_parts(data, val, test, on_error, table):
 
     from skblood._labels import encode_labels
 
-    cells = _data.read_cells(data, table)
+    is_stream = _data.is_shards(data)
+    cells = _data.read_shards(data, table, on_error) if is_stream else _data.read_cells(data, table)
     parts = {"train": _data.select_part(cells, "train")}
     for name, source in (("val", val), ("test", test)):
         if source is not None:

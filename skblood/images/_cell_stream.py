@@ -52,4 +52,4 @@ class CellStream(ABC):
     def tell(self):
         """Return a message of what cannot be read."""
         named = list_some([f"{name}: {why}" for name, why in self.errors.items()])
-        return f"{len(self.errors)} images cannot be trained on:\n{named}\n"
+        return f"{len(self.errors)} images or parts of shards cannot be trained on:\n{named}\n"

@@ -149,9 +149,9 @@ class ShardedCells(CellStream):
     def _batches(self, part, size):
         """Yield the images of a part, and a table of their labels and groups."""
         for batch in self.parts[part].batches(size):
-            columns = {} if batch.columns is None else batch.columns
-            table = pd.DataFrame(columns, index=range(len(batch.items)), columns=self.columns)
-            table = table.fillna("").astype(str).astype(object)
+            rows = range(len(batch.items))
+            table = pd.DataFrame(batch.columns, index=rows, columns=self.columns, dtype=object)
+            table = table.where(table.notna(), "").astype(str).astype(object)
             is_known = (table != "").all(axis=1)
             unknown = [name for name, known in zip(batch.names, is_known, strict=True) if not known]
             lacking = dict.fromkeys(unknown, f"no {' or no '.join(self.columns)}")
