@@ -63,22 +63,24 @@ def describe(pictures):
 
     Returns
     -------
-    points : tensor of shape (n_zooms, n_centers, n, d)
-        Descriptors.
+    points : tensor of shape (n_zooms, n_centers, n, d + 2)
+        Descriptors, then 1 and minus half of their square.
     centers : tensor of shape (n_zooms, n_centers, n, 2)
         Row and column, as shares of the side.
     """
     projection = _learn_projection(pictures[:: -(-len(pictures) // _N_LEARNED)].float())
     shape = len(ZOOMS), _N_CENTERS, len(pictures)
-    points, centers = torch.empty(*shape, _N_DIMENSIONS), torch.empty(*shape, 2)
+    points, centers = torch.ones(*shape, _N_DIMENSIONS + 2), torch.empty(*shape, 2)
     for start in range(0, len(pictures), _CHUNK):
         rows = slice(start, start + _CHUNK)
         some = pictures[rows].float()
         for view, zoom in enumerate(ZOOMS):
             found = _find_centers(some, zoom)
             described = _describe_rings(sample_rings(blur(some, BLUR / zoom), found, zoom))
-            points[view, :, rows] = (described @ projection).transpose(0, 1)
+            points[view, :, rows, :-2] = (described @ projection).transpose(0, 1)
             centers[view, :, rows] = found.transpose(0, 1)
+    for view in points:
+        view[..., -1] = -view[..., :-2].square().sum(-1) / 2
     return points, centers
 
 

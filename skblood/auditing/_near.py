@@ -31,7 +31,7 @@ def find_near_pairs(pictures):
     Parameters
     ----------
     pictures : ndarray of shape (n, SIDE, SIDE), dtype uint8
-        None is blank.
+        None is blank. Their corners are overwritten.
 
     Returns
     -------
@@ -43,11 +43,12 @@ def find_near_pairs(pictures):
     """
     if len(pictures) < 2:
         return np.empty((0, 2), dtype=int), np.empty(0)
-    pictures = torch.cat(
-        [fill_corners(some) for some in np.array_split(pictures, len(pictures) // _ROWS + 1)]
-    )
-    points, centers = describe(pictures)
-    pairs = _find_candidates(points)
+    pictures = torch.from_numpy(pictures)
+    for some in pictures.split(_ROWS):
+        some[:] = fill_corners(some)
+    views, centers = describe(pictures)
+    pairs = _find_candidates(views)
+    points = views[..., :-2]
     chunks = pairs.split(_PAIRS)
     similarity = torch.cat([_compare(pictures, points, centers, *pairs.T) for pairs in chunks])
     same = similarity >= _SAME
@@ -55,15 +56,11 @@ def find_near_pairs(pictures):
     return pairs, similarity[same][order].double().numpy().clip(max=1)
 
 
-def _find_candidates(points):
+def _find_candidates(views):
     """Return pairs (m, 2) of pictures of which the second, zoomed, is similar to the first."""
-    half_squares, one = (
-        -points.square().sum(-1, keepdim=True) / 2,
-        torch.ones(*points.shape[:-1], 1),
-    )
     # Products of these are minus half the squared distances.
-    queries = torch.cat([points, half_squares, one], -1)[0]
-    views = torch.cat([points, one, half_squares], -1).flatten(0, 1)
+    queries = torch.cat([views[0, ..., :-2], views[0, ..., [-1]], views[0, ..., [-2]]], -1)
+    views = views.flatten(0, 1)
     n = queries.shape[1]
     found, score = [], []
     for rows in torch.arange(n).split(_ROWS):
