@@ -4,6 +4,7 @@ import copy
 import math
 import os
 import re
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -200,13 +201,10 @@ class CellModel(BaseEstimator):
 
         Parameters
         ----------
-        X : object
-        backbones : list of BackboneSpec
-            Their configuration gives the image size.
+        X, backbones, streams
+            As of `_open_to_fit`.
         whole : bool, default=False
             Read the images without the crop as well.
-        streams : bool, default=False
-            Take a CellStream, too, of which only a sample is read.
 
         Returns
         -------
@@ -214,8 +212,31 @@ class CellModel(BaseEstimator):
         whole : ndarray or None
         layout : Layout
         columns : CellModel
+        """
+        layout, columns, read = self._open_to_fit(X, backbones, streams)
+        ((images, whole),) = read(None, whole=whole)
+        return images, whole, layout, columns
+
+    def _open_to_fit(self, X, backbones, streams=False):
+        """Open X, to be read by a fit.
+
+        Parameters
+        ----------
+        X : object
+        backbones : list of BackboneSpec
+            Their configuration gives the image size.
+        streams : bool, default=False
+            Take a CellStream, too, of which only a sample is read.
+
+        Returns
+        -------
+        layout : Layout
+            Complete when X is read.
+        columns : CellModel
             A copy of the estimator with `n_features_in_` and `feature_names_in_`, if X has
             columns: a fit that fails leaves the estimator unchanged.
+        read : callable
+            Reads chunks of so many images; see `Layout.read_chunks`.
         """
         size = resolve_image_size(self.image_size, [each.name for each in backbones])
         crop, interpolation = getattr(self, "crop", 1.0), getattr(self, "interpolation", "bilinear")
@@ -225,19 +246,17 @@ class CellModel(BaseEstimator):
             vars(columns).pop(name, None)
         if isinstance(X, CellImages):
             images = layout.take(X)
-            return images, images.pixels, layout, columns
+            return layout, columns, lambda n, **options: [(images, images.pixels)]
         if streams and isinstance(X, CellStream):
-            images = StreamedImages(X, layout, whole=whole)
-            return images, images.sample_whole, layout, columns
+            return layout, columns, partial(_open_stream, X, layout)
         if is_rows := is_table(X):
             rows = read_table(columns, X, ensure_min_samples=1)
             X = unflatten_rows(rows, self.image_shape, features=self._odd_rows)
         elif len(getattr(X, "shape", ())) == 2:
             # Image arrays and lists have no columns, and n_features_in_ is only defined for tables.
             validate_data(columns, X, skip_check_array=True)
-        options = {"store": self._store(), "progress": self.verbose == 1}
-        images, whole = layout.read(X, is_rows=is_rows, whole=whole, **options)
-        return images, whole, layout, columns
+        options = {"is_rows": is_rows, "store": self._store(), "progress": self.verbose == 1}
+        return layout, columns, partial(layout.read_chunks, X, **options)
 
     def _store(self):
         memory = getattr(self, "memory", None)
@@ -261,6 +280,11 @@ class CellModel(BaseEstimator):
             delattr(self, name)
         vars(self).update(attributes)
         return self
+
+
+def _open_stream(stream, layout, _n, *, whole=False):
+    images = StreamedImages(stream, layout, whole=whole)
+    return [(images, images.sample_whole)]
 
 
 def resolve_image_size(image_size, names):

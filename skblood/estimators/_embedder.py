@@ -1,13 +1,17 @@
 """The features of a backbone, as a scikit-learn transformer."""
 
+from collections import deque
+from itertools import chain
+
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from torch import nn
 
-from skblood._sklearn import fit_context
+from skblood._sklearn import fit_context, num_samples
 from skblood._writing import show_progress
-from skblood.images import torch_defaults
+from skblood.images import CellImages, ImageChunks, holds_arrays, torch_defaults
 from skblood.inference import Predictor, draw_seed, resolve_device, seeded
-from skblood.networks import NetworkSpec, create_network
+from skblood.networks import NetworkSpec, backbone_config, create_network
 from skblood.training import channel_statistics
 
 from ._base import BACKBONE_CONSTRAINTS, PREPROCESSING_CONSTRAINTS, CellModel, backbone_spec
@@ -146,8 +150,7 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
         """
         self._validate_params()
         with show_progress(self.verbose == 1):
-            images = self._fit(X)  # read once, and the output is wrapped once
-            return self.predictor_.features(images)
+            return self._fit(X, Predictor.features)  # read once, and the output is wrapped once
 
     def transform(self, X):
         """Return the features of each image.
@@ -171,21 +174,40 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
             return self.predictor_.features(self.iter_images(X))
 
     @torch_defaults()
-    def _fit(self, X):
-        """Fit, and return the images."""
+    def _fit(self, X, step=None):
+        """Fit, and return the result of a method of the predictor for the images, if any."""
         backbone = backbone_spec(self.backbone, self.weights, "head", self.standardize)
-        images, _, layout, columns = self._read_to_fit(X, [backbone])
-        spec = NetworkSpec((backbone,), None, None, precision=self.precision, **layout.as_fields())
-        device, seed = resolve_device(self.device), draw_seed(self.random_state)
+        layout, columns, read = self._open_to_fit(X, [backbone])
+        device = resolve_device(self.device)
+        chunks = iter(read(self._chunk_size(X, backbone, layout, device)))
+        images, _ = next(chunks)
+        spec, seed = self._make_spec(backbone, layout), draw_seed(self.random_state)
         with seeded(seed, device):
             statistics = channel_statistics(images.pixels, np.arange(len(images)))
             network = create_network(spec, [self.weights], statistics)
-        self._set_fitted(
-            columns,
-            spec_=spec,
-            predictor_=Predictor(network, spec, device, self._store()),
-            network_=network,
-            device_=str(device),
-        )
+        predictor = Predictor(network, spec, device, self._store())
+        images = chain([images], (some for some, _ in chunks))
+        if step is None:
+            result = deque(images, maxlen=0)
+        else:
+            result = step(predictor, ImageChunks(num_samples(X), lambda: images))
+        predictor.spec = spec = self._make_spec(backbone, layout)  # as all images have told
+        fitted = {"spec_": spec, "predictor_": predictor, "network_": network}
+        self._set_fitted(columns, **fitted, device_=str(device))
         self._n_features_out = network.backbones[0].num_features
-        return images
+        return result
+
+    def _make_spec(self, backbone, layout):
+        settings = layout.as_fields()
+        return NetworkSpec((backbone,), None, None, precision=self.precision, **settings)
+
+    def _chunk_size(self, X, backbone, layout, device):
+        """Return how many images to read at a time; None for all, which the network depends on."""
+        is_known = backbone.standardize == "image" or backbone_config(backbone.name).mean
+        # Channels of a list of arrays are known when all are read.
+        is_list = not isinstance(X, CellImages) and not hasattr(X, "shape") and holds_arrays(X)
+        if not is_known or layout.image_size is None or is_list:
+            return None
+        shape = (*layout.image_size, 3)
+        spec = NetworkSpec((backbone,), None, None, image_shape=shape, input_shape=shape)
+        return Predictor(nn.Identity(), spec, device).chunk_size

@@ -153,12 +153,19 @@ class Layout(ImageLayout):
         self.crop = float(crop)
         self.interpolation = interpolation
 
-    def read(self, X, *, is_rows=False, whole=False, store=None, **options):
-        """Read the images of a fit, and note their layout.
+    def read(self, X, **options):
+        """Read the images of a fit; see `read_chunks`."""
+        ((images, whole),) = self.read_chunks(X, None, **options)
+        return images, whole
+
+    def read_chunks(self, X, n, *, is_rows=False, whole=False, store=None, **options):
+        """Read the images of a fit in chunks, and note their layout.
 
         Parameters
         ----------
         X : object
+        n : int or None
+            Images of a chunk; None reads all in one.
         is_rows : bool
             Whether X holds the unflattened rows of a table.
         whole : bool
@@ -167,8 +174,8 @@ class Layout(ImageLayout):
         **options
             `progress` and `unreadable` of `read_images`.
 
-        Returns
-        -------
+        Yields
+        ------
         images : CellImages
         whole : ndarray or None
         """
@@ -177,14 +184,18 @@ class Layout(ImageLayout):
             self.image_size, self.crop = None, 1.0
         self.bit_depth = None if holds_arrays(X) else common_depth(classify(X)[1])
         crops = [self.crop, *([1.0] if whole else [])]
-        (arrays,) = _read(self, X, None, is_rows, crops, store, **options)
-        size = X.shape[1:3] if getattr(X, "ndim", 1) >= 3 else arrays[0].shape[1:3]
-        self.input_shape = (*map(int, size), arrays[0].shape[3])
-        _warn_if_black(arrays[0])
-        images = _crop_unresized(self, arrays[0], self.crop)
-        self.is_pixels = images.dtype == np.uint8
-        self.image_shape = (*(self.image_size or images.shape[1:3]), images.shape[3])
-        return self.as_read(images, self.crop), arrays[1] if whole else None
+        for i, arrays in enumerate(_read(self, X, n, is_rows, crops, store, **options)):
+            size = X.shape[1:3] if getattr(X, "ndim", 1) >= 3 else arrays[0].shape[1:3]
+            shape = (*map(int, size), arrays[0].shape[3])
+            if i == 0:
+                self.input_shape = shape
+                _warn_if_black(arrays[0])
+            elif shape != self.input_shape:  # images of several sizes are resized
+                self.input_shape = (*self.image_size, shape[2])
+            images = _crop_unresized(self, arrays[0], self.crop)
+            self.is_pixels = images.dtype == np.uint8
+            self.image_shape = (*(self.image_size or images.shape[1:3]), images.shape[3])
+            yield self.as_read(images, self.crop), arrays[1] if whole else None
 
     def take(self, images):
         """Note the layout of images that a model with the same parameters has read.

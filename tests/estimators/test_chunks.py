@@ -249,3 +249,51 @@ def test_training_images_are_counted_over_all_chunks(make_transfer, small, png_p
     monkeypatch.setattr(target, lambda images, weights: next(found))
     with pytest.warns(UserWarning, match="on 3 of the 48 images of X"):
         clf.score(png_paths, small[1])
+
+
+class TestEmbedder:
+    """A fit in chunks, of backbones that need no statistics of the images."""
+
+    PRETRAINED = {"backbone": "cellnet_s", "weights": "pbc", "image_size": 20}
+
+    def test_fit_transform(self, make_embedder, small, large, save, decoded):
+        images = [*small[0][:30], *large[0][:5]]
+        paths = save(images)
+        embedder = make_embedder(**self.PRETRAINED)
+        features = embedder.fit_transform(paths)
+        assert sorted(decoded) == paths
+        assert (
+            embedder.spec_.input_shape == (20, 20, 3) and embedder.predictor_.spec is embedder.spec_
+        )
+        arrays = read_images(images, size=(20, 20))
+        np.testing.assert_array_equal(features, embedder.transform(whole(embedder, arrays)))
+        decoded.clear()
+        again = make_embedder(**self.PRETRAINED).fit(paths)
+        assert sorted(decoded) == paths and again.spec_ == embedder.spec_
+
+    def test_arrays(self, make_embedder, small):
+        X = small[0]
+        expected = make_embedder(**self.PRETRAINED).fit(X)
+        for form in (X, X / 255, list(X), X.reshape(len(X), -1)):
+            embedder = make_embedder(**self.PRETRAINED)
+            features = embedder.fit_transform(form)
+            np.testing.assert_array_equal(features, expected.transform(whole(expected, X)))
+            assert embedder.spec_.input_shape == (16, 16, 3)
+
+    def test_gray_among_color(self, make_embedder, small):
+        images = [image[..., 0] if i < 20 else image for i, image in enumerate(small[0])]
+        embedder = make_embedder(**self.PRETRAINED)
+        assert embedder.fit_transform(images).shape == (48, embedder._n_features_out)
+        assert embedder.image_shape_ == (20, 20, 3)
+
+    def test_a_fit_that_fails_changes_nothing(self, make_embedder, small, png_paths):
+        embedder = make_embedder(**self.PRETRAINED).fit(small[0])
+        before = dict(vars(embedder))
+        for method in (embedder.fit, embedder.fit_transform):
+            with pytest.raises(ValueError, match="1 of 49 image files"):
+                method([*png_paths, "none.png"])
+        assert vars(embedder) == before
+
+    def test_statistics_are_of_all_images(self, make_embedder, small, png_paths):
+        expected = make_embedder().fit(small[0]).transform(small[0])
+        np.testing.assert_array_equal(make_embedder().fit_transform(png_paths), expected)
