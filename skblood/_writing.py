@@ -254,8 +254,8 @@ def track(total, action, unit="image", *, shown=False):
 
     Parameters
     ----------
-    total : int
-        Number of units.
+    total : int or None
+        Number of units, if it is known.
     action : str
         What is done, such as "reading".
     unit : str, default="image"
@@ -301,8 +301,13 @@ class _Lines:
         now = monotonic()
         if now < self._next:
             return
-        left = (now - self._start) * (self._total / self._n - 1) if self._n else float("nan")
-        text = f"{self._action}: {self._n:,} of {self._total:,} {self._unit}s, {left:.0f} s left"
+        speed = self._n / (now - self._start)
+        text = f"{self._action}: {self._n:,} {self._unit}s, {speed:,.1f} a second"
+        if self._total is not None:
+            left = (self._total - self._n) / speed if self._n else float("nan")
+            text = (
+                f"{self._action}: {self._n:,} of {self._total:,} {self._unit}s, {left:.0f} s left"
+            )
         with suppress(OSError, ValueError):  # a log that is full or closed stops nothing
             print(text, file=sys.stderr, flush=True)
         self._next = now + _BETWEEN_LINES

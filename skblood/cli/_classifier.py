@@ -64,7 +64,8 @@ def split_words(words):
     name, *images = words
     first, is_pretrained = Path(name).expanduser(), _data.find_pretrained(name) is not None
     is_pattern = glob.has_magic(name) and not first.exists()
-    is_file = first.suffix.lower() in (*IMAGE_EXTENSIONS, ".npz") or _data.is_table(first)
+    is_file = first.suffix.lower() in (*IMAGE_EXTENSIONS, ".npz", ".tar", ".parquet")
+    is_file = is_file or _data.is_table(first) or "://" in name
     if (first.is_dir() or is_pattern or is_file) and not is_pretrained:
         return None, words
     if images:
@@ -160,16 +161,10 @@ def name_model(path, model):
 
 
 def find_reader(model):
-    """Return what reads the images: name and estimator of a step of a Pipeline; None and the model.
+    """Return what reads the images; see `streaming.find_reader`."""
+    from skblood.streaming import find_reader
 
-    The members of an ensemble read their images themselves: None and None.
-    """
-    for name, step in [(None, model), *getattr(model, "steps", ())]:
-        if hasattr(step, "spec_"):
-            return name, step
-    if any(hasattr(each, "read_images") for each in model.get_params().values()):
-        return None, None
-    raise TypeError(f"No step of the {type(model).__name__} reads images.")
+    return find_reader(model)
 
 
 def predict_all(model, X, *, skip=False):
@@ -197,25 +192,18 @@ def predict_all(model, X, *, skip=False):
     """
     import numpy as np
 
-    from skblood._sklearn import unwrap_model
+    from skblood.streaming import predict_images, read_readable
 
-    _, reader = find_reader(model)
     labels, unreadable = np.full(len(X), "", object), {}
     probabilities = np.full((len(X), len(model.classes_)), np.nan)
     with track(len(X), "predict") as update:
         for start in range(0, len(X), _CHUNK):
             chunk = X[start : start + _CHUNK]
-            images, reasons = _read_images(reader, chunk)
-            for i, why in reasons.items():
-                unreadable[start + i] = why.removeprefix(f"{chunk[i]}: ")
+            images, reasons = read_readable(model, chunk)
+            unreadable |= {start + i: why for i, why in reasons.items()}
             if len(images) and (skip or not unreadable):
                 rows = [start + i for i in range(len(chunk)) if i not in reasons]
-                last, features = unwrap_model(model, images)
-                probabilities[rows] = proba = last.predict_proba(features)
-                # Other models may have a threshold; a network needs no second pass of the images.
-                is_network = hasattr(last, "spec_")
-                most_probable = model.classes_[proba.argmax(axis=1)]
-                labels[rows] = most_probable if is_network else last.predict(features)
+                labels[rows], probabilities[rows] = predict_images(model, images)
             update(len(chunk))
     if unreadable and not skip:
         named = list_some(f"{shorten(X[i])}: {why}" for i, why in unreadable.items())
@@ -229,24 +217,6 @@ def describe_unreadable(numbers, named):
         f"{numbers} image files cannot be read:\n{named}\nRepair them, leave "
         "them out, or pass --on-error skip. The depth of files is stated by --bit-depth."
     )
-
-
-def _read_images(reader, X):
-    """Return the readable images, and by position why the others are not."""
-    import numpy as np
-
-    from skblood.datasets import find_unreadable
-
-    if reader is None:
-        reasons = find_unreadable(X)
-        return np.delete(X, list(reasons), axis=0), reasons
-    reasons = {}
-    try:
-        return reader.read_images(X, unreadable=reasons), reasons
-    except ValueError:
-        if len(reasons) < len(X):
-            raise
-        return [], reasons
 
 
 def prediction_table(names, classes, labels, probabilities):

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import typer
 
-from skblood.cli import _classifier, _data, _output, _settings
+from skblood.cli import _batches, _classifier, _data, _output, _settings, _shards
 
 
 def embed(
     words: list[str],
     *,
     out: Path,
+    workers: _shards.Workers,
     backbone: str | None = None,
     image_size: int | None = None,
     device: str = "auto",
@@ -23,6 +24,9 @@ def embed(
 
     An .npz file holds the arrays features (float32, a row per image) and path; a table has the
     column path and one per feature. The features of a classifier are what its head is given.
+    Of millions of images, write a folder of Parquet files: --out with a name without a suffix. The
+    command may be stopped or killed at any time; the same command goes on where it was. There,
+    --on-error skip writes rows without features.
     --image-size goes with --backbone.
 
     Parameters
@@ -30,8 +34,8 @@ def embed(
     words : [MODEL] IMAGES
         A model file, or --backbone; then image files, folders (with all subfolders), patterns such
         as 'new/**/*.png', csv files with the column path, or one npz file in the MedMNIST format.
-    out : FILE
-        A .npz, .csv or .parquet file to write.
+    out : FILE or FOLDER
+        A .npz, .csv or .parquet file to write, or a folder of Parquet files.
     backbone : NAME
         A backbone with its published weights, instead of MODEL.
 
@@ -39,10 +43,20 @@ def embed(
     --------
     skblood embed cells.skblood new/ --out features.npz
     skblood embed --backbone efficientnet_b0 new/ --out features.parquet
+    skblood embed cells.skblood 'shards/*.tar' --out features/ --workers 8
     """
-    output.reserve_table(out, suffixes=(".csv", ".parquet", ".npz"))
+    suffixes = (".csv", ".parquet", ".npz")
+    is_folder = workers.is_folder(out, suffixes)
+    if not is_folder:
+        output.reserve_table(out, suffixes=suffixes)
     if backbone is None and len(words) == 1:
         raise typer.BadParameter("name a model file and images, or images and --backbone.")
+    if is_folder:
+        model, images = _open_model(words, backbone, image_size, device)
+        if backbone is not None:
+            model.fit(_batches.Batches(images, files).sample.items)
+        about = {"task": "embed", "on_error": on_error.value}
+        return _shards.write_folder(model, images, out, workers, files, output, **about)
     if backbone is None:
         _data.check_words(words, on_error, files.list_columns())
     import numpy as np
@@ -61,23 +75,24 @@ def embed(
     output.show({"path": str(out), "n_images": len(names), "n_features": features.shape[1]})
 
 
-def _embed(words, backbone, image_size, device, files, on_error):
-    """Return the names of the images, and their features."""
+def _open_model(words, backbone, image_size, device):
+    """Return the model, or an embedder that is not fitted, and the words that name images."""
     from skblood.estimators import CellEmbedder
 
     if backbone is None:
         path, *words = words
-        model = _classifier.load_model(path, _classifier.Model(device=device))
-    else:
-        options = {"backbone": backbone, "image_size": image_size, "device": device}
-        model = _settings.set_parameters(CellEmbedder(), random_state=0, **options)
+        return _classifier.load_model(path, _classifier.Model(device=device)), words
+    options = {"backbone": backbone, "image_size": image_size, "device": device}
+    return _settings.set_parameters(CellEmbedder(), random_state=0, **options), words
+
+
+def _embed(words, backbone, image_size, device, files, on_error):
+    """Return the names of the images, and their features."""
+    model, words = _open_model(words, backbone, image_size, device)
     cells, _ = _data.leave_out_unreadable(_data.find_images(words, files), on_error)
     names = _data.name_images(cells)
     if backbone is not None:
         return names, model.fit_transform(cells.X)
-    if hasattr(model, "transform"):
-        return names, model.transform(cells.X)
-    _, reader = _classifier.find_reader(model)
-    if reader is None:
-        raise TypeError(f"A {type(model).__name__} has no features of its own.")
-    return names, reader.predictor_.features(reader.read_images(cells.X))
+    from skblood.streaming import embed_images
+
+    return names, embed_images(model, cells.X)

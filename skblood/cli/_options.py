@@ -37,6 +37,11 @@ seed : int
     Seed; the same seed gives the same result.
 on_error : raise or skip
     raise: name unreadable images, and fail. skip: leave them out.
+workers : N
+    Processes that write a folder, each of which computes by one thread, or on a GPU of its own. By
+    default, one for each CPU core, 8 at most, or one on a GPU.
+dask : ADDRESS
+    Write a folder by the workers of this Dask scheduler, such as tcp://10.0.0.1:8786.
 as_json : bool
     Print one JSON document as the only result.
 overwrite : bool

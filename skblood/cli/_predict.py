@@ -3,18 +3,22 @@
 from pathlib import Path
 
 from skblood._writing import list_some, shorten, track
-from skblood.cli import _batches, _classifier, _data, _output
+from skblood.cli import _batches, _classifier, _data, _output, _shards
 
 
 def predict(
     words: list[str],
     *,
     out: Path | None = None,
+    workers: _shards.Workers,
     options: _classifier.Model,
     files: _data.Files,
     output: _output.Output,
 ):
     """Predict the class of each image, in the order of the images; print csv or write a table.
+
+    Of millions of images, write a folder of Parquet files: --out with a name without a suffix. The
+    command may be stopped or killed at any time; the same command goes on where it was.
 
     The table has the columns path (from the folder of the table, if it is a file), label,
     probability (that of the label), and for each class its probability: p_ and the name of the
@@ -31,8 +35,8 @@ def predict(
         A model file; by default, the pretrained model. Then image files, folders (with all
         subfolders), patterns such as 'new/**/*.png', csv files with the column path, or one npz
         file in the MedMNIST format.
-    out : FILE
-        A .csv or .parquet file to write.
+    out : FILE or FOLDER
+        A .csv or .parquet file to write, or a folder of Parquet files.
     on_error : raise or skip
         raise: name unreadable images, and fail. skip: empty rows.
 
@@ -43,7 +47,10 @@ def predict(
     skblood predict cells.skblood slides.csv --out predictions.csv
     skblood predict new/ --frame auto
     skblood predict cells.skblood new/ 'old/**/*.tif' --out new.parquet --on-error skip
+    skblood predict cells.skblood 'shards/*.tar' --out predictions/ --workers 8
     """
+    if workers.is_folder(out, (".csv", ".parquet")):
+        return _predict_folder(words, out, workers, options, files, output)
     output.reserve_table(out)
     _data.check_words(words, options.on_error, files.list_columns())
     path, images = _classifier.split_words(words)
@@ -136,6 +143,21 @@ class _Run:
             lines = [f"{shorten(cells.names[i])}: {why}" for i, why in reasons.items()]
             self._named += lines[: 10 - len(self._named)]
         return reasons
+
+
+def _predict_folder(words, out, workers, options, files, output):
+    """Write a folder of predictions."""
+    path, images = _classifier.split_words(words)
+    model = _classifier.load_classifier(path, options)
+    if options.frame is not None:
+        sample = _batches.Batches(images, files).sample
+        model = _classifier.take_frame(model, options.frame, sample.items)
+    about = {
+        "model_name": _classifier.name_model(path, model),
+        "on_error": options.on_error.value,
+    }
+    _shards.write_folder(model, images, out, workers, files, output, **about)
+    _warn_of_other_cells(model, *_shards.read_sample(out, model))
 
 
 def _warn_of_other_cells(classifier, X, probabilities):

@@ -1,6 +1,10 @@
 """Names of the room, for lazy loading and for static tools."""
 
 from ._cells import ShardedCells
+from ._compute import predict_partition
 from ._partitions import Batch, Partition
+from ._predict import iter_predictions, predict_shards
+from ._results import PredictionFolder, read_predictions
+from ._rows import RowSettings, embed_images, find_reader, predict_images, read_readable
 from ._sources import Source, open_source, read_plan
 from ._write_shards import write_shards

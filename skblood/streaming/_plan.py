@@ -26,9 +26,9 @@ def write_plan(source, folder):
         try:
             temporary.mkdir(parents=True)
             _write(source, temporary)
-            _flush(temporary)
+            flush(temporary)
             temporary.rename(folder)
-            _flush(folder.parent)
+            flush(folder.parent)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
@@ -83,10 +83,10 @@ def _write_paths(partition, folder, path_column):
             table = table.append_column(column, others[column])
     path = folder / f"{partition.name}.parquet"
     parquet.write_table(table, path)
-    _flush(path)
+    flush(path)
 
 
-def _flush(path):
+def flush(path):
     """Make sure that a file, or the names in a folder, are on the disk."""
     if os.name == "nt" and path.is_dir():
         return

@@ -1,0 +1,114 @@
+"""Folders of shards: what `predict` and `embed` write of millions of images."""
+
+from dataclasses import dataclass
+
+import typer
+
+from skblood.cli import _classifier, _output
+
+# Processes by default, at most: each takes half a gigabyte and more.
+_MOST_WORKERS = 8
+# Images that are compared with those of the training, and how many partitions they are of.
+_SAMPLE, _MOST_PARTITIONS = 1024, 16
+# Images of a batch, as they were predicted.
+_BATCH = 1024
+
+
+@dataclass(kw_only=True)
+class Workers:
+    """Options of a command that writes a folder by several workers."""
+
+    workers: int | None = None
+    dask: str | None = None
+
+    def __post_init__(self):
+        """Check the options, before anything is imported."""
+        if self.workers is not None and self.workers < 1:
+            raise typer.BadParameter(f"--workers must be 1 or more, not {self.workers}.")
+        if self.workers is not None and self.dask is not None:
+            raise typer.BadParameter("--workers are processes here, --dask has its own: give one.")
+
+    def is_folder(self, out, suffixes):
+        """Return whether the output is a folder: no suffix, or one that is there."""
+        is_folder = out is not None and (not out.suffix or out.expanduser().is_dir())
+        if not is_folder and (self.workers or self.dask):
+            raise typer.BadParameter(
+                "--workers and --dask write a folder: give --out a name without a suffix, not one "
+                f"in {', '.join(suffixes)}."
+            )
+        return is_folder
+
+
+def write_folder(model, images, out, workers, files, output, **options):
+    """Write the rows of images as Parquet shards, and show the counts.
+
+    Parameters
+    ----------
+    model : fitted estimator
+    images : list of str
+    out : Path
+    workers : Workers
+    files : Files
+    output : Output
+    **options
+        Of `predict_shards`.
+    """
+    options |= {"path_column": files.path_column, "bit_depth": files.bit_depth}
+    options |= {"overwrite": output.overwrite, "verbose": True}
+    if workers.dask is None:
+        from skblood.streaming import predict_shards as write
+
+        options["n_workers"] = workers.workers or _count_workers(model)
+    else:
+        from skblood.distributed import predict as write
+
+        options["client"] = workers.dask
+    result = write(model, images, out, **options)
+    resumed = f", {result.n_resumed} of which were there" if result.n_resumed else ""
+    n_readable = result.n_images - result.n_unreadable
+    _output.say(f"{out}: {n_readable:,} images in {result.n_shards:,} shards{resumed}.")
+    if result.n_unreadable:
+        _output.say(
+            f"skblood: {result.n_unreadable:,} of {result.n_images:,} images cannot be read: see "
+            "`error`."
+        )
+    output.show({**result, "folder": str(result.folder)})
+
+
+def read_sample(out, model):
+    """Return some readable images of a folder, as a list, and their probabilities.
+
+    Parameters
+    ----------
+    out : Path
+    model : fitted classifier
+    """
+    import numpy as np
+    from pyarrow.parquet import ParquetFile
+
+    from skblood.streaming import read_plan
+
+    columns = [f"p_{label}" for label in _output.as_utf8(map(str, model.classes_.tolist()))]
+    X, probabilities = [], np.empty((0, len(columns)))
+    partitions = list(read_plan(out.expanduser() / "plan").partitions())
+    partitions = partitions[:: len(partitions) // _MOST_PARTITIONS + 1]
+    for partition in partitions:
+        shard = ParquetFile(out.expanduser() / f"part-{partition.name}.parquet")
+        step = shard.metadata.num_rows * len(partitions) // _SAMPLE + 1
+        rows = shard.iter_batches(_BATCH, columns=columns)
+        for batch, table in zip(partition.batches(_BATCH), rows, strict=False):
+            found = table.to_pandas()[columns].to_numpy()[: len(batch.items)]
+            readable = np.flatnonzero(np.isfinite(found).all(axis=1))[::step]
+            X += [batch.items[row] for row in readable]
+            probabilities = np.concatenate([probabilities, found[readable]])
+            if not all(isinstance(item, str) for item in batch.items):
+                break  # the others would be read again
+    return X, probabilities
+
+
+def _count_workers(model):
+    """Return the default number of processes."""
+    import joblib
+
+    device = getattr(_classifier.find_reader(model)[1], "device_", "cpu")
+    return min(joblib.cpu_count(), _MOST_WORKERS) if device == "cpu" else 1

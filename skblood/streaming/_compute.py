@@ -1,0 +1,57 @@
+"""The shard of one partition."""
+
+import os
+from collections import namedtuple
+
+from ._rows import for_stream, make_rows
+from ._shards import open_shard
+
+# Images that are read and predicted at a time. Always as many: how images are put together changes
+# the last bits of their numbers, which shall not depend on who computes a partition, and when.
+_BATCH = 1024
+
+# The shard of a partition, and the columns of the source that it leaves out.
+Done = namedtuple("Done", ["name", "n_images", "n_unreadable", "left_out"])
+
+
+def predict_partition(model, partition, out, settings, *, update=None):
+    """Predict the images of one partition into its shard.
+
+    Parameters
+    ----------
+    model : fitted estimator
+    partition : Partition
+    out : path-like
+        The folder.
+    settings : RowSettings
+        Of the `PredictionFolder`.
+    update : callable, default=None
+        Called with the number of images after each batch.
+
+    Returns
+    -------
+    done : Done
+        A namedtuple of name, n_images, n_unreadable, and left_out: columns of the source that are
+        not among those of the shards.
+    """
+    left_out = set()
+    with for_stream(model), open_shard(out, partition.name, settings) as shard:
+        for batch in partition.batches(_BATCH):
+            rows, n_unreadable = make_rows(model, _named_from(batch, out), settings)
+            shard.add(rows, n_unreadable)
+            left_out |= {*(() if batch.columns is None else batch.columns)} - {
+                *dict(settings.given)
+            }
+            if update is not None:
+                update(len(rows))
+    return Done(partition.name, shard.n_images, shard.n_unreadable, sorted(left_out))
+
+
+def _named_from(batch, folder):
+    """Return the batch with relative paths from the folder, as a table there names files."""
+    folder = os.path.realpath(folder)
+    names = [
+        os.path.relpath(item, folder) if isinstance(item, str) and not os.path.isabs(name) else name
+        for item, name in zip(batch.items, batch.names, strict=True)
+    ]
+    return batch._replace(names=names)

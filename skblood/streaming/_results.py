@@ -1,0 +1,275 @@
+"""A folder of rows: its manifest, what is done and what is left, and reading it."""
+
+import hashlib
+import json
+import os
+import warnings
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+from sklearn.utils import Bunch
+
+from skblood._writing import list_few, lock
+
+from ._compute import Done
+from ._identity import describe_model
+from ._rows import RowSettings
+from ._shards import (
+    MANIFEST,
+    MARK,
+    import_parquet,
+    read_manifest,
+    read_marks,
+    shard_path,
+    write_manifest,
+)
+from ._sources import open_source, read_plan
+
+# Folder of the plan of the source.
+_PLAN = "plan"
+# Partitions that are asked for their columns, at most.
+_MOST_ASKED = 16
+
+
+class PredictionFolder:
+    """A folder that rows are written into, by any number of workers; resumes what is there.
+
+    A context manager, which locks the folder.
+
+    Parameters
+    ----------
+    model : fitted estimator
+    source : str, path-like, or list of these
+        See `open_source`.
+    folder : str or path-like
+    task, on_error, model_name, overwrite
+        See `predict_shards`.
+    **source_options
+        Of `open_source`.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+    settings : RowSettings
+        For `predict_partition`.
+    partitions : list of Partition
+        All of the source.
+    n_images, n_unreadable, n_shards : int
+        Of the shards that are done.
+    n_resumed : int
+        Shards that were there.
+
+    Raises
+    ------
+    ValueError
+        If the folder belongs to another model, source or settings, or its manifest is damaged.
+    FileExistsError
+        If the folder holds other files.
+    BlockingIOError
+        If another process is writing it.
+    """
+
+    def __init__(
+        self,
+        model,
+        source,
+        folder,
+        *,
+        task="predict",
+        on_error="raise",
+        model_name=None,
+        overwrite=False,
+        **source_options,
+    ):
+        self.folder = Path(folder).expanduser()
+        self.n_images = self.n_unreadable = self.n_shards = self.n_resumed = 0
+        self._model, self._overwrite, self._left_out = model, overwrite, set()
+        self._options = {"task": task, "on_error": on_error, "model_name": model_name}
+        defaults = {"path_column": "path", "bit_depth": None, "partition_size": 10_000}
+        words = [source] if isinstance(source, str | os.PathLike) else source
+        self._source, self._source_options = [*map(os.fspath, words)], defaults | source_options
+
+    def __enter__(self):
+        """Lock the folder, and begin or resume."""
+        import_parquet()
+        if self.folder.exists() and not self.folder.is_dir():
+            raise NotADirectoryError(f"{str(self.folder)!r} is a file. Name a folder.")
+        with ExitStack() as stack:
+            stack.enter_context(lock(self.folder / MANIFEST, wait=False))
+            self._begin()
+            self._locks = stack.pop_all()
+        return self
+
+    def __exit__(self, *error):
+        """Unlock the folder."""
+        self._locks.close()
+
+    def _begin(self):
+        settings = RowSettings.of(self._model, **self._options)  # first: it checks them
+        self._manifest = self._resume(describe_model(self._model))
+        for pattern in (".part-*.tmp", f".{MANIFEST}.*.tmp"):  # of what was killed
+            _unlink(self.folder.glob(pattern))
+        plan = self.folder / _PLAN
+        if not plan.exists():
+            open_source(self._source, **self._source_options).write_plan(plan)
+        self.partitions = list(read_plan(plan).partitions())
+        if "n_partitions" not in self._manifest:
+            self._manifest["given"] = _find_columns(self.partitions)
+            self._manifest["n_partitions"] = len(self.partitions)
+            write_manifest(self.folder, self._manifest)
+        settings = RowSettings.of(self._model, self._manifest["given"], **self._options)
+        self.settings = replace(settings, run=self._manifest["run"])
+
+    def _resume(self, identity):
+        """Return the manifest of the folder, or a new one."""
+        identity |= {"skblood": version("skblood"), "source": [*map(_absolute, self._source)]}
+        identity |= {**self._options, **self._source_options}
+        run = hashlib.blake2b(json.dumps(identity).encode(), digest_size=16).hexdigest()
+        try:
+            old = read_manifest(self.folder)
+        except FileNotFoundError:
+            old = None
+            names = sorted(p.name for p in self.folder.iterdir() if not p.name.startswith("."))
+            if names:
+                raise FileExistsError(
+                    f"{str(self.folder)!r} holds other files ({list_few(names, most=3)}) and no "
+                    f"{MANIFEST}. Name a new folder."
+                ) from None
+        if old is not None and self._overwrite:
+            _remove(self.folder)
+        elif old is not None and old["run"] == run:
+            return old
+        elif old is not None:
+            was = old["identity"]
+            differing = [n for n in {**was, **identity} if was.get(n) != identity.get(n)]
+            differing = [f"{n} {was.get(n)}, not {identity.get(n)}" for n in differing]
+            raise ValueError(
+                f"{str(self.folder)!r} holds other predictions: {'; '.join(differing)}. Name "
+                "another folder, or replace them (`overwrite`)."
+            )
+        new = {"kind": MARK, "run": run, "identity": identity, "complete": False}
+        write_manifest(self.folder, new)
+        return new
+
+    def pending(self):
+        """Yield the partitions that have no whole shard, and count the others."""
+        for partition in self.partitions:
+            path = shard_path(self.folder, partition.name)
+            if counts := read_marks(path, self.settings.run):
+                self.n_resumed += 1
+                self.add(Done(partition.name, *counts, ()))
+                continue
+            if path.exists():
+                warnings.warn(f"{str(path)!r} is damaged. It is computed again.", stacklevel=2)
+            yield partition
+
+    def add(self, done):
+        """Count the shard that `predict_partition` has written."""
+        self.n_shards += 1
+        self.n_images += done.n_images
+        self.n_unreadable += done.n_unreadable
+        if new := set(done.left_out) - self._left_out:
+            self._left_out |= new
+            warnings.warn(
+                f"Images of {shard_path(self.folder, done.name).name} have columns that others do "
+                f"not have, and which are left out: {list_few(sorted(new))}.",
+                stacklevel=2,
+            )
+
+    def finish(self):
+        """Mark the folder as complete, and return its numbers.
+
+        Returns
+        -------
+        result : Bunch
+            n_images, n_unreadable, n_shards, n_resumed and folder.
+        """
+        counts = {name: getattr(self, name) for name in ("n_images", "n_unreadable", "n_shards")}
+        if not self._manifest["complete"]:
+            write_manifest(self.folder, {**self._manifest, "complete": True, **counts})
+        return Bunch(**counts, n_resumed=self.n_resumed, folder=self.folder)
+
+
+def read_predictions(folder, *, columns=None, incomplete=False):
+    """Read a folder of predictions or features as one table.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        As :func:`predict_shards` has written it.
+    columns : list of str, default=None
+        Columns to read; None means all.
+    incomplete : bool, default=False
+        Read the shards that are there, if others are missing.
+
+    Returns
+    -------
+    frame : DataFrame
+        A row of each image, in the order of the source. 10 million rows with eight classes take
+        about 2 GB; tools that read Parquet in parts take the files ``part-*.parquet``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is no such folder.
+    ValueError
+        If shards are missing or damaged.
+
+    See Also
+    --------
+    predict_shards : Writes the folder; with an example.
+    """
+    pyarrow, parquet = import_parquet()
+    folder = Path(folder).expanduser()
+    manifest = read_manifest(folder)
+    paths = sorted(folder.glob("part-*.parquet"))
+    paths = [path for path in paths if read_marks(path, manifest["run"]) is not None]
+    n_partitions = manifest.get("n_partitions")
+    if len(paths) != n_partitions and not incomplete:
+        raise ValueError(
+            f"{str(folder)!r} has {len(paths)} of {n_partitions} shards. Start the command that "
+            "writes it again, which resumes, or pass incomplete=True."
+        )
+    try:
+        tables = [
+            parquet.read_table(path, columns=columns, page_checksum_verification=True)
+            for path in paths
+        ]
+    except (pyarrow.ArrowException, OSError) as error:
+        raise ValueError(
+            f"A shard in {str(folder)!r} is damaged ({error}). Remove it, and start the command "
+            "that wrote it again, which computes it anew."
+        ) from error
+    tables = tables or [pyarrow.table({})]
+    return pyarrow.concat_tables(tables).replace_schema_metadata(None).to_pandas()
+
+
+def _absolute(word):
+    return word if "://" in word else os.path.abspath(os.path.expanduser(word))
+
+
+def _find_columns(partitions):
+    """Return the names of the other columns of a source, by some images of all of its parts."""
+    columns = {}
+    for partition in partitions[:: len(partitions) // _MOST_ASKED + 1]:
+        batch = next(iter(partition.batches(1)), None)
+        if batch is not None and batch.columns is not None:
+            columns |= dict.fromkeys(map(str, batch.columns))
+    return [*columns]
+
+
+def _remove(folder):
+    """Remove what predictions have written, and the manifest last: no half remains as another."""
+    _unlink(folder.glob("part-*.parquet"))
+    _unlink((folder / _PLAN).glob("*.parquet"))
+    _unlink([folder / _PLAN / "plan.json"])
+    with suppress(OSError):  # it is missing, or holds other files
+        (folder / _PLAN).rmdir()
+    _unlink([folder / MANIFEST])
+
+
+def _unlink(paths):
+    for path in paths:
+        path.unlink(missing_ok=True)
