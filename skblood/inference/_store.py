@@ -104,8 +104,7 @@ class FeatureStore:
     def __init__(self, location=None, *, max_bytes=None):
         if max_bytes is None:
             max_bytes = _MAX_IN_MEMORY if location is None else _MAX_IN_FOLDER
-        if isinstance(max_bytes, bool) or not isinstance(max_bytes, Integral) or max_bytes < 1:
-            raise ValueError(f"max_bytes={max_bytes!r} must be a positive integer or None.")
+        _check_positive("max_bytes", max_bytes)
         self.location = None if location is None else os.fspath(location)
         self.max_bytes = int(max_bytes)
 
@@ -134,8 +133,9 @@ class FeatureStore:
         Raises
         ------
         ValueError
-            If `image_keys` or the result of `compute` has another dtype or shape, or if d differs
-            from the stored features of the other images.
+            If `image_keys` or the result of `compute` has another dtype or shape, if d differs
+            from the stored features of the other images, or if `batch_size` is not a positive
+            integer.
         OSError
             If the location is not a folder, or cannot be read.
 
@@ -146,6 +146,7 @@ class FeatureStore:
             they are returned all the same. Also if stored ones are damaged: they are computed
             again.
         """
+        _check_positive("batch_size", batch_size)
         image_keys = np.asarray(image_keys)
         if image_keys.dtype != np.uint64 or image_keys.shape[1:] != (2,) or image_keys.size == 0:
             raise ValueError(
@@ -252,6 +253,11 @@ class FeatureStore:
 
     def _rows(self):
         return process_rows() if self.location is None else folder_rows(self.location)
+
+
+def _check_positive(name, value):
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name}={value!r} must be a positive integer.")
 
 
 def _pack_features(features, n):

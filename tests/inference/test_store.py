@@ -80,6 +80,27 @@ class TestFetch:
             with pytest.raises(ValueError, match="must be uint64 of shape"):
                 store.fetch(b"net", np.zeros(shape, dtype), refuse)
 
+    @pytest.mark.parametrize(
+        ("n", "batch_size", "size"), [(99, 7, 7), (600, 16, 32), (600, 500, 500)]
+    )
+    def test_whole_batches(self, store, network, make_keys, n, batch_size, size):
+        keys = make_keys(n)
+        store.fetch(b"net", keys, network.on(keys), batch_size=batch_size)
+        assert list(map(len, network.seen)) == [size] * (n // size) + [n % size] * (n % size > 0)
+
+    def test_whole_batches_of_what_is_missing(self, store, network, make_keys):
+        keys = make_keys(400)
+        for _ in range(2):
+            store.fetch(b"net", keys[::3], network.on(keys[::3]))
+        network.seen.clear()
+        store.fetch(b"net", keys, network.on(keys))
+        assert list(map(len, network.seen)) == [64] * 4 + [400 - 134 - 256]
+
+    def test_invalid_batch_size(self, store, make_keys, refuse):
+        for batch_size in (0, 1.5, True, None):
+            with pytest.raises(ValueError, match=f"batch_size={batch_size!r} must be a positive"):
+                store.fetch(b"net", make_keys(3), refuse, batch_size=batch_size)
+
     def test_invalid_features(self, store, make_keys):
         shapes = [(3, 5, 1), (3,), (2, 5), (3, 0)]
         for computed in (*(np.zeros(shape, np.float32) for shape in shapes), np.zeros((3, 5))):
