@@ -64,34 +64,25 @@ class ShardedCells(CellStream):
 
     See Also
     --------
+    write_shards : Makes shards of images.
     open_source : Images for prediction.
 
     Notes
     -----
-    The memory of a training is that of the shuffle buffer, of at most 256 MiB of validation images,
-    of 1,024 images that stand for all where pixels are needed at once, and of about 60 bytes for
-    each image. ``len(cells)`` is the number of images, ``list(cells)`` holds all of them, encoded.
+    The memory of a training is that of the shuffle buffer, of at most 256 MiB of validation images
+    that are set aside, of 1,024 images that stand for all where pixels are needed at once, and some
+    bytes for each image. ``len(cells)`` is the number of images; ``list(cells)`` holds all of them,
+    encoded. The user guide tells what else differs from a training in memory.
 
     Examples
     --------
-    >>> import io, tarfile, tempfile
-    >>> from pathlib import Path
-    >>> from PIL import Image
+    >>> import tempfile
     >>> from skblood import TransferCellClassifier
     >>> from skblood.datasets import make_blood_cells
-    >>> from skblood.streaming import ShardedCells
+    >>> from skblood.streaming import ShardedCells, write_shards
     >>> X, y = make_blood_cells(64, image_size=16, random_state=0)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     for start in range(0, 64, 16):
-    ...         with tarfile.open(Path(folder, f"{start:02}.tar"), "w") as shard:
-    ...             for i in range(start, start + 16):
-    ...                 image = io.BytesIO()
-    ...                 Image.fromarray(X[i]).save(image, "PNG")
-    ...                 for end, data in (("png", image.getvalue()), ("cls", y[i].encode())):
-    ...                     member = tarfile.TarInfo(f"{i:04}.{end}")
-    ...                     member.size = len(data)
-    ...                     shard.addfile(member, io.BytesIO(data))
-    ...     cells = ShardedCells(Path(folder, "*.tar"))
+    ...     cells = ShardedCells(write_shards(X, folder, y, shard_size=16))
     ...     clf = TransferCellClassifier("cellnet_t", max_epochs=2, random_state=0)
     ...     clf = clf.fit(cells, cells.y)
     >>> cells
