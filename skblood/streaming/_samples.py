@@ -4,6 +4,8 @@ import json
 import re
 from contextlib import closing
 
+import numpy as np
+
 from skblood.datasets import HIDDEN, IMAGE_EXTENSIONS
 
 from ._places import explain, open_file, require
@@ -55,7 +57,7 @@ def read_samples(place, damage):
 
 def _read_files(members, damage, split):
     """Yield files as `group_by_keys` takes them, {} between samples."""
-    names, key, stem, n_images = set(), None, None, 0
+    names, key, stem, n_images = _Names(), None, None, 0
     for header, read in members:
         name = header.name.removeprefix("./")
         if header.isdir() or _is_hidden(name):
@@ -63,10 +65,9 @@ def _read_files(members, damage, split):
         kind = _extension(name)
         if not _is_content(header, name, kind, damage):
             continue
-        if hash(name) in names:
+        if not names.add(name):
             damage.add("another member before has the same name", name)
             continue
-        names.add(hash(name))
         data = read() if kind in (*_LABELS, *IMAGE_EXTENSIONS) else b""
         if data is None:
             damage.add("cut off", name)
@@ -77,6 +78,26 @@ def _read_files(members, damage, split):
             yield {}
             n_images = 1
         yield {"fname": name, "data": (name, data), "__url__": damage.shard}
+
+
+class _Names:
+    """Names that came before, in about 20 bytes each: a set takes 100."""
+
+    def __init__(self):
+        self._recent, self._sorted = set(), np.empty(0, np.int64)
+
+    def add(self, name):
+        """Add a name; return whether it is new."""
+        key = hash(name)
+        place = np.searchsorted(self._sorted, key)
+        if key in self._recent or key in self._sorted[place : place + 1]:
+            return False
+        self._recent.add(key)
+        if len(self._recent) > max(1000, len(self._sorted) // 8):
+            recent = np.fromiter(self._recent, np.int64)
+            self._sorted = np.sort(np.concatenate([self._sorted, recent]), kind="stable")
+            self._recent.clear()
+        return True
 
 
 def _is_content(header, name, kind, damage):

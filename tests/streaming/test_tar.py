@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from skblood.streaming import open_source
+from skblood.streaming._samples import _Names
 
 from .conftest import png, read_batches, read_values, write_tar
 
@@ -187,6 +188,12 @@ class TestOddMembers:
         values, errors = read_values(write_tar("x.tar", members))
         assert values == {"x.tar/a.png": 1, "x.tar/b.png": 3}
         assert list(errors) == ["x.tar/a.png", "x.tar/a.png (again)"]
+
+    def test_names_that_come_again_among_many(self):
+        names = _Names()
+        assert all(names.add(str(i)) for i in range(20_000))
+        assert not any(names.add(str(i)) for i in range(0, 20_000, 7))
+        assert names.add("new")
 
     @pytest.mark.parametrize(
         ("name", "data", "reason"),
