@@ -326,7 +326,7 @@ class TestPlans:
         write_tar("1.tar", [])
         source, opened = open_source(["cells", "1.tar"], partition_size=2), os.open
         flushed = []
-        monkeypatch.setattr("skblood.streaming._plan._flush", flushed.append)
+        monkeypatch.setattr("skblood.streaming._plan.flush", flushed.append)
         source.write_plan("whole")
         n = len(flushed)
         assert n == 5  # three tables, the folder, its parent
@@ -338,7 +338,7 @@ class TestPlans:
                 if len(calls) == i + 1:
                     raise OSError("disk full")
 
-            monkeypatch.setattr("skblood.streaming._plan._flush", fail)
+            monkeypatch.setattr("skblood.streaming._plan.flush", fail)
             with pytest.raises(OSError, match="disk full"):
                 source.write_plan("plan")
             if os.path.exists("plan"):  # renamed already
@@ -354,10 +354,10 @@ class TestPlans:
             os.link("cells/0.png", f"cells/{i}.png") if i else Path("cells/0.png").write_bytes(b"")
         code = (
             "import os, signal, skblood.streaming._plan as plan\n"
-            "flush, n = plan._flush, iter(range(int(os.environ['N'])))\n"
+            "flush, n = plan.flush, iter(range(int(os.environ['N'])))\n"
             "def stop(path):\n"
             "    os.kill(os.getpid(), 9) if next(n, None) is None else flush(path)\n"
-            "plan._flush = stop\n"
+            "plan.flush = stop\n"
             "from skblood.streaming import open_source\n"
             "open_source('cells', partition_size=100).write_plan('out/plan')\n"
         )
