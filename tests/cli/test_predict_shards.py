@@ -150,7 +150,7 @@ def many(tmp_path_factory):
     X, _ = make_blood_cells(16, image_size=28, random_state=0)
     for i, pixels in enumerate(X):
         Image.fromarray(pixels).save(folder / f"{i:02}.png")
-    names = [f"{i % 16:02}.png" for i in range(60_000)]
+    names = [f"{i % 16:02}.png" for i in range(30_000)]
     pd.DataFrame({"path": names, "row": range(len(names))}).to_csv(folder / "many.csv")
     return folder / "many.csv"
 
@@ -172,9 +172,9 @@ class TestInterrupts:
         assert "interrupted by Ctrl-C" in errors and "Traceback" not in errors
         n_done = len([*out.glob("part-*")])
         result = json.loads(shell(*words[:-2], "--json", "--workers", "1").stdout)
-        assert result["n_images"] == 60_000 and result["n_resumed"] >= n_done > 0
+        assert result["n_images"] == 30_000 and result["n_resumed"] >= n_done > 0
         rows = read_predictions(out)
-        assert rows["row"].astype(int).tolist() == list(range(60_000))
+        assert rows["row"].astype(int).tolist() == list(range(30_000))
         assert set(rows["label"]) <= set(CLASSES)
 
     def test_workers_end_with_a_command_that_is_killed(self, shell, model_file, many, tmp_path):
@@ -193,5 +193,5 @@ class TestInterrupts:
             skblood.streaming.predict_shards(
                 loaded, [str(many)], out, model_name=model_file.name
             ).n_images
-            == 60_000
+            == 30_000
         )
