@@ -37,8 +37,9 @@ def count(
     Parameters
     ----------
     words : PREDICTIONS or [MODEL] CELLS
-        A csv file written by `skblood predict` or `skblood evaluate`, or the corrections.csv of a
-        review or the labelled table of `skblood query`, whose labels are those of a reader. Or
+        A csv file written by `skblood predict` or `skblood evaluate`, a folder of shards written by
+        `skblood predict`, or the corrections.csv of a review or the labelled table of `skblood
+        query`, whose labels are those of a reader. Or
         images to predict first: a folder, an image, a pattern, a csv file with the column path, or
         an npz file, after the model that predicts them (by default, the pretrained one). For other
         options of the prediction, such as --frame auto, predict them first.
@@ -77,9 +78,8 @@ def count(
     columns = [name for name in (group_column, patient_column) if name]
     if not glob.has_magic(source):
         _data.existing(source, "table, folder or image file")
-    _data.check_columns([source], [path_column, *columns])
-    table, note = _read_predictions(source, model, path_column), f"Cells: {Path(source).name}."
-    folder = Path() if table is None else Path(source).expanduser().parent
+    table, folder = _open_table(source, model, path_column, columns)
+    note = f"Cells: {Path(source).name}."
     from skblood.evaluation import DifferentialCount, differential_count
 
     if table is None:
@@ -120,6 +120,19 @@ def _parse_limits(rules, min_probability):
     return _settings.parse_shares(rules, "--rules", "name=limit,name=limit")
 
 
+def _open_table(source, model, path_column, columns):
+    """Return the table of predictions, or None, and the folder that its paths start from."""
+    folder = Path(source).expanduser()
+    if model is None and (folder / "manifest.json").is_file():
+        from skblood.streaming import read_predictions
+
+        table = read_predictions(folder)
+        return table.astype(object).where(table.notna(), ""), folder  # as a csv file
+    _data.check_columns([source], [path_column, *columns])
+    table = _read_predictions(source, model, path_column)
+    return table, Path() if table is None else folder.parent
+
+
 def _read_predictions(source, model, path_column):
     """Return the table of predictions or corrections, or None if `source` is none."""
     path = Path(source).expanduser()
@@ -143,8 +156,10 @@ def _predict_cells(classifier, source, path_column, columns):
 
 
 def _check_columns(table, columns, source):
-    """Raise ValueError if columns of the table have empty cells."""
+    """Raise ValueError if columns of the table are missing or have empty cells."""
     for name in columns:
+        if name not in table:
+            raise ValueError(f"{source} has no column {name!r}; it has {', '.join(table)}.")
         if n_empty := (table[name] == "").sum():
             raise ValueError(f"{source} has {n_empty} cells without a {name!r}. Fill them.")
 

@@ -119,6 +119,41 @@ class TestPredict:
         assert [*(tmp_path / "out").iterdir()] == []
 
 
+class TestCount:
+    def test_as_of_a_table(self, shell, model_file, cell_table, tmp_path):
+        file = cell_table(lambda frame: frame.assign(slide=["A", "B"] * (len(frame) // 2)))
+        words = ("predict", model_file, file, "--out")
+        shell(*words, tmp_path / "a.csv")
+        shell(*words, tmp_path / "out")
+        options = ("--group-column", "slide", "--json")
+        expected = json.loads(shell("count", tmp_path / "a.csv", *options).stdout)
+        assert json.loads(shell("count", tmp_path / "out", *options).stdout) == expected
+        result = shell("count", tmp_path / "out", "--group-column", "patient", code=1)
+        assert "has no column 'patient'" in result.stderr
+
+    def test_unreadable_cells_are_rejected(self, shell, model_file, cell_folder, tmp_path):
+        (tmp_path / "in").mkdir()
+        for i, path in enumerate(sorted((cell_folder / "test" / "monocyte").iterdir())):
+            content = b"no image" if i == 1 else path.read_bytes()
+            (tmp_path / "in" / f"{i}.png").write_bytes(content)
+        words = ("predict", model_file, tmp_path / "in", "--out", tmp_path / "out")
+        shell(*words, "--on-error", "skip")
+        options = ("--min-probability", "0.01", "--json")
+        (row,) = json.loads(shell("count", tmp_path / "out", *options).stdout)["count"][:1]
+        shell(
+            "predict",
+            model_file,
+            tmp_path / "in",
+            "--out",
+            tmp_path / "a.csv",
+            *words[5:],
+            "--on-error",
+            "skip",
+        )
+        (same,) = json.loads(shell("count", tmp_path / "a.csv", *options).stdout)["count"][:1]
+        assert row == same
+
+
 class TestEmbed:
     def test_model(self, shell, net_file, cell_folder, tmp_path):
         words = ("embed", net_file, cell_folder / "test", "--out")
