@@ -106,7 +106,7 @@ def audit(
 
     A search by descriptors gives the most similar images of each image, which are then registered
     and correlated. The time of the search grows with the square of the number of images, but is a
-    small part of the whole up to about 20,000. Memory grows with their number.
+    small part of the whole up to about 20,000. Memory is 25 kB an image, whatever their sizes.
 
     References
     ----------
