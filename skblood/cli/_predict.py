@@ -17,6 +17,9 @@ def predict(
 ):
     """Predict the class of each image, in the order of the images; print csv or write a table.
 
+    Rows are printed, and written to a file that is there at the end, as they are known: no more
+    than some images are in memory, but with --json all rows.
+
     Of millions of images, write a folder of Parquet files: --out with a name without a suffix. The
     command may be stopped or killed at any time; the same command goes on where it was.
 
@@ -33,8 +36,8 @@ def predict(
     ----------
     words : [MODEL] IMAGES
         A model file; by default, the pretrained model. Then image files, folders (with all
-        subfolders), patterns such as 'new/**/*.png', csv files with the column path, or one npz
-        file in the MedMNIST format.
+        subfolders), patterns such as 'new/**/*.png', csv and Parquet files with the column path,
+        tar files in the WebDataset form, or one npz file in the MedMNIST format.
     out : FILE or FOLDER
         A .csv or .parquet file to write, or a folder of Parquet files.
     on_error : raise or skip

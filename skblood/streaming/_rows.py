@@ -212,7 +212,7 @@ def embed_images(model, images):
     _, reader = find_reader(model)
     if reader is None:
         raise TypeError(f"A {type(model).__name__} has no features of its own.")
-    return reader.predictor_.features(reader.read_images(images))
+    return reader.predictor_.features(reader.iter_images(images))
 
 
 def _count_features(model):
