@@ -34,48 +34,39 @@ def _batch_norm(x, running_mean, running_var, weight, bias, training, momentum, 
 
 def _statistics(x):
     """Return mean and biased variance per channel, and the number of values, of all processes."""
-    mean, var = (each.float() for each in torch.batch_norm_update_stats(x, None, None, 0.0))
-    own = torch.cat([mean, var, mean.new_tensor([x.numel() // x.shape[1]])])
-    parts = [torch.empty_like(own) for _ in range(distributed.get_world_size())]
-    distributed.all_gather(parts, own)
-    means, variances, counts = torch.stack(parts).split([len(mean), len(mean), 1], dim=1)
-    n = counts.sum()
-    mean = (counts * means).sum(0) / n
-    return mean, (counts * (variances + (means - mean) ** 2)).sum(0) / n, n
+    n = x.numel() // x.shape[1]
+    mean, var = torch.batch_norm_update_stats(x, None, None, 0.0)
+    mean, var = mean.double(), var.double()  # float32 could not tell the variance of large numbers
+    sums = torch.stack([mean, var + mean**2, torch.ones_like(mean)]).mul_(n)
+    distributed.all_reduce(sums)
+    mean, squares = sums[:2] / sums[2]
+    return mean.float(), (squares - mean**2).float(), sums[2, 0].float()
 
 
 class _Normalize(torch.autograd.Function):
-    """Normalization by statistics of all processes, whose gradient takes part in them.
-
-    The kernels of torch for fixed statistics do the work; the gradient lacks what `backward` adds.
-    """
+    """Normalization by statistics of all processes, whose gradient takes part in them."""
 
     @staticmethod
     def forward(ctx, x, weight, bias, mean, var, n, eps):
         """Normalize ``(n, c, ...)``."""
-        ones, zeros = torch.ones_like(mean), torch.zeros_like(mean)
-        parameters = [ones if weight is None else weight, zeros if bias is None else bias]
-        inputs = [each.detach().requires_grad_() for each in (x, *parameters)]
-        with torch.enable_grad():
-            output = F.batch_norm(inputs[0], mean, var, *inputs[1:], training=False, eps=eps)
-        ctx.fixed, ctx.statistics = (inputs, output), (mean, var + eps, n)
-        return output.detach()
+        ctx.save_for_backward(x, weight, mean, var, n)
+        ctx.eps = eps
+        return F.batch_norm(x, mean, var, weight, bias, eps=eps)
 
     @staticmethod
     def backward(ctx, gradient):
         """Return the gradients; those of weight and bias are of this process, as others are."""
-        (inputs, output), (mean, var, n) = ctx.fixed, ctx.statistics
-        ctx.fixed = None
-        of_x, of_weight, of_bias = torch.autograd.grad(output, inputs, gradient)
-        total = torch.stack([of_weight, of_bias]).float()
-        distributed.all_reduce(total)
-        scale = -inputs[1] * var.rsqrt() / n
-        # Of the mean and of the variance: linear in x, and so a normalization again.
-        slope, offset = scale * var.rsqrt() * total[0], scale * total[1]
-        unit = torch.ones_like(mean)
-        of_x += F.batch_norm(inputs[0].detach(), mean, unit, slope, offset, eps=0.0)
-        needed = [
-            each if needs else None
-            for each, needs in zip((of_x, of_weight, of_bias), ctx.needs_input_grad, strict=False)
-        ]
-        return *needed, None, None, None, None
+        x, weight, mean, var, n = ctx.saved_tensors
+        # As if the statistics were fixed.
+        options = (mean, var, None, None, False, ctx.eps, [True, True, True])
+        weight = torch.ones_like(mean) if weight is None else weight
+        of_x, *own = torch.ops.aten.native_batch_norm_backward(gradient, x, weight, *options)
+        totals = torch.stack(own).float()
+        distributed.all_reduce(totals)
+        # What the mean and the variance add is linear in x, and so a normalization again.
+        scale = (var + ctx.eps).rsqrt()
+        slope, offset = totals * (weight * scale / -n)
+        of_x += F.batch_norm(x, mean, torch.ones_like(mean), slope * scale, offset, eps=0.0)
+        needed = ctx.needs_input_grad[1:3]
+        own = [each if needs else None for each, needs in zip(own, needed, strict=True)]
+        return of_x, *own, None, None, None, None

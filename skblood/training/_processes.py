@@ -168,7 +168,7 @@ class Processes:
             signal.signal(signal.SIGINT, former)
             self._model = None
             self._accelerator.free_memory()
-            gc.collect()  # the wrapper has hooks on the parameters
+            gc.collect()  # the wrapper, which has hooks on the parameters
 
     def forward(self, x):
         """Pass this part of a batch through the network, whose gradients will be averaged."""
