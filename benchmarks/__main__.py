@@ -25,6 +25,7 @@ NAMES = (
     "data_parallel",
     "time_to_accuracy",
     "larger_than_memory",
+    "streamed_training",
     "audit",
     "leak",
     "load",
