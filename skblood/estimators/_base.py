@@ -78,6 +78,13 @@ class CellModel(BaseEstimator):
     # What to do with a table whose rows unflatten to no image: "error", or "keep" the numbers.
     _odd_rows = "error"
 
+    def __getstate__(self):
+        """Take a bare network off the GPU: another process may have another one, or none."""
+        state = super().__getstate__()
+        if "network_" in state and state["predictor_"].device.type != "cpu":
+            state["network_"] = copy.deepcopy(state["network_"]).cpu()
+        return state
+
     def __setstate__(self, state):
         """Give the predictor the network of the estimator, on the device of this process."""
         super().__setstate__(state)
@@ -85,7 +92,7 @@ class CellModel(BaseEstimator):
             net = getattr(self, "net_", None)
             network = getattr(self, "network_", None) if net is None else net.module_
             device = relocate(self.predictor_.device, is_named=self.device != "auto")
-            if device != self.predictor_.device and net is not None:
+            if net is not None:
                 net.device = str(device)
             self.predictor_.device, self.predictor_.network = device, network.to(device)
 

@@ -11,7 +11,7 @@ from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping, EpochTimer, LRScheduler, PassthroughScoring
 from skorch.history import History
 
-from skblood.inference import autocast
+from skblood.inference import autocast, relocate
 
 from ._callbacks import StopTraining, ValidationScore
 from ._exceptions import NonFiniteLossError
@@ -77,6 +77,11 @@ class TrainingNet(ClassifierMixin, NeuralNet):
         self.weight_decay = weight_decay
         self.iterator_train__shuffle = True
         self.processes = None
+
+    def __setstate__(self, state):
+        """Load the tensors onto the device that this process has."""
+        device = relocate(state["device"], is_named=False)
+        super().__setstate__({**state, "device": str(device)})
 
     @property
     def classes_(self):

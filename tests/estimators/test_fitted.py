@@ -1,13 +1,16 @@
 """Fitted estimators made of a network, or with other settings of prediction."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skblood import TransferCellClassifier, reconfigure
 from skblood.estimators import attach_network, replace_network
+from skblood.inference import resolve_device
 from skblood.networks import build_network
 
 
@@ -169,3 +172,19 @@ def test_replace_network(make_transfer, small):
     assert set(fitted.predict(small[0])) != {"neutrophil"}
     assert vars(model).keys() == vars(fitted).keys()
     assert model.training_data_ is not fitted.training_data_
+
+
+@pytest.mark.parametrize("there", ["cuda", "cuda:1", "mps"])
+@pytest.mark.parametrize("embedder", [True, False])
+def test_a_pickle_of_another_machine(make_embedder, clf, large, output, there, embedder):
+    """What a GPU has fitted predicts on a machine without one."""
+    model = make_embedder().fit(large[0]) if embedder else copy.deepcopy(clf)
+    expected, here = output(model, large[0]), resolve_device("auto")
+    model.predictor_.device, model.device = torch.device(there), "auto"
+    if not embedder:
+        model.net_.device = there
+    again = pickle.loads(pickle.dumps(model))
+    if here.type == "cpu":
+        assert again.predictor_.device == here
+        assert embedder or again.net_.device == "cpu"
+        assert_array_equal(output(again, large[0]), expected)
