@@ -1,6 +1,6 @@
 """Public names, for lazy loading and for static tools."""
 
-from . import augment, datasets, evaluation, explain, uncertainty
+from . import augment, datasets, distributed, evaluation, explain, streaming, uncertainty
 from .adaptation import adapt, query
 from .auditing import AuditReport, audit
 from .cells import measure_cells, measured_crop
@@ -37,6 +37,7 @@ __all__ = [
     "audit",
     "augment",
     "datasets",
+    "distributed",
     "evaluation",
     "explain",
     "export_onnx",
@@ -50,5 +51,6 @@ __all__ = [
     "reconfigure",
     "review",
     "save",
+    "streaming",
     "uncertainty",
 ]

@@ -12,7 +12,7 @@ import pytest
 import skblood
 
 ROOT = Path(__file__).resolve().parents[1]
-SUBPACKAGES = ["augment", "datasets", "evaluation", "explain", "uncertainty"]
+SUBPACKAGES = ["augment", "datasets", "distributed", "evaluation", "explain", "uncertainty"]
 HEAVY = ["matplotlib", "medmnist", "pandas", "sklearn", "skorch", "timm", "torch", "torchvision"]
 
 

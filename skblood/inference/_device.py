@@ -76,8 +76,7 @@ def relocate(device, *, is_named):
     device : torch.device
         The same, if it is here and, in a worker process, was named; else that of "auto".
     """
-    other_worker = str(device).startswith("cuda") and not is_named and _is_worker()
-    if not other_worker:
+    if is_named or not str(device).startswith("cuda") or not _is_worker():
         with suppress(ValueError):
             return resolve_device(device)
     return resolve_device("auto")
@@ -86,8 +85,10 @@ def relocate(device, *, is_named):
 class _Claim:
     """The GPU that a worker process has taken."""
 
+    index, warned = None, False
+
     def __init__(self):
-        self.mutex, self.index, self.file_lock, self.warned = threading.Lock(), None, None, False
+        self.mutex = threading.Lock()
 
     def take(self):
         """Return the number of the GPU of this process, or None if others have taken all."""

@@ -2,7 +2,6 @@
 
 import io
 import logging
-import os
 import subprocess
 import sys
 import tarfile
@@ -38,7 +37,6 @@ class Commands:
     def __init__(self, folder):
         self.file = folder / "scheduler.json"
         where = ["--scheduler-file", self.file, "--no-dashboard"]
-        self._environment = {**os.environ, "DASK_DISTRIBUTED__ADMIN__LOG_FORMAT": ""}
         self.scheduler = self._start("scheduler", *where, "--host", "127.0.0.1", "--port", "0")
         options = [*where, "--nthreads", "1", "--local-directory", folder]
         self.workers = [self._start("worker", *options) for _ in range(2)]
@@ -46,7 +44,7 @@ class Commands:
     def _start(self, name, *options):
         command = [sys.executable, "-m", f"distributed.cli.dask_{name}", *map(str, options)]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        return subprocess.Popen(command, env=self._environment, **quiet)
+        return subprocess.Popen(command, **quiet)
 
     def connect(self):
         from distributed import Client
@@ -59,6 +57,7 @@ class Commands:
         return client
 
     def end(self):
+        """End all of them, if they have not ended yet."""
         for process in (*self.workers, self.scheduler):
             process.terminate()
         for process in (*self.workers, self.scheduler):
