@@ -34,6 +34,7 @@ COLUMNS = {
     "seconds": ("search, s", ".1f"),
     "stock_seconds": ("stock recipe, s, extrapolated", ".0f"),
     "beside_stock": ("times faster", ".1f"),
+    "beside_one": ("times faster than n_jobs=1", ".2f"),
     "n_images": ("images", "d"),
     "passes": ("passes through the backbone", "d"),
     "stock_passes": ("those of the stock recipe", "d"),
@@ -51,16 +52,21 @@ def measure(n_jobs, options):
     example = make_classifier(options, max_epochs=1).fit(X[:64], y[:64])
     passes, searches = [], []
 
-    def search():
+    def search(n_jobs):
         with tempfile.TemporaryDirectory() as folder:
             store = FeatureStore(Path(folder) / "features")
             classifier = make_classifier(options, max_epochs=n_epochs, memory=store)
             searches.append(GridSearchCV(classifier, GRID, cv=N_FOLDS, n_jobs=n_jobs).fit(X, y))
-            passes.append(len(store))  # what two processes computed, twice
+            passes.append(len(store))  # twice what two processes computed
 
     stock = StockSearch(module_of(example), X, y, options.device)
     taken = alternate(
-        {"ours": search, "train": stock.train_epoch, "predict": stock.predict},
+        {
+            "ours": partial(search, n_jobs),
+            **({"one": partial(search, 1)} if n_jobs > 1 else {}),
+            "train": stock.train_epoch,
+            "predict": stock.predict,
+        },
         options.repeats,
         settle=settle_on(options.device),
     )
@@ -74,6 +80,7 @@ def measure(n_jobs, options):
         "seconds": summary(taken["ours"]),
         "stock_seconds": summary(taken["stock"]),
         "beside_stock": ratio(taken, "stock", "ours"),
+        "beside_one": ratio(taken, "one", "ours") if n_jobs > 1 else None,
         "n_images": len(X),
         "passes": max(passes),
         "stock_passes": trained + predicted,
@@ -140,6 +147,8 @@ def make_row(n_jobs):
     # Processes that start together compute some images twice.
     unexpected = Bar("<=", 0 if n_jobs == 1 else 200)
     bars = {"beside_stock": Bar(">=", 30), "unexpected_passes": unexpected}
+    if n_jobs > 1:
+        bars["beside_one"] = Bar(">=", 1.2)
     n_candidates = len(ParameterGrid(GRID))
     return Row(
         f"{N_FOLDS} folds, {n_candidates} heads, n_jobs={n_jobs}",
