@@ -35,6 +35,15 @@ def test_lines_of_a_log(slow, capsys):
     assert capsys.readouterr().err.splitlines() == lines
 
 
+def test_lines_of_an_unknown_total(slow, capsys):
+    with show_progress(), track(None, "predict") as update:
+        update(0)
+        update(1500)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "predict: 0 images, 0.0 a second"
+    assert second.startswith("predict: 1,500 images, ") and second.endswith(" a second")
+
+
 def test_what_is_quick_is_not_shown(capsys):
     with show_progress(), track(3, "reading") as update:
         update(3)
