@@ -124,7 +124,8 @@ class _Run:
         model, n_errors = self.classifier, len(cells.errors)
         labels, probabilities, reasons = _classifier.predict_all(model, cells.X, skip=True)
         readable = [i for i in range(len(cells.X)) if i not in reasons]
-        self._sample.add((cells.X[i], probabilities[i]) for i in readable)
+        # Copies: a view would keep the probabilities of its batch.
+        self._sample.add((cells.X[i], probabilities[i].copy()) for i in readable)
         reasons = self._note(cells, reasons)
         if self._named or not cells.names:
             return None

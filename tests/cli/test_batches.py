@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from skblood.cli import _batches, _data
+import skblood
+from skblood.cli import _batches, _data, _predict
 from skblood.cli._batches import Batches, Sample
 
 
@@ -108,6 +109,13 @@ def test_frame_of_a_sample(shell, short, net_file, table, monkeypatch):
     )
     shell("predict", net_file, table, "--frame", "auto")
     assert seen == [15]
+
+
+def test_a_sample_keeps_no_batch(model_file, table):
+    run = _predict._Run(skblood.load(model_file), "m", _data.ErrorMode.RAISE)
+    assert sum(len(rows) for rows in run.predict(Batches([str(table)], _data.Files()))) == 15
+    assert len(run.sample[1]) == 15
+    assert all(row.base is None for _, row in run._sample.items)
 
 
 class TestSample:
