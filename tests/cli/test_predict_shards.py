@@ -119,6 +119,20 @@ class TestPredict:
         assert [*(tmp_path / "out").iterdir()] == []
 
 
+@pytest.mark.slow
+def test_dask(shell, model_file, cell_folder, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    words = ("predict", model_file, cell_folder / "test", "--out")
+    options = {"n_workers": 1, "processes": False, "dashboard_address": ":0"}
+    with distributed.LocalCluster(**options) as cluster:
+        address = cluster.scheduler_address
+        result = shell(*words, tmp_path / "out", "--dask", address, "--json")
+    assert json.loads(result.stdout)["n_images"] == 15
+    shell(*words, tmp_path / "here", "--workers", "1")
+    rows = (read_predictions(tmp_path / name) for name in ("out", "here"))
+    pd.testing.assert_frame_equal(*rows, check_exact=True)
+
+
 class TestCount:
     def test_as_of_a_table(self, shell, model_file, cell_table, tmp_path):
         file = cell_table(lambda frame: frame.assign(slide=["A", "B"] * (len(frame) // 2)))
