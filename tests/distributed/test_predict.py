@@ -11,8 +11,10 @@ from types import SimpleNamespace
 import distributed
 import pytest
 from pandas.testing import assert_frame_equal
+from typer.testing import CliRunner
 
 import skblood.distributed
+from skblood.cli._app import app
 from skblood.distributed import _job, _predict
 from skblood.streaming import predict_shards, read_predictions
 
@@ -61,6 +63,16 @@ def test_features_and_columns(client, model, shards, tmp_path):
     alone, rows = (read_predictions(tmp_path / name) for name in ("alone", "out"))
     assert {"feature_0", "model", "error"} <= {*rows.columns}
     assert_frame_equal(rows, alone)
+
+
+def test_the_command(cluster, client, model, shards, expected, tmp_path):
+    skblood.save(model, tmp_path / "m.skblood")
+    words = ["predict", tmp_path / "m.skblood", shards, "--out", tmp_path / "out"]
+    words += ["--dask", cluster.scheduler_address]
+    result = CliRunner().invoke(app, [*map(str, words)], prog_name="skblood")
+    assert result.exit_code == 0, result.stderr
+    assert "144 images in 24 shards" in result.stderr
+    assert_frame_equal(read_predictions(tmp_path / "out")[expected.columns], expected)
 
 
 def test_it_resumes_what_another_began(client, model, shards, expected, tmp_path):
