@@ -123,7 +123,7 @@ def _parse_limits(rules, min_probability):
 def _open_table(source, model, path_column, columns):
     """Return the table of predictions, or None, and the folder that its paths start from."""
     folder = Path(source).expanduser()
-    if model is None and (folder / "manifest.json").is_file():
+    if model is None and (folder / "_manifest.json").is_file():
         from skblood.streaming import read_predictions
 
         table = read_predictions(folder)

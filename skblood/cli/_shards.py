@@ -90,7 +90,7 @@ def read_sample(out, model):
 
     columns = [f"p_{label}" for label in _output.as_utf8(map(str, model.classes_.tolist()))]
     X, probabilities = [], np.empty((0, len(columns)))
-    partitions = list(read_plan(out.expanduser() / "plan").partitions())
+    partitions = list(read_plan(out.expanduser() / "_plan").partitions())
     partitions = partitions[:: len(partitions) // _MOST_PARTITIONS + 1]
     for partition in partitions:
         shard = ParquetFile(out.expanduser() / f"part-{partition.name}.parquet")

@@ -94,7 +94,7 @@ def predict_shards(
 
     Notes
     -----
-    The files are ``manifest.json`` and one ``part-*.parquet`` of each partition of the source, of
+    The files are ``_manifest.json`` and one ``part-*.parquet`` of each partition of the source, of
     10,000 images or one tar shard. A file is written under a temporary name, flushed to the disk
     and renamed: it is whole or absent, whenever the process or the machine stops. Its columns are
     path (of files from the folder, unless the source names them in full), those of the task, model,

@@ -28,7 +28,7 @@ from ._shards import (
 from ._sources import open_source, read_plan
 
 # Folder of the plan of the source.
-_PLAN = "plan"
+_PLAN = "_plan"
 # Partitions that are asked for their columns, at most.
 _MOST_ASKED = 16
 
@@ -107,13 +107,14 @@ class PredictionFolder:
         self._locks.close()
 
     def _begin(self):
-        settings = RowSettings.of(self._model, **self._options)  # first: it checks them
+        RowSettings.of(self._model, **self._options)  # first: both check what is given
+        source = open_source(self._source, **self._source_options)
         self._manifest = self._resume(describe_model(self._model))
         for pattern in (".part-*.tmp", f".{MANIFEST}.*.tmp"):  # of what was killed
             _unlink(self.folder.glob(pattern))
         plan = self.folder / _PLAN
         if not plan.exists():
-            open_source(self._source, **self._source_options).write_plan(plan)
+            source.write_plan(plan)
         self.partitions = list(read_plan(plan).partitions())
         if "n_partitions" not in self._manifest:
             self._manifest["given"] = _find_columns(self.partitions)
@@ -208,7 +209,8 @@ def read_predictions(folder, *, columns=None, incomplete=False):
     -------
     frame : DataFrame
         A row of each image, in the order of the source. 10 million rows with eight classes take
-        about 2 GB; tools that read Parquet in parts take the files ``part-*.parquet``.
+        about 2 GB; tools that read Parquet in parts take the folder, too, and do not see what is
+        missing.
 
     Raises
     ------
@@ -228,8 +230,9 @@ def read_predictions(folder, *, columns=None, incomplete=False):
     paths = [path for path in paths if read_marks(path, manifest["run"]) is not None]
     n_partitions = manifest.get("n_partitions")
     if len(paths) != n_partitions and not incomplete:
+        of = "the" if n_partitions is None else n_partitions
         raise ValueError(
-            f"{str(folder)!r} has {len(paths)} of {n_partitions} shards. Start the command that "
+            f"{str(folder)!r} has {len(paths)} of {of} shards. Start the command that "
             "writes it again, which resumes, or pass incomplete=True."
         )
     try:

@@ -14,7 +14,7 @@ from ._plan import flush
 
 # What Parquet and the manifest are marked by.
 MARK = "skblood"
-MANIFEST = "manifest.json"
+MANIFEST = "_manifest.json"
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 

@@ -73,7 +73,7 @@ class TestPredict:
         result = shell(*words, code=1)
         assert "Zelle ä,1.png: not an image" in result.stderr
         assert "--on-error skip" in result.stderr
-        assert json.loads((tmp_path / "out" / "manifest.json").read_text())["complete"] is False
+        assert json.loads((tmp_path / "out" / "_manifest.json").read_text())["complete"] is False
         words = (*words, "--on-error", "skip", "--overwrite", "--json")
         result = shell(*words)
         assert json.loads(result.stdout)["n_unreadable"] == 1
@@ -114,7 +114,7 @@ class TestPredict:
 
     def test_another_process_writes_it(self, shell, model_file, cell_folder, tmp_path):
         words = ("predict", model_file, cell_folder, "--out", tmp_path / "out", "--overwrite")
-        with lock(tmp_path / "out" / "manifest.json"):
+        with lock(tmp_path / "out" / "_manifest.json"):
             assert "is writing" in shell(*words, code=1).stderr
         assert [*(tmp_path / "out").iterdir()] == []
 

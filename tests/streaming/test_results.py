@@ -18,6 +18,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from pyarrow.dataset import dataset
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -284,6 +285,20 @@ class TestUnreadable:
 
 
 class TestResume:
+    def test_is_a_data_set_of_other_tools(self, model, source, tmp_path):
+        folder = predict(model, source, tmp_path / "out", partition_size=5).folder
+        expected = read_predictions(folder)
+        frames = [pd.read_parquet(folder), dataset(folder).to_table().to_pandas()]
+        for frame in frames:
+            assert frame["path"].tolist() == expected["path"].tolist()
+        assert not list(folder.glob("[!_.]*[!0-9].*[!t]"))  # nothing else is in sight
+
+    def test_a_wrong_source_leaves_nothing(self, model, tmp_path):
+        with pytest.raises(FileNotFoundError):
+            predict(model, tmp_path / "missing", tmp_path / "out")
+        with pytest.raises(FileNotFoundError, match="no folder of predictions"):
+            read_predictions(tmp_path / "out")
+
     def test_what_is_there_is_not_computed_again(self, model, source, tmp_path, monkeypatch):
         first = predict(model, source, tmp_path / "out")
         monkeypatch.setattr(model, "predict_proba", None)
@@ -380,7 +395,7 @@ class TestAnotherRun:
         "content", ["{", "[]", "{}", '{"kind": "mine"}', '{"kind": "skblood"}']
     )
     def test_damaged_manifest(self, model, source, out, content, overwrite):
-        (out / "manifest.json").write_text(content)
+        (out / "_manifest.json").write_text(content)
         with pytest.raises(ValueError, match="no manifest of predictions"):
             predict(model, source, out, overwrite=overwrite)
         with pytest.raises(ValueError, match="no manifest of predictions"):
@@ -418,7 +433,7 @@ class TestAnotherRun:
 class TestDisk:
     def test_another_process_writes(self, model, source, tmp_path):
         with (
-            lock(tmp_path / "out" / "manifest.json"),
+            lock(tmp_path / "out" / "_manifest.json"),
             pytest.raises(BlockingIOError, match="is writing"),
         ):
             predict(model, source, tmp_path / "out")
@@ -537,7 +552,7 @@ class TestKills:
         numbers = {line for line in result.stdout.splitlines() if line.startswith("True")}
         assert len(numbers) > 3  # kills at different states
         pd.testing.assert_frame_equal(read_predictions(out), undisturbed, check_exact=True)
-        assert json.loads((out / "manifest.json").read_text())["complete"] is True
+        assert json.loads((out / "_manifest.json").read_text())["complete"] is True
         assert not [*out.glob("*.tmp")]
 
     def test_a_worker(self, model, many, undisturbed, tmp_path):
