@@ -42,6 +42,8 @@ workers : N
     default, one for each CPU core, 8 at most, or one on a GPU.
 dask : ADDRESS
     Write a folder by the workers of this Dask scheduler, such as tcp://10.0.0.1:8786.
+partition_size : N
+    Images of each file of a folder; of a tar file, all.
 as_json : bool
     Print one JSON document as the only result.
 overwrite : bool

@@ -1,6 +1,7 @@
 """Folders of shards: what `predict` and `embed` write of millions of images."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import typer
 
@@ -20,17 +21,24 @@ class Workers:
 
     workers: int | None = None
     dask: str | None = None
+    partition_size: int = 10_000
 
     def __post_init__(self):
         """Check the options, before anything is imported."""
-        if self.workers is not None and self.workers < 1:
-            raise typer.BadParameter(f"--workers must be 1 or more, not {self.workers}.")
+        for name in ("workers", "partition_size"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                option = name.replace("_", "-")
+                raise typer.BadParameter(f"--{option} must be 1 or more, not {value}.")
         if self.workers is not None and self.dask is not None:
             raise typer.BadParameter("--workers are processes here, --dask has its own: give one.")
 
     def is_folder(self, out, suffixes):
         """Return whether the output is a folder: no suffix, or one that is there."""
         is_folder = out is not None and (not out.suffix or out.expanduser().is_dir())
+        if out is not None and not is_folder and out.suffix.lower() not in suffixes:
+            raise typer.BadParameter(
+                f"--out must end in {' or '.join(suffixes)}; of a new folder, the name has no dot."
+            )
         if not is_folder and (self.workers or self.dask):
             raise typer.BadParameter(
                 "--workers and --dask write a folder: give --out a name without a suffix, not one "
@@ -55,6 +63,7 @@ def write_folder(model, images, out, workers, files, output, **options):
     """
     options |= {"path_column": files.path_column, "bit_depth": files.bit_depth}
     options |= {"overwrite": output.overwrite, "verbose": True}
+    options["partition_size"] = workers.partition_size
     if workers.dask is None:
         from skblood.streaming import predict_shards as write
 
@@ -65,6 +74,12 @@ def write_folder(model, images, out, workers, files, output, **options):
         options["client"] = workers.dask
     result = write(model, images, out, **options)
     resumed = f", {result.n_resumed} of which were there" if result.n_resumed else ""
+    if result.n_resumed:
+        found = datetime.fromtimestamp((result.folder / "_plan").stat().st_mtime)
+        _output.say(
+            f"{out}: goes on with the images that were found on {found:%Y-%m-%d %H:%M}. Newer ones "
+            "are not among them: write them into another folder, or all of them by --overwrite."
+        )
     n_readable = result.n_images - result.n_unreadable
     _output.say(f"{out}: {n_readable:,} images in {result.n_shards:,} shards{resumed}.")
     if result.n_unreadable:

@@ -16,7 +16,10 @@ def describe_model(model):
     digest = joblib.hash(_as_plain(model))
     description = {"model": f"{type(model).__name__} {digest}"}
     if reader is not None:
-        description |= {"crop": reader.spec_.crop, "precision": str(reader.predictor_.dtype)}
+        spec = reader.spec_
+        description |= {"crop": spec.crop, "precision": str(reader.predictor_.dtype)}
+        description |= {"dihedral_views": spec.dihedral_views, "view_crops": [*spec.view_crops]}
+        description["class_factors"] = spec.class_factors and [*spec.class_factors]
     if hasattr(model, "classes_"):
         description["classes"] = [*map(to_text, model.classes_.tolist())]
     return description

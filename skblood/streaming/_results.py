@@ -98,7 +98,12 @@ class PredictionFolder:
             raise NotADirectoryError(f"{str(self.folder)!r} is a file. Name a folder.")
         with ExitStack() as stack:
             stack.enter_context(lock(self.folder / MANIFEST, wait=False))
-            self._begin()
+            try:
+                self._begin()
+            except BaseException:
+                if not (self.folder / _PLAN).exists():  # of a source without images, for example
+                    (self.folder / MANIFEST).unlink(missing_ok=True)
+                raise
             self._locks = stack.pop_all()
         return self
 
@@ -120,13 +125,17 @@ class PredictionFolder:
             self._manifest["given"] = _find_columns(self.partitions)
             self._manifest["n_partitions"] = len(self.partitions)
             write_manifest(self.folder, self._manifest)
+        self._options["model_name"] = self._manifest["model_name"]
         settings = RowSettings.of(self._model, self._manifest["given"], **self._options)
         self.settings = replace(settings, run=self._manifest["run"])
 
     def _resume(self, identity):
         """Return the manifest of the folder, or a new one."""
         identity |= {"skblood": version("skblood"), "source": [*map(_absolute, self._source)]}
-        identity |= {**self._options, **self._source_options}
+        # A renamed model file is the same model.
+        has_name = self._options["model_name"] is not None
+        identity |= {**self._options, "model_name": "given" if has_name else None}
+        identity |= self._source_options
         run = hashlib.blake2b(json.dumps(identity).encode(), digest_size=16).hexdigest()
         try:
             old = read_manifest(self.folder)
@@ -145,12 +154,15 @@ class PredictionFolder:
         elif old is not None:
             was = old["identity"]
             differing = [n for n in {**was, **identity} if was.get(n) != identity.get(n)]
+            # The digest differs whenever a setting of the model does.
+            differing = [n for n in differing if n != "model"] or differing
             differing = [f"{n} {was.get(n)}, not {identity.get(n)}" for n in differing]
             raise ValueError(
                 f"{str(self.folder)!r} holds other predictions: {'; '.join(differing)}. Name "
                 "another folder, or replace them (`overwrite`)."
             )
         new = {"kind": MARK, "run": run, "identity": identity, "complete": False}
+        new["model_name"] = self._options["model_name"]
         write_manifest(self.folder, new)
         return new
 

@@ -52,7 +52,18 @@ class TestPredict:
         rows = read_predictions(tmp_path / "out")
         assert rows["p_platelet"].eq(0).all()
         result = shell(*words, code=1)
-        assert "crop 0.8, not 1.0" in result.stderr and "model Transfer" in result.stderr
+        assert "crop 0.8, not 1.0" in result.stderr and "class_factors [" in result.stderr
+
+    def test_new_images_are_told(self, shell, model_file, cell_folder, tmp_path):
+        words = ("predict", model_file, cell_folder / "test", "--out", tmp_path / "out")
+        assert "Newer ones" not in shell(*words, "--partition-size", 4).stderr
+        assert len(list((tmp_path / "out").glob("*.parquet"))) == 4
+        assert "Newer ones are not among them" in shell(*words, "--partition-size", 4).stderr
+
+    def test_a_name_of_neither(self, shell, model_file, cell_folder, tmp_path):
+        words = ("predict", model_file, cell_folder / "test", "--out", tmp_path / "rows.v1")
+        result = shell(*words, code=2)
+        assert "the name has no dot" in result.stderr.replace("\n", " ").replace("│", "")
 
     def test_columns_of_a_table(self, shell, model_file, cell_table, tmp_path):
         file = cell_table(lambda frame: frame.assign(slide=range(len(frame)), model="mine"))

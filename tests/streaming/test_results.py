@@ -293,9 +293,11 @@ class TestResume:
             assert frame["path"].tolist() == expected["path"].tolist()
         assert not list(folder.glob("[!_.]*[!0-9].*[!t]"))  # nothing else is in sight
 
-    def test_a_wrong_source_leaves_nothing(self, model, tmp_path):
-        with pytest.raises(FileNotFoundError):
-            predict(model, tmp_path / "missing", tmp_path / "out")
+    @pytest.mark.parametrize("name", ["missing", "empty"])
+    def test_a_wrong_source_leaves_nothing(self, model, tmp_path, name):
+        (tmp_path / "empty").mkdir()
+        with pytest.raises((FileNotFoundError, ValueError), match=name):
+            predict(model, tmp_path / name, tmp_path / "out")
         with pytest.raises(FileNotFoundError, match="no folder of predictions"):
             read_predictions(tmp_path / "out")
 
@@ -359,7 +361,7 @@ class TestAnotherRun:
             ({"on_error": "skip"}, "on_error raise, not skip"),
             ({"task": "embed"}, "task predict, not embed"),
             ({"partition_size": 3}, "partition_size 4, not 3"),
-            ({"model_name": "x"}, "model_name None, not x"),
+            ({"model_name": "x"}, "model_name None, not given"),
         ],
     )
     def test_other_settings(self, model, source, out, options, message):
@@ -367,6 +369,20 @@ class TestAnotherRun:
         with pytest.raises(ValueError, match=f"holds other predictions: {message}.*`overwrite`"):
             predict(model, source, out, **options)
         assert before == {path: path.read_bytes() for path in out.iterdir() if path.is_file()}
+
+    def test_a_renamed_model_is_the_same(self, model, source, tmp_path):
+        predict(model, source, tmp_path / "out", model_name="a")
+        result = predict(model, source, tmp_path / "out", model_name="b")
+        assert result.n_resumed == result.n_shards
+        (tmp_path / "out" / "part-00000000.parquet").unlink()
+        predict(model, source, tmp_path / "out", model_name="b")
+        assert set(read_predictions(tmp_path / "out")["model"]) == {"a"}
+
+    def test_a_setting_of_the_model_is_named(self, model, source, out):
+        other = skblood.reconfigure(model, prior="blood")
+        with pytest.raises(ValueError, match="predictions: class_factors None, not") as error:
+            predict(other, source, out)
+        assert "MLPCellClassifier" not in str(error.value)
 
     def test_another_source(self, model, source, out, tmp_path):
         other = source.rename(tmp_path / "others")
@@ -377,7 +393,7 @@ class TestAnotherRun:
         other = skblood.MLPCellClassifier((8,), max_epochs=2, random_state=1).fit(*images)
         with pytest.raises(ValueError, match="holds other predictions: model MLP"):
             predict(other, source, out)
-        with pytest.raises(ValueError, match="holds other predictions: model MLP"):
+        with pytest.raises(ValueError, match="holds other predictions: class_factors"):
             predict(reconfigure(model, classes=model.classes_[:2]), source, out)
 
     def test_the_same_model_from_a_file(self, model, source, out, tmp_path):
