@@ -78,6 +78,12 @@ class CellModel(BaseEstimator):
     # What to do with a table whose rows unflatten to no image: "error", or "keep" the numbers.
     _odd_rows = "error"
 
+    def __copy__(self):
+        """Return an estimator with the same attributes; the predictor and its network are shared."""
+        new = type(self).__new__(type(self))
+        vars(new).update(vars(self))
+        return new
+
     def __getstate__(self):
         """Take a bare network off the GPU: another process may have another one, or none."""
         state = super().__getstate__()
@@ -88,9 +94,9 @@ class CellModel(BaseEstimator):
     def __setstate__(self, state):
         """Give the predictor the network of the estimator, on the device of this process."""
         super().__setstate__(state)
-        if hasattr(self, "predictor_"):
-            net = getattr(self, "net_", None)
-            network = getattr(self, "network_", None) if net is None else net.module_
+        net = getattr(self, "net_", None)
+        network = getattr(self, "network_", None) if net is None else net.module_
+        if network is not None:
             device = relocate(self.predictor_.device, is_named=self.device != "auto")
             if net is not None:
                 net.device = str(device)

@@ -204,6 +204,24 @@ class TestCopies:
         assert_array_equal(output(fitted_any, X), expected)
         assert_array_equal(output(again.fit(X, y), X), expected)
 
+    def test_shallow(self, fitted_any, small, output):
+        """The network is shared, and neither estimator loses it."""
+        again, expected = copy.copy(fitted_any), output(fitted_any, small[0])
+        assert vars(again) == vars(fitted_any)
+        assert_array_equal(output(again, small[0]), expected)
+        assert_array_equal(output(fitted_any, small[0]), expected)
+
+    @pytest.mark.parametrize("how", [*COPIES, "shallow"])
+    def test_without_a_network(self, make_any, fitted_any, small, tmp_path, output, how):
+        """Before the fit, and after the net was taken away to free its memory."""
+        emptied = copy.copy(fitted_any)
+        for name in {"net_", "network_"} & vars(emptied).keys():
+            delattr(emptied, name)
+        for model in (make_any(), emptied):
+            again = {**COPIES, "shallow": lambda model, _: copy.copy(model)}[how](model, tmp_path)
+            assert vars(again).keys() == vars(model).keys()
+            assert_array_equal(output(again.fit(*small), small[0]), output(fitted_any, small[0]))
+
     def test_in_the_midst_of_partial_fit(self, make, small):
         """The optimizer of the copy trains the network of the copy."""
         X, y = small
