@@ -79,7 +79,7 @@ class CellModel(BaseEstimator):
     _odd_rows = "error"
 
     def __copy__(self):
-        """Return an estimator with the same attributes; the predictor and its network are shared."""
+        """Return an estimator with the same attributes, predictor and network included."""
         new = type(self).__new__(type(self))
         vars(new).update(vars(self))
         return new
