@@ -70,8 +70,10 @@ def audit(
         _data.check_columns([data], table.list_columns())
         _output.say(f"{data}: no labels, so neither rare classes nor wrong labels can be found.")
     if model is not None or label_errors is not None:
+        from skblood.streaming import find_reader
+
         model = _classifier.load_classifier(model, _classifier.Model(device="cpu"))
-        model = _classifier.find_reader(model)[1] or model
+        model = find_reader(model)[1] or model
     cells = (
         _data.read_cells(data, table) if is_labelled else read_partly_labelled([data], table, False)
     )

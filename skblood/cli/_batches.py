@@ -1,11 +1,12 @@
-"""Images that a command names in batches, of which no more than one is held."""
+"""Rows of the images that a command names, batch by batch: no more than one is held."""
 
-from dataclasses import dataclass
-
+from skblood._writing import list_some, shorten, track
 from skblood.cli import _data
 
 # Images of a batch, and images at most that stand for all of them.
 _SIZE, _MOST = 1024, 2048
+# Unreadable images that an error names.
+_MOST_NAMED = 10
 
 
 class Sample:
@@ -25,29 +26,10 @@ class Sample:
             self.add([])
 
 
-@dataclass
-class Cells:
-    """Images of a batch.
-
-    Attributes
-    ----------
-    X : list of paths or EncodedImage, or ndarray of images
-    names : list of str
-        Of X, then of `errors`.
-    columns : DataFrame
-        Other columns of the source, the same in each batch.
-    errors : dict of int to str
-        Position in `names` -> why the source could not give the image.
-    """
-
-    X: object
-    names: list
-    columns: object
-    errors: dict
-
-
-class Batches:
+class Images:
     """The images of files, folders, patterns, tables, tar shards, or one npz file.
+
+    Iteration gives batches, as of `skblood.streaming`.
 
     Attributes
     ----------
@@ -55,54 +37,132 @@ class Batches:
         Number of images, if it is known.
     sample : list
         Some of the images.
+    columns : list of str
+        Other columns of tables, and of the first shard.
     """
 
     def __init__(self, words, files):
-        self.sample, self._columns = Sample(), {}
+        from skblood.streaming import open_source
+
         self._cells = self._source = None
         if any(word.lower().endswith(".npz") for word in words):
             self._cells = _data.find_images(words, files)
-            self.n = len(self._cells.X)
-            self.sample.add(self._cells.X)
-        else:
-            from skblood.streaming import open_source
-
-            options = {"path_column": files.path_column, "bit_depth": files.bit_depth}
-            self._source = open_source(words, **options)
-            self._survey()
+            self.n, self.sample, self.columns = len(self._cells.X), self._cells.X[:_MOST], []
+            return
+        options = {"path_column": files.path_column, "bit_depth": files.bit_depth}
+        self._source = open_source(words, **options)
+        self._survey()
 
     def _survey(self):
-        """Count the images, and find the columns of tables and of the first shard."""
-        self.n, is_first = 0, True
+        """Count the images, and find some of them and the columns."""
+        self.n, is_first, sample, columns = 0, True, Sample(), {}
         for partition in self._source.partitions():
-            if (paths := getattr(partition, "paths", None)) is not None:
-                self.n = None if self.n is None else self.n + len(paths)
-                batches = partition.batches(len(paths))
-            else:
+            paths = getattr(partition, "paths", None)
+            if paths is None:
                 self.n = None
-                batches = partition.batches(_SIZE) if is_first else ()
-                is_first = False
-            for batch in batches:
-                self.sample.add(batch.items)
-                self._columns |= dict.fromkeys(() if batch.columns is None else batch.columns)
-                break
+            elif self.n is not None:
+                self.n += len(paths)
+            if paths is not None or is_first:
+                batch = next(partition.batches(len(paths or ()) or _SIZE), None)
+                if batch is not None:
+                    sample.add(batch.items)
+                    columns |= dict.fromkeys(() if batch.columns is None else batch.columns)
+            is_first = is_first and paths is not None
+        self.sample, self.columns = sample.items, [*columns]
 
     def __iter__(self):
-        import numpy as np
-        import pandas as pd
-
-        if self._cells is not None:
-            names = _data.name_images(self._cells)
-            for start in range(0, self.n, _SIZE):
-                rows = slice(start, start + _SIZE)
-                yield Cells(self._cells.X[rows], names[rows], self._cells.columns[rows], {})
+        if self._source is not None:
+            for partition in self._source.partitions():
+                yield from partition.batches(_SIZE)
             return
-        for partition in self._source.partitions():
-            for batch in partition.batches(_SIZE):
-                names = [*batch.names, *batch.errors]
-                given = pd.DataFrame(index=range(len(batch.names)))
-                given = given if batch.columns is None else batch.columns
-                columns = given.reindex(index=range(len(names)), columns=[*self._columns])
-                errors = dict(enumerate(batch.errors.values(), len(batch.names)))
-                columns = columns.astype(object).fillna("")
-                yield Cells(np.array(batch.items, object), names, columns, errors)
+        from skblood.streaming import Batch
+
+        names = _data.name_images(self._cells)
+        for start in range(0, self.n, _SIZE):
+            rows = slice(start, start + _SIZE)
+            yield Batch(self._cells.X[rows], names[rows], None, {})
+
+
+class Rows:
+    """Predictions or features of images, as a DataFrame of each batch.
+
+    With --on-error raise, tables end where images are unreadable; the others are only looked at,
+    and a ValueError names all of them.
+
+    Parameters
+    ----------
+    model : fitted estimator
+    images : Images
+    on_error : ErrorMode
+    **settings
+        Of `RowSettings`: task, model_name and given.
+
+    Attributes
+    ----------
+    n_images, n_unreadable : int
+    """
+
+    def __init__(self, model, images, on_error, **settings):
+        from skblood.streaming import RowSettings
+
+        self._model, self._images = model, images
+        self._settings = RowSettings.of(model, on_error=on_error.value, **settings)
+        self.n_images = self.n_unreadable = 0
+        self._sample, self._named = Sample(), []
+
+    @property
+    def sample(self):
+        """Some readable images, as a list, and their probabilities."""
+        import numpy as np
+
+        pairs = self._sample.items
+        return [item for item, _ in pairs], np.array([row for _, row in pairs])
+
+    @property
+    def unreadable(self):
+        """List of the unreadable images, the first ten with their reasons."""
+        more = self.n_unreadable - len(self._named)
+        return list_some(self._named) + (f"\n  ... and {more:,} more" if more else "")
+
+    def __iter__(self):
+        from skblood.streaming import make_rows
+
+        is_refused = False
+        with track(self._images.n, self._settings.task) as update:
+            for batch in self._images:
+                if is_refused:
+                    unreadable = _find_unreadable(batch)
+                else:
+                    rows, unreadable = make_rows(self._model, batch, self._settings)
+                self.n_images += (n := len(batch.names) + len(batch.errors))
+                self.n_unreadable += len(unreadable)
+                some = unreadable[: _MOST_NAMED - len(self._named)]
+                self._named += [f"{shorten(name)}: {why}" for name, why in some]
+                is_refused |= bool(unreadable) and self._settings.on_error == "raise"
+                if not is_refused:
+                    self._take_sample(batch.items, rows)
+                    yield rows
+                update(n)
+        if not self.n_images:
+            raise ValueError("There are no images in what is named.")
+        if is_refused:
+            raise ValueError(
+                f"{self.n_unreadable} of {self.n_images} image files cannot be read:\n"
+                f"{self.unreadable}\nRepair them, leave them out, or pass --on-error skip. The "
+                "depth of files is stated by --bit-depth."
+            )
+
+    def _take_sample(self, items, rows):
+        if self._settings.task == "predict":
+            values = rows.iloc[: len(items), 3 : 3 + len(self._model.classes_)].to_numpy()
+            # Copies: a view would keep the probabilities of its batch.
+            pairs = ((item, row.copy()) for item, row in zip(items, values, strict=True))
+            self._sample.add(pair for pair in pairs if pair[1][0] == pair[1][0])
+
+
+def _find_unreadable(batch):
+    """Return names and reasons of the unreadable images of a batch."""
+    from skblood.datasets import find_unreadable
+
+    reasons = find_unreadable(batch.items) if len(batch.items) else {}
+    return [*((batch.names[i], why) for i, why in reasons.items()), *batch.errors.items()]

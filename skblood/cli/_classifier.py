@@ -7,11 +7,7 @@ from pathlib import Path
 
 import typer
 
-from skblood._writing import list_some, shorten, track
 from skblood.cli import _data, _output, _settings
-
-# Images that are read and predicted at a time.
-_CHUNK = 1024
 
 FrameMode = StrEnum("FrameMode", ["AUTO"])
 
@@ -135,6 +131,8 @@ def load_network(path, options):
 
 def _change_reader(model, change):
     """Return the model with what reads its images changed."""
+    from skblood.streaming import find_reader
+
     name, reader = find_reader(model)
     changed = change(reader or model)
     return changed if name is None else model.set_params(**{name: changed})
@@ -158,74 +156,6 @@ def take_frame(model, frame, X):
 def name_model(path, model):
     """Return the name of a model for reports: that of its file, or of the pretrained one."""
     return _output.to_utf8(Path(path).name if path else str(getattr(model, "weights", "")))
-
-
-def find_reader(model):
-    """Return what reads the images; see `streaming.find_reader`."""
-    from skblood.streaming import find_reader
-
-    return find_reader(model)
-
-
-def predict_all(model, X, *, skip=False):
-    """Return the probabilities of all images, each read once, and show the progress.
-
-    Parameters
-    ----------
-    model : fitted classifier
-    X : list of paths, ndarray of images, or CellImages
-    skip : bool, default=False
-        Leave rows of NaN for unreadable images.
-
-    Returns
-    -------
-    labels : ndarray of shape (n,), dtype object
-        "" for unreadable images.
-    probabilities : ndarray of shape (n, n_classes)
-    unreadable : dict of int to str
-        Position -> reason.
-
-    Raises
-    ------
-    ValueError
-        If images are unreadable and `skip` is False; the first ten are named.
-    """
-    import numpy as np
-
-    from skblood.streaming import predict_images, read_readable
-
-    labels, unreadable = np.full(len(X), "", object), {}
-    probabilities = np.full((len(X), len(model.classes_)), np.nan)
-    with track(len(X), "predict") as update:
-        for start in range(0, len(X), _CHUNK):
-            chunk = X[start : start + _CHUNK]
-            images, reasons = read_readable(model, chunk)
-            unreadable |= {start + i: why for i, why in reasons.items()}
-            if len(images) and (skip or not unreadable):
-                rows = [start + i for i in range(len(chunk)) if i not in reasons]
-                labels[rows], probabilities[rows] = predict_images(model, images)
-            update(len(chunk))
-    if unreadable and not skip:
-        named = list_some(f"{shorten(X[i])}: {why}" for i, why in unreadable.items())
-        raise ValueError(describe_unreadable(f"{len(unreadable)} of {len(X)}", named))
-    return labels, probabilities, unreadable
-
-
-def describe_unreadable(numbers, named):
-    """Return the message of files that cannot be read: "2 of 9", and a list of them."""
-    return (
-        f"{numbers} image files cannot be read:\n{named}\nRepair them, leave "
-        "them out, or pass --on-error skip. The depth of files is stated by --bit-depth."
-    )
-
-
-def prediction_table(names, classes, labels, probabilities):
-    """Return the table of predictions."""
-    import pandas as pd
-
-    labels, classes = _output.as_utf8(labels), _output.as_utf8(classes.tolist())
-    frame = pd.DataFrame({"path": names, "label": labels, "probability": probabilities.max(axis=1)})
-    return frame.join(pd.DataFrame(probabilities, columns=classes).add_prefix("p_"))
 
 
 def add_columns(table, columns):

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from skblood._writing import NO_CLASS, list_some
-from skblood.cli import _classifier, _data, _output, _settings
+from skblood.cli import _batches, _classifier, _data, _output, _settings
 
 _SUFFIXES = (".html", ".csv", ".fhir.json")
 
@@ -87,8 +87,8 @@ def count(
         DifferentialCount.from_counts(  # raises for unknown rules, before images are read
             [[0] * len(classifier.classes_)], classes=classifier.classes_, rules=limits
         )
-        table = _predict_cells(classifier, source, path_column, columns)
-        table["model"] = _classifier.name_model(model, classifier)
+        name = _classifier.name_model(model, classifier)
+        table = _predict_cells(classifier, name, source, path_column, columns)
     _check_columns(table, columns, source)
     places = _place_cells(table[path_column], folder, source)
     cells = _judge_cells(table, places, source, corrections, min_probability)
@@ -145,14 +145,16 @@ def _read_predictions(source, model, path_column):
     return table if is_known else None
 
 
-def _predict_cells(classifier, source, path_column, columns):
+def _predict_cells(classifier, name, source, path_column, columns):
     """Return the table of predictions of images, with the other columns of a table."""
-    cells = _data.find_images([source], _data.Files(path_column=path_column))
-    _check_columns(cells.columns, columns, source)
-    labels, probabilities, _ = _classifier.predict_all(classifier, cells.X)
-    about = classifier.classes_, labels, probabilities
-    table = _classifier.prediction_table(_data.name_images(cells), *about)
-    return _classifier.add_columns(table.rename(columns={"path": path_column}), cells.columns)
+    import pandas as pd
+
+    images, tables = _batches.Images([source], _data.Files(path_column=path_column)), []
+    about = {"given": images.columns, "model_name": name}
+    for table in _batches.Rows(classifier, images, _data.ErrorMode.RAISE, **about):
+        _check_columns(table, columns, source)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True).rename(columns={"path": path_column})
 
 
 def _check_columns(table, columns, source):

@@ -259,7 +259,8 @@ def check_words(words, mode, columns):
     """
     if mode == ErrorMode.RAISE:
         for i, word in enumerate(words):
-            if not (glob.has_magic(word) or is_named(word) or find_pretrained(word)):
+            is_many = glob.has_magic(word) or "{" in word or "://" in word
+            if not (is_many or is_named(word) or find_pretrained(word)):
                 existing(word, _KINDS[bool(i)])
     check_columns(words, columns)
 

@@ -51,28 +51,21 @@ def embed(
         output.reserve_table(out, suffixes=suffixes)
     if backbone is None and len(words) == 1:
         raise typer.BadParameter("name a model file and images, or images and --backbone.")
-    if is_folder:
-        model, images = _open_model(words, backbone, image_size, device)
-        if backbone is not None:
-            model.fit(_batches.Batches(images, files).sample.items)
-        about = {"task": "embed", "on_error": on_error.value}
-        return _shards.write_folder(model, images, out, workers, files, output, **about)
     if backbone is None:
         _data.check_words(words, on_error, files.list_columns())
-    import numpy as np
-    import pandas as pd
-
-    names, features = _embed(words, backbone, image_size, device, files, on_error)
-    if out.suffix.lower() == ".npz":
-        buffer = io.BytesIO()
-        np.savez(buffer, features=features, path=np.array(names))
-        output.write_content(out, buffer.getvalue())
-    else:
-        frame = pd.DataFrame(features).add_prefix("feature_")
-        frame.insert(0, "path", names)
-        output.write_table(out, frame)
-    _output.say(f"{out}: {features.shape[1]} features of {len(names)} images.")
-    output.show({"path": str(out), "n_images": len(names), "n_features": features.shape[1]})
+    model, words = _open_model(words, backbone, image_size, device)
+    images = _batches.Images(words, files)
+    if backbone is not None:
+        model.fit(images.sample)
+    if is_folder:
+        about = {"task": "embed", "on_error": on_error.value}
+        return _shards.write_folder(model, words, out, workers, files, output, **about)
+    rows = _batches.Rows(model, images, on_error, task="embed")
+    write = _write_arrays if out.suffix.lower() == ".npz" else _write_table
+    n_features = write(out, _leave_out_unreadable(rows), output)
+    n_images = rows.n_images - rows.n_unreadable
+    _output.say(f"{out}: {n_features} features of {n_images} images.")
+    output.show({"path": str(out), "n_images": n_images, "n_features": n_features})
 
 
 def _open_model(words, backbone, image_size, device):
@@ -86,13 +79,34 @@ def _open_model(words, backbone, image_size, device):
     return _settings.set_parameters(CellEmbedder(), random_state=0, **options), words
 
 
-def _embed(words, backbone, image_size, device, files, on_error):
-    """Return the names of the images, and their features."""
-    model, words = _open_model(words, backbone, image_size, device)
-    cells, _ = _data.leave_out_unreadable(_data.find_images(words, files), on_error)
-    names = _data.name_images(cells)
-    if backbone is not None:
-        return names, model.fit_transform(cells.X)
-    from skblood.streaming import embed_images
+def _leave_out_unreadable(rows):
+    """Yield tables without rows of unreadable images, which are named at the end."""
+    for table in rows:
+        yield table[table["error"] == ""].drop(columns="error") if "error" in table else table
+    if rows.n_unreadable:
+        _output.say(
+            f"skblood: {rows.n_unreadable} of {rows.n_images} images cannot be read and are left "
+            f"out:\n{rows.unreadable}"
+        )
+    if rows.n_unreadable == rows.n_images:
+        raise ValueError("No image is left.")
 
-    return names, embed_images(model, cells.X)
+
+def _write_arrays(out, tables, output):
+    """Write an npz file, and return the number of features."""
+    import numpy as np
+    import pandas as pd
+
+    table, buffer = pd.concat(tables, ignore_index=True), io.BytesIO()
+    paths = np.array(table.pop("path").tolist())
+    np.savez(buffer, features=table.to_numpy(np.float32), path=paths)
+    output.write_content(out, buffer.getvalue())
+    return table.shape[1]
+
+
+def _write_table(out, tables, output):
+    """Write a csv or Parquet file, and return the number of features."""
+    with output.table_writer(out) as add:
+        for table in tables:
+            add(table)
+    return table.shape[1] - 1

@@ -131,10 +131,11 @@ def _predict(classifier, X):
     """Return labels and probabilities; warn of images that pretrained weights were trained on."""
     from skblood._sklearn import unwrap_model
     from skblood.estimators import CellClassifier, predict_to_score
+    from skblood.streaming import find_reader, predict_images
 
-    reader, _ = unwrap_model(_classifier.find_reader(classifier)[1], None)
+    reader, _ = unwrap_model(find_reader(classifier)[1], None)
     if not isinstance(reader, CellClassifier):  # a CellEmbedder, or an ensemble
-        return _classifier.predict_all(classifier, X)[:2]
+        return predict_images(classifier, X)
     probabilities, warning = predict_to_score(reader, X)
     if warning:
         _output.say(f"skblood: warning: {warning}")
@@ -144,8 +145,9 @@ def _predict(classifier, X):
 def _read_some(classifier, X, rows):
     """Return some images, as the model reads them if it does so itself."""
     from skblood._plotting import read_some
+    from skblood.streaming import find_reader
 
-    _, reader = _classifier.find_reader(classifier)
+    _, reader = find_reader(classifier)
     return read_some(X, rows) if reader is None else [*reader.read_images(X[rows]).pixels]
 
 

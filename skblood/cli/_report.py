@@ -82,9 +82,10 @@ def report(
 def _audit(classifier, cells, predictions):
     """Return the audit of all parts, which looks for label errors by predictions of all cells."""
     from skblood.auditing import audit
+    from skblood.streaming import find_reader
 
     _output.say(f"{cells.source}: audit of {len(cells.X):,} images.")
-    _, reader = _classifier.find_reader(classifier)
+    _, reader = find_reader(classifier)
     knows_size = getattr(reader, "training_data_", {}).get("cell_size")
     given = {"split": cells.split, "groups": cells.groups, "model": reader if knows_size else None}
     if predictions is not None:

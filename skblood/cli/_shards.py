@@ -5,7 +5,7 @@ from datetime import datetime
 
 import typer
 
-from skblood.cli import _classifier, _output
+from skblood.cli import _output
 
 # Processes by default, at most: each takes half a gigabyte and more.
 _MOST_WORKERS = 8
@@ -103,13 +103,13 @@ def read_sample(out, model):
 
     from skblood.streaming import read_plan
 
-    columns = [f"p_{label}" for label in _output.as_utf8(map(str, model.classes_.tolist()))]
-    X, probabilities = [], np.empty((0, len(columns)))
+    X, probabilities = [], np.empty((0, len(model.classes_)))
     partitions = list(read_plan(out.expanduser() / "_plan").partitions())
     partitions = partitions[:: len(partitions) // _MOST_PARTITIONS + 1]
     for partition in partitions:
         shard = ParquetFile(out.expanduser() / f"part-{partition.name}.parquet")
         step = shard.metadata.num_rows * len(partitions) // _SAMPLE + 1
+        columns = shard.schema_arrow.names[3 : 3 + len(model.classes_)]
         rows = shard.iter_batches(_BATCH, columns=columns)
         for batch, table in zip(partition.batches(_BATCH), rows, strict=False):
             found = table.to_pandas()[columns].to_numpy()[: len(batch.items)]
@@ -125,5 +125,7 @@ def _count_workers(model):
     """Return the default number of processes."""
     import joblib
 
-    device = getattr(_classifier.find_reader(model)[1], "device_", "cpu")
+    from skblood.streaming import find_reader
+
+    device = getattr(find_reader(model)[1], "device_", "cpu")
     return min(joblib.cpu_count(), _MOST_WORKERS) if device == "cpu" else 1

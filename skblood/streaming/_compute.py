@@ -37,8 +37,9 @@ def predict_partition(model, partition, out, settings, *, update=None):
     left_out = set()
     with for_stream(model), open_shard(out, partition.name, settings) as shard:
         for batch in partition.batches(_BATCH):
-            rows, n_unreadable = make_rows(model, _named_from(batch, out), settings)
-            shard.add(rows, n_unreadable)
+            rows, unreadable = make_rows(model, _named_from(batch, out), settings)
+            settings.check(unreadable, len(rows))
+            shard.add(rows, len(unreadable))
             left_out |= {*(() if batch.columns is None else batch.columns)} - {
                 *dict(settings.given)
             }

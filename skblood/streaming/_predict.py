@@ -203,5 +203,6 @@ def iter_predictions(
             given = () if batch.columns is None else tuple(map(str, batch.columns))
             settings[given] = settings.get(given) or RowSettings.of(model, given, **options)
             with for_stream(model):
-                rows, _ = make_rows(model, batch, settings[given])
+                rows, unreadable = make_rows(model, batch, settings[given])
+            settings[given].check(unreadable, len(rows))
             yield rows

@@ -65,6 +65,15 @@ class RowSettings:
         settings = {"task": task, "on_error": on_error, "model_name": model_name}
         return cls(**settings, fields=tuple(fields.items()), given=tuple(columns.items()))
 
+    def check(self, unreadable, n):
+        """Raise ValueError if images of the last `n` are unreadable and not to be skipped."""
+        if unreadable and self.on_error == "raise":
+            named = list_some(f"{shorten(name)}: {why}" for name, why in unreadable)
+            raise ValueError(
+                f"{len(unreadable)} of the next {n} images cannot be read:\n{named}\nRepair them "
+                "and start again, which resumes, or pass on_error='skip' for rows without numbers."
+            )
+
 
 def _check_choice(name, value, allowed):
     if value not in allowed:
@@ -122,7 +131,7 @@ def for_stream(model):
 
 
 def make_rows(model, batch, settings):
-    """Return the rows of a batch of images, and how many of them are unreadable.
+    """Return the rows of a batch of images, and which of them are unreadable.
 
     Parameters
     ----------
@@ -134,22 +143,12 @@ def make_rows(model, batch, settings):
     -------
     rows : DataFrame
         One of each image; at the end, one of each that the source itself could not read.
-    n_unreadable : int
-
-    Raises
-    ------
-    ValueError
-        If images are unreadable and not to be skipped; the first ten are named.
+    unreadable : list of (str, str)
+        Name and reason.
     """
     images, reasons = read_readable(model, batch.items)
     names = [*map(to_text, [*batch.names, *batch.errors])]
     reasons |= dict(enumerate(batch.errors.values(), len(batch.names)))
-    if reasons and settings.on_error == "raise":
-        named = list_some(f"{shorten(names[i])}: {why}" for i, why in reasons.items())
-        raise ValueError(
-            f"{len(reasons)} of the next {len(names)} images cannot be read:\n{named}\nRepair "
-            "them and start again, which resumes, or pass on_error='skip' for rows without numbers."
-        )
     readable = [i for i in range(len(names)) if i not in reasons]
     numbers = [name for name, kind in settings.fields if kind != _TEXT]
     is_predicted = settings.task == "predict"
@@ -170,7 +169,8 @@ def make_rows(model, batch, settings):
         texts[column] = given + [""] * len(batch.errors)
     texts = {name: texts[name] for name, kind in settings.fields if kind == _TEXT}
     rows = pd.concat([pd.DataFrame(texts), rows], axis=1)
-    return rows[[name for name, _ in settings.fields]], len(reasons)
+    unreadable = [(names[i], why) for i, why in reasons.items()]
+    return rows[[name for name, _ in settings.fields]], unreadable
 
 
 def read_readable(model, items):

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 import skblood
-from skblood.cli import _batches, _data, _predict
-from skblood.cli._batches import Batches, Sample
+from skblood.cli import _batches, _data
+from skblood.cli._batches import Images, Rows, Sample
 
 
 @pytest.fixture
@@ -90,14 +90,14 @@ class TestFailure:
 
 
 def test_images_are_read_batch_by_batch(shell, short, model_file, table, monkeypatch):
-    sizes, predict_all = [], _batches.Batches.__iter__
+    sizes, iterate = [], Images.__iter__
 
     def record(self):
-        for cells in predict_all(self):
-            sizes.append(len(cells.X))
-            yield cells
+        for batch in iterate(self):
+            sizes.append(len(batch.items))
+            yield batch
 
-    monkeypatch.setattr(_batches.Batches, "__iter__", record)
+    monkeypatch.setattr(Images, "__iter__", record)
     shell("predict", model_file, table)
     assert sizes == [4, 4, 4, 3]
 
@@ -112,10 +112,10 @@ def test_frame_of_a_sample(shell, short, net_file, table, monkeypatch):
 
 
 def test_a_sample_keeps_no_batch(model_file, table):
-    run = _predict._Run(skblood.load(model_file), "m", _data.ErrorMode.RAISE)
-    assert sum(len(rows) for rows in run.predict(Batches([str(table)], _data.Files()))) == 15
-    assert len(run.sample[1]) == 15
-    assert all(row.base is None for _, row in run._sample.items)
+    images = Images([str(table)], _data.Files())
+    rows = Rows(skblood.load(model_file), images, _data.ErrorMode.RAISE)
+    assert sum(map(len, rows)) == 15 and len(rows.sample[1]) == 15
+    assert all(row.base is None for _, row in rows._sample.items)
 
 
 class TestSample:
@@ -140,7 +140,7 @@ class TestShards:
         with tarfile.open(tmp_path / "cells.tar", "w") as tar:
             for i in range(6):
                 buffer = io.BytesIO()
-                Image.new("RGB", (16, 16), (i, 9 * i, 200)).save(buffer, "png")
+                Image.new("RGB", (28, 28), (i, 9 * i, 200)).save(buffer, "png")
                 members = {"png": buffer.getvalue(), "cls": str(i).encode()}
                 for end, data in members.items():
                     member = tarfile.TarInfo(f"{i}.{end}")
@@ -149,12 +149,46 @@ class TestShards:
         return tmp_path / "cells.tar"
 
     def test_batches(self, short, shard, cell_folder):
-        batches = Batches([str(cell_folder / "val"), str(shard)], _data.Files())
-        cells = list(batches)
-        assert batches.n is None and len(batches.sample.items) > 6
-        assert [Path(name).name for each in cells for name in each.names][-6:] == [
+        images = Images([str(cell_folder / "val"), str(shard)], _data.Files())
+        assert images.n is None and len(images.sample) > 6 and images.columns == ["label"]
+        batches = list(images)
+        assert [Path(name).name for each in batches for name in each.names][-6:] == [
             f"{i}.png" for i in range(6)
         ]
-        assert {tuple(each.columns) for each in cells} == {("label",)}
-        labels = pd.concat([each.columns for each in cells])["label"].tolist()
-        assert labels[-6:] == list("012345") and set(labels[:-6]) == {""}
+
+    def test_commands_take_shards(self, shell, short, net_file, shard, cell_folder, tmp_path):
+        words = (cell_folder / "val", tmp_path / "{cells,none}.tar")
+        assert "none.tar" in shell("predict", net_file, *words, code=1).stderr
+        shard.rename(tmp_path / "c1.tar")
+        words = (cell_folder / "val", tmp_path / "c{1..1}.tar")
+        labels = shell.table("predict", net_file, *words)["given_label"].tolist()
+        assert labels == [*[""] * 15, *"012345"]
+        shell("embed", net_file, *words, "--out", tmp_path / "a.csv")
+        assert len(pd.read_csv(tmp_path / "a.csv")) == 21
+        assert "6 white cells" in shell("count", net_file, tmp_path / "c1.tar").stdout
+
+
+class TestEmbed:
+    @pytest.fixture
+    def damaged(self, cell_folder, tmp_path):
+        paths = sorted((cell_folder / "val").rglob("*.png"))[:6]
+        (tmp_path / "a.png").write_bytes(b"no image")
+        return [*paths[:5], tmp_path / "a.png", paths[5]]
+
+    @pytest.mark.parametrize("suffix", [".csv", ".npz"])
+    def test_unreadable_are_left_out(self, shell, short, net_file, damaged, tmp_path, suffix):
+        out = tmp_path / f"e{suffix}"
+        words = ("embed", net_file, *damaged, "--out", out)
+        assert "1 of 7 image files cannot be read" in shell(*words, code=1).stderr
+        assert not out.exists()
+        result = shell(*words, "--on-error", "skip", "--json")
+        assert "1 of 7 images cannot be read and are left out:" in result.stderr
+        assert "a.png: not an image" in result.stderr
+        assert json.loads(result.stdout)["n_images"] == 6
+        paths = np.load(out)["path"] if suffix == ".npz" else pd.read_csv(out)["path"]
+        assert len(paths) == 6 and not any(path.endswith("a.png") for path in paths)
+
+    def test_nothing_is_left(self, shell, net_file, damaged, tmp_path):
+        words = ("embed", net_file, damaged[5], "--out", tmp_path / "e.csv", "--on-error", "skip")
+        assert "No image is left" in shell(*words, code=1).stderr
+        assert not (tmp_path / "e.csv").exists()

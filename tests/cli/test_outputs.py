@@ -12,7 +12,7 @@ import pytest
 import skblood
 from skblood import adaptation, explain
 from skblood._writing import lock
-from skblood.cli import _classifier, _embed, _evaluate
+from skblood.cli import _batches, _evaluate
 
 from .conftest import TINY
 
@@ -30,11 +30,11 @@ COMMANDS = {
 # A function that is called before the result is written.
 BEFORE = {
     "train": (skblood.MLPCellClassifier, "fit"),
-    "predict": (_classifier, "predict_all"),
+    "predict": (_batches.Rows, "__iter__"),
     "adapt": (adaptation, "adapt"),
     "query": (adaptation, "query"),
     "explain": (explain.ExplanationDisplay, "from_estimator"),
-    "embed": (_embed, "_embed"),
+    "embed": (_batches.Rows, "__iter__"),
     "evaluate": (_evaluate, "_write_evaluation"),
 }
 
