@@ -53,6 +53,11 @@ def printable(text, keep="\n\t"):
     return _CONTROLS.sub(lambda c: c[0] if c[0] in keep else ascii(c[0])[1:-1], str(text))
 
 
+def to_utf8(x):
+    """Return a text with bytes that are not UTF-8 escaped; anything else as it is."""
+    return x.encode("utf-8", "backslashreplace").decode() if isinstance(x, str) else x
+
+
 def shorten(text, n=200):
     """Return a text in `n` characters: of a longer one the start and the end.
 
@@ -139,21 +144,38 @@ def replace_file(path, content):
     given = Path(path).expanduser()
     path = Path(os.path.realpath(given))  # through links, as a write would go
     check_target(path)
+    try:
+        with new_file(path) as file:
+            file.write(content)
+    except OSError as error:
+        message = f"The file was not written: {error.strerror}. Make room or use another folder"
+        raise type(error)(error.errno, message, str(path)) from error
+    return given
+
+
+@contextmanager
+def new_file(path, place=None):
+    """Give a binary file under a temporary name in the folder of `path`, whose place it takes.
+
+    If an error is raised inside, nothing is left of it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    place : callable, default=None
+        Called with the temporary name and the path when the content is on the disk; by default,
+        os.replace.
+    """
     temporary = path.parent / f".{path.name[:100]}.{secrets.token_hex(8)}.tmp"
     try:
         with open(temporary, "xb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException as error:
+        (place or os.replace)(temporary, path)
+    finally:
         with suppress(OSError):
             os.unlink(temporary)
-        if isinstance(error, OSError):
-            message = f"The file was not written: {error.strerror}. Make room or use another folder"
-            raise type(error)(error.errno, message, str(path)) from error
-        raise
-    return given
 
 
 def check_target(path):

@@ -1,5 +1,9 @@
 """Rows of the images that a command names, batch by batch: no more than one is held."""
 
+from collections import namedtuple
+from functools import cached_property
+from itertools import islice
+
 from skblood._writing import list_some, shorten, track
 from skblood.cli import _data
 
@@ -7,6 +11,9 @@ from skblood.cli import _data
 _SIZE, _MOST = 1024, 2048
 # Unreadable images that an error names.
 _MOST_NAMED = 10
+
+
+Survey = namedtuple("Survey", ["n", "sample", "columns"])
 
 
 class Sample:
@@ -30,57 +37,45 @@ class Images:
     """The images of files, folders, patterns, tables, tar shards, or one npz file.
 
     Iteration gives batches, as of `skblood.streaming`.
-
-    Attributes
-    ----------
-    n : int or None
-        Number of images, if it is known.
-    sample : list
-        Some of the images.
-    columns : list of str
-        Other columns of tables, and of the first shard.
     """
 
     def __init__(self, words, files):
         from skblood.streaming import open_source
 
-        self._cells = self._source = None
-        if any(word.lower().endswith(".npz") for word in words):
-            self._cells = _data.find_images(words, files)
-            self.n, self.sample, self.columns = len(self._cells.X), self._cells.X[:_MOST], []
-            return
-        options = {"path_column": files.path_column, "bit_depth": files.bit_depth}
-        self._source = open_source(words, **options)
-        self._survey()
+        self._is_array = any(word.lower().endswith(".npz") for word in words)
+        if self._is_array:
+            self._source = _data.find_images(words, files)
+        else:
+            options = {"path_column": files.path_column, "bit_depth": files.bit_depth}
+            self._source = open_source(words, **options)
 
-    def _survey(self):
-        """Count the images, and find some of them and the columns."""
-        self.n, is_first, sample, columns = 0, True, Sample(), {}
+    @cached_property
+    def survey(self):
+        """Number of images, or None; some of them; other columns of tables and the first shard."""
+        if self._is_array:
+            return Survey(len(self._source.X), self._source.X[:_MOST], [])
+        n, is_first, sample, columns = 0, True, Sample(), {}
         for partition in self._source.partitions():
             paths = getattr(partition, "paths", None)
-            if paths is None:
-                self.n = None
-            elif self.n is not None:
-                self.n += len(paths)
+            n = None if n is None or paths is None else n + len(paths)
             if paths is not None or is_first:
-                batch = next(partition.batches(len(paths or ()) or _SIZE), None)
-                if batch is not None:
+                for batch in islice(partition.batches(len(paths or ()) or _SIZE), 1):
                     sample.add(batch.items)
                     columns |= dict.fromkeys(() if batch.columns is None else batch.columns)
             is_first = is_first and paths is not None
-        self.sample, self.columns = sample.items, [*columns]
+        return Survey(n, sample.items, [*columns])
 
     def __iter__(self):
-        if self._source is not None:
+        if not self._is_array:
             for partition in self._source.partitions():
                 yield from partition.batches(_SIZE)
             return
         from skblood.streaming import Batch
 
-        names = _data.name_images(self._cells)
-        for start in range(0, self.n, _SIZE):
+        X, names = self._source.X, _data.name_images(self._source)
+        for start in range(0, len(X), _SIZE):
             rows = slice(start, start + _SIZE)
-            yield Batch(self._cells.X[rows], names[rows], None, {})
+            yield Batch(X[rows], names[rows], None, {})
 
 
 class Rows:
@@ -95,7 +90,7 @@ class Rows:
     images : Images
     on_error : ErrorMode
     **settings
-        Of `RowSettings`: task, model_name and given.
+        Of `RowSettings`: task and model_name.
 
     Attributes
     ----------
@@ -106,7 +101,8 @@ class Rows:
         from skblood.streaming import RowSettings
 
         self._model, self._images = model, images
-        self._settings = RowSettings.of(model, on_error=on_error.value, **settings)
+        given = images.survey.columns if settings.get("task") != "embed" else ()
+        self._settings = RowSettings.of(model, given, on_error=on_error.value, **settings)
         self.n_images = self.n_unreadable = 0
         self._sample, self._named = Sample(), []
 
@@ -128,7 +124,7 @@ class Rows:
         from skblood.streaming import make_rows
 
         is_refused = False
-        with track(self._images.n, self._settings.task) as update:
+        with track(self._images.survey.n, self._settings.task) as update:
             for batch in self._images:
                 if is_refused:
                     unreadable = _find_unreadable(batch)

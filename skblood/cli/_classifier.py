@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from skblood._writing import to_utf8
 from skblood.cli import _data, _output, _settings
 
 FrameMode = StrEnum("FrameMode", ["AUTO"])
@@ -155,16 +156,14 @@ def take_frame(model, frame, X):
 
 def name_model(path, model):
     """Return the name of a model for reports: that of its file, or of the pretrained one."""
-    return _output.to_utf8(Path(path).name if path else str(getattr(model, "weights", "")))
+    return to_utf8(Path(path).name if path else str(getattr(model, "weights", "")))
 
 
 def add_columns(table, columns):
     """Return a table with the columns given, if any; "given_" goes before names that it has."""
     if columns is None:
         return table
-    names = {}
-    for name in columns:
-        names[name] = name
-        while names[name] in table or (names[name] != name and names[name] in columns):
-            names[name] = f"given_{names[name]}"
-    return table.join(columns.reset_index(drop=True).map(_output.to_utf8).rename(columns=names))
+    from skblood.streaming import name_given
+
+    names = name_given(columns, table)
+    return table.join(columns.reset_index(drop=True).map(to_utf8).rename(columns=names))

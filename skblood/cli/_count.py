@@ -150,8 +150,7 @@ def _predict_cells(classifier, name, source, path_column, columns):
     import pandas as pd
 
     images, tables = _batches.Images([source], _data.Files(path_column=path_column)), []
-    about = {"given": images.columns, "model_name": name}
-    for table in _batches.Rows(classifier, images, _data.ErrorMode.RAISE, **about):
+    for table in _batches.Rows(classifier, images, _data.ErrorMode.RAISE, model_name=name):
         _check_columns(table, columns, source)
         tables.append(table)
     return pd.concat(tables, ignore_index=True).rename(columns={"path": path_column})

@@ -56,7 +56,7 @@ def embed(
     model, words = _open_model(words, backbone, image_size, device)
     images = _batches.Images(words, files)
     if backbone is not None:
-        model.fit(images.sample)
+        model.fit(images.survey.sample)
     if is_folder:
         about = {"task": "embed", "on_error": on_error.value}
         return _shards.write_folder(model, words, out, workers, files, output, **about)

@@ -3,17 +3,26 @@
 import io
 import json
 import os
+import shutil
 import sys
 import tempfile
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 
 import typer
 
-from skblood._writing import escape_formula, lock, printable, replace_file
-from skblood.cli._tables import TableFile
+from skblood._writing import (
+    check_target,
+    escape_formula,
+    lock,
+    new_file,
+    printable,
+    replace_file,
+    to_utf8,
+)
 
 # Columns of tables that hold paths.
 _PATHS = ("path", "names")
@@ -60,11 +69,6 @@ def show(result):
 def as_utf8(values):
     """Return values as a list for a table, whose texts cannot hold bytes that are not UTF-8."""
     return [*map(to_utf8, values)]
-
-
-def to_utf8(x):
-    """Return a text with bytes that are not UTF-8 escaped; anything else as it is."""
-    return x.encode("utf-8", "backslashreplace").decode() if isinstance(x, str) else x
 
 
 def path_from(name, folder):
@@ -186,21 +190,20 @@ class Output:
         The file is there, whole, at the end, and not if an error was raised before; rows on the
         standard output are printed at once.
         """
-        header = True
-
-        def add(frame):
-            nonlocal header
-            frame, first, header = _place(frame, path), header, False
-            if path is None:
-                self._print_csv(frame, first)
-            else:
-                file.add(frame, lambda: _to_csv(frame, first, is_file=True))
-
         if path is None:
-            yield add
+            n_printed = count()
+            yield lambda frame: self._print_csv(frame, header=not next(n_printed))
             return
-        with TableFile(path, lambda: self.check_new([path])) as file:
-            yield add
+        target = Path(os.path.realpath(path.expanduser()))
+        check_target(target)
+
+        def place(temporary, _):
+            self.write(path, lambda path: shutil.move(temporary, os.path.realpath(path)))
+
+        add_rows = _add_parquet if path.suffix.lower() == ".parquet" else _add_csv
+        with new_file(target, place) as file, ExitStack() as stack:
+            add = add_rows(file, stack)
+            yield lambda frame: add(_place(frame, path))
 
     def _print_csv(self, frame, header):
         if not self.as_json:
@@ -221,6 +224,27 @@ def _place(frame, path):
     if path is None or "path" not in frame:
         return frame
     return frame.assign(path=[path_from(name, path.parent) for name in frame["path"]])
+
+
+def _add_csv(file, stack):
+    """Return a function that adds a DataFrame to a csv file."""
+    return lambda frame: file.write(_to_csv(frame, not file.tell(), is_file=True).encode())
+
+
+def _add_parquet(file, stack):
+    """Return a function that adds a DataFrame to a Parquet file, which ends with the stack."""
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetWriter
+
+    writers = []
+
+    def add(frame):
+        schema = writers[0].schema if writers else None
+        rows = pa.Table.from_pandas(frame, schema, preserve_index=False)
+        writers or writers.append(stack.enter_context(ParquetWriter(file, rows.schema)))
+        writers[0].write_table(rows)
+
+    return add
 
 
 def _to_csv(frame, header=True, *, is_file=False):

@@ -51,44 +51,36 @@ def predict(
     skblood predict cells.skblood new/ 'old/**/*.tif' --out new.parquet --on-error skip
     skblood predict cells.skblood 'shards/*.tar' --out predictions/ --workers 8
     """
-    if workers.is_folder(out, (".csv", ".parquet")):
-        return _predict_folder(words, out, workers, options, files, output)
-    output.reserve_table(out)
+    is_folder = workers.is_folder(out, (".csv", ".parquet"))
+    if not is_folder:
+        output.reserve_table(out)
     _data.check_words(words, options.on_error, files.list_columns())
     path, images = _classifier.split_words(words)
-    classifier = _classifier.load_classifier(path, options)
+    model = _classifier.load_classifier(path, options)
     found = _batches.Images(images, files)
-    classifier = _classifier.take_frame(classifier, options.frame, found.sample)
-    about = {"given": found.columns, "model_name": _classifier.name_model(path, classifier)}
-    rows, shown = _batches.Rows(classifier, found, options.on_error, **about), []
+    if options.frame is not None:
+        model = _classifier.take_frame(model, options.frame, found.survey.sample)
+    name = _classifier.name_model(path, model)
+    if is_folder:
+        about = {"model_name": name, "on_error": options.on_error.value}
+        _shards.write_folder(model, images, out, workers, files, output, **about)
+        _warn_of_other_cells(model, *_shards.read_sample(out, model))
+        return
+    rows, shown = _batches.Rows(model, found, options.on_error, model_name=name), []
     with output.table_writer(out) as add:
         for table in rows:
             add(table)
             shown += table.to_dict("records") if output.as_json else []
-    _warn_of_other_cells(classifier, *rows.sample)
+    _warn_of_other_cells(model, *rows.sample)
+    n_readable = rows.n_images - rows.n_unreadable
     if rows.n_unreadable:
         _output.say(
             f"skblood: {rows.n_unreadable} of {rows.n_images} images cannot be read: see `error`."
         )
     if out is not None:
-        _output.say(f"{out}: {rows.n_images - rows.n_unreadable} images predicted.")
+        _output.say(f"{out}: {n_readable} images predicted.")
     counts = {"n_images": rows.n_images, "n_unreadable": rows.n_unreadable}
     output.show({**counts, "predictions": shown})
-
-
-def _predict_folder(words, out, workers, options, files, output):
-    """Write a folder of predictions."""
-    path, images = _classifier.split_words(words)
-    model = _classifier.load_classifier(path, options)
-    if options.frame is not None:
-        sample = _batches.Images(images, files).sample
-        model = _classifier.take_frame(model, options.frame, sample)
-    about = {
-        "model_name": _classifier.name_model(path, model),
-        "on_error": options.on_error.value,
-    }
-    _shards.write_folder(model, images, out, workers, files, output, **about)
-    _warn_of_other_cells(model, *_shards.read_sample(out, model))
 
 
 def _warn_of_other_cells(classifier, X, probabilities):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote
 
-from skblood._writing import list_some, suggest
+from skblood._writing import list_some, suggest, to_utf8
 from skblood.datasets import (
     HIDDEN,
     in_order,
@@ -194,7 +194,7 @@ def _read_table(place, path_column, n_rows):
         for frame in read(path, path_column, n_rows):
             names = frame.pop(path_column)
             for column in [c for c in frame if frame[c].dtype.kind == "O"]:
-                frame[column] = frame[column].map(_encodable)
+                frame[column] = frame[column].map(to_utf8)
             paths = [_from_table(name, place) for name in names]
             yield {"paths": paths, "columns": frame if len(frame.columns) else None}
 
@@ -206,10 +206,6 @@ def _from_table(name, table):
     if is_url(table):
         return posixpath.join(table.partition("?")[0].rpartition("/")[0], name)
     return str(Path(table).parent / name)
-
-
-def _encodable(value):
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 @contextmanager

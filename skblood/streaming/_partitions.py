@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from skblood._writing import to_utf8
 from skblood.images import EncodedImage
 
 from ._places import absolute, fetch
@@ -82,7 +83,7 @@ class PathPartition(Partition):
         """Yield the images in their order."""
         for start in range(0, len(self.paths), size):
             rows = slice(start, start + size)
-            names = [printable_name(path) for path in self.paths[rows]]
+            names = [to_utf8(path) for path in self.paths[rows]]
             places = [absolute(path, self.folder) for path in self.paths[rows]]
             items = fetch(places, names, self.bit_depth)
             columns = self.columns
@@ -98,7 +99,7 @@ class ShardPartition(Partition):
 
     def batches(self, size=256):
         """Yield the images in their order."""
-        damage = Damage(printable_name(self.shard))
+        damage = Damage(to_utf8(self.shard))
         rows, n_bytes = [], 0
         for sample in read_samples(absolute(self.shard, self.folder), damage):
             if len(rows) == size or n_bytes + len(sample[1]) > _MOST_BATCH_BYTES:
@@ -112,16 +113,11 @@ class ShardPartition(Partition):
     def _batch(self, rows, damage):
         import pandas as pd
 
-        names = [f"{damage.shard}/{printable_name(name)}" for name, _, _ in rows]
+        names = [f"{damage.shard}/{to_utf8(name)}" for name, _, _ in rows]
         items = [
             EncodedImage(data, name, self.bit_depth)
             for name, (_, data, _) in zip(names, rows, strict=True)
         ]
         columns = pd.DataFrame([columns for _, _, columns in rows], dtype=object).fillna("")
-        errors = {printable_name(name): reason for name, reason in damage.take().items()}
+        errors = {to_utf8(name): reason for name, reason in damage.take().items()}
         return Batch(items, names, columns if len(columns.columns) else None, errors)
-
-
-def printable_name(path):
-    """Return a path as a text that a table can hold: bytes that are not UTF-8 are escaped."""
-    return path.encode("utf-8", "backslashreplace").decode()

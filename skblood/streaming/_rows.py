@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 
 from skblood._sklearn import unwrap_model
-from skblood._writing import list_some, shorten
+from skblood._writing import list_some, shorten, to_utf8
 from skblood.datasets import find_unreadable
 
 # Arrow types of columns of text and of numbers.
@@ -56,12 +56,8 @@ class RowSettings:
             fields |= {f"feature_{i}": _FEATURE for i in range(_count_features(model))}
         fields |= {"model": _TEXT} if model_name is not None else {}
         fields |= {"error": _TEXT} if on_error == "skip" else {}
-        columns = {}
-        for name in given:
-            column = to_text(name)
-            while column in fields or (column != name and column in given):
-                column = f"given_{column}"
-            columns[name], fields[column] = column, _TEXT
+        columns = name_given(given, fields)
+        fields |= dict.fromkeys(columns.values(), _TEXT)
         settings = {"task": task, "on_error": on_error, "model_name": model_name}
         return cls(**settings, fields=tuple(fields.items()), given=tuple(columns.items()))
 
@@ -75,6 +71,17 @@ class RowSettings:
             )
 
 
+def name_given(given, taken):
+    """Return names of columns -> names in a table; "given_" goes before those that are taken."""
+    names = {}
+    for name in given:
+        column = to_text(name)
+        while column in taken or (column != name and column in given):
+            column = f"given_{column}"
+        names[name] = column
+    return names
+
+
 def _check_choice(name, value, allowed):
     if value not in allowed:
         raise ValueError(f"{name}={value!r} must be one of {', '.join(map(repr, allowed))}.")
@@ -84,7 +91,7 @@ def to_text(value):
     """Return a value as text in UTF-8, "" for None and NaN; other bytes are escaped."""
     if value is None or value is pd.NA or value is pd.NaT or value != value:
         return ""
-    return str(value).encode("utf-8", "backslashreplace").decode()
+    return to_utf8(str(value))
 
 
 def find_reader(model):

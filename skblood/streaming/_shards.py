@@ -2,12 +2,10 @@
 
 import errno
 import json
-import os
-import secrets
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from skblood._writing import replace_file
+from skblood._writing import new_file, replace_file
 
 from ._places import require
 from ._plan import flush
@@ -85,30 +83,23 @@ def open_shard(folder, name, settings):
         If the folder has become one of other predictions.
     """
     pyarrow, parquet = import_parquet()
-    path = shard_path(folder, name)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    path, schema = shard_path(folder, name), pyarrow.schema(list(settings.fields))
     try:
-        with open(temporary, "xb") as file:
-            schema = pyarrow.schema(list(settings.fields))
+        with new_file(path) as file:
             with parquet.ParquetWriter(file, schema, write_page_checksum=True) as writer:
                 shard = Shard(writer)
                 yield shard
                 marks = {"run": settings.run, "n_unreadable": shard.n_unreadable}
                 writer.add_key_value_metadata({MARK: json.dumps(marks)})
-            file.flush()
-            os.fsync(file.fileno())
-        # A worker may outlive its command, and another command have begun other predictions here.
-        if read_manifest(folder).get("run") != settings.run:
-            raise ValueError(f"{str(folder)!r} has become a folder of other predictions.")
-        os.replace(temporary, path)
+            # A worker may outlive its command, and another have begun other predictions here.
+            if read_manifest(folder).get("run") != settings.run:
+                raise ValueError(f"{str(folder)!r} has become a folder of other predictions.")
         flush(path.parent)
-    except BaseException as error:
-        with suppress(OSError):
-            temporary.unlink()
-        if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
-            message = f"The shard was not written: {error.strerror}. Make room and start again"
-            raise OSError(error.errno, f"{message}, which resumes", str(path)) from error
-        raise
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        message = f"The shard was not written: {error.strerror}. Make room and start again"
+        raise OSError(error.errno, f"{message}, which resumes", str(path)) from error
 
 
 def write_manifest(folder, manifest):

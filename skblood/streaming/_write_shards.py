@@ -3,8 +3,6 @@
 import io
 import json
 import os
-import secrets
-from contextlib import suppress
 from numbers import Integral
 from pathlib import Path
 
@@ -12,11 +10,10 @@ from PIL import Image
 from sklearn.utils import check_scalar
 
 from skblood._labels import as_column, check_lengths, plain_list
-from skblood._writing import track
+from skblood._writing import new_file, to_utf8, track
 from skblood.datasets import IMAGE_EXTENSIONS
 from skblood.images import EncodedImage, image_items, read_images
 
-from ._partitions import printable_name
 from ._places import open_file, require
 
 
@@ -82,20 +79,10 @@ def write_shards(X, folder, y=None, *, shard_size=10_000):
     with track(len(items), "writing") as update:
         for start in range(0, len(items), shard_size):
             path = folder / f"shard-{len(paths):06d}.tar"
-            temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-            try:
-                with open(temporary, "xb") as file:
-                    with writer(file, encoder=False, mtime=0) as tar:
-                        for i in range(start, min(start + shard_size, len(items))):
-                            tar.write(_as_sample(items[i], i, None if y is None else y[i]))
-                            update()
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(temporary, path)
-            except BaseException:
-                with suppress(OSError):
-                    os.unlink(temporary)
-                raise
+            with new_file(path) as file, writer(file, encoder=False, mtime=0) as tar:
+                for i in range(start, min(start + shard_size, len(items))):
+                    tar.write(_as_sample(items[i], i, None if y is None else y[i]))
+                    update()
             paths.append(str(path))
     return paths
 
@@ -111,7 +98,7 @@ def _as_sample(item, position, label):
             raise ValueError(f"{name!r} has no extension of an image ({allowed}). Rename it.")
         with item.open() if isinstance(item, EncodedImage) else open_file(name) as file:
             sample[extension[1:]] = file.read()
-        sample["json"] = json.dumps({"file": printable_name(name)}).encode()
+        sample["json"] = json.dumps({"file": to_utf8(name)}).encode()
     else:
         pixels = read_images([item])[0]
         content = io.BytesIO()

@@ -150,7 +150,8 @@ class TestShards:
 
     def test_batches(self, short, shard, cell_folder):
         images = Images([str(cell_folder / "val"), str(shard)], _data.Files())
-        assert images.n is None and len(images.sample) > 6 and images.columns == ["label"]
+        n, sample, columns = images.survey
+        assert n is None and len(sample) > 6 and columns == ["label"]
         batches = list(images)
         assert [Path(name).name for each in batches for name in each.names][-6:] == [
             f"{i}.png" for i in range(6)
