@@ -112,7 +112,7 @@ class TestErrors:
         """Run `skblood predict` with a function in place of the search for images."""
 
         def run(function, code):
-            monkeypatch.setattr(_predict._batches, "Batches", lambda names, *_: function(names))
+            monkeypatch.setattr(_predict._batches, "Images", lambda names, *_: function(names))
             return shell("predict", model_file, cell_folder, code=code)
 
         return run
