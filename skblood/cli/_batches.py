@@ -32,6 +32,12 @@ class Sample:
             self.items, self._step = self.items[::2], 2 * self._step
             self.add([])
 
+    def add_readable(self, items, probabilities):
+        """Take every so many pairs of an image and its probabilities, which are not NaN."""
+        pairs = zip(items, probabilities, strict=False)
+        # Copies: a view would keep the probabilities of its batch.
+        self.add((item, row.copy()) for item, row in pairs if row[0] == row[0])
+
 
 class Images:
     """The images of files, folders, patterns, tables, tar shards, or one npz file.
@@ -56,13 +62,15 @@ class Images:
             return Survey(len(self._source.X), self._source.X[:_MOST], [])
         n, is_first, sample, columns = 0, True, Sample(), {}
         for partition in self._source.partitions():
-            paths = getattr(partition, "paths", None)
+            paths, given = getattr(partition, "paths", None), getattr(partition, "columns", None)
             n = None if n is None or paths is None else n + len(paths)
-            if paths is not None or is_first:
-                for batch in islice(partition.batches(len(paths or ()) or _SIZE), 1):
+            is_here = paths is not None and "://" not in paths[0]  # else images are read
+            if is_here or is_first:
+                for batch in islice(partition.batches(len(paths) if is_here else _SIZE), 1):
                     sample.add(batch.items)
-                    columns |= dict.fromkeys(() if batch.columns is None else batch.columns)
-            is_first = is_first and paths is not None
+                    given = batch.columns
+            is_first = is_first and is_here
+            columns |= dict.fromkeys(() if given is None else given)
         return Survey(n, sample.items, [*columns])
 
     def __iter__(self):
@@ -95,6 +103,8 @@ class Rows:
     Attributes
     ----------
     n_images, n_unreadable : int
+    sample : Sample
+        Of pairs of a readable image and its probabilities.
     """
 
     def __init__(self, model, images, on_error, **settings):
@@ -104,15 +114,7 @@ class Rows:
         given = images.survey.columns if settings.get("task") != "embed" else ()
         self._settings = RowSettings.of(model, given, on_error=on_error.value, **settings)
         self.n_images = self.n_unreadable = 0
-        self._sample, self._named = Sample(), []
-
-    @property
-    def sample(self):
-        """Some readable images, as a list, and their probabilities."""
-        import numpy as np
-
-        pairs = self._sample.items
-        return [item for item, _ in pairs], np.array([row for _, row in pairs])
+        self.sample, self._named = Sample(), []
 
     @property
     def unreadable(self):
@@ -136,7 +138,9 @@ class Rows:
                 self._named += [f"{shorten(name)}: {why}" for name, why in some]
                 is_refused |= bool(unreadable) and self._settings.on_error == "raise"
                 if not is_refused:
-                    self._take_sample(batch.items, rows)
+                    if self._settings.task == "predict":
+                        columns = slice(3, 3 + len(self._model.classes_))
+                        self.sample.add_readable(batch.items, rows.iloc[:, columns].to_numpy())
                     yield rows
                 update(n)
         if not self.n_images:
@@ -147,13 +151,6 @@ class Rows:
                 f"{self.unreadable}\nRepair them, leave them out, or pass --on-error skip. The "
                 "depth of files is stated by --bit-depth."
             )
-
-    def _take_sample(self, items, rows):
-        if self._settings.task == "predict":
-            values = rows.iloc[: len(items), 3 : 3 + len(self._model.classes_)].to_numpy()
-            # Copies: a view would keep the probabilities of its batch.
-            pairs = ((item, row.copy()) for item, row in zip(items, values, strict=True))
-            self._sample.add(pair for pair in pairs if pair[1][0] == pair[1][0])
 
 
 def _find_unreadable(batch):

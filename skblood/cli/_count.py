@@ -129,20 +129,13 @@ def _open_table(source, model, path_column, columns):
         table = read_predictions(folder)
         return table.astype(object).where(table.notna(), ""), folder  # as a csv file
     _data.check_columns([source], [path_column, *columns])
-    table = _read_predictions(source, model, path_column)
-    return table, Path() if table is None else folder.parent
+    if model is None and _data.is_table(folder):
+        from skblood.datasets import read_table
 
-
-def _read_predictions(source, model, path_column):
-    """Return the table of predictions or corrections, or None if `source` is none."""
-    path = Path(source).expanduser()
-    if model is not None or not _data.is_table(path):
-        return None
-    from skblood.datasets import read_table
-
-    table = read_table(path, [path_column])
-    is_known = "label" in table and ("probability" in table or "predicted" in table)
-    return table if is_known else None
+        table = read_table(folder, [path_column])
+        if "label" in table and ("probability" in table or "predicted" in table):
+            return table, folder.parent
+    return None, Path()
 
 
 def _predict_cells(classifier, name, source, path_column, columns):

@@ -131,6 +131,12 @@ def leave_out_no_class(cells):
     return cells if cells.y is None else select_rows(cells, _is_of_class(cells.y))
 
 
+def tell_unreadable(n, n_images, what):
+    """Say how many images cannot be read, if any, and what follows."""
+    if n:
+        say(f"skblood: {n:,} of {n_images:,} images cannot be read{what}")
+
+
 def leave_out_unreadable(cells, mode):
     """Return the readable images as of `read_cells` or `find_images`, and path -> reason of others.
 
@@ -142,9 +148,8 @@ def leave_out_unreadable(cells, mode):
     from skblood.datasets import find_unreadable
 
     reasons = find_unreadable(cells.X)
-    if reasons:
-        say(f"skblood: {len(reasons)} of {len(cells.X)} images cannot be read and are left out:")
-        say(list_some(f"{shorten(cells.X[i])}: {why}" for i, why in reasons.items()))
+    named = list_some(f"{shorten(cells.X[i])}: {why}" for i, why in reasons.items())
+    tell_unreadable(len(reasons), len(cells.X), f" and are left out:\n{named}")
     rows = [i for i in range(len(cells.X)) if i not in reasons]
     if reasons and not rows:
         raise ValueError("No image is left.")

@@ -33,7 +33,8 @@ def embed(
     ----------
     words : [MODEL] IMAGES
         A model file, or --backbone; then image files, folders (with all subfolders), patterns such
-        as 'new/**/*.png', csv files with the column path, or one npz file in the MedMNIST format.
+        as 'new/**/*.png', csv and Parquet files with the column path, tar files in the WebDataset
+        form, or one npz file in the MedMNIST format.
     out : FILE or FOLDER
         A .npz, .csv or .parquet file to write, or a folder of Parquet files.
     backbone : NAME
@@ -61,8 +62,14 @@ def embed(
         about = {"task": "embed", "on_error": on_error.value}
         return _shards.write_folder(model, words, out, workers, files, output, **about)
     rows = _batches.Rows(model, images, on_error, task="embed")
-    write = _write_arrays if out.suffix.lower() == ".npz" else _write_table
-    n_features = write(out, _leave_out_unreadable(rows), output)
+    tables = _leave_out_unreadable(rows)
+    if out.suffix.lower() == ".npz":
+        n_features = _write_arrays(out, tables, output)
+    else:
+        with output.table_writer(out) as add:
+            for table in tables:
+                add(table)
+        n_features = table.shape[1] - 1
     n_images = rows.n_images - rows.n_unreadable
     _output.say(f"{out}: {n_features} features of {n_images} images.")
     output.show({"path": str(out), "n_images": n_images, "n_features": n_features})
@@ -83,11 +90,8 @@ def _leave_out_unreadable(rows):
     """Yield tables without rows of unreadable images, which are named at the end."""
     for table in rows:
         yield table[table["error"] == ""].drop(columns="error") if "error" in table else table
-    if rows.n_unreadable:
-        _output.say(
-            f"skblood: {rows.n_unreadable} of {rows.n_images} images cannot be read and are left "
-            f"out:\n{rows.unreadable}"
-        )
+    left_out = f" and are left out:\n{rows.unreadable}"
+    _data.tell_unreadable(rows.n_unreadable, rows.n_images, left_out)
     if rows.n_unreadable == rows.n_images:
         raise ValueError("No image is left.")
 
@@ -102,11 +106,3 @@ def _write_arrays(out, tables, output):
     np.savez(buffer, features=table.to_numpy(np.float32), path=paths)
     output.write_content(out, buffer.getvalue())
     return table.shape[1]
-
-
-def _write_table(out, tables, output):
-    """Write a csv or Parquet file, and return the number of features."""
-    with output.table_writer(out) as add:
-        for table in tables:
-            add(table)
-    return table.shape[1] - 1

@@ -64,30 +64,29 @@ def predict(
     if is_folder:
         about = {"model_name": name, "on_error": options.on_error.value}
         _shards.write_folder(model, images, out, workers, files, output, **about)
-        _warn_of_other_cells(model, *_shards.read_sample(out, model))
+        _warn_of_other_cells(model, _shards.read_sample(out, model))
         return
     rows, shown = _batches.Rows(model, found, options.on_error, model_name=name), []
     with output.table_writer(out) as add:
         for table in rows:
             add(table)
             shown += table.to_dict("records") if output.as_json else []
-    _warn_of_other_cells(model, *rows.sample)
-    n_readable = rows.n_images - rows.n_unreadable
-    if rows.n_unreadable:
-        _output.say(
-            f"skblood: {rows.n_unreadable} of {rows.n_images} images cannot be read: see `error`."
-        )
+    _warn_of_other_cells(model, rows.sample)
+    _data.tell_unreadable(rows.n_unreadable, rows.n_images, ": see `error`.")
     if out is not None:
-        _output.say(f"{out}: {n_readable} images predicted.")
+        _output.say(f"{out}: {rows.n_images - rows.n_unreadable} images predicted.")
     counts = {"n_images": rows.n_images, "n_unreadable": rows.n_unreadable}
     output.show({**counts, "predictions": shown})
 
 
-def _warn_of_other_cells(classifier, X, probabilities):
+def _warn_of_other_cells(classifier, sample):
     """Say once if the cells are unlike those that the model was trained on or adapted to."""
+    import numpy as np
+
     from skblood.uncertainty import find_other_batch
 
-    if check := find_other_batch(classifier, X, probabilities):
+    X, probabilities = ([pair[i] for pair in sample.items] for i in (0, 1))
+    if check := find_other_batch(classifier, X, np.array(probabilities)):
         _output.say(
             "skblood: warning: these cells are unlike those that the model was trained on, the "
             f"predictions unsure and the shares of the classes unusual ({check}). Look at some of "

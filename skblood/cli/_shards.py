@@ -5,12 +5,12 @@ from datetime import datetime
 
 import typer
 
-from skblood.cli import _output
+from skblood.cli import _batches, _data, _output
 
 # Processes by default, at most: each takes half a gigabyte and more.
 _MOST_WORKERS = 8
-# Images that are compared with those of the training, and how many partitions they are of.
-_SAMPLE, _MOST_PARTITIONS = 1024, 16
+# Partitions at most whose images are compared with those of the training.
+_MOST_PARTITIONS = 16
 # Images of a batch, as they were predicted.
 _BATCH = 1024
 
@@ -82,43 +82,33 @@ def write_folder(model, images, out, workers, files, output, **options):
         )
     n_readable = result.n_images - result.n_unreadable
     _output.say(f"{out}: {n_readable:,} images in {result.n_shards:,} shards{resumed}.")
-    if result.n_unreadable:
-        _output.say(
-            f"skblood: {result.n_unreadable:,} of {result.n_images:,} images cannot be read: see "
-            "`error`."
-        )
+    _data.tell_unreadable(result.n_unreadable, result.n_images, ": see `error`.")
     output.show({**result, "folder": str(result.folder)})
 
 
 def read_sample(out, model):
-    """Return some readable images of a folder, as a list, and their probabilities.
+    """Return a `Sample` of pairs of a readable image of a folder and its probabilities.
 
     Parameters
     ----------
     out : Path
     model : fitted classifier
     """
-    import numpy as np
     from pyarrow.parquet import ParquetFile
 
     from skblood.streaming import read_plan
 
-    X, probabilities = [], np.empty((0, len(model.classes_)))
-    partitions = list(read_plan(out.expanduser() / "_plan").partitions())
-    partitions = partitions[:: len(partitions) // _MOST_PARTITIONS + 1]
-    for partition in partitions:
-        shard = ParquetFile(out.expanduser() / f"part-{partition.name}.parquet")
-        step = shard.metadata.num_rows * len(partitions) // _SAMPLE + 1
+    sample, folder = _batches.Sample(), out.expanduser()
+    partitions = list(read_plan(folder / "_plan").partitions())
+    for partition in partitions[:: len(partitions) // _MOST_PARTITIONS + 1]:
+        shard = ParquetFile(folder / f"part-{partition.name}.parquet")
         columns = shard.schema_arrow.names[3 : 3 + len(model.classes_)]
         rows = shard.iter_batches(_BATCH, columns=columns)
         for batch, table in zip(partition.batches(_BATCH), rows, strict=False):
-            found = table.to_pandas()[columns].to_numpy()[: len(batch.items)]
-            readable = np.flatnonzero(np.isfinite(found).all(axis=1))[::step]
-            X += [batch.items[row] for row in readable]
-            probabilities = np.concatenate([probabilities, found[readable]])
+            sample.add_readable(batch.items, table.to_pandas().to_numpy())
             if not all(isinstance(item, str) for item in batch.items):
                 break  # the others would be read again
-    return X, probabilities
+    return sample
 
 
 def _count_workers(model):

@@ -45,20 +45,6 @@ def load_plan(folder):
     return plan
 
 
-def planned_partitions(plan, folder):
-    """Yield the partitions of a plan."""
-    settings = plan["settings"]
-    common = {"folder": plan["folder"], "bit_depth": settings["bit_depth"]}
-    for i, part in enumerate(plan["partitions"]):
-        name = f"{i:08d}"
-        if "shard" in part:
-            yield ShardPartition(name=name, shard=part["shard"], **common)
-        else:
-            file = str(folder / f"{name}.parquet")
-            column = settings["path_column"]
-            yield PlannedPartition(name=name, file=file, path_column=column, **common)
-
-
 def _write(source, folder):
     parts = []
     for partition in source.partitions():

@@ -11,7 +11,9 @@ from skblood.images import check_bit_depth
 
 from ._entries import check_word, expand_words, find_entries
 from ._partitions import PathPartition, ShardPartition
-from ._plan import load_plan, planned_partitions, write_plan
+from ._plan import PlannedPartition, load_plan, write_plan
+
+_KINDS = {"shard": ShardPartition, "paths": PathPartition, "file": PlannedPartition}
 
 
 def open_source(source, *, path_column="path", bit_depth=None, partition_size=10_000):
@@ -98,8 +100,9 @@ class Source:
         bit_depth, partition_size. To be written as JSON.
     """
 
-    def __init__(self, settings):
+    def __init__(self, settings, folder=None):
         self.settings = settings
+        self._folder = folder  # that relative paths start from; None is the working directory
 
     def __repr__(self):
         words = self.settings["source"]
@@ -113,9 +116,9 @@ class Source:
         ------
         Partition
         """
-        common = {"folder": os.getcwd(), "bit_depth": self.settings["bit_depth"]}
+        common = {"folder": self._folder or os.getcwd(), "bit_depth": self.settings["bit_depth"]}
         for i, part in enumerate(self._parts()):
-            kind = ShardPartition if "shard" in part else PathPartition
+            kind = next(kind for field, kind in _KINDS.items() if field in part)
             yield kind(name=f"{i:08d}", **part, **common)
 
     def _parts(self):
@@ -169,15 +172,15 @@ class PlannedSource(Source):
     """A source with the partitions of a plan."""
 
     def __init__(self, plan, folder):
-        super().__init__(plan["settings"])
-        self._plan, self._folder = plan, folder
+        super().__init__(plan["settings"], plan["folder"])
+        self._plan, self._at = plan["partitions"], folder
 
-    def __len__(self):
-        return len(self._plan["partitions"])
-
-    def partitions(self):
-        """Yield the partitions."""
-        yield from planned_partitions(self._plan, self._folder)
+    def _parts(self):
+        """Yield what a partition is made of."""
+        column = {"path_column": self.settings["path_column"]}
+        for i, part in enumerate(self._plan):
+            file = str(self._at / f"{i:08d}.parquet")
+            yield part if "shard" in part else {"file": file, **column}
 
 
 def read_plan(folder):

@@ -114,8 +114,8 @@ def test_frame_of_a_sample(shell, short, net_file, table, monkeypatch):
 def test_a_sample_keeps_no_batch(model_file, table):
     images = Images([str(table)], _data.Files())
     rows = Rows(skblood.load(model_file), images, _data.ErrorMode.RAISE)
-    assert sum(map(len, rows)) == 15 and len(rows.sample[1]) == 15
-    assert all(row.base is None for _, row in rows._sample.items)
+    assert sum(map(len, rows)) == 15 and len(rows.sample.items) == 15
+    assert all(row.base is None for _, row in rows.sample.items)
 
 
 class TestSample:

@@ -297,7 +297,7 @@ class TestPlans:
         assert names_of(source) != before
         for again in (plan, read_plan("out/plan"), source.write_plan("out/plan")):
             assert names_of(again) == before
-            assert len(again) == 2
+            assert len([*again.partitions()]) == 2
             assert again.settings == source.settings
         assert read_values(plan)[0]["cells/a.png"] is None
         assert os.listdir("out") == ["plan"]
