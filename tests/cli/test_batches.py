@@ -14,6 +14,7 @@ from PIL import Image
 import skblood
 from skblood.cli import _batches, _data
 from skblood.cli._batches import Images, Rows, Sample
+from skblood.streaming import _partitions
 
 
 @pytest.fixture
@@ -167,6 +168,27 @@ class TestShards:
         shell("embed", net_file, *words, "--out", tmp_path / "a.csv")
         assert len(pd.read_csv(tmp_path / "a.csv")) == 21
         assert "6 white cells" in shell("count", net_file, tmp_path / "c1.tar").stdout
+
+
+def test_urls_are_not_read_to_be_counted(short, test_cells, monkeypatch):
+    fsspec = pytest.importorskip("fsspec")
+    names = [f"memory://batches/{i}.png" for i in range(15)]
+    for name, path in zip(names, test_cells.data, strict=True):
+        fsspec.open(name, "wb").open().write(Path(path).read_bytes())
+    table = pd.DataFrame({"path": names, "slide": "A"}).to_csv(index=False)
+    with fsspec.open("memory://batches/cells.csv", "w") as file:
+        file.write(table)
+    n_read, fetch = [], _partitions.fetch
+
+    def count(places, *args):
+        n_read.append(len(places))
+        return fetch(places, *args)
+
+    monkeypatch.setattr(_partitions, "fetch", count)
+    images = Images(["memory://batches/cells.csv"], _data.Files())
+    n, sample, columns = images.survey
+    assert (n, len(sample), columns, n_read) == (15, 4, ["slide"], [4])
+    assert sum(len(batch.items) for batch in images) == 15
 
 
 class TestEmbed:
