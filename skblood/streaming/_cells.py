@@ -118,34 +118,44 @@ class ShardedCells(CellStream):
 
     def read_part(self, part, size):
         """Yield the images of a part that have a label, as lists of at most `size`."""
-        for items, _ in self._batches(part, size):
+        row = int(self.sizes[:part].sum())
+        for items, codes in self._batches(part, size):
+            if not np.array_equal(codes, self._codes[row : row + len(items)]):
+                raise ValueError(
+                    f"{self.names[part]} has other labels than when it was opened. Open the shards "
+                    "anew, and do not change them during a training."
+                )
+            row += len(items)
             yield items
 
     def _index(self):
         """Read labels and groups, and count the images of each part."""
-        # A text is held once, however many images have it.
-        texts, tables, sizes = {}, [], []
+        # Each text once, and its number for each image, in as few bytes as hold it.
+        self._texts, codes, sizes = {}, [], []
         with track(len(self.parts), "reading labels", "shard") as update:
             for part in range(len(self.parts)):
-                found = [table for _, table in self._batches(part, _STEP)]
-                tables += [table.map(lambda text: texts.setdefault(text, text)) for table in found]
+                found = [codes for _, codes in self._batches(part, _STEP)]
                 sizes.append(sum(map(len, found)))
+                codes += [each.astype(np.min_scalar_type(len(self._texts))) for each in found]
                 update()
         self.sizes = np.array(sizes, dtype=np.int64)
         if not sum(sizes):
             raise ValueError(f"There is no image with a {self.columns[0]!r} in {self.names[:1]}.")
-        columns = [np.concatenate([table[name] for table in tables]) for name in self.columns]
-        return (*columns, None)[:2]
+        self._codes, texts = np.concatenate(codes), np.array(list(self._texts), dtype=object)
+        return (*(texts[column] for column in self._codes.T), None)[:2]
 
     def _batches(self, part, size):
-        """Yield the images of a part, and a table of their labels and groups."""
+        """Yield the images of a part, and the numbers of their labels and groups."""
         for batch in self.parts[part].batches(size):
             rows = range(len(batch.items))
             table = pd.DataFrame(batch.columns, index=rows, columns=self.columns, dtype=object)
-            table = table.where(table.notna(), "").astype(str).astype(object)
+            table = table.where(table.notna(), "").astype(str)
             is_known = (table != "").all(axis=1)
             unknown = [name for name, known in zip(batch.names, is_known, strict=True) if not known]
             lacking = dict.fromkeys(unknown, f"no {' or no '.join(self.columns)}")
             self.note(batch.errors | lacking)
             known = [item for item, known in zip(batch.items, is_known, strict=True) if known]
-            yield known, table[is_known]
+            yield known, table[is_known].map(self._number).to_numpy(np.int64)
+
+    def _number(self, text):
+        return self._texts.setdefault(text, len(self._texts))

@@ -145,15 +145,16 @@ def _split_sample(sample, damage):
 
 
 def _read_label(data, name, kind, damage):
-    """Return the columns of a .cls, .txt or .json file; all hold text."""
+    """Return the columns of a .cls, .txt or .json file; all hold text, and null is none."""
     try:
         text = data.decode("utf-8-sig").strip()
         if kind != ".json":
             return {"label": text}
-        fields = json.loads(text)
+        fields = json.loads(text, parse_constant=lambda name: None)  # such as NaN
         if not isinstance(fields, dict):
             raise ValueError("not an object with fields")
     except (ValueError, RecursionError) as error:
         damage.add(f"no {'JSON' if kind == '.json' else 'text'} in UTF-8: {error}", name)
         return {}
+    fields = {k: v for k, v in fields.items() if v is not None}
     return {k: v if isinstance(v, str) else json.dumps(v) for k, v in fields.items()}

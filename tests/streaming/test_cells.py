@@ -69,6 +69,38 @@ def test_a_table_of_paths(folder, here):
     assert values(cells) == [4, 0, 5]
 
 
+@pytest.mark.parametrize(("old", "new"), [("x-0.tar", "x-1.tar"), ("x-1.tar", "x-0.tar")])
+def test_labels_that_change_are_an_error(here, shards, old, new):
+    cells = ShardedCells(shards)
+    (here / old).write_bytes((here / new).read_bytes())
+    with pytest.raises(ValueError, match=f"{old} has other labels than when it was opened"):
+        list(cells)
+
+
+def test_names_that_change_are_taken(here, shards):
+    cells = ShardedCells(shards)
+    cells.y[:] = "other"  # those of the fit are the user's
+    labels = "bc"
+    write_tar(here / "x-1.tar", [m for i in range(2) for m in sample(f"n{i}", i, cls=labels[i])])
+    assert values(cells) == [0, 10, 20, 0, 1]
+
+
+def test_memory_of_an_image(here):
+    """One byte each, of a label and of a group, if there are few of them."""
+    members = [of_patient(f"{i}", 0, "ab"[i % 2], f"p{i}") for i in range(70)]
+    write_tar(here / "x.tar", [*chain(*members)])
+    assert ShardedCells("x.tar", label_column="kind", group_column="patient")._codes.itemsize == 1
+
+
+@pytest.mark.parametrize("label", ["null", "NaN", '""'])
+def test_no_label_in_json(here, label):
+    samples = [sample(f"{i}", json=f'{{"kind": {text}}}') for i, text in enumerate(['"a"', label])]
+    write_tar(here / "x.tar", [*chain(*samples)])
+    with pytest.raises(ValueError, match=r"x.tar/1.png: no kind"):
+        ShardedCells("x.tar", label_column="kind")
+    assert ShardedCells("x.tar", label_column="kind", on_error="skip").y.tolist() == ["a"]
+
+
 def test_pickle(shards):
     cells = pickle.loads(pickle.dumps(ShardedCells(shards)))
     assert values(cells) == [0, 10, 20, 30, 40]
