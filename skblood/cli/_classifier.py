@@ -35,7 +35,7 @@ class Model:
 
 
 def open_words(words, options, files, *, is_network=False, label_column=None):
-    """Return the model, and the images as of `find_images`, of the words [MODEL] IMAGES.
+    """Return what the words [MODEL] IMAGES name.
 
     Parameters
     ----------
@@ -46,12 +46,20 @@ def open_words(words, options, files, *, is_network=False, label_column=None):
         Whether the model must be as of `load_network`, not of `load_classifier`.
     label_column : str, default=None
         As of `find_images`.
+
+    Returns
+    -------
+    model : fitted classifier
+    cells : Bunch
+        Readable images, as of `find_images`.
+    unreadable : dict of str to str
     """
     _data.check_words(words, options.on_error, files.list_columns())
     path, images = split_words(words)
     model = (load_network if is_network else load_classifier)(path, options)
     cells = _data.find_images(images, files, label_column)
-    return take_frame(model, options.frame, cells.X), cells
+    cells, unreadable = _data.leave_out_unreadable(cells, options.on_error)
+    return take_frame(model, options.frame, cells.X), cells, unreadable
 
 
 def split_words(words):

@@ -71,8 +71,8 @@ def compare(
     if are_tables:
         reports = [_read_report(word, table.group_column) for word in words]
     else:
-        cells = _evaluate.select_split(_data.read_cells(data, table), split, leave_out)
-        cells, _ = _data.leave_out_unreadable(cells, options.on_error)
+        cells = _data.read_cells(data, table)
+        cells = _evaluate.select_cells(cells, split, leave_out, options.on_error)
         loaded = [_classifier.load_classifier(model, options) for model in models]
         loaded = [_classifier.take_frame(model, options.frame, cells.X) for model in loaded]
         reports = [_evaluate.score(model, cells) for model in loaded]

@@ -53,8 +53,7 @@ def evaluate(
     model, data = split_words(words, "evaluate", table)
     output.reserve_folder(out, _TABLES + _PICTURES)
     classifier = _classifier.load_classifier(model, options)
-    cells = select_split(_data.read_cells(data, table), split, leave_out)
-    cells, _ = _data.leave_out_unreadable(cells, options.on_error)
+    cells = select_cells(_data.read_cells(data, table), split, leave_out, options.on_error)
     classifier = _classifier.take_frame(classifier, options.frame, cells.X)
     report = score(classifier, cells, shares)
     if out is not None:
@@ -83,18 +82,19 @@ def split_words(words, command, table):
     return (model or [None])[0], data
 
 
-def select_split(cells, split, leave_out=None):
-    """Return the images of a part, without some classes; None is the test part, if any."""
+def select_cells(cells, split, leave_out, on_error):
+    """Return the readable images of a part, without some classes; None is the test part, if any."""
     if split not in (None, "all") and cells.split is None:
         raise ValueError(f"{cells.source} has no parts; leave --split out.")
     cells = cells if split == "all" else _data.select_part(cells, split or "test")
     if leave_out is None:
-        return cells
+        return _data.leave_out_unreadable(cells, on_error)[0]
     from skblood._labels import leave_out_labels
 
     rows, sentence = leave_out_labels(cells.y, _settings.split_names(leave_out))
     _output.say(sentence)
-    return type(cells)(**_data.select_rows(cells, rows) | {"left_out": sentence})
+    cells = type(cells)(**_data.select_rows(cells, rows) | {"left_out": sentence})
+    return _data.leave_out_unreadable(cells, on_error)[0]
 
 
 def score(classifier, cells, shares=None):

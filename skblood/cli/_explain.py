@@ -56,8 +56,8 @@ def explain(
     if reference is not None:
         _data.check_source(reference, table)
     output.reserve_folder(out, ("",) if is_file else ())
-    classifier, cells = _classifier.open_words(words, options, files, is_network=True)
-    cells, unreadable = _data.leave_out_unreadable(cells, options.on_error)
+    found = _classifier.open_words(words, options, files, is_network=True)
+    classifier, cells, unreadable = found
     names = _data.name_images(cells)
     if is_file and len(names) > _MOST:
         message = f"{len(names)} images are too many for one picture; name a folder by --out."

@@ -50,8 +50,7 @@ def query(
     output.reserve_table(out)
     column = None if no_labels else label_column
     given = {"is_network": True, "label_column": column}
-    classifier, cells = _classifier.open_words(words, options, files, **given)
-    cells, unreadable = _data.leave_out_unreadable(cells, options.on_error)
+    classifier, cells, unreadable = _classifier.open_words(words, options, files, **given)
     labels = get_column(cells.columns, column)
     from skblood import adaptation
 

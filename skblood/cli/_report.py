@@ -64,8 +64,7 @@ def report(
     import_pyplot("skblood report")  # fails now, not after the prediction
     classifier = _classifier.load_classifier(model, options)
     all_cells = _data.read_cells(data, table)
-    cells = _evaluate.select_split(all_cells, split, leave_out)
-    cells, _ = _data.leave_out_unreadable(cells, options.on_error)
+    cells = _evaluate.select_cells(all_cells, split, leave_out, options.on_error)
     classifier = _classifier.take_frame(classifier, options.frame, cells.X)
     evaluation = _evaluate.score(classifier, cells, shares)
     evaluation.model = {"model": model or classifier.weights, **evaluation.model}

@@ -169,13 +169,11 @@ def make_rows(model, batch, settings):
         values[readable] = embed_images(model, images)
     texts = {"path": names, "label": labels, "model": [settings.model_name] * len(names)}
     texts["error"] = [to_text(reasons.get(i)) for i in range(len(names))]
-    rows = pd.DataFrame(values, columns=numbers)
     for name, column in settings.given:
         has = batch.columns is not None and name in batch.columns
         given = [*map(to_text, batch.columns[name])] if has else [""] * len(batch.names)
         texts[column] = given + [""] * len(batch.errors)
-    texts = {name: texts[name] for name, kind in settings.fields if kind == _TEXT}
-    rows = pd.concat([pd.DataFrame(texts), rows], axis=1)
+    rows = pd.DataFrame(values, columns=numbers).assign(**texts)
     unreadable = [(names[i], why) for i, why in reasons.items()]
     return rows[[name for name, _ in settings.fields]], unreadable
 

@@ -100,9 +100,11 @@ class Source:
         bit_depth, partition_size. To be written as JSON.
     """
 
-    def __init__(self, settings, folder=None):
+    def __init__(self, settings, folder=None, parts=None):
         self.settings = settings
-        self._folder = folder  # that relative paths start from; None is the working directory
+        # That relative paths start from; None is the working directory.
+        self._folder = folder
+        self._planned = parts
 
     def __repr__(self):
         words = self.settings["source"]
@@ -117,11 +119,11 @@ class Source:
         Partition
         """
         common = {"folder": self._folder or os.getcwd(), "bit_depth": self.settings["bit_depth"]}
-        for i, part in enumerate(self._parts()):
+        for i, part in enumerate(self._find_parts() if self._planned is None else self._planned):
             kind = next(kind for field, kind in _KINDS.items() if field in part)
             yield kind(name=f"{i:08d}", **part, **common)
 
-    def _parts(self):
+    def _find_parts(self):
         """Yield what a partition is made of."""
         n_rows, paths = self.settings["partition_size"], []
         for word in self.settings["source"]:
@@ -168,21 +170,6 @@ class Source:
         return plan
 
 
-class PlannedSource(Source):
-    """A source with the partitions of a plan."""
-
-    def __init__(self, plan, folder):
-        super().__init__(plan["settings"], plan["folder"])
-        self._plan, self._at = plan["partitions"], folder
-
-    def _parts(self):
-        """Yield what a partition is made of."""
-        column = {"path_column": self.settings["path_column"]}
-        for i, part in enumerate(self._plan):
-            file = str(self._at / f"{i:08d}.parquet")
-            yield part if "shard" in part else {"file": file, **column}
-
-
 def read_plan(folder):
     """Read the partitions that `Source.write_plan` has written.
 
@@ -204,4 +191,10 @@ def read_plan(folder):
         If it is damaged, or of a later version.
     """
     folder = Path(folder).expanduser().absolute()
-    return PlannedSource(load_plan(folder), folder)
+    plan = load_plan(folder)
+    column = {"path_column": plan["settings"]["path_column"]}
+    parts = [
+        part if "shard" in part else {"file": str(folder / f"{i:08d}.parquet"), **column}
+        for i, part in enumerate(plan["partitions"])
+    ]
+    return Source(plan["settings"], plan["folder"], parts)
