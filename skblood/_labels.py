@@ -209,7 +209,7 @@ def encode_labels(y, classes, name="y"):
     labels = match_labels(y, classes, name)
     if unknown := describe_unknown(labels, classes, name):
         raise ValueError(f"{unknown} Rename these labels, or leave them out.")
-    return np.array([places[label] for label in labels], np.int64)
+    return np.fromiter((places[label] for label in labels), np.int64, len(labels))
 
 
 def describe_unknown(labels, classes, name="y"):
@@ -276,7 +276,7 @@ def encode_groups(groups, n_images, name="groups"):
     check_complete(column, name, "Give these images a group of their own, or leave them out.")
     values = plain_list(column)
     places = {value: place for place, value in enumerate(dict.fromkeys(values))}
-    return list(places), np.array([places[value] for value in values], np.int64)
+    return list(places), np.fromiter((places[value] for value in values), np.int64, len(values))
 
 
 def plain_list(values):
