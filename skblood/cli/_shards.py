@@ -1,7 +1,6 @@
 """Folders of shards: what `predict` and `embed` write of millions of images."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 import typer
 
@@ -74,12 +73,6 @@ def write_folder(model, images, out, workers, files, output, **options):
         options["client"] = workers.dask
     result = write(model, images, out, **options)
     resumed = f", {result.n_resumed} of which were there" if result.n_resumed else ""
-    if result.n_resumed:
-        found = datetime.fromtimestamp((result.folder / "_plan").stat().st_mtime)
-        _output.say(
-            f"{out}: goes on with the images that were found on {found:%Y-%m-%d %H:%M}. Newer ones "
-            "are not among them: write them into another folder, or all of them by --overwrite."
-        )
     n_readable = result.n_images - result.n_unreadable
     _output.say(f"{out}: {n_readable:,} images in {result.n_shards:,} shards{resumed}.")
     _data.tell_unreadable(result.n_unreadable, result.n_images, ": see `error`.")

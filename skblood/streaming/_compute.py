@@ -3,6 +3,7 @@
 import os
 from collections import namedtuple
 
+from ._places import is_url
 from ._rows import for_stream, make_rows
 from ._shards import open_shard
 
@@ -52,7 +53,9 @@ def _named_from(batch, folder):
     """Return the batch with relative paths from the folder, as a table there names files."""
     folder = os.path.realpath(folder)
     names = [
-        os.path.relpath(item, folder) if isinstance(item, str) and not os.path.isabs(name) else name
+        os.path.relpath(item, folder)
+        if isinstance(item, str) and not (os.path.isabs(name) or is_url(name))
+        else name
         for item, name in zip(batch.items, batch.names, strict=True)
     ]
     return batch._replace(names=names)

@@ -1,16 +1,27 @@
 """A plan: the partitions of a source as files, so that a later run has the same."""
 
+import glob
+import hashlib
+import io
 import json
 import os
 import shutil
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
-from skblood._writing import lock, replace_file
+from skblood._writing import list_some, lock, replace_file
 
 from ._partitions import Partition, PathPartition, ShardPartition
-from ._places import require
+from ._places import absolute, is_table, is_url, require
 
-_FORMAT = 1
+_FORMAT = 2
+# The end of a name that no tool takes for a table of the folder around.
+SUFFIX = ".plan"
+_LOST = (
+    "{!r}, which lists images, is {}. Restore it from a backup, or begin anew in another folder."
+)
 
 
 def write_plan(source, folder):
@@ -37,12 +48,32 @@ def write_plan(source, folder):
 def load_plan(folder):
     """Return what a plan says of its partitions, as a dict; ValueError if it is none."""
     try:
-        plan = json.loads((folder / "plan.json").read_text("utf-8"))
+        plan = unseal((folder / "plan.json").read_bytes())
         if plan["format"] != _FORMAT:
             raise ValueError(f"format {plan['format']!r}, not {_FORMAT}: made by another version")
+    except FileNotFoundError as error:
+        raise FileNotFoundError(_LOST.format(str(folder / "plan.json"), "missing")) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{str(folder)!r} holds no plan: {error}.") from error
+        what = f"no plan, or damaged ({error})"
+        raise ValueError(_LOST.format(str(folder / "plan.json"), what)) from error
     return plan
+
+
+def seal(about):
+    """Return a dict as JSON with its digest, by which `unseal` knows that no byte has changed."""
+    return json.dumps({**about, "digest": _digest(json.dumps(about).encode())}, indent=1).encode()
+
+
+def unseal(content):
+    """Return the dict of `seal`; ValueError, KeyError or TypeError if it is damaged."""
+    about = json.loads(content.decode())
+    if about.pop("digest") != _digest(json.dumps(about).encode()):
+        raise ValueError("bytes of it have changed")
+    return about
+
+
+def _digest(content):
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def _write(source, folder):
@@ -51,10 +82,52 @@ def _write(source, folder):
         if isinstance(partition, ShardPartition):
             parts.append({"shard": partition.shard})
         else:
-            _write_paths(partition, folder, source.settings["path_column"])
-            parts.append({"n_images": len(partition.paths)})
+            digest = _write_paths(partition, folder, source.settings["path_column"])
+            parts.append({"n_images": len(partition.paths), "digest": digest})
     plan = {"format": _FORMAT, "settings": source.settings, "folder": os.getcwd()}
-    replace_file(folder / "plan.json", json.dumps(plan | {"partitions": parts}).encode())
+    plan["partitions"] = parts
+    replace_file(folder / "plan.json", seal({**plan, "files": _describe_files(plan)}))
+
+
+def check_files(plan, source):
+    """Raise ValueError if tables or shards have changed since they were planned.
+
+    Returns
+    -------
+    change : str
+        What folders and patterns hold now, if that is another number than was planned; or "".
+    """
+    files = _describe_files(plan)
+    if changed := [name for name, was in plan["files"].items() if files.get(name, was) != was]:
+        raise ValueError(
+            f"Files of the source have changed since they were first read:\n{list_some(changed)}\n"
+            "Name another folder, or replace what is there (`overwrite`)."
+        )
+    if all(is_url(word) or os.path.isfile(word) for word in source.settings["source"]):
+        return ""
+    planned, found = Counter(), Counter()
+    for part in plan["partitions"]:
+        planned += Counter({"shards": 1} if "shard" in part else {"images": part["n_images"]})
+    with suppress(FileNotFoundError):  # the folder is empty
+        for part in source.partitions():
+            paths = getattr(part, "paths", None)
+            found += Counter({"shards": 1} if paths is None else {"images": len(paths)})
+    was, now = (" and ".join(f"{n:,} {kind}" for kind, n in c.items()) for c in (planned, found))
+    return "" if planned == found else f"{now or 'nothing'}, not {was}"
+
+
+def _describe_files(plan):
+    """Return the size and the second of the last change of local shards and tables."""
+    places = [part["shard"] for part in plan["partitions"] if "shard" in part]
+    for word in filter(is_table, plan["settings"]["source"]):
+        path = absolute(word, plan["folder"])
+        places += [path] if os.path.exists(path) else glob.glob(path, recursive=True)
+    files = {}
+    for place in places:
+        with suppress(OSError):  # a URL, or missing: whoever reads it tells
+            about = os.stat(absolute(place, plan["folder"]))
+            files[place] = [about.st_size, int(about.st_mtime)]
+    return files
 
 
 def _write_paths(partition, folder, path_column):
@@ -67,9 +140,10 @@ def _write_paths(partition, folder, path_column):
     if partition.columns is not None:
         for column in (others := pa.Table.from_pandas(partition.columns)).column_names:
             table = table.append_column(column, others[column])
-    path = folder / f"{partition.name}.parquet"
+    path = folder / f"{partition.name}{SUFFIX}"
     parquet.write_table(table, path)
     flush(path)
+    return _digest(path.read_bytes())
 
 
 def flush(path):
@@ -89,10 +163,19 @@ class PlannedPartition(Partition):
 
     file: str
     path_column: str
+    n_images: int
+    digest: str
 
     def batches(self, size=256):
         """Yield the images in their order."""
-        frame = require("pyarrow.parquet", "parquet").read_table(self.file).to_pandas()
+        parquet = require("pyarrow.parquet", "parquet")
+        try:
+            content = Path(self.file).read_bytes()
+        except FileNotFoundError:
+            content = None
+        if content is None or _digest(content) != self.digest:
+            raise ValueError(_LOST.format(self.file, "damaged" if content else "missing"))
+        frame = parquet.read_table(io.BytesIO(content)).to_pandas()
         paths = [os.fsdecode(path) for path in frame.pop(self.path_column)]
         listed = {"paths": paths, "columns": frame if len(frame.columns) else None}
         part = PathPartition(name=self.name, folder=self.folder, bit_depth=self.bit_depth, **listed)

@@ -45,7 +45,8 @@ def predict_shards(
         process. A script that starts several must be guarded by ``if __name__ == "__main__":``.
     on_error : {"raise", "skip"}, default="raise"
         "raise" stops at images that cannot be read, and names them; shards that are done stay.
-        "skip" writes rows without numbers, whose reason is in the column error.
+        "skip" writes rows without numbers, whose reason is in the column error, which is "" of all
+        others. It also goes on where "raise" has stopped.
     overwrite : bool, default=False
         Remove other predictions in the folder first. Other files are never removed.
     model_name : str, default=None
@@ -69,8 +70,8 @@ def predict_shards(
     Raises
     ------
     ValueError
-        If images cannot be read, or the folder belongs to another model, source or settings; the
-        message names what differs.
+        If images cannot be read; the folder belongs to another model, source or settings; or a
+        local table or tar shard has changed since the start. The message names what differs.
     FileExistsError
         If the folder holds other files only.
     BlockingIOError
@@ -83,8 +84,9 @@ def predict_shards(
     Warns
     -----
     UserWarning
-        If a shard is damaged, which is computed again, a worker has died, or later images have
-        columns that the first ones do not have.
+        If a shard has no readable end (only that is looked at), so that it is computed again; a
+        worker has died; a folder or pattern holds another number of images than at the start; or
+        later images have columns that the first ones do not have.
 
     See Also
     --------
@@ -98,7 +100,7 @@ def predict_shards(
     10,000 images or one tar shard. A file is written under a temporary name, flushed to the disk
     and renamed: it is whole or absent, whenever the process or the machine stops. Its columns are
     path (of files from the folder, unless the source names them in full), those of the task, model,
-    error (of "skip"), then those of the source as text; "given_" goes before names that are taken.
+    error, then those of the source as text; "given_" goes before names that are taken.
 
     Rows do not depend on the number of workers, or on where a run was interrupted. A worker that
     is killed costs the partitions that were being computed, which are tried once more.
@@ -171,7 +173,8 @@ def iter_predictions(
     Yields
     ------
     rows : DataFrame
-        Columns as of :func:`predict_shards`, a row of each image in the order of the source. The
+        Columns as of :func:`predict_shards` (error of "skip" only), a row of each image in the
+        order of the source. The
         columns of the source are those of these images.
 
     Raises

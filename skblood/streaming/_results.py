@@ -1,8 +1,8 @@
 """A folder of rows: its manifest, what is done and what is left, and reading it."""
 
-import hashlib
 import json
 import os
+import secrets
 import warnings
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -15,6 +15,7 @@ from skblood._writing import list_few, lock
 
 from ._compute import Done
 from ._identity import describe_model
+from ._plan import check_files, load_plan
 from ._rows import RowSettings
 from ._shards import (
     MANIFEST,
@@ -118,25 +119,33 @@ class PredictionFolder:
         for pattern in (".part-*.tmp", f".{MANIFEST}.*.tmp"):  # of what was killed
             _unlink(self.folder.glob(pattern))
         plan = self.folder / _PLAN
-        if not plan.exists():
+        if "n_partitions" not in self._manifest:
             source.write_plan(plan)
+        elif change := check_files(load_plan(plan), source):
+            warnings.warn(
+                f"The source has changed since the start: it holds {change}. {str(self.folder)!r} "
+                "is of the images of then; write the others into another folder, or all anew.",
+                stacklevel=4,
+            )
         self.partitions = list(read_plan(plan).partitions())
         if "n_partitions" not in self._manifest:
             self._manifest["given"] = _find_columns(self.partitions)
             self._manifest["n_partitions"] = len(self.partitions)
             write_manifest(self.folder, self._manifest)
         self._options["model_name"] = self._manifest["model_name"]
-        settings = RowSettings.of(self._model, self._manifest["given"], **self._options)
-        self.settings = replace(settings, run=self._manifest["run"])
+        # The column error is always there: who has begun with "raise" may go on with "skip".
+        options = {**self._options, "on_error": "skip"}
+        settings = RowSettings.of(self._model, self._manifest["given"], **options)
+        on_error, run = self._options["on_error"], self._manifest["run"]
+        self.settings = replace(settings, on_error=on_error, run=run)
 
     def _resume(self, identity):
         """Return the manifest of the folder, or a new one."""
         identity |= {"skblood": version("skblood"), "source": [*map(_absolute, self._source)]}
         # A renamed model file is the same model.
         has_name = self._options["model_name"] is not None
-        identity |= {**self._options, "model_name": "given" if has_name else None}
-        identity |= self._source_options
-        run = hashlib.blake2b(json.dumps(identity).encode(), digest_size=16).hexdigest()
+        identity |= {"task": self._options["task"], "model_name": "given" if has_name else None}
+        identity = json.loads(json.dumps(identity | self._source_options))
         try:
             old = read_manifest(self.folder)
         except FileNotFoundError:
@@ -147,10 +156,10 @@ class PredictionFolder:
                     f"{str(self.folder)!r} holds other files ({list_few(names, most=3)}) and no "
                     f"{MANIFEST}. Name a new folder."
                 ) from None
-        if old is not None and self._overwrite:
-            _remove(self.folder)
-        elif old is not None and old["run"] == run:
+        if old is not None and old["identity"] == identity and not self._overwrite:
             return old
+        if old is not None and (self._overwrite or "n_partitions" not in old):
+            _remove(self.folder)
         elif old is not None:
             was = old["identity"]
             differing = [n for n in {**was, **identity} if was.get(n) != identity.get(n)]
@@ -161,7 +170,7 @@ class PredictionFolder:
                 f"{str(self.folder)!r} holds other predictions: {'; '.join(differing)}. Name "
                 "another folder, or replace them (`overwrite`)."
             )
-        new = {"kind": MARK, "run": run, "identity": identity, "complete": False}
+        new = {"kind": MARK, "run": secrets.token_hex(16), "identity": identity, "complete": False}
         new["model_name"] = self._options["model_name"]
         write_manifest(self.folder, new)
         return new
@@ -240,11 +249,10 @@ def read_predictions(folder, *, columns=None, incomplete=False):
     manifest = read_manifest(folder)
     paths = sorted(folder.glob("part-*.parquet"))
     paths = [path for path in paths if read_marks(path, manifest["run"]) is not None]
-    n_partitions = manifest.get("n_partitions")
+    n_partitions = manifest.get("n_partitions", "the")
     if len(paths) != n_partitions and not incomplete:
-        of = "the" if n_partitions is None else n_partitions
         raise ValueError(
-            f"{str(folder)!r} has {len(paths)} of {of} shards. Start the command that "
+            f"{str(folder)!r} has {len(paths)} of {n_partitions} shards. Start the command that "
             "writes it again, which resumes, or pass incomplete=True."
         )
     try:
@@ -278,7 +286,7 @@ def _find_columns(partitions):
 def _remove(folder):
     """Remove what predictions have written, and the manifest last: no half remains as another."""
     _unlink(folder.glob("part-*.parquet"))
-    _unlink((folder / _PLAN).glob("*.parquet"))
+    _unlink((folder / _PLAN).glob("*.plan"))
     _unlink([folder / _PLAN / "plan.json"])
     with suppress(OSError):  # it is missing, or holds other files
         (folder / _PLAN).rmdir()

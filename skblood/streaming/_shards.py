@@ -8,7 +8,7 @@ from pathlib import Path
 from skblood._writing import new_file, replace_file
 
 from ._places import require
-from ._plan import flush
+from ._plan import flush, seal, unseal
 
 # What Parquet and the manifest are marked by.
 MARK = "skblood"
@@ -44,7 +44,7 @@ def read_marks(path, run):
     with suppress(pyarrow.ArrowException, OSError, ValueError):
         metadata = parquet.read_metadata(path)
         marks = json.loads((metadata.metadata or {}).get(MARK.encode(), "{}"))
-        if marks.get("run") == run:
+        if marks.get("run") == run and marks["shard"] == path.name:  # no copy of another
             return metadata.num_rows, marks["n_unreadable"]
     return None
 
@@ -89,7 +89,8 @@ def open_shard(folder, name, settings):
             with parquet.ParquetWriter(file, schema, write_page_checksum=True) as writer:
                 shard = Shard(writer)
                 yield shard
-                marks = {"run": settings.run, "n_unreadable": shard.n_unreadable}
+                marks = {"run": settings.run, "shard": path.name}
+                marks["n_unreadable"] = shard.n_unreadable
                 writer.add_key_value_metadata({MARK: json.dumps(marks)})
             # A worker may outlive its command, and another have begun other predictions here.
             if read_manifest(folder).get("run") != settings.run:
@@ -104,7 +105,7 @@ def open_shard(folder, name, settings):
 
 def write_manifest(folder, manifest):
     """Write the manifest in one step."""
-    replace_file(Path(folder, MANIFEST), json.dumps(manifest, indent=1).encode())
+    replace_file(Path(folder, MANIFEST), seal(manifest))
     flush(Path(folder))
 
 
@@ -120,7 +121,7 @@ def read_manifest(folder):
     """
     path = Path(folder, MANIFEST)
     try:
-        manifest = json.loads(path.read_text("utf-8"))
+        manifest = unseal(path.read_bytes())
         if manifest["kind"] == MARK and {"run", "identity", "complete"} <= manifest.keys():
             return manifest
     except FileNotFoundError as error:

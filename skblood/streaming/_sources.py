@@ -11,7 +11,7 @@ from skblood.images import check_bit_depth
 
 from ._entries import check_word, expand_words, find_entries
 from ._partitions import PathPartition, ShardPartition
-from ._plan import PlannedPartition, load_plan, write_plan
+from ._plan import SUFFIX, PlannedPartition, load_plan, write_plan
 
 _KINDS = {"shard": ShardPartition, "paths": PathPartition, "file": PlannedPartition}
 
@@ -194,7 +194,7 @@ def read_plan(folder):
     plan = load_plan(folder)
     column = {"path_column": plan["settings"]["path_column"]}
     parts = [
-        part if "shard" in part else {"file": str(folder / f"{i:08d}.parquet"), **column}
+        part if "shard" in part else {"file": str(folder / f"{i:08d}{SUFFIX}"), **column, **part}
         for i, part in enumerate(plan["partitions"])
     ]
     return Source(plan["settings"], plan["folder"], parts)

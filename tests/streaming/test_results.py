@@ -11,6 +11,7 @@ import sys
 import tarfile
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ from skblood.streaming import (
     predict_shards,
     read_predictions,
 )
+from skblood.streaming._shards import write_manifest
 
 N = 11
 SIZE = 4
@@ -84,14 +86,14 @@ class TestRows:
         assert rows["path"].tolist() == sorted(map(str, source.iterdir()))
         assert rows["label"].tolist() == model.predict(images[0][:N]).tolist()
         columns = [f"p_{label}" for label in model.classes_]
-        assert [*rows] == ["path", "label", "probability", *columns]
+        assert [*rows] == ["path", "label", "probability", *columns, "error"]
         np.testing.assert_allclose(rows[columns], expected, rtol=0, atol=1e-6)
         assert (rows["probability"] == rows[columns].max(axis=1)).all()
 
     def test_features(self, model, source, images, tmp_path):
         rows = read_predictions(predict(model, source, tmp_path / "out", task="embed").folder)
         features = model.predictor_.features(model.read_images(images[0][:N]))
-        assert rows.shape == (N, 1 + features.shape[1])
+        assert rows.shape == (N, 2 + features.shape[1]) and set(rows.pop("error")) == {""}
         assert rows.dtypes.iloc[1:].unique().tolist() == [np.float32]
         np.testing.assert_allclose(rows.iloc[:, 1:], features, rtol=1e-6)
 
@@ -154,6 +156,7 @@ class TestRows:
         assert max(map(len, tables)) == min(size, N)
         rows = pd.concat(tables, ignore_index=True)
         expected = read_predictions(predict(model, source, tmp_path / "out").folder)
+        expected = expected.drop(columns="error")
         pd.testing.assert_frame_equal(rows, expected, rtol=0, atol=1e-6, check_dtype=False)
 
     @pytest.mark.parametrize(
@@ -196,7 +199,7 @@ class TestColumns:
         assert len({str(pq.read_schema(file)) for file in files}) == 1
         assert pq.read_metadata(files[3]).num_rows == 0
         rows = read_predictions(result.folder)
-        own = 3 + len(model.classes_)
+        own = 4 + len(model.classes_)
         assert [*rows][own:] == ["slide", "given_path", "Färbung, ä\n"]
         assert rows["slide"].tolist()[:3] == ["7", "null", ""] and rows["given_path"][0] == "p"
         assert rows["slide"].tolist()[3:] == ["", "[1, 2]", "", ""]
@@ -273,6 +276,21 @@ class TestUnreadable:
         again = predict(model, source, tmp_path / "out", on_error="skip")
         assert again == {**result, "n_resumed": 3}
 
+    @pytest.mark.parametrize("is_there", [True, False])
+    def test_raise_and_go_on_by_skip(self, model, source, tmp_path, is_there):
+        path = damage(source)
+        with pytest.raises(ValueError, match="cannot be read"):
+            predict(model, source, tmp_path / "out")
+        if not is_there:
+            path.unlink()
+        expected = nullcontext() if is_there else pytest.warns(UserWarning, match="has changed")
+        with expected:
+            result = predict(model, source, tmp_path / "out", on_error="skip")
+        assert (result.n_images, result.n_resumed, result.n_unreadable) == (N, 1, 1)
+        rows = read_predictions(result.folder)
+        assert (rows["error"] != "").tolist() == [i == 5 for i in range(N)]
+        assert ("no such file" in rows["error"][5]) != is_there
+
     @pytest.mark.parametrize("task", ["predict", "embed"])
     def test_all(self, model, source, tmp_path, task):
         for i in range(N):
@@ -285,10 +303,12 @@ class TestUnreadable:
 
 
 class TestResume:
+    @pytest.mark.filterwarnings("ignore:The inplace keyword")  # Dask's
     def test_is_a_data_set_of_other_tools(self, model, source, tmp_path):
         folder = predict(model, source, tmp_path / "out", partition_size=5).folder
         expected = read_predictions(folder)
         frames = [pd.read_parquet(folder), dataset(folder).to_table().to_pandas()]
+        frames.append(pytest.importorskip("dask.dataframe").read_parquet(folder).compute())
         for frame in frames:
             assert frame["path"].tolist() == expected["path"].tolist()
         assert not list(folder.glob("[!_.]*[!0-9].*[!t]"))  # nothing else is in sight
@@ -347,7 +367,87 @@ class TestResume:
         """The images are those that were found at the first start."""
         out = predict(model, source, tmp_path / "out").folder
         Image.fromarray(images[0][0]).save(source / "new.png")
-        assert predict(model, source, out).n_images == N
+        with pytest.warns(UserWarning, match=f"it holds {N + 1} images, not {N} images"):
+            assert predict(model, source, out).n_images == N
+        with pytest.warns(UserWarning, match=f"it holds nothing, not {N} images"):
+            for path in source.iterdir():
+                path.unlink()
+            assert predict(model, source, out).n_images == N
+
+    @pytest.mark.parametrize("kind", ["tar", "*.tar", "csv"])
+    def test_a_changed_shard_or_table_is_refused(self, model, source, images, tmp_path, kind):
+        file = tmp_path / f"x.{kind[-3:]}"
+        names = "".join(f"{path}\n" for path in source.iterdir())
+        file.write_text(f"path\n{names}")
+        if kind != "csv":
+            write_tar(file, images[0][:N], [None] * N)
+        given = str(file if kind != "*.tar" else tmp_path / kind)
+        out = predict(model, given, tmp_path / "out").folder
+        assert predict(model, given, out).n_resumed
+        before = read_predictions(out)
+        file.write_text(f"path\n{names[: len(names) // N]}")
+        (out / parts(out)[0]).rename(tmp_path / "part")
+        with pytest.raises(ValueError, match=rf"(?s)have changed.*{file.name}.*another folder"):
+            predict(model, given, out)
+        (tmp_path / "part").rename(out / "part-00000000.parquet")
+        pd.testing.assert_frame_equal(read_predictions(out), before)
+
+    def test_new_shards_are_told(self, model, images, tmp_path):
+        write_tar(tmp_path / "a.tar", images[0][:2], [None] * 2)
+        predict(model, str(tmp_path / "*.tar"), tmp_path / "out")
+        write_tar(tmp_path / "b.tar", images[0][2:4], [None] * 2)
+        with pytest.warns(UserWarning, match="it holds 2 shards, not 1 shards"):
+            predict(model, str(tmp_path / "*.tar"), tmp_path / "out")
+
+    def test_each_changed_byte_of_the_plan_is_seen(self, model, source, tmp_path):
+        pd.DataFrame({"path": sorted(map(str, source.iterdir())), "slide": "s0"}).to_csv(
+            source / "t.csv", index=False
+        )
+        out = predict(model, source / "t.csv", tmp_path / "out").folder
+        (out / parts(out)[0]).unlink()
+        plan, rng = out / "_plan" / "00000000.plan", np.random.default_rng(0)
+        content = plan.read_bytes()
+        for place in rng.integers(len(content), size=20):
+            changed = bytearray(content)
+            changed[place] ^= 1 << rng.integers(8)
+            plan.write_bytes(changed)
+            with pytest.raises(ValueError, match=r"00000000\.plan', which lists.*is damaged.*anew"):
+                predict(model, source / "t.csv", out)
+        plan.unlink()
+        with pytest.raises(ValueError, match=r"00000000\.plan', which lists.*is missing.*anew"):
+            predict(model, source / "t.csv", out)
+        plan.write_bytes(content)
+        assert predict(model, source / "t.csv", out).n_resumed == 2
+
+    @pytest.mark.parametrize("name", ["_plan/plan.json", "_manifest.json"])
+    def test_each_changed_byte_of_the_lists_is_seen(self, model, source, tmp_path, name):
+        out = predict(model, source, tmp_path / "out").folder
+        content, rng = (out / name).read_bytes(), np.random.default_rng(0)
+        for place in rng.integers(len(content), size=20):
+            changed = bytearray(content)
+            changed[place] ^= 1 << rng.integers(8)
+            (out / name).write_bytes(changed)
+            with pytest.raises(ValueError, match="damaged"):
+                predict(model, source, out)
+
+    def test_a_plan_that_is_gone(self, model, source, tmp_path):
+        out = predict(model, source, tmp_path / "out").folder
+        (out / parts(out)[0]).unlink()
+        (out / "_plan").rename(tmp_path / "plan")
+        with pytest.raises(FileNotFoundError, match=r"_plan/plan.json', which lists.*missing"):
+            predict(model, source, out)
+
+    def test_a_copy_of_another_shard_is_none(self, model, source, tmp_path):
+        out = predict(model, source, tmp_path / "out").folder
+        before, first = read_predictions(out), (out / parts(out)[0]).read_bytes()
+        (out / "part-00000099.parquet").write_bytes(first)
+        pd.testing.assert_frame_equal(read_predictions(out), before)
+        (out / parts(out)[1]).write_bytes(first)
+        with pytest.raises(ValueError, match="has 2 of 3 shards"):
+            read_predictions(out)
+        with pytest.warns(UserWarning, match=f"{parts(out)[1]}' is damaged"):
+            assert predict(model, source, out).n_resumed == 2
+        pd.testing.assert_frame_equal(read_predictions(out), before)
 
 
 class TestAnotherRun:
@@ -358,7 +458,6 @@ class TestAnotherRun:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"on_error": "skip"}, "on_error raise, not skip"),
             ({"task": "embed"}, "task predict, not embed"),
             ({"partition_size": 3}, "partition_size 4, not 3"),
             ({"model_name": "x"}, "model_name None, not given"),
@@ -369,6 +468,24 @@ class TestAnotherRun:
         with pytest.raises(ValueError, match=f"holds other predictions: {message}.*`overwrite`"):
             predict(model, source, out, **options)
         assert before == {path: path.read_bytes() for path in out.iterdir() if path.is_file()}
+
+    def test_another_version(self, model, source, out, monkeypatch):
+        monkeypatch.setattr("skblood.streaming._results.version", lambda name: "0.0.9")
+        with pytest.raises(ValueError, match=r"holds other predictions: skblood .*, not 0\.0\.9"):
+            predict(model, source, out)
+
+    def test_one_that_has_not_begun_is_replaced(self, model, source, tmp_path, monkeypatch):
+        """It was killed while the images were listed."""
+        out = predict(model, source, tmp_path / "out").folder
+        manifest = json.loads((out / "_manifest.json").read_text())
+        for name in ("digest", "given", "n_partitions"):
+            del manifest[name]
+        for name in parts(out):
+            (out / name).unlink()
+        write_manifest(out, manifest)
+        with pytest.raises(ValueError, match="has 0 of the shards"):
+            read_predictions(out)
+        assert predict(model, source, out, task="embed").n_images == N
 
     def test_a_renamed_model_is_the_same(self, model, source, tmp_path):
         predict(model, source, tmp_path / "out", model_name="a")
@@ -439,7 +556,7 @@ class TestAnotherRun:
         """It has lived longer than the command that had started it."""
         with PredictionFolder(model, source, out, partition_size=SIZE) as old:
             partition, settings = old.partitions[0], old.settings
-        predict(model, source, out, overwrite=True, partition_size=SIZE, on_error="skip")
+        predict(model, source, out, overwrite=True, partition_size=SIZE)
         before = (out / parts(out)[0]).read_bytes()
         with pytest.raises(ValueError, match="has become a folder of other predictions"):
             predict_partition(model, partition, out, settings)

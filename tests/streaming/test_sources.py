@@ -302,8 +302,8 @@ class TestPlans:
         assert read_values(plan)[0]["cells/a.png"] is None
         assert os.listdir("out") == ["plan"]
         assert sorted(os.listdir("out/plan")) == [
-            "00000000.parquet",
-            "00000001.parquet",
+            "00000000.plan",
+            "00000001.plan",
             "plan.json",
         ]
 
