@@ -15,8 +15,12 @@ _LABELS = (".cls", ".txt", ".json")
 # Files that may lie beside images, and are no samples without one.
 _DOCUMENTS = (*_LABELS, ".csv", ".md", ".tsv")
 _MOST_LABEL_BYTES = 2**20
-# Images of one key that are held until its labels come.
-_MOST_IMAGES = 32
+# Images of one key that are held; all but one are in error.
+_MOST_IMAGES = 4
+_APART = (
+    "apart from the image of its sample: files that are equal up to the first dot stand together"
+)
+_ONE = "one of {} images of a sample, whose names are equal up to the first dot: rename all but one"
 # Names of metadata in WebDataset.
 _META = re.compile(r"__[^/]*__($|/)")
 
@@ -51,13 +55,25 @@ def read_samples(place, damage):
         return
     with closing(file):
         members = _read_files(read_members(file, place, damage), damage, split)
+        keys, alone = _Names(), {}
         for sample in webdataset.group_by_keys(members, keys=split, lcase=False):
-            yield from _split_sample(sample, damage)
+            key, files = sample["__key__"], _files_of(sample)
+            images = [name for name in files if _extension(name) in IMAGE_EXTENSIONS]
+            if not images:
+                alone |= _check_lone(key, files, damage)
+            elif keys.add(key):
+                yield from _read_sample(key, files, images, damage)
+            else:
+                for name in images:
+                    damage.add(_APART, name)
+    for name, key in alone.items():
+        if key in keys:
+            damage.add(_APART, name)
 
 
 def _read_files(members, damage, split):
     """Yield files as `group_by_keys` takes them, {} between samples."""
-    names, key, stem, n_images = _Names(), None, None, 0
+    names, key, n_images = _Names(), None, 0
     for header, read in members:
         name = header.name.removeprefix("./")
         if header.isdir() or _is_hidden(name):
@@ -68,15 +84,13 @@ def _read_files(members, damage, split):
         if not names.add(name):
             damage.add("another member before has the same name", name)
             continue
-        data = read() if kind in (*_LABELS, *IMAGE_EXTENSIONS) else b""
+        former, key = key, split(name)[0]
+        n_images = (n_images if key == former else 0) + (kind in IMAGE_EXTENSIONS)
+        is_image = kind in IMAGE_EXTENSIONS and (n_images <= _MOST_IMAGES or _stem(name) == key)
+        data = read() if kind in _LABELS or is_image else b""
         if data is None:
             damage.add("cut off", name)
             continue
-        former, (key, stem) = (key, stem), (split(name)[0], _stem(name))
-        n_images = (n_images if key == former[0] else 0) + (kind in IMAGE_EXTENSIONS)
-        if n_images > _MOST_IMAGES and stem != former[1]:
-            yield {}
-            n_images = 1
         yield {"fname": name, "data": (name, data), "__url__": damage.shard}
 
 
@@ -86,13 +100,16 @@ class _Names:
     def __init__(self):
         self._recent, self._sorted = set(), np.empty(0, np.int64)
 
-    def add(self, name):
-        """Add a name; return whether it is new."""
+    def __contains__(self, name):
         key = hash(name)
         place = np.searchsorted(self._sorted, key)
-        if key in self._recent or key in self._sorted[place : place + 1]:
+        return key in self._recent or key in self._sorted[place : place + 1]
+
+    def add(self, name):
+        """Add a name; return whether it is new."""
+        if name in self:
             return False
-        self._recent.add(key)
+        self._recent.add(hash(name))
         if len(self._recent) > max(1000, len(self._sorted) // 8):
             recent = np.fromiter(self._recent, np.int64)
             self._sorted = np.sort(np.concatenate([self._sorted, recent]), kind="stable")
@@ -126,22 +143,34 @@ def _stem(name):
     return name[: len(name) - len(_extension(name))]
 
 
-def _split_sample(sample, damage):
-    """Yield the images of one key."""
-    files = dict(value for suffix, value in sample.items() if suffix not in ("__key__", "__url__"))
+def _files_of(sample):
+    return dict(value for suffix, value in sample.items() if suffix not in ("__key__", "__url__"))
+
+
+def _check_lone(key, files, damage):
+    """Note the files of a key without an image; return those that may be of one elsewhere."""
     kinds = {name: _extension(name) for name in files}
-    labels = {_stem(name) + kind: name for name, kind in kinds.items() if kind in _LABELS}
-    images = [name for name, kind in kinds.items() if kind in IMAGE_EXTENSIONS]
-    if not images and (odd := [name for name, kind in kinds.items() if kind not in _DOCUMENTS]):
+    if odd := [name for name, kind in kinds.items() if kind not in _DOCUMENTS]:
         damage.add(f"no image ({', '.join(IMAGE_EXTENSIONS)})", odd[0])
-    for name in images:
-        # x.left.cls is that of x.left.png, x.cls of all images x.
-        columns = {}
-        for kind in reversed(_LABELS):
-            label = labels.get(_stem(name) + kind) or labels.get(sample["__key__"] + kind)
-            if label:
-                columns |= _read_label(files[label], label, kind, damage)
-        yield name, files[name], columns
+    for name in [name for name, kind in kinds.items() if kind == ".cls" and not odd]:
+        damage.add(_APART, name)
+    return {name: key for name, kind in kinds.items() if kind in (".txt", ".json")}
+
+
+def _read_sample(key, files, images, damage):
+    """Yield the image of a key: key.png, or else the only one, such as key.cell.png."""
+    images = [name for name in images if _stem(name) == key] or images
+    if len(images) > 1:
+        for name in images:
+            damage.add(_ONE.format(len(images)), name)
+        return
+    columns, stem = {}, _stem(images[0])
+    names = {_stem(name) + _extension(name): name for name in files}
+    for kind in reversed(_LABELS):
+        # Of x.left.png, x.left.cls goes before x.cls.
+        if label := names.get(stem + kind) or names.get(key + kind):
+            columns |= _read_label(files[label], label, kind, damage)
+    yield images[0], files[images[0]], columns
 
 
 def _read_label(data, name, kind, damage):

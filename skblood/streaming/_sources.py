@@ -55,10 +55,10 @@ def open_source(source, *, path_column="path", bit_depth=None, partition_size=10
 
     Notes
     -----
-    Members of a tar file with the same name up to the first dot are one sample: an image (.bmp,
-    .gif, .jpeg, .jpg, .png, .tif, .tiff, .webp), and what is known of it. The text of .cls, or else
-    of .txt, is the column label; the fields of .json are columns. Other members are never opened:
-    no pickle is loaded.
+    Members of a tar file with the same name up to the first dot are one sample, and stand together:
+    an image (.bmp, .gif, .jpeg, .jpg, .png, .tif, .tiff, .webp), and what is known of it. The text
+    of .cls, or else of .txt, is the column label; the fields of .json are columns. Of 0.png and
+    0.mask.png, 0.png is the image. Other members are never opened: no pickle is loaded.
 
     Images are in the order of the sorted paths, as :func:`skblood.datasets.load_image_folder` has
     them, of a table and a shard as they are there, and of a list part by part. Names are held in

@@ -62,14 +62,45 @@ class TestMembers:
         assert rows["slide"] == ["", "", "12", "", ""]
         assert rows["ok"][2] == "true" and rows["by"][2] == "x" and rows["more"][2] == "[1]"
 
-    def test_several_images_of_one_key(self, here):
-        members = [("s.1.png", png(1)), ("s.1.cls", b"one"), ("s.2.png", png(2)), ("s.txt", b"all")]
-        batch = read_batches(write_tar("x.tar", members))[0]
-        assert batch.names == ["x.tar/s.1.png", "x.tar/s.2.png"]
-        assert batch.columns.label.tolist() == ["one", "all"]
+    def test_one_image_a_sample(self, here):
+        """Masks and views beside it are no cells of their own."""
+        members = [
+            ("a.mask.png", png(9)),
+            ("a.png", png(1)),
+            ("a.seg.png", png(9)),
+            ("a.cls", b"x"),
+        ]
+        members += [("b.cell.png", png(2)), ("b.txt", b"y"), ("b.cell.cls", b"z")]
+        members += [("c.left.png", png(9)), ("c.right.png", png(9)), ("c.cls", b"x")]
+        members += [("d.png", png(9)), ("d.jpg", png(9)), ("d.seg.png", png(9))]
+        members += [("a.late.png", png(9))]
+        path = write_tar("x.tar", members)
+        assert read_batches(path, size=9)[0].columns.label.tolist() == ["x", "z"]
+        values, errors = read_values(path)
+        assert values == {"x.tar/a.png": 1, "x.tar/b.cell.png": 2}
+        named = ["c.left.png", "c.right.png", "d.png", "d.jpg", "a.late.png"]
+        assert [*errors] == [f"x.tar/{name}" for name in named]
+        reasons = [*errors.values()]
+        assert all(reason.startswith("one of 2 images of a sample") for reason in reasons[:4])
+        assert reasons[4].startswith("apart from the image")
+
+    def test_labels_that_are_not_beside_their_image(self, here):
+        members = [("early.json", b"{}"), ("0.cls", b"a"), ("0.png", png(0)), ("1.png", png(1))]
+        members += [("2.png", png(2)), ("early.png", png(3)), ("1.cls", b"b"), ("2.json", b"{}")]
+        members += [
+            ("2.txt", b"c"),
+            ("lone.cls", b"d"),
+            ("README.txt", b""),
+            ("README.json", b"{}"),
+        ]
+        values, errors = read_values(write_tar("x.tar", members))
+        assert [*values.values()] == [0, 1, 2, 3]
+        named = ["1.cls", "lone.cls", "early.json", "2.json", "2.txt"]
+        assert [*errors] == [f"x.tar/{name}" for name in named]
+        assert all(reason.startswith("apart from the image") for reason in errors.values())
 
     def test_any_number_of_images_of_one_key(self, here):
-        """Plain numbered files: each with its own label, and few of them in memory."""
+        """Plain numbered files, of which few are held in memory."""
         noise = np.random.default_rng(0).integers(0, 256, 2**20, np.uint8).tobytes()
 
         def members():
@@ -78,15 +109,12 @@ class TestMembers:
                 yield f"IMG.{i}.cls", str(i).encode()
 
         write_tar("x.tar", members())
-        labels = []
         tracemalloc.start()
-        for partition in open_source("x.tar").partitions():
-            for batch in partition.batches(10):
-                labels += batch.columns.label.tolist()
+        (batch,) = read_batches("x.tar")
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert labels == [str(i) for i in range(100)]
-        assert peak < 85 * 2**20
+        assert not batch.items and len(batch.errors) == 100
+        assert peak < 20 * 2**20
 
     def test_hidden_members_and_folders(self, here):
         names = ["._a.png", ".DS_Store", "__MACOSX/a.png", "@eaDir/a.png", "x/.git/a.png", "__m__"]
