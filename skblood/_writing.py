@@ -276,8 +276,8 @@ def track(total, action, unit="image", *, shown=False):
 
     Parameters
     ----------
-    total : int or None
-        Number of units, if it is known.
+    total : int, None or callable
+        Number of units, if it is known. A function is asked for it as units are done.
     action : str
         What is done, such as "reading".
     unit : str, default="image"
@@ -294,8 +294,13 @@ def track(total, action, unit="image", *, shown=False):
         # Notebooks have widgets instead of a terminal.
         if sys.stderr.isatty() or any(each.__name__ == "tqdm_notebook" for each in tqdm.__mro__):
             options = {"delay": _DELAY, "leave": False, "dynamic_ncols": True}
-            with tqdm(total=total, desc=action, unit=unit, **options) as bar:
-                yield bar.update
+            with tqdm(total=_ask(total), desc=action, unit=unit, **options) as bar:
+
+                def update(n=1):
+                    bar.total = _ask(total)
+                    bar.update(n)
+
+                yield update
         else:
             yield _Lines(total, action, unit).update
     finally:
@@ -307,6 +312,10 @@ def announce(action):
     if _shown.get() and sys.stderr is not None:
         with suppress(OSError, ValueError):
             print(action, file=sys.stderr, flush=True)
+
+
+def _ask(total):
+    return total() if callable(total) else total
 
 
 class _Lines:
@@ -325,11 +334,9 @@ class _Lines:
             return
         speed = self._n / (now - self._start)
         text = f"{self._action}: {self._n:,} {self._unit}s, {speed:,.1f} a second"
-        if self._total is not None:
-            left = (self._total - self._n) / speed if self._n else float("nan")
-            text = (
-                f"{self._action}: {self._n:,} of {self._total:,} {self._unit}s, {left:.0f} s left"
-            )
+        if (total := _ask(self._total)) is not None:
+            left = (total - self._n) / speed if self._n else float("nan")
+            text = f"{self._action}: {self._n:,} of {total:,} {self._unit}s, {left:.0f} s left"
         with suppress(OSError, ValueError):  # a log that is full or closed stops nothing
             print(text, file=sys.stderr, flush=True)
         self._next = now + _BETWEEN_LINES

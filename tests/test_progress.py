@@ -44,6 +44,16 @@ def test_lines_of_an_unknown_total(slow, capsys):
     assert second.startswith("predict: 1,500 images, ") and second.endswith(" a second")
 
 
+def test_lines_of_a_total_that_is_learned(slow, capsys):
+    totals = iter([None, 2000])
+    with show_progress(), track(lambda: next(totals), "predict") as update:
+        update(0)
+        update(500)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "predict: 0 images, 0.0 a second"
+    assert second == "predict: 500 of 2,000 images, 0 s left"
+
+
 def test_what_is_quick_is_not_shown(capsys):
     with show_progress(), track(3, "reading") as update:
         update(3)
@@ -57,6 +67,9 @@ def test_bar_of_a_terminal(slow, monkeypatch):
     with show_progress(), track(3, "reading") as update:
         update(3)
     assert "reading:" in terminal.getvalue() and "/3 [" in terminal.getvalue()
+    with show_progress(), track(lambda: 7, "reading") as update:
+        update(3)
+    assert "/7 [" in terminal.getvalue()
 
 
 def test_nothing_unless_asked_for_and_no_parts(slow, capsys):

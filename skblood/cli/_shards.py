@@ -1,5 +1,6 @@
 """Folders of shards: what `predict` and `embed` write of millions of images."""
 
+import signal
 from dataclasses import dataclass
 
 import typer
@@ -71,7 +72,15 @@ def write_folder(model, images, out, workers, files, output, **options):
         from skblood.distributed import predict as write
 
         options["client"] = workers.dask
-    result = write(model, images, out, **options)
+    # Slurm and `docker stop` send SIGTERM.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        result = write(model, images, out, **options)
+    except KeyboardInterrupt:
+        _output.say(f"{out}: stopped. The same command goes on where it was.")
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
     resumed = f", {result.n_resumed} of which were there" if result.n_resumed else ""
     n_readable = result.n_images - result.n_unreadable
     _output.say(f"{out}: {n_readable:,} images in {result.n_shards:,} shards{resumed}.")

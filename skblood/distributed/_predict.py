@@ -91,7 +91,7 @@ def predict(model, source, out, *, client=None, task="predict", verbose=False, *
         _connect(client) as connected,
         PredictionFolder(model, source, out, task=task, **options) as folder,
     ):
-        with track(None, task, shown=verbose) as update:
+        with track(folder.expect, task, shown=verbose) as update:
             for done in _compute(connected, model, folder):
                 folder.add(done)
                 update(done.n_images)
@@ -134,7 +134,7 @@ def _compute(client, model, folder):
             visible = [token.name, *_find_image(folder.partitions)]
             job = Job(model, here, folder.settings, visible, name=os.path.basename(token.name))
             with give_job(client, job):
-                yield from _run(client, job.name, folder.pending())
+                yield from _run(client, job.name, iter(folder.pending()))
     except (CancelledError, CommClosedError) as error:
         raise ConnectionError(
             "The Dask scheduler was lost, or has cancelled the work. Start it again, and then this "

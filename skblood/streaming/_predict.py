@@ -135,8 +135,8 @@ def predict_shards(
     options |= {"path_column": path_column, "bit_depth": bit_depth, "overwrite": overwrite}
     options |= {"partition_size": partition_size}
     with PredictionFolder(model, source, out, **options) as folder:
-        pending = list(folder.pending())
-        shown = track(None, task, shown=verbose)
+        pending = folder.pending()
+        shown = track(folder.expect, task, shown=verbose)
         with shown as update:
             for done in _compute(model, pending, folder, n_workers, update):
                 folder.add(done)

@@ -1,4 +1,4 @@
-"""A folder of rows: its manifest, what is done and what is left, and reading it."""
+"""A folder of rows: its manifest, what is done and what is left."""
 
 import json
 import os
@@ -87,6 +87,7 @@ class PredictionFolder:
         self.folder = Path(folder).expanduser()
         self.n_images = self.n_unreadable = self.n_shards = self.n_resumed = 0
         self._model, self._overwrite, self._left_out = model, overwrite, set()
+        self._pending = []
         self._options = {"task": task, "on_error": on_error, "model_name": model_name}
         defaults = {"path_column": "path", "bit_depth": None, "partition_size": 10_000}
         words = [source] if isinstance(source, str | os.PathLike) else source
@@ -176,7 +177,8 @@ class PredictionFolder:
         return new
 
     def pending(self):
-        """Yield the partitions that have no whole shard, and count the others."""
+        """Return the partitions that have no whole shard, and count the others."""
+        self._pending = []
         for partition in self.partitions:
             path = shard_path(self.folder, partition.name)
             if counts := read_marks(path, self.settings.run):
@@ -185,7 +187,15 @@ class PredictionFolder:
                 continue
             if path.exists():
                 warnings.warn(f"{str(path)!r} is damaged. It is computed again.", stacklevel=2)
-            yield partition
+            self._pending.append(partition)
+        return self._pending
+
+    def expect(self):
+        """Return how many images are pending: of tar shards, by those done; None before."""
+        sizes = [getattr(partition, "n_images", None) for partition in self._pending]
+        if None not in sizes:
+            return sum(sizes)
+        return round(self.n_images / self.n_shards * len(sizes)) if self.n_shards else None
 
     def add(self, done):
         """Count the shard that `predict_partition` has written."""
@@ -212,61 +222,6 @@ class PredictionFolder:
         if not self._manifest["complete"]:
             write_manifest(self.folder, {**self._manifest, "complete": True, **counts})
         return Bunch(**counts, n_resumed=self.n_resumed, folder=self.folder)
-
-
-def read_predictions(folder, *, columns=None, incomplete=False):
-    """Read a folder of predictions or features as one table.
-
-    Parameters
-    ----------
-    folder : str or path-like
-        As :func:`predict_shards` has written it.
-    columns : list of str, default=None
-        Columns to read; None means all.
-    incomplete : bool, default=False
-        Read the shards that are there, if others are missing.
-
-    Returns
-    -------
-    frame : DataFrame
-        A row of each image, in the order of the source. 10 million rows with eight classes take
-        about 2 GB; tools that read Parquet in parts take the folder, too, and do not see what is
-        missing.
-
-    Raises
-    ------
-    FileNotFoundError
-        If it is no such folder.
-    ValueError
-        If shards are missing or damaged.
-
-    See Also
-    --------
-    predict_shards : Writes the folder; with an example.
-    """
-    pyarrow, parquet = import_parquet()
-    folder = Path(folder).expanduser()
-    manifest = read_manifest(folder)
-    paths = sorted(folder.glob("part-*.parquet"))
-    paths = [path for path in paths if read_marks(path, manifest["run"]) is not None]
-    n_partitions = manifest.get("n_partitions", "the")
-    if len(paths) != n_partitions and not incomplete:
-        raise ValueError(
-            f"{str(folder)!r} has {len(paths)} of {n_partitions} shards. Start the command that "
-            "writes it again, which resumes, or pass incomplete=True."
-        )
-    try:
-        tables = [
-            parquet.read_table(path, columns=columns, page_checksum_verification=True)
-            for path in paths
-        ]
-    except (pyarrow.ArrowException, OSError) as error:
-        raise ValueError(
-            f"A shard in {str(folder)!r} is damaged ({error}). Remove it, and start the command "
-            "that wrote it again, which computes it anew."
-        ) from error
-    tables = tables or [pyarrow.table({})]
-    return pyarrow.concat_tables(tables).replace_schema_metadata(None).to_pandas()
 
 
 def _absolute(word):

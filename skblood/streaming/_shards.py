@@ -1,4 +1,4 @@
-"""Parquet shards of rows, each of which is whole or absent, and the manifest of their folder."""
+"""Parquet shards of rows, each of which is whole or absent, their manifest, and reading them."""
 
 import errno
 import json
@@ -131,3 +131,58 @@ def read_manifest(folder):
     raise ValueError(
         f"{str(path)!r} is no manifest of predictions, or damaged. Name another folder."
     )
+
+
+def read_predictions(folder, *, columns=None, incomplete=False):
+    """Read a folder of predictions or features as one table.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        As :func:`predict_shards` has written it.
+    columns : list of str, default=None
+        Columns to read; None means all.
+    incomplete : bool, default=False
+        Read the shards that are there, if others are missing.
+
+    Returns
+    -------
+    frame : DataFrame
+        A row of each image, in the order of the source. 10 million rows with eight classes take
+        about 2 GB; tools that read Parquet in parts take the folder, too, and do not see what is
+        missing.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is no such folder.
+    ValueError
+        If shards are missing or damaged.
+
+    See Also
+    --------
+    predict_shards : Writes the folder; with an example.
+    """
+    pyarrow, parquet = import_parquet()
+    folder = Path(folder).expanduser()
+    manifest = read_manifest(folder)
+    paths = sorted(folder.glob("part-*.parquet"))
+    paths = [path for path in paths if read_marks(path, manifest["run"]) is not None]
+    n_partitions = manifest.get("n_partitions", "the")
+    if len(paths) != n_partitions and not incomplete:
+        raise ValueError(
+            f"{str(folder)!r} has {len(paths)} of {n_partitions} shards. Start the command that "
+            "writes it again, which resumes, or pass incomplete=True."
+        )
+    try:
+        tables = [
+            parquet.read_table(path, columns=columns, page_checksum_verification=True)
+            for path in paths
+        ]
+    except (pyarrow.ArrowException, OSError) as error:
+        raise ValueError(
+            f"A shard in {str(folder)!r} is damaged ({error}). Remove it, and start the command "
+            "that wrote it again, which computes it anew."
+        ) from error
+    tables = tables or [pyarrow.table({})]
+    return pyarrow.concat_tables(tables).replace_schema_metadata(None).to_pandas()

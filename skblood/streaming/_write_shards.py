@@ -3,6 +3,7 @@
 import io
 import json
 import os
+from itertools import chain, islice
 from numbers import Integral
 from pathlib import Path
 
@@ -10,14 +11,16 @@ from PIL import Image
 from sklearn.utils import check_scalar
 
 from skblood._labels import as_column, check_lengths, plain_list
-from skblood._writing import new_file, to_utf8, track
+from skblood._writing import list_some, new_file, to_utf8, track
 from skblood.datasets import IMAGE_EXTENSIONS
 from skblood.images import EncodedImage, image_items, read_images
 
 from ._places import open_file, require
+from ._rows import to_text
+from ._sources import Source, open_source
 
 
-def write_shards(X, folder, y=None, *, shard_size=10_000):
+def write_shards(X, folder, y=None, *, label_column=None, shard_size=10_000):
     """Write images into tar files in the WebDataset form.
 
     Few large files are read faster than many small ones, from a network above all. Each file is
@@ -26,12 +29,17 @@ def write_shards(X, folder, y=None, *, shard_size=10_000):
 
     Parameters
     ----------
-    X : sequence of n paths, `EncodedImage`, PIL images or arrays, or array of images
-        Files are copied as they are; others are written as PNG, without loss.
+    X : str, path-like, Source; or sequence of n paths, `EncodedImage`, PIL images or arrays
+        A folder, pattern, table, tar file or URL, as :func:`open_source` takes it, or what that
+        returns: any number of images, in bounded memory, and all that is known of them. Or images;
+        files are copied as they are, others are written as PNG, without loss.
     folder : str or path-like
         Where the files shard-000000.tar, shard-000001.tar, ... are written; made if missing.
     y : array-like of shape (n,), default=None
-        Labels, written as text.
+        Labels of images, written as text.
+    label_column : str, default=None
+        Column of a source that is written as label; None is "label", if there is one. The other
+        columns are fields of the .json files.
     shard_size : int, default=10,000
         Number of images in a file.
 
@@ -43,7 +51,8 @@ def write_shards(X, folder, y=None, *, shard_size=10_000):
     Raises
     ------
     ValueError
-        If a file has no extension of an image, or `y` another length than `X`.
+        If a file has no extension of an image, parts of a source cannot be read, it has no
+        `label_column`, or `y` another length than `X`.
     OSError
         If a file cannot be read or written.
 
@@ -53,7 +62,8 @@ def write_shards(X, folder, y=None, *, shard_size=10_000):
 
     Notes
     -----
-    Images are numbered; the field `file` of the .json beside it tells the path of each.
+    Images are numbered; the field `file` of the .json beside it tells the path of each. Columns are
+    written as text; what is empty is left out.
 
     Examples
     --------
@@ -69,25 +79,49 @@ def write_shards(X, folder, y=None, *, shard_size=10_000):
     """
     writer = require("webdataset.writer", "shards").TarWriter
     check_scalar(shard_size, "shard_size", Integral, min_val=1)
-    items = image_items(X)
-    if y is not None:
-        y = plain_list(as_column(y, "y"))
-        check_lengths(X=len(items), y=len(y))
+    X = open_source(X) if isinstance(X, str | os.PathLike) else X
+    if isinstance(X, Source):
+        if y is not None:
+            raise ValueError("y is of images. Of a source, name its `label_column`.")
+        n, samples = None, _read_source(X, label_column)
+    else:
+        items = image_items(X)
+        n, labels = len(items), [None] * len(items) if y is None else plain_list(as_column(y, "y"))
+        check_lengths(X=n, y=len(labels))
+        samples = ((item, label, {}) for item, label in zip(items, labels, strict=True))
     folder = Path(folder).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    with track(len(items), "writing") as update:
-        for start in range(0, len(items), shard_size):
+    paths, samples = [], enumerate(samples)
+    with track(n, "writing") as update:
+        for first in samples:
             path = folder / f"shard-{len(paths):06d}.tar"
             with new_file(path) as file, writer(file, encoder=False, mtime=0) as tar:
-                for i in range(start, min(start + shard_size, len(items))):
-                    tar.write(_as_sample(items[i], i, None if y is None else y[i]))
+                for i, sample in chain([first], islice(samples, shard_size - 1)):
+                    tar.write(_as_sample(i, *sample))
                     update()
             paths.append(str(path))
     return paths
 
 
-def _as_sample(item, position, label):
+def _read_source(source, label_column):
+    """Yield the images of a source, their labels, and the other fields as text."""
+    for partition in source.partitions():
+        for batch in partition.batches():
+            if batch.errors:
+                named = list_some(f"{name}: {why}" for name, why in batch.errors.items())
+                raise ValueError(f"Parts of the source cannot be read:\n{named}\nRepair them.")
+            n = len(batch.items)
+            rows = [{}] * n if batch.columns is None else batch.columns.to_dict("records")
+            for item, name, row in zip(batch.items, batch.names, rows, strict=True):
+                texts = {to_text(key): to_text(value) for key, value in row.items()}
+                fields = {"file": name} | {key: text for key, text in texts.items() if text}
+                label = fields.pop(label_column or "label", None)
+                if label_column and label is None:
+                    raise ValueError(f"{name!r} has no {label_column!r}, but {[*texts]}.")
+                yield item, label, fields
+
+
+def _as_sample(position, item, label, fields):
     """Return an image as webdataset writes it: extension -> bytes."""
     sample = {"__key__": f"{position:08d}"}
     if isinstance(item, str | os.PathLike | EncodedImage):
@@ -98,7 +132,7 @@ def _as_sample(item, position, label):
             raise ValueError(f"{name!r} has no extension of an image ({allowed}). Rename it.")
         with item.open() if isinstance(item, EncodedImage) else open_file(name) as file:
             sample[extension[1:]] = file.read()
-        sample["json"] = json.dumps({"file": to_utf8(name)}).encode()
+        sample["json"] = json.dumps({"file": to_utf8(name)} | fields).encode()
     else:
         pixels = read_images([item])[0]
         content = io.BytesIO()

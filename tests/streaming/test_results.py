@@ -254,7 +254,47 @@ class TestColumns:
             predict(model, tmp_path / name, tmp_path / "out")
 
 
+class TestProgress:
+    """The share that is done, and the time left, are known."""
+
+    @pytest.fixture(autouse=True)
+    def slow(self, monkeypatch):
+        monkeypatch.setattr("skblood._writing._DELAY", 0)
+        monkeypatch.setattr("skblood._writing._BETWEEN_LINES", 0)
+
+    def test_of_planned_images(self, model, source, tmp_path, capsys):
+        out = predict(model, source, tmp_path / "out", verbose=True).folder
+        lines = capsys.readouterr().err.splitlines()
+        assert [line.split(" images")[0] for line in lines] == [
+            f"predict: {n} of {N}" for n in (4, 8, N)
+        ]
+        (out / parts(out)[1]).unlink()
+        predict(model, source, out, verbose=True)
+        assert capsys.readouterr().err.startswith("predict: 4 of 4 images")
+
+    def test_of_tar_shards_by_those_that_are_done(self, model, images, tmp_path, capsys):
+        for i in range(3):
+            write_tar(tmp_path / f"{i}.tar", images[0][:4], [None] * 4)
+        out = predict(model, str(tmp_path / "*.tar"), tmp_path / "out", verbose=True).folder
+        lines = capsys.readouterr().err.splitlines()
+        assert lines[0].startswith("predict: 4 images, ")
+        assert lines[1].startswith("predict: 8 of 12 images")
+        (out / parts(out)[1]).unlink()
+        predict(model, str(tmp_path / "*.tar"), out, verbose=True)
+        assert capsys.readouterr().err.startswith("predict: 4 of 4 images")
+
+
 class TestUnreadable:
+    def test_urls_keep_their_names(self, model, source, tmp_path):
+        fsspec = pytest.importorskip("fsspec")
+        fsspec.filesystem("memory").pipe("/in/a.png", (source / "000.png").read_bytes())
+        names = ["memory://in/a.png", "memory://in/missing.png"]
+        (tmp_path / "t.csv").write_text("path\n" + "\n".join(names))
+        with pytest.raises(ValueError, match=r"\n  memory://in/missing\.png: "):
+            predict(model, tmp_path / "t.csv", tmp_path / "out")
+        out = predict(model, tmp_path / "t.csv", tmp_path / "out", on_error="skip").folder
+        assert read_predictions(out)["path"].tolist() == names
+
     def test_raise_and_resume_after_the_repair(self, model, source, images, tmp_path):
         path = damage(source)
         with pytest.raises(ValueError, match=f"1 of the next 4 images.*\n *{path}: not an image"):

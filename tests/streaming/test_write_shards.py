@@ -2,9 +2,11 @@
 
 import os
 import tarfile
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -12,7 +14,7 @@ from skblood.datasets import find_images, make_blood_cells
 from skblood.images import EncodedImage, read_images
 from skblood.streaming import open_source, write_shards
 
-from .conftest import png, read_batches
+from .conftest import png, read_batches, read_values, write_tar
 
 
 def test_files_are_copied(folder):
@@ -57,6 +59,57 @@ def test_webdataset_reads_them(here):
     with open(path, "rb") as file:
         (sample,) = group_by_keys({**each, "__url__": ""} for each in tar_file_iterator(file))
     assert (sample["png"], sample["cls"], sample["__key__"]) == (png(1), b"x", "00000000")
+
+
+class TestSources:
+    @pytest.mark.parametrize("form", [str, Path, open_source])
+    def test_a_folder(self, folder, form):
+        paths = write_shards(form("cells"), "shards", shard_size=4)
+        assert paths == ["shards/shard-000000.tar", "shards/shard-000001.tar"]
+        batches = read_batches(paths, size=9)
+        assert [x for b in batches for x in b.columns.file] == find_images("cells")
+        assert read_values(open_source(paths))[0] == {
+            f"shards/shard-{i // 4:06}.tar/{i:08}{Path(name).suffix.lower()}": value
+            for i, (name, value) in enumerate(read_values("cells")[0].items())
+        }
+
+    def test_columns_of_a_table(self, folder):
+        table = "path,label,slide,n\na.png,x,s1,1\nb.tif,,,2\na-b.png,y,s1,3\n"
+        Path("cells/t.csv").write_text(table)
+        batches = read_batches(write_shards("cells/t.csv", "shards", shard_size=2), size=9)
+        columns = pd.concat([batch.columns for batch in batches])
+        assert columns.to_dict("list") == {
+            "file": ["cells/a.png", "cells/b.tif", "cells/a-b.png"],
+            "label": ["x", "", "y"],
+            "slide": ["s1", "", "s1"],
+            "n": ["1", "2", "3"],
+        }
+        again = write_shards("shards/*.tar", "again", shard_size=9)
+        pd.testing.assert_frame_equal(
+            read_batches(again, size=9)[0].columns, columns.reset_index(drop=True)
+        )
+        with pytest.raises(ValueError, match=r"cells/b\.tif' has no 'slide', but \['label'"):
+            write_shards("cells/t.csv", "more", label_column="slide")
+        labels = read_batches(write_shards("cells/t.csv", "more", label_column="n"), size=9)
+        assert labels[0].columns.label.tolist() == ["1", "2", "3"]
+
+    def test_damage_is_an_error(self, here):
+        path = write_tar("x.tar", [("a.png", png(1)), ("b.png", png(2))])
+        Path(path).write_bytes(Path(path).read_bytes()[:1560])
+        with pytest.raises(ValueError, match=r"(?s)cannot be read.*b\.png: cut off"):
+            write_shards("x.tar", "shards")
+        assert os.listdir("shards") == []
+        with pytest.raises(ValueError, match="label_column"):
+            write_shards("x.tar", "shards", ["a", "b"])
+
+    def test_few_are_held(self, here):
+        noise = np.random.default_rng(0).integers(0, 256, 2**20, np.uint8).tobytes()
+        write_tar("x.tar", ((f"{i}.png", noise) for i in range(200)))
+        tracemalloc.start()
+        paths = write_shards("x.tar", "shards", shard_size=50)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert len(paths) == 4 and peak < 140 * 2**20
 
 
 def test_errors_leave_whole_files_only(folder):
