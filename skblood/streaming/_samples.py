@@ -152,8 +152,10 @@ def _check_lone(key, files, damage):
     kinds = {name: _extension(name) for name in files}
     if odd := [name for name, kind in kinds.items() if kind not in _DOCUMENTS]:
         damage.add(f"no image ({', '.join(IMAGE_EXTENSIONS)})", odd[0])
-    for name in [name for name, kind in kinds.items() if kind == ".cls" and not odd]:
-        damage.add(_APART, name)
+    # Of an image that was cut off, that is noted.
+    if not odd and not any(name.startswith(f"{damage.shard}/{key}.") for name in damage):
+        for name in [name for name, kind in kinds.items() if kind == ".cls"]:
+            damage.add(_APART, name)
     return {name: key for name, kind in kinds.items() if kind in (".txt", ".json")}
 
 

@@ -201,7 +201,7 @@ class TestColumns:
         rows = read_predictions(result.folder)
         own = 4 + len(model.classes_)
         assert [*rows][own:] == ["slide", "given_path", "Färbung, ä\n"]
-        assert rows["slide"].tolist()[:3] == ["7", "null", ""] and rows["given_path"][0] == "p"
+        assert rows["slide"].tolist()[:3] == ["7", "", ""] and rows["given_path"][0] == "p"
         assert rows["slide"].tolist()[3:] == ["", "[1, 2]", "", ""]
         assert rows["Färbung, ä\n"].tolist() == ["", "", "", "x", "", "", ""]
         assert [Path(name).parent.name for name in rows["path"]] == [
