@@ -125,7 +125,8 @@ class PredictionFolder:
         elif change := check_files(load_plan(plan), source):
             warnings.warn(
                 f"The source has changed since the start: it holds {change}. {str(self.folder)!r} "
-                "is of the images of then. Name another folder, or replace what is there (`overwrite`).",
+                "is of the images of then. Name another folder, or replace what is there "
+                "(`overwrite`).",
                 stacklevel=4,
             )
         self.partitions = list(read_plan(plan).partitions())
