@@ -22,7 +22,7 @@ def adapt(
 ):
     """Adapt a model to the cells of another laboratory; write it, and print what was done.
 
-    A few labelled cells, or many without a label, are enough. In a csv file, a row without a label
+    A few labelled cells, or many without a label, are enough. In a table, a row without a label
     is a cell without a label; the file may have no column of labels. If CELLS have the parts train,
     val and test, the train part is used. Cells of one slide or patient (--group-column) are
     validated together.
@@ -31,7 +31,7 @@ def adapt(
     ----------
     words : [MODEL] CELLS
         A model file; by default, the pretrained model. Then a folder with one subfolder per class;
-        a csv file, such as the corrections of `skblood review`; an npz file; or, without labels,
+        a table, such as the corrections of `skblood review`; an npz file; or, without labels,
         image files, folders of images, and patterns such as 'new/**/*.png'.
     out : MODEL
         The model file to write.
@@ -78,9 +78,8 @@ def read_partly_labelled(words, table, labels=True):
     """
     source, path = words[0], Path(words[0]).expanduser()
     is_file = path.suffix.lower() == ".npz" or _data.is_named(source)
-    if len(words) == 1 and (
-        is_file or (labels and path.is_dir() and _data.has_labels(source, table))
-    ):
+    is_tree = labels and path.is_dir() and not _data.is_table(path)
+    if len(words) == 1 and (is_file or (is_tree and _data.has_labels(source, table))):
         cells = _data.read_cells(source, table)
         cells.y = cells.y if labels else None
         return cells

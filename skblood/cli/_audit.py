@@ -31,7 +31,7 @@ def audit(
     ----------
     words : [MODEL] DATA
         A model file, or a pretrained model: report it if the cells do not have the size that it
-        expects. Then a folder with one subfolder per class, a csv file with the columns path and
+        expects. Then a folder with one subfolder per class, a table with the columns path and
         label, an npz file in the MedMNIST format, or the name of a data set.
     out : FILE
         A .csv or .parquet file to write, or an .html page with pictures.
@@ -44,7 +44,7 @@ def audit(
         of the model (by default, the pretrained one). model: by the probabilities of the model,
         which should not have been trained on these cells.
     suspects : FILE
-        With --label-errors: a csv file to write, for `skblood review`. It has the suspected cells,
+        With --label-errors: a table to write, for `skblood review`. It has the suspected cells,
         the most doubtful first: path, label, suggested (class), and the other columns of DATA.
 
     Examples

@@ -30,8 +30,9 @@ def compare(
     ----------
     words : MODELS DATA
         Two or more model files, or names of pretrained models, then the data: a folder with one
-        subfolder per class, a csv file with the columns path and label, an npz file or the name of
-        a dataset. Or only csv files of predictions, as `skblood evaluate --out` writes them.
+        subfolder per class, a table with the columns path and label, an npz file or the name of
+        a dataset. Or only tables of predictions: predictions.csv of `skblood evaluate --out`, or,
+        of `skblood predict`, a table or folder whose true labels --label-column names.
     split : NAME
         Part of DATA to compare on, or all; by default, test.
     out : FILE
@@ -43,12 +44,13 @@ def compare(
     skblood compare blood8-2 ours.skblood unseen.csv --group-column slide --frame auto
     skblood compare old.skblood new.skblood cells.csv --group-column slide --out differences.csv
     skblood compare old/predictions.csv new/predictions.csv
+    skblood compare old/ new.parquet --label-column given_label
     """
     output.reserve_table(out)
-    are_tables = all(Path(word).suffix.lower() == ".csv" for word in words)
+    are_tables = all(_data.is_table(Path(word).expanduser()) for word in words)
     if len(words) < 3 - are_tables:
         raise typer.BadParameter(
-            "name two or more models and DATA, or two or more csv files of predictions."
+            "name two or more models and DATA, or two or more tables of predictions."
         )
     if are_tables and (split or options.settings or options.frame):
         raise typer.BadParameter(
@@ -62,14 +64,15 @@ def compare(
     if not are_tables:
         _data.check_source(data, table)
     else:
+        labels = "true" if table.label_column == "label" else table.label_column
         groups = [table.group_column] if table.group_column else []
-        _data.check_columns(words, ["path", "true", "label", *groups])
+        _data.check_columns(words, ["path", labels, "label", *groups])
     import pandas as pd
 
     from skblood.evaluation import compare_models
 
     if are_tables:
-        reports = [_read_report(word, table.group_column) for word in words]
+        reports = [_read_report(word, labels, groups) for word in words]
     else:
         cells = _data.read_cells(data, table)
         cells = _evaluate.select_cells(cells, split, leave_out, options.on_error)
@@ -90,14 +93,13 @@ def compare(
     output.show({**document, "differences": rows[0], "by_group": rows[1]}, comparison)
 
 
-def _read_report(path, group_column):
-    """Return the report of a csv file of predictions."""
+def _read_report(path, labels, groups):
+    """Return the report of a table of predictions, by its columns of true labels and groups."""
     from skblood.datasets import read_table
     from skblood.evaluation import EvaluationReport
 
-    folder = Path(path).expanduser().parent
-    groups = [group_column] if group_column else []
-    frame = read_table(path, ["path", "true", "label", *groups])
+    folder = _data.table_folder(path)
+    frame = read_table(path, ["path", labels, "label", *groups])
     names = [os.path.abspath(folder / name) for name in frame["path"]]
-    about = {"groups": frame[group_column] if groups else None, "names": names}
-    return EvaluationReport.from_predictions(frame["true"], frame["label"], **about)
+    about = {"groups": frame[groups[0]] if groups else None, "names": names}
+    return EvaluationReport.from_predictions(frame[labels], frame["label"], **about)

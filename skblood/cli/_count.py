@@ -37,10 +37,9 @@ def count(
     Parameters
     ----------
     words : PREDICTIONS or [MODEL] CELLS
-        A csv file written by `skblood predict` or `skblood evaluate`, a folder of shards written by
-        `skblood predict`, or the corrections.csv of a review or the labelled table of `skblood
-        query`, whose labels are those of a reader. Or
-        images to predict first: a folder, an image, a pattern, a csv file with the column path, or
+        A table or folder written by `skblood predict` or `skblood evaluate`, or the corrections.csv
+        of a review or the labelled table of `skblood query`, whose labels are those of a reader. Or
+        images to predict first: a folder, an image, a pattern, a table with the column path, or
         an npz file, after the model that predicts them (by default, the pretrained one). For other
         options of the prediction, such as --frame auto, predict them first.
     model : MODEL
@@ -76,7 +75,7 @@ def count(
             [_data.existing(corrections, "table of corrections")], ["path", "label"]
         )
     columns = [name for name in (group_column, patient_column) if name]
-    if not glob.has_magic(source):
+    if not (glob.has_magic(source) or _data.is_shards(source)):
         _data.existing(source, "table, folder or image file")
     table, folder = _open_table(source, model, path_column, columns)
     note = f"Cells: {Path(source).name}."
@@ -122,19 +121,14 @@ def _parse_limits(rules, min_probability):
 
 def _open_table(source, model, path_column, columns):
     """Return the table of predictions, or None, and the folder that its paths start from."""
-    folder = Path(source).expanduser()
-    if model is None and (folder / "_manifest.json").is_file():
-        from skblood.streaming import read_predictions
-
-        table = read_predictions(folder)
-        return table.astype(object).where(table.notna(), ""), folder  # as a csv file
     _data.check_columns([source], [path_column, *columns])
-    if model is None and _data.is_table(folder):
+    path = Path(source).expanduser()
+    if model is None and _data.is_table(path):
         from skblood.datasets import read_table
 
-        table = read_table(folder, [path_column])
+        table = read_table(path, [path_column])
         if "label" in table and ("probability" in table or "predicted" in table):
-            return table, folder.parent
+            return table, _data.table_folder(path)
     return None, Path()
 
 
@@ -222,10 +216,11 @@ def _read_corrections(file, places, source):
     """Return the label that a reader gave, by the row of the cell."""
     from skblood.datasets import read_table
 
+    folder = _data.table_folder(file)
     given = read_table(file, ["path", "label"])
     found, unknown, several = {}, [], []
     for path, label in zip(given["path"], given["label"], strict=True):
-        names = _find_places(path, file.expanduser().parent)
+        names = _find_places(path, folder)
         rows = {places[name] for name in names if name in places}
         if len(rows) != 1:
             unknown.append(path)

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -14,20 +15,24 @@ from skblood.cli._output import as_utf8, say
 ErrorMode = StrEnum("ErrorMode", ["RAISE", "SKIP"])
 
 _NAMED = ("synthetic", "bloodmnist", "pbc")
-_TABLES = (".csv", ".tsv", ".txt")
 _KINDS = ("image, folder, table or model file", "image, folder or table")
+_URL = re.compile(r"[a-zA-Z][\w+.-]+:/")  # pathlib makes one slash of two
+_ONLY_LOCAL = (
+    "This command reads images and tables on this computer: unpack or copy them. `skblood predict` "
+    "and `embed` read tar files and URLs; `train`, `evaluate`, `audit` and `report` tar files."
+)
 _SPLIT_NAMES = {"valid": "val", "validation": "val", "dev": "val"}
 
 
 @dataclass(kw_only=True)
 class Files:
-    """Options of a command that reads images: the column of a csv file, and their bits."""
+    """Options of a command that reads images: the column of a table, and their bits."""
 
     path_column: str = "path"
     bit_depth: int | None = None
 
     def list_columns(self):
-        """Return the columns that a csv file must have."""
+        """Return the columns that a table must have."""
         return [self.path_column]
 
 
@@ -40,7 +45,7 @@ class Table(Files):
     group_column: str | None = None
 
     def list_columns(self, labelled=False):
-        """Return the columns that a csv file must have: those that are named, or of labels."""
+        """Return the columns that a table must have: those that are named, or of labels."""
         optional = (None, "split") if labelled else (None, "split", "label")
         others = (self.label_column, self.split_column, self.group_column)
         return [self.path_column, *(name for name in others if name not in optional)]
@@ -60,7 +65,7 @@ def read_cells(source, table):
     cells : Bunch
         source (as given), X (ndarray of images or paths), y (labels), split and groups (ndarray of
         shape (n,), or None): part (train, val, test) and slide or patient of each image; columns
-        (DataFrame of str, or None): what else a csv file holds of each image.
+        (DataFrame of str, or None): what else a table holds of each image.
 
     Raises
     ------
@@ -162,8 +167,17 @@ def is_named(source):
 
 
 def is_table(path):
-    """Return whether an argument is a table, by its name."""
-    return path.suffix.lower() in _TABLES and not path.is_dir()
+    """Return whether an argument is a table, by its name, or a folder of predictions."""
+    from skblood.datasets import is_local_table
+
+    return is_local_table(path)
+
+
+def table_folder(path):
+    """Return the folder that paths in a table start from."""
+    from skblood.datasets import table_folder
+
+    return table_folder(Path(path).expanduser())
 
 
 def normalize_split(split, source):
@@ -216,6 +230,8 @@ def check_source(source, table=None):
     path = Path(source).expanduser()
     if is_shards(source):
         return  # there may be many
+    if _URL.match(source):
+        raise ValueError(f"{source!r} is a URL. {_ONLY_LOCAL}")
     if source not in _NAMED and not os.path.exists(path):
         where = f"(in {os.getcwd()!r}){suggest(path)}"
         raise FileNotFoundError(f"{source!r} is not a folder, file or name of a data set {where}.")
@@ -226,26 +242,23 @@ def check_source(source, table=None):
 
 
 def has_labels(source, table):
-    """Return whether DATA has labels, by the header of a csv file or the subfolders of a folder."""
+    """Return whether DATA has labels, by the header of a table or the subfolders of a folder."""
     path = Path(source).expanduser()
-    if path.is_dir():
-        from skblood.datasets import visible_folders
+    from skblood.datasets import read_header, visible_folders
 
-        return bool(visible_folders(path))
-    if table.label_column != "label" or not is_table(path) or is_named(source):
-        return True
-    from skblood.datasets import read_header
-
-    return "label" in read_header(path, [table.path_column])[2]
+    if is_table(path):
+        names = read_header(path, [table.path_column])[2]
+        return table.label_column != "label" or "label" in names
+    return not path.is_dir() or bool(visible_folders(path))
 
 
 def check_columns(words, columns):
-    """Raise ValueError unless each csv file has the columns, by its header.
+    """Raise ValueError unless each table has the columns, by its header.
 
     Parameters
     ----------
     words : list of str
-        Csv files, and others, of which only the first column is not asked.
+        Tables, and others, of which only the first column is not asked.
     columns : list of str
     """
     tables = [path for path in (Path(word).expanduser() for word in words) if is_table(path)]
@@ -253,7 +266,7 @@ def check_columns(words, columns):
         raise ValueError(f"There is no column {columns[1:]}: columns are of a table, not {words}.")
     from skblood.datasets import read_header
 
-    for path in filter(Path.is_file, tables):
+    for path in filter(Path.exists, tables):
         read_header(path, columns)
 
 
@@ -272,6 +285,8 @@ def check_words(words, mode, columns):
 
 def existing(path, kind="model file"):
     """Return a path; if it does not exist, raise FileNotFoundError, which names a similar one."""
+    if _URL.match(str(path)):
+        raise ValueError(f"{str(path)!r} is a URL. {_ONLY_LOCAL}")
     path = Path(path).expanduser()
     if not path.exists():
         where = f"(in {os.getcwd()!r}){suggest(path)}"
@@ -326,8 +341,8 @@ def find_images(arguments, files, label_column=None):
     paths, columns = [], []
     for argument in arguments:
         for part in open_source(argument, path_column=files.path_column).partitions():
-            if not hasattr(part, "paths"):
-                raise ValueError(f"{argument!r} names a tar file, which this command cannot read.")
+            if not hasattr(part, "paths") or any(map(_URL.match, part.paths)):
+                raise ValueError(f"{argument!r} names tar files or URLs. {_ONLY_LOCAL}")
             paths += part.paths
             rest = pd.DataFrame(index=range(len(part.paths)))
             columns.append(rest if part.columns is None else part.columns)

@@ -25,15 +25,15 @@ def evaluate(
     """Score a model on images that it was not trained on, with confidence intervals.
 
     If DATA has the parts train, val and test, the test part is used. --out writes metrics.json,
-    classes.csv, confusion_matrix.csv and .png, predictions.csv (with the other columns of a csv
-    file), and, if there are errors, wrong_cells.png. Without a model file, the pretrained model of
+    classes.csv, confusion_matrix.csv and .png, predictions.csv (with the other columns of a
+    table), and, if there are errors, wrong_cells.png. Without a model file, the pretrained model of
     skblood is scored.
 
     Parameters
     ----------
     words : [MODEL] DATA
         A model file; by default, the pretrained model. Then the data: a folder with one subfolder
-        per class, optionally within train, val and test; a csv file with the columns path, label
+        per class, optionally within train, val and test; a table with the columns path, label
         and optionally split; an npz file in the MedMNIST format; or the name of a dataset.
     split : NAME
         Part to evaluate on, or all; by default, test.

@@ -33,7 +33,7 @@ def explain(
     ----------
     words : [MODEL] IMAGES
         A model file; by default, the pretrained model. Then image files, folders (with all
-        subfolders), patterns such as 'new/**/*.png', csv files with the column path, or one npz
+        subfolders), patterns such as 'new/**/*.png', tables with the column path, or one npz
         file in the MedMNIST format.
     out : FILE.png or FOLDER
         One picture of up to 50 cells; or a folder, in which each image gets a picture, named by its

@@ -3,10 +3,11 @@
 Parameters
 ----------
 data : DATA
-    A folder with one subfolder per class, optionally within train, val and test; a csv file with
+    A folder with one subfolder per class, optionally within train, val and test; a table with
     the columns path, label and optionally split; an npz file in the MedMNIST format; tar files in
     the WebDataset form, such as 'train-*.tar' or 'train-{0000..0041}.tar'; or a name:
-    bloodmnist and pbc (downloaded), or synthetic (drawn cells, to try things out).
+    bloodmnist and pbc (downloaded), or synthetic (drawn cells, to try things out). A table is a
+    .csv, .tsv, .txt or .parquet file, or a folder that `skblood predict` has written.
 model : MODEL
     A file written by `skblood train` or skblood.save, or the name of a pretrained model.
 image_size : PIXELS
@@ -49,13 +50,13 @@ as_json : bool
 overwrite : bool
     Replace existing files.
 path_column : NAME
-    Column of a csv file: image files.
+    Column of a table: image files.
 label_column : NAME
-    Column of a csv file: labels.
+    Column of a table: labels.
 split_column : NAME
-    Column of a csv file: part of each image, if present.
+    Column of a table: part of each image, if present.
 group_column : NAME
-    Column of a csv file: slide or patient of each image.
+    Column of a table: slide or patient of each image.
 """
 
 import inspect

@@ -25,7 +25,7 @@ def predict(
     The table has the columns path (from the folder of the table, if it is a file), label,
     probability (that of the label), and for each class its probability: p_ and the name of the
     class as it is spelled ("p_immature granulocyte"). --on-error skip adds the column error. The
-    other columns of csv files, such as slide, follow; "given_" goes before their names where those
+    other columns of tables, such as slide, follow; "given_" goes before their names where those
     are taken (given_label).
 
     Without a model file, the pretrained model of skblood is used, which knows the eight classes
@@ -35,7 +35,7 @@ def predict(
     ----------
     words : [MODEL] IMAGES
         A model file; by default, the pretrained model. Then image files, folders (with all
-        subfolders), patterns such as 'new/**/*.png', csv and Parquet files with the column path,
+        subfolders), patterns such as 'new/**/*.png', tables with the column path,
         tar files in the WebDataset form, or one npz file in the MedMNIST format.
     out : FILE or FOLDER
         A .csv or .parquet file to write, or a folder of Parquet files.

@@ -21,26 +21,26 @@ def query(
     """Choose the cells whose labels help most to adapt a model; print csv or write a table.
 
     Label them in this order, in the column label, by `skblood review` or in a spreadsheet, and give
-    the table to `skblood adapt`. Cells of a csv file that have a label are not chosen.
+    the table to `skblood adapt`. Cells of a table that have a label are not chosen.
 
     The table has the columns path (from the folder of the table, if it is a file), label (empty),
     predicted, probability (that of the predicted class), doubt (1 minus the difference of the two
     highest probabilities), coverage (of the cells without a label, by this one and those before)
-    and n_random (random labels with the same coverage). The other columns of csv files follow;
+    and n_random (random labels with the same coverage). The other columns of tables follow;
     "given_" goes before their names where those are taken.
 
     Parameters
     ----------
     words : [MODEL] IMAGES
         A model file; by default, the pretrained model. Then image files, folders (with all
-        subfolders), patterns such as 'new/**/*.png', csv files with the column path, or one npz
+        subfolders), patterns such as 'new/**/*.png', tables with the column path, or one npz
         file in the MedMNIST format.
     out : FILE
         A .csv or .parquet file to write.
     k : int
         Number of cells.
     no_labels : bool
-        Take no labels from a csv file.
+        Take no labels from a table.
 
     Examples
     --------

@@ -34,7 +34,7 @@ def review(
     """Write an HTML page on which people confirm or correct labels, key by key.
 
     The page is one file that opens in a browser without a network. It saves the answers as
-    corrections.csv, which the other commands take as DATA; other columns of csv files are in it,
+    corrections.csv, which the other commands take as DATA; other columns of tables are in it,
     too. The labels to check are those of the csv file, or the names of the folders of the images if
     all are classes of the model; without labels, the predictions of the model are checked.
 
@@ -42,7 +42,7 @@ def review(
     ----------
     words : [MODEL] IMAGES
         A model file; by default, the pretrained model. Then image files, folders (with all
-        subfolders), patterns such as 'new/**/*.png', or csv files with the column path.
+        subfolders), patterns such as 'new/**/*.png', or tables with the column path.
     model : MODEL
         The model, if it is not the first word.
     out : FILE
@@ -64,7 +64,7 @@ def review(
         Folder that the paths in corrections.csv are relative to, and that it is put into; by
         default they are absolute, and it can be put anywhere.
     label_column : NAME
-        Column of a csv file: labels, if present.
+        Column of a table: labels, if present.
 
     Examples
     --------
@@ -115,6 +115,6 @@ def _given_labels(cells, label_column, classes):
     if others and len(others) < len({*folders}):
         _output.say(
             "skblood: warning: names of folders are not taken for labels, since the model has no "
-            f"class {list_few([*map(repr, others)])}. Rename them, or list labels in a csv file."
+            f"class {list_few([*map(repr, others)])}. Rename them, or list labels in a table."
         )
     return None if others else folders

@@ -11,7 +11,8 @@ import numpy as np
 from skblood._writing import NO_CLASS, list_few, read_formula, shorten, suggest
 from skblood.datasets._bunch import as_dataset
 from skblood.datasets._folders import check_exists
-from skblood.datasets._table import no_table, open_table, read_header
+from skblood.datasets._parquet import is_parquet, is_predictions, iter_parquet
+from skblood.datasets._table import no_table, open_table, read_header, table_folder
 from skblood.images import state_depth
 
 
@@ -34,15 +35,16 @@ def load_csv(
     Parameters
     ----------
     path : str or path-like
-        Text file in UTF-8 or UTF-16 with a header line. The delimiter (comma, semicolon, tab or
-        vertical bar) is detected.
+        Text file in UTF-8 or UTF-16 with a header line, whose delimiter (comma, semicolon, tab or
+        vertical bar) is detected; a Parquet file; or a folder that
+        :func:`skblood.streaming.predict_shards` has written, which is one table.
     path_column, label_column : str, default="path" and "label"
         Names of the columns with the image files and their labels. Cells that begin with ' and a
         sign of a formula (=, +, -, @), as the command line writes them, are read without the '.
     group_column : str, default=None
         Name of the column with the groups of the images, such as slides or patients.
     root : str or path-like, default=None
-        Folder of relative paths. None means the folder of the table.
+        Folder of relative paths. None means the folder of the table, or the folder of predictions.
     bit_depth : int in 8..16, default=None
         Bits of the values in files of more than 8 bits; see `load_image_folder`.
     return_X_y : bool, default=False
@@ -109,7 +111,7 @@ def load_csv(
         raise ValueError(
             f"{str(path)!r} has only labels {NO_CLASS!r}, and thus no cell of a class."
         )
-    root = path.parent if root is None else Path(root).expanduser()
+    root = table_folder(path) if root is None else Path(root).expanduser()
     X = np.array([str(root / name) for name in frame[path_column]])
     if missing := [name for name in dict.fromkeys(X.tolist()) if not os.path.isfile(name)]:
         raise FileNotFoundError(
@@ -184,14 +186,27 @@ def refuse_predictions(frame, label_column, path):
 
 def _read_table(path, columns, all_text=False):
     """Read the table; the given columns are complete, and they, or all, hold stripped text."""
-    return next(_read_frames(path, columns, sys.maxsize, all_text))
+    import pandas as pd
+
+    return pd.concat([*_read_frames(path, columns, sys.maxsize, all_text)])
 
 
 def _read_frames(path, columns, n_rows, all_text=True):
     """Yield the table in chunks of rows, their index going on."""
+    if not is_predictions(path):
+        check_exists(path)
+    read, n_read = (iter_parquet if is_parquet(path) else _iter_text), 0
+    for frame in read(path, columns, n_rows, all_text):
+        n_read += len(frame)
+        _check_complete(frame, columns, path)
+        yield frame
+    if not n_read:
+        raise ValueError(f"{str(path)!r} has no rows.")
+
+
+def _iter_text(path, columns, n_rows, all_text):
     import pandas as pd
 
-    check_exists(path)
     encoding, delimiter, header = read_header(path, columns)
     options = {
         "sep": delimiter,
@@ -224,7 +239,6 @@ def _read_frames(path, columns, n_rows, all_text=True):
             for column in frame if all_text else columns:
                 texts = [read_formula(text.strip()) for text in frame[column]]
                 frame[column] = pd.Series(texts, index=frame.index, dtype=object)
-            _check_complete(frame, columns, path)
             n_read += len(frame)
             yield frame
 

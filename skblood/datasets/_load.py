@@ -8,8 +8,7 @@ from skblood.datasets._bunch import as_dataset
 from skblood.datasets._csv import load_csv
 from skblood.datasets._folders import ALL_SPLITS, list_splits, load_image_folder
 from skblood.datasets._medmnist import load_npz
-
-TABLES = (".csv", ".tsv", ".txt")
+from skblood.datasets._table import TABLES, is_local_table
 
 
 def load_cells(
@@ -31,7 +30,8 @@ def load_cells(
     ----------
     path : str or path-like
         A folder with one sub-folder per class, or with one such folder per split (``train``,
-        ``val``, ``test``); a table (``.csv``, ``.tsv``, ``.txt``); or an ``.npz`` file.
+        ``val``, ``test``); a table (``.csv``, ``.tsv``, ``.txt``, ``.parquet``,
+        or a folder of predictions); or an ``.npz`` file.
     split : str, default=None
         Name of the split to load: of a folder, in the `split_column` of the table, or of the
         arrays in the file. None loads all.
@@ -85,7 +85,7 @@ def load_cells(
     """
     path = Path(path).expanduser()
     suffix = path.suffix.lower()
-    if suffix in TABLES and not path.is_dir():
+    if is_local_table(path):
         names = {"path_column": path_column, "label_column": label_column}
         cells = load_csv(path, **names, group_column=group_column, bit_depth=bit_depth)
         cells = _select_split(cells, split, split_column, path)

@@ -1,13 +1,28 @@
 """Header of a table: read before pandas and models are imported."""
 
 import csv
+import os
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
 
 from skblood._writing import list_few
+from skblood.datasets._parquet import is_parquet, is_predictions, read_names
+
+TABLES = (".csv", ".tsv", ".txt", ".parquet")
 
 # Characters of a line of the header: a file without ends of lines is not read whole.
 _LONGEST = 2**20
+
+
+def is_local_table(path):
+    """Return whether a path is a table by its name, and no folder but one of predictions."""
+    is_text = str(path).lower().endswith(TABLES) and not os.path.isdir(path)
+    return is_text or is_predictions(path)
+
+
+def table_folder(path):
+    """Return the folder that paths in a table start from, which may not be a folder itself."""
+    return Path(path) if is_predictions(path) else Path(path).parent
 
 
 def read_header(path, columns):
@@ -22,8 +37,8 @@ def read_header(path, columns):
 
     Returns
     -------
-    encoding : str
-    delimiter : str
+    encoding, delimiter : str
+        Of a text file; None of others.
     header : list of str
         Names of the columns.
 
@@ -33,6 +48,8 @@ def read_header(path, columns):
         If columns are missing or there twice, or it is no table.
     """
     path = Path(path).expanduser()
+    if is_parquet(path):
+        return None, None, read_names(path, columns)
     with open(path, "rb") as file:
         content = file.read(8)
     if content.startswith((b"PK\3\4", b"\xd0\xcf\x11\xe0")):  # .xlsx and .xls

@@ -7,15 +7,16 @@ import re
 import shutil
 import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from urllib.parse import unquote
 
 from skblood._writing import list_some, suggest, to_utf8
 from skblood.datasets import (
     HIDDEN,
     in_order,
+    is_local_table,
     iter_table,
     read_header,
+    table_folder,
     walk_images,
 )
 
@@ -85,11 +86,8 @@ def check_word(word, path_column):
     if not is_image(word) and not os.path.exists(word):
         where = f"(in {os.getcwd()!r}){suggest(word)}"
         raise FileNotFoundError(f"There is no folder, table, shard or image file {word!r} {where}.")
-    if os.path.isfile(word) and is_table(word):
-        if word.lower().endswith(".parquet"):
-            _open_parquet(word, path_column).close()
-        else:
-            read_header(word, [path_column])
+    if is_local_table(word):
+        read_header(word, [path_column])
 
 
 def find_entries(word, path_column, n_rows):
@@ -114,12 +112,12 @@ def find_entries(word, path_column, n_rows):
         If a folder or pattern holds nothing.
     """
     entries = _find_remote(word) if is_url(word) else _find_local(word)
-    n = 0
+    n, are_tables = 0, is_table(word)
     for place in entries:
         n += 1
         if is_shard(place):
             yield {"shard": place}
-        elif is_table(word) and is_table(place):  # `cells/**` may match any file
+        elif are_tables and is_table(place):  # `cells/**` may match any file
             yield from _read_table(place, path_column, n_rows)
         else:
             yield place
@@ -132,7 +130,7 @@ def find_entries(word, path_column, n_rows):
 
 
 def _find_local(word):
-    if os.path.isdir(word):
+    if os.path.isdir(word) and not is_table(word):
         yield from walk_images(word)
     elif glob.has_magic(word) and not os.path.exists(word):  # it may be in a name, too
         former = None
@@ -188,12 +186,10 @@ def _walk_remote(filesystem, folder):
 
 def _read_table(place, path_column, n_rows):
     """Yield rows of a table as a dict of paths and other columns."""
-    is_parquet = place.partition("?")[0].lower().endswith(".parquet")
-    read = _iter_parquet if is_parquet else _iter_text
     with _local_copy(place) as path:
-        for frame in read(path, path_column, n_rows):
+        for frame in iter_table(path, [path_column], n_rows):
             names = frame.pop(path_column)
-            for column in [c for c in frame if frame[c].dtype.kind == "O"]:
+            for column in frame:
                 frame[column] = frame[column].map(to_utf8)
             paths = [_from_table(name, place) for name in names]
             yield {"paths": paths, "columns": frame if len(frame.columns) else None}
@@ -205,7 +201,7 @@ def _from_table(name, table):
         return name
     if is_url(table):
         return posixpath.join(table.partition("?")[0].rpartition("/")[0], name)
-    return str(Path(table).parent / name)
+    return str(table_folder(table) / name)
 
 
 @contextmanager
@@ -222,36 +218,3 @@ def _local_copy(place):
             yield copy
         except ValueError as error:
             raise ValueError(str(error).replace(copy, place)) from error
-
-
-def _iter_text(path, path_column, n_rows):
-    return iter_table(path, [path_column], n_rows)
-
-
-def _iter_parquet(path, path_column, n_rows):
-    start = 0
-    with _open_parquet(path, path_column) as file:
-        for batch in file.iter_batches(n_rows):
-            frame = batch.to_pandas(ignore_metadata=True)
-            texts = frame[path_column].map(lambda name: isinstance(name, str) and name != "")
-            if not texts.all():
-                raise ValueError(
-                    f"{path!r} has rows without a text in {path_column!r}, the first of them "
-                    f"{start + texts.argmin() + 1} (counted from 1). Fill or remove them."
-                )
-            start += len(frame)
-            yield frame
-
-
-def _open_parquet(path, path_column):
-    parquet = require("pyarrow.parquet", "parquet")
-    try:
-        file = parquet.ParquetFile(path)
-    except ValueError as error:  # pyarrow's
-        raise ValueError(f"{path!r} is not a Parquet file: {error}") from error
-    names = file.schema_arrow.names
-    if path_column not in names or len(set(names)) < len(names):
-        what = "two columns of one name" if path_column in names else f"no column {path_column!r}"
-        file.close()
-        raise ValueError(f"{path!r} has {what}; its columns are {names[:20]}.")
-    return file

@@ -2,26 +2,14 @@
 
 import os
 import re
-from importlib import import_module
 
-from skblood.datasets import IMAGE_EXTENSIONS
+from skblood.datasets import IMAGE_EXTENSIONS, TABLES, is_predictions, require
 from skblood.images import EncodedImage, check_file, state_depth
 
 # Seconds without an answer after which a web server counts as broken off.
 _PATIENCE = 120
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+(://|::)")
 _TARS = (".tar", ".tar.gz", ".tgz")
-_TABLES = (".csv", ".tsv", ".txt", ".parquet")
-
-
-def require(package, extra):
-    """Import a package, or raise an ImportError that names the extra."""
-    try:
-        return import_module(package)
-    except ImportError as error:
-        name = package.partition(".")[0]
-        message = f'This needs {name}, which is not installed: pip install "skblood[{extra}]".'
-        raise ImportError(message) from error
 
 
 def is_url(place):
@@ -40,8 +28,8 @@ def is_shard(place):
 
 
 def is_table(place):
-    """Return whether a path or URL is that of a table, by its name."""
-    return _name(place).endswith(_TABLES)
+    """Return whether a path or URL is that of a table, by its name, or a folder of predictions."""
+    return _name(place).endswith(TABLES) or (not is_url(place) and is_predictions(place))
 
 
 def is_packed(place):

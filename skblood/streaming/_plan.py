@@ -1,9 +1,7 @@
 """A plan: the partitions of a source as files, so that a later run has the same."""
 
 import glob
-import hashlib
 import io
-import json
 import os
 import shutil
 from collections import Counter
@@ -12,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skblood._writing import list_some, lock, replace_file
+from skblood.datasets import digest, seal, unseal
 
 from ._partitions import Partition, PathPartition, ShardPartition
 from ._places import absolute, is_table, is_url, require
@@ -57,23 +56,6 @@ def load_plan(folder):
         what = f"no plan, or damaged ({error})"
         raise ValueError(_LOST.format(str(folder / "plan.json"), what)) from error
     return plan
-
-
-def seal(about):
-    """Return a dict as JSON with its digest, by which `unseal` knows that no byte has changed."""
-    return json.dumps({**about, "digest": _digest(json.dumps(about).encode())}, indent=1).encode()
-
-
-def unseal(content):
-    """Return the dict of `seal`; ValueError, KeyError or TypeError if it is damaged."""
-    about = json.loads(content.decode())
-    if about.pop("digest") != _digest(json.dumps(about).encode()):
-        raise ValueError("bytes of it have changed")
-    return about
-
-
-def _digest(content):
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def _write(source, folder):
@@ -143,7 +125,7 @@ def _write_paths(partition, folder, path_column):
     path = folder / f"{partition.name}{SUFFIX}"
     parquet.write_table(table, path)
     flush(path)
-    return _digest(path.read_bytes())
+    return digest(path.read_bytes())
 
 
 def flush(path):
@@ -173,7 +155,7 @@ class PlannedPartition(Partition):
             content = Path(self.file).read_bytes()
         except FileNotFoundError:
             content = None
-        if content is None or _digest(content) != self.digest:
+        if content is None or digest(content) != self.digest:
             raise ValueError(_LOST.format(self.file, "damaged" if content else "missing"))
         frame = parquet.read_table(io.BytesIO(content)).to_pandas()
         paths = [os.fsdecode(path) for path in frame.pop(self.path_column)]

@@ -12,20 +12,13 @@ from pathlib import Path
 from sklearn.utils import Bunch
 
 from skblood._writing import list_few, lock
+from skblood.datasets import MANIFEST, MARK, read_manifest, read_marks
 
 from ._compute import Done
 from ._identity import describe_model
 from ._plan import check_files, load_plan
 from ._rows import RowSettings
-from ._shards import (
-    MANIFEST,
-    MARK,
-    import_parquet,
-    read_manifest,
-    read_marks,
-    shard_path,
-    write_manifest,
-)
+from ._shards import import_parquet, shard_path, write_manifest
 from ._sources import open_source, read_plan
 
 # Folder of the plan of the source.

@@ -2,17 +2,15 @@
 
 import errno
 import json
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from skblood._writing import new_file, replace_file
+from skblood.datasets import MANIFEST, MARK, find_shards, read_manifest, seal
 
 from ._places import require
-from ._plan import flush, seal, unseal
+from ._plan import flush
 
-# What Parquet and the manifest are marked by.
-MARK = "skblood"
-MANIFEST = "_manifest.json"
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
@@ -24,29 +22,6 @@ def import_parquet():
 def shard_path(folder, name):
     """Return the file of a partition."""
     return Path(folder, f"part-{name}.parquet")
-
-
-def read_marks(path, run):
-    """Return the numbers of rows and of unreadable images of a shard.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-    run : str
-        What the shard must belong to.
-
-    Returns
-    -------
-    counts : tuple of (int, int), or None
-        None if the file is missing, damaged, or of something else.
-    """
-    pyarrow, parquet = import_parquet()
-    with suppress(pyarrow.ArrowException, OSError, ValueError):
-        metadata = parquet.read_metadata(path)
-        marks = json.loads((metadata.metadata or {}).get(MARK.encode(), "{}"))
-        if marks.get("run") == run and marks["shard"] == path.name:  # no copy of another
-            return metadata.num_rows, marks["n_unreadable"]
-    return None
 
 
 class Shard:
@@ -109,30 +84,6 @@ def write_manifest(folder, manifest):
     flush(Path(folder))
 
 
-def read_manifest(folder):
-    """Return the manifest of a folder.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is none.
-    ValueError
-        If it is damaged, or of something else.
-    """
-    path = Path(folder, MANIFEST)
-    try:
-        manifest = unseal(path.read_bytes())
-        if manifest["kind"] == MARK and {"run", "identity", "complete"} <= manifest.keys():
-            return manifest
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"There is no {str(path)!r}: no folder of predictions.") from error
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise ValueError(
-        f"{str(path)!r} is no manifest of predictions, or damaged. Name another folder."
-    )
-
-
 def read_predictions(folder, *, columns=None, incomplete=False):
     """Read a folder of predictions or features as one table.
 
@@ -165,15 +116,7 @@ def read_predictions(folder, *, columns=None, incomplete=False):
     """
     pyarrow, parquet = import_parquet()
     folder = Path(folder).expanduser()
-    manifest = read_manifest(folder)
-    paths = sorted(folder.glob("part-*.parquet"))
-    paths = [path for path in paths if read_marks(path, manifest["run"]) is not None]
-    n_partitions = manifest.get("n_partitions", "the")
-    if len(paths) != n_partitions and not incomplete:
-        raise ValueError(
-            f"{str(folder)!r} has {len(paths)} of {n_partitions} shards. Start the command that "
-            "writes it again, which resumes, or pass incomplete=True."
-        )
+    paths = find_shards(folder, incomplete=incomplete)
     try:
         tables = [
             parquet.read_table(path, columns=columns, page_checksum_verification=True)

@@ -234,13 +234,13 @@ class TestTables:
 
     def test_faults_of_parquet(self, here):
         write_rows("t.parquet", [("a.png",), (None,)], ["path"])
-        with pytest.raises(ValueError, match=r"without a text in 'path', the first of them 2 "):
+        with pytest.raises(ValueError, match=r"1 rows without a 'path': 2 .*Fill"):
             names_of("t.parquet")
-        write_rows("t.parquet", [(1,)], ["path"])
-        with pytest.raises(ValueError, match=r"without a text in 'path'"):
+        write_rows("t.parquet", [], ["path"])
+        with pytest.raises(ValueError, match="has no rows"):
             names_of("t.parquet")
         write_rows("t.parquet", [("a.png",)], ["file"])
-        with pytest.raises(ValueError, match=r"no column 'path'; its columns are \['file'\]"):
+        with pytest.raises(ValueError, match=r"no column \['path'\]; its columns are \['file'\]"):
             open_source("t.parquet")
         Path("t.parquet").write_bytes(b"no table")
         with pytest.raises(ValueError, match="is not a Parquet file"):
