@@ -244,11 +244,13 @@ def check_source(source, table=None):
 def has_labels(source, table):
     """Return whether DATA has labels, by the header of a table or the subfolders of a folder."""
     path = Path(source).expanduser()
-    from skblood.datasets import read_header, visible_folders
-
     if is_table(path):
+        from skblood.datasets import read_header
+
         names = read_header(path, [table.path_column])[2]
         return table.label_column != "label" or "label" in names
+    from skblood.datasets import visible_folders  # loads pandas
+
     return not path.is_dir() or bool(visible_folders(path))
 
 

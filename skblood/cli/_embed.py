@@ -33,7 +33,8 @@ def embed(
     ----------
     words : [MODEL] IMAGES
         A model file, or --backbone; then image files, folders (with all subfolders), patterns such
-        as 'new/**/*.png', tables with the column path, tar files in the WebDataset form, or one npz file in the MedMNIST format.
+        as 'new/**/*.png', tables with the column path, tar files in the WebDataset form, or one npz
+        file in the MedMNIST format.
     out : FILE or FOLDER
         A .npz, .csv or .parquet file to write, or a folder of Parquet files.
     backbone : NAME
