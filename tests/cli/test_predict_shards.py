@@ -160,7 +160,7 @@ class TestCount:
         expected = json.loads(shell("count", tmp_path / "a.csv", *options).stdout)
         assert json.loads(shell("count", tmp_path / "out", *options).stdout) == expected
         result = shell("count", tmp_path / "out", "--group-column", "patient", code=1)
-        assert "has no column 'patient'" in result.stderr
+        assert "has no column ['patient']" in result.stderr
 
     def test_unreadable_cells_are_rejected(self, shell, model_file, cell_folder, tmp_path):
         (tmp_path / "in").mkdir()
