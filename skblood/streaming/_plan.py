@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from skblood._writing import list_some, lock, replace_file
+from skblood._writing import list_some, lock, replace_file, track
 from skblood.datasets import digest, seal, unseal
 
 from ._partitions import Partition, PathPartition, ShardPartition
@@ -60,12 +60,14 @@ def load_plan(folder):
 
 def _write(source, folder):
     parts = []
-    for partition in source.partitions():
-        if isinstance(partition, ShardPartition):
-            parts.append({"shard": partition.shard})
-        else:
-            digest = _write_paths(partition, folder, source.settings["path_column"])
-            parts.append({"n_images": len(partition.paths), "digest": digest})
+    with track(None, "listing") as update:
+        for partition in source.partitions():
+            if isinstance(partition, ShardPartition):
+                parts.append({"shard": partition.shard})
+            else:
+                digest = _write_paths(partition, folder, source.settings["path_column"])
+                parts.append({"n_images": len(partition.paths), "digest": digest})
+            update(parts[-1].get("n_images", 1))
     plan = {"format": _FORMAT, "settings": source.settings, "folder": os.getcwd()}
     plan["partitions"] = parts
     replace_file(folder / "plan.json", seal({**plan, "files": _describe_files(plan)}))
@@ -90,10 +92,11 @@ def check_files(plan, source):
     planned, found = Counter(), Counter()
     for part in plan["partitions"]:
         planned += Counter({"shards": 1} if "shard" in part else {"images": part["n_images"]})
-    with suppress(FileNotFoundError):  # the folder is empty
+    with suppress(FileNotFoundError), track(None, "listing") as update:  # it may be empty
         for part in source.partitions():
             paths = getattr(part, "paths", None)
             found += Counter({"shards": 1} if paths is None else {"images": len(paths)})
+            update(1 if paths is None else len(paths))
     was, now = (" and ".join(f"{n:,} {kind}" for kind, n in c.items()) for c in (planned, found))
     return "" if planned == found else f"{now or 'nothing'}, not {was}"
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from skblood._writing import show_progress
 from skblood.datasets import _csv, find_images, in_order, walk_images
 from skblood.images import read_images
 from skblood.streaming import open_source, read_plan
@@ -306,6 +307,14 @@ class TestPlans:
             "00000001.plan",
             "plan.json",
         ]
+
+    def test_progress(self, folder, monkeypatch, capsys):
+        monkeypatch.setattr("skblood._writing._DELAY", 0)
+        monkeypatch.setattr("skblood._writing._BETWEEN_LINES", 0)
+        with show_progress():
+            open_source("cells", partition_size=4).write_plan("plan")
+        lines = capsys.readouterr().err.splitlines()
+        assert [line.split(" images")[0] for line in lines] == ["listing: 4", "listing: 6"]
 
     def test_another_run(self, folder):
         open_source("cells").write_plan("plan")
