@@ -113,11 +113,11 @@ def _open_pool(content, folder, n_workers):
 
 @contextmanager
 def _without_interrupts():
-    """Block Ctrl-C and SIGTERM, for processes started inside: this one tells them to end."""
+    """Block Ctrl-C, for processes that are started inside: this process tells them to end."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:
