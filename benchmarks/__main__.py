@@ -21,6 +21,7 @@ NAMES = (
     "onnx_agreement",
     "search",
     "memory",
+    "scale",
     "scaling",
     "data_parallel",
     "time_to_accuracy",
