@@ -133,7 +133,9 @@ def run(shell, command, table, model, out):
     for path in sorted(out.rglob("[!.]*.*")):
         written[path.name] = None
         if path.suffix == ".csv":
-            frame = pd.read_csv(path, dtype=str).replace("zz/../", "", regex=True)
+            # The last digits depend on the images of a batch.
+            same = {r"zz/\.\./": "", r"(\d\.\d{4})\d+": r"\1"}
+            frame = pd.read_csv(path, dtype=str).fillna("").replace(same, regex=True)
             if "path" in frame:
                 frame["path"] = [(path.parent / name).resolve() for name in frame["path"]]
             written[path.name] = frame.to_dict("records")
