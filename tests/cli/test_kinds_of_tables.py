@@ -136,6 +136,7 @@ def run(shell, command, table, model, out):
             # The last digits depend on the images of a batch.
             same = {r"zz/\.\./": "", r"(\d\.\d{4})\d+": r"\1"}
             frame = pd.read_csv(path, dtype=str).fillna("").replace(same, regex=True)
+            frame = frame.drop(columns="error", errors="ignore")  # of folders only
             if "path" in frame:
                 frame["path"] = [(path.parent / name).resolve() for name in frame["path"]]
             written[path.name] = frame.to_dict("records")
