@@ -55,7 +55,7 @@ class StreamedImages:
         self.sample_rows = self._note(rows, items, unreadable)
         self.shape = (len(stream), *layout.image_shape)
 
-    def chunks(self, parts, wanted, n_open=1):
+    def chunks(self, parts, wanted, n_open=1, turn=_TURN):
         """Read images, taking turns among the parts that are open.
 
         Parameters
@@ -66,6 +66,8 @@ class StreamedImages:
             Images to decode.
         n_open : int, default=1
             Parts that are open at a time.
+        turn : int, default=32
+            Images that are read of a part, at most, before it is the turn of the next.
 
         Yields
         ------
@@ -74,7 +76,7 @@ class StreamedImages:
         pixels : ndarray of shape (k, h, w, c), dtype uint8
         """
         rows, items = [], []
-        for some_rows, some_items in self._in_turns(parts, n_open):
+        for some_rows, some_items in self._in_turns(parts, n_open, min(turn, _TURN)):
             chosen = np.flatnonzero(wanted[some_rows])
             if len(items) + len(chosen) > self.chunk_size:
                 yield self._read(rows, items)
@@ -108,10 +110,10 @@ class StreamedImages:
             return images
         return resize_images(images, self.shape[1:3], self._layout.interpolation)
 
-    def _numbered(self, part):
+    def _numbered(self, part, size=_TURN):
         """Yield the positions and the items of a part."""
         row, end = self._starts[part : part + 2]
-        for items in self.stream.read_part(part, _TURN):
+        for items in self.stream.read_part(part, size):
             yield np.arange(row, row + len(items)), items
             row += len(items)
             if row > end:
@@ -120,14 +122,14 @@ class StreamedImages:
             name = self.stream.names[part]
             raise ValueError(f"{name} has changed since it was opened. Open the shards anew.")
 
-    def _in_turns(self, parts, n_open):
-        waiting = iter(parts)
-        readers = deque(self._numbered(part) for part in islice(waiting, n_open))
+    def _in_turns(self, parts, n_open, turn):
+        readers = (self._numbered(part, turn) for part in parts)
+        waiting, readers = readers, deque(islice(readers, n_open))
         while readers:
             some = next(readers[0], None)
             if some is None:
                 readers.popleft()
-                readers.extend(self._numbered(part) for part in islice(waiting, 1))
+                readers.extend(islice(waiting, 1))
             else:
                 yield some
                 readers.rotate(-1)

@@ -5,7 +5,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 import torch
@@ -45,12 +45,12 @@ class StreamedSamples(Samples):
             raise ValueError("Streams are trained on by one process: start it without a launcher.")
         return StreamedBatches(self, batch_size, device, shuffle)
 
-    def chunks(self, parts, n_open):
+    def chunks(self, parts, n_open, turn):
         """Yield the pixels and the places in `rows` of a few hundred images at a time."""
         wanted = np.zeros(self.images.shape[0], bool)
         wanted[self.rows] = True
         self.n_copies = 0
-        for rows, pixels in self.images.chunks(parts, wanted, n_open):
+        for rows, pixels in self.images.chunks(parts, wanted, n_open, turn):
             if self.valid_keys is not None:
                 copies = np.isin(content_keys(pixels)[:, 0], self.valid_keys)
                 self.n_copies += int(copies.sum())
@@ -82,11 +82,13 @@ class StreamedBatches(Batches):
         if self.shuffle:
             # From torch's generator, whose state a checkpoint restores.
             rng = np.random.default_rng(torch.randint(2**62, ()).item())
-            parts, n_open = rng.permutation(parts), stream.n_open
+            parts, n_open = self._draw_parts(rng), stream.n_open
             capacity = stream.buffer_bytes // int(np.prod(samples.images.shape[1:]))
         self.indices_ = []
+        # The buffer holds images of all parts that are open, also if it is small.
+        turn = max(1, capacity // n_open) if self.shuffle else len(samples)
         least, n_larger = divmod(len(samples), len(self))
-        with quiet(), _ahead(samples.chunks(parts, n_open)) as arriving:
+        with quiet(), _ahead(samples.chunks(parts, n_open, turn)) as arriving:
             buffer = _Buffer(arriving, max(capacity, least + 3), samples)
             for i in range(len(self)):
                 size = least + (i < n_larger)
@@ -101,6 +103,19 @@ class StreamedBatches(Batches):
                 weights = torch.from_numpy(samples.weights[places]).to(self.device)
                 yield as_nchw(torch.from_numpy(images).to(self.device)), (targets, weights)
         samples.tell()
+
+    def _draw_parts(self, rng):
+        """Return the parts in random order, those of each class spread over the epoch."""
+        samples, sizes = self.samples, self.samples.images.stream.sizes
+        bounds = np.searchsorted(samples.rows, np.concatenate([[0], np.cumsum(sizes)]))
+        places = np.zeros(len(sizes))
+        classes = np.array(
+            [np.bincount(samples.targets[a:b], minlength=1).argmax() for a, b in pairwise(bounds)]
+        )
+        for code in np.unique(classes):  # the class that is most common in a part
+            parts = np.flatnonzero(classes == code)
+            places[parts] = (rng.permutation(len(parts)) + rng.random(len(parts))) / len(parts)
+        return np.argsort(places)
 
     def _check_first(self, buffer):
         """Warn if the shards are sorted by class; raise ValueError if there is nothing to train."""
