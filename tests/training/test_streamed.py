@@ -115,6 +115,19 @@ def test_only_the_buffer_and_what_is_ahead_is_read(make, n_open):
 
 
 class TestSortedShards:
+    def test_classes_of_sorted_shards_are_spread_over_the_epoch(self, make):
+        codes = np.repeat(np.arange(4), 50)  # of 20 parts of ten images
+        samples = make(200, codes=codes, n_open=1, buffer_bytes=1)
+        for seed in range(30):  # in the first half of an epoch, 2 or 3 of the 5 parts of each class
+            first = codes[[batch[0] for batch in run(samples, 10, seed)]][:10]
+            assert np.isin(np.bincount(first, minlength=4), [1, 2, 3, 4]).all()
+
+    def test_a_small_buffer_holds_images_of_all_open_shards(self, make):
+        codes = np.repeat(np.arange(5), 40)
+        samples = make(200, codes=codes, n_open=10, buffer_bytes=20 * 48)
+        for seed in range(5):
+            assert len({n // 10 for n in chain(*run(samples, 10, seed)[:2])}) >= 8
+
     def test_a_buffer_of_one_class_warns(self, make):
         samples = make(50, codes=np.arange(50) // 25, buffer_bytes=9 * 48, n_open=1)
         with pytest.warns(UserWarning, match="All . images of the shuffle buffer are of one class"):
