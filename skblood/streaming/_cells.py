@@ -26,8 +26,8 @@ class ShardedCells(CellStream):
     Parameters
     ----------
     source : str, path-like, or list of them
-        Tar files in the WebDataset form, such as "train-{0000..0041}.tar" or "train-*.tar", or
-        anything else that :func:`open_source` takes.
+        Tar files in the WebDataset form, such as ``"train-{0000..0041}.tar"`` or
+        ``"train-*.tar"``, or anything else that :func:`open_source` takes.
     label_column : str, default="label"
         What is known of each image as its label: "label" is the text of the .cls file beside it,
         or else of .txt; other names are fields of the .json file, or columns of a table.

@@ -100,7 +100,7 @@ def predict_shards(
     10,000 images or one tar shard. A file is written under a temporary name, flushed to the disk
     and renamed: it is whole or absent, whenever the process or the machine stops. Its columns are
     path (of files from the folder, unless the source names them in full), those of the task, model,
-    error, then those of the source as text; "given_" goes before names that are taken.
+    error, then those of the source as text; ``given_`` goes before names that are taken.
 
     Rows do not depend on the number of workers, or on where a run was interrupted. A worker that
     is killed costs the partitions that were being computed, which are tried once more.

@@ -25,10 +25,10 @@ def open_source(source, *, path_column="path", bit_depth=None, partition_size=10
     ----------
     source : str, path-like, or list of them
         A folder (with all sub-folders; hidden files are left out); an image; a pattern such as
-        "new/**/*.png"; a table of paths (.csv, .tsv, .txt, .parquet); a tar file in the WebDataset
-        form (.tar, .tar.gz, .tgz) or several, as "cells-{0000..0041}.tar" or "cells-*.tar"; a URL
-        of one of these that fsspec opens ("s3://", "https://", "memory://"). Paths in a table are
-        relative to its folder.
+        ``"new/**/*.png"``; a table of paths (.csv, .tsv, .txt, .parquet); a tar file in the
+        WebDataset form (.tar, .tar.gz, .tgz) or several, as ``"cells-{0000..0041}.tar"`` or
+        ``"cells-*.tar"``; a URL of one of these that fsspec opens ("s3://", "https://",
+        "memory://"). Paths in a table are relative to its folder.
     path_column : str, default="path"
         Column of a table that names the images.
     bit_depth : int in 8..16, default=None
