@@ -737,7 +737,7 @@ class TestKills:
             killed.append(multiprocessing.active_children()[0])
             os.kill(killed[0].pid, signal.SIGKILL)
 
-        thread = threading.Thread(target=kill_one)
+        thread = threading.Thread(target=kill_one, daemon=True)
         thread.start()
         with pytest.warns(UserWarning, match="A worker process has died"):
             result = predict(model, many, out, partition_size=2, n_workers=2)
