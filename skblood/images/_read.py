@@ -208,7 +208,8 @@ def chunk_slices(n_images, n=None):
 
 def _convert_chunks(X, n, channels):
     """Yield the images of an array in chunks, of which no more are converted at a time."""
-    if n is None or isinstance(X, list):  # nested lists have a shape as a whole only
+    # Nested lists have a shape as a whole only, nested tensors none, which is told of the whole.
+    if n is None or isinstance(X, list) or getattr(X, "is_nested", False):
         yield stack_to_images(X, channels)
         return
     for rows in chunk_slices(len(X), n):
