@@ -208,8 +208,9 @@ def chunk_slices(n_images, n=None):
 
 def _convert_chunks(X, n, channels):
     """Yield the images of an array in chunks, of which no more are converted at a time."""
-    # Nested lists have a shape as a whole only, nested tensors none, which is told of the whole.
-    if n is None or isinstance(X, list) or getattr(X, "is_nested", False):
+    # Nested lists have a shape as a whole only; tensors that are nested or sparse are refused.
+    is_odd = getattr(X, "is_nested", False) or getattr(X, "is_sparse", False)
+    if n is None or isinstance(X, list) or is_odd:
         yield stack_to_images(X, channels)
         return
     for rows in chunk_slices(len(X), n):
