@@ -208,15 +208,13 @@ def chunk_slices(n_images, n=None):
 
 def _convert_chunks(X, n, channels):
     """Yield the images of an array in chunks, of which no more are converted at a time."""
-    # Nested lists have a shape as a whole only; tensors that are nested or sparse are refused.
-    is_odd = getattr(X, "is_nested", False) or getattr(X, "is_sparse", False)
-    if n is None or isinstance(X, list) or is_odd:
+    if n is None or isinstance(X, list):  # nested lists have a shape as a whole only
         yield stack_to_images(X, channels)
         return
     for rows in chunk_slices(len(X), n):
         try:
             images = stack_to_images(X[rows], channels)
-        except ValueError:
+        except (ValueError, RuntimeError):  # the latter of tensors without slices
             stack_to_images(X, channels)  # raises, with positions and numbers of all
             raise
         yield images
