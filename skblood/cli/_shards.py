@@ -11,8 +11,6 @@ from skblood.cli import _batches, _data, _output
 _MOST_WORKERS = 8
 # Partitions at most whose images are compared with those of the training.
 _MOST_PARTITIONS = 16
-# Images of a batch, as they were predicted.
-_BATCH = 1024
 
 
 @dataclass(kw_only=True)
@@ -98,15 +96,14 @@ def read_sample(out, model):
     """
     from pyarrow.parquet import ParquetFile
 
-    from skblood.streaming import read_plan
+    from skblood.streaming import BATCH_SIZE, open_predictions
 
-    sample, folder = _batches.Sample(), out.expanduser()
-    partitions = list(read_plan(folder / "_plan").partitions())
-    for partition in partitions[:: len(partitions) // _MOST_PARTITIONS + 1]:
-        shard = ParquetFile(folder / f"part-{partition.name}.parquet")
+    sample, pairs = _batches.Sample(), open_predictions(out.expanduser())
+    for partition, file in pairs[:: len(pairs) // _MOST_PARTITIONS + 1]:
+        shard = ParquetFile(file)
         columns = shard.schema_arrow.names[3 : 3 + len(model.classes_)]
-        rows = shard.iter_batches(_BATCH, columns=columns)
-        for batch, table in zip(partition.batches(_BATCH), rows, strict=False):
+        rows = shard.iter_batches(BATCH_SIZE, columns=columns)  # batches as they were predicted
+        for batch, table in zip(partition.batches(BATCH_SIZE), rows, strict=False):
             sample.add_readable(batch.items, table.to_pandas().to_numpy())
             if not all(isinstance(item, str) for item in batch.items):
                 break  # the others would be read again

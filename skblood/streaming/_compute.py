@@ -9,7 +9,7 @@ from ._shards import open_shard
 
 # Images that are read and predicted at a time. Always as many: how images are put together changes
 # the last bits of their numbers, which shall not depend on who computes a partition, and when.
-_BATCH = 1024
+BATCH_SIZE = 1024
 
 # The shard of a partition, and the columns of the source that it leaves out.
 Done = namedtuple("Done", ["name", "n_images", "n_unreadable", "left_out"])
@@ -37,7 +37,7 @@ def predict_partition(model, partition, out, settings, *, update=None):
     """
     left_out = set()
     with for_stream(model), open_shard(out, partition.name, settings) as shard:
-        for batch in partition.batches(_BATCH):
+        for batch in partition.batches(BATCH_SIZE):
             rows, unreadable = make_rows(model, _named_from(batch, out), settings)
             settings.check(unreadable, len(rows))
             shard.add(rows, len(unreadable))

@@ -129,8 +129,7 @@ def predict_shards(
     6
     >>> temporary.cleanup()
     """
-    if isinstance(n_workers, bool) or not isinstance(n_workers, int) or n_workers < 1:
-        raise ValueError(f"n_workers={n_workers!r} must be a positive integer.")
+    _check_count("n_workers", n_workers)
     options = {"task": task, "on_error": on_error, "model_name": model_name}
     options |= {"path_column": path_column, "bit_depth": bit_depth, "overwrite": overwrite}
     options |= {"partition_size": partition_size}
@@ -141,6 +140,11 @@ def predict_shards(
             for done in _compute(model, pending, folder, n_workers, update):
                 folder.add(done)
         return folder.finish()
+
+
+def _check_count(name, value):
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name}={value!r} must be a positive integer.")
 
 
 def _compute(model, partitions, folder, n_workers, update):
@@ -174,8 +178,7 @@ def iter_predictions(
     ------
     rows : DataFrame
         Columns as of :func:`predict_shards` (error of "skip" only), a row of each image in the
-        order of the source. The
-        columns of the source are those of these images.
+        order of the source. The columns of the source are those of these images.
 
     Raises
     ------
@@ -198,8 +201,7 @@ def iter_predictions(
     ...     [len(table) for table in tables]
     [3, 2]
     """
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size={batch_size!r} must be a positive integer.")
+    _check_count("batch_size", batch_size)
     options, settings = {"task": task, "on_error": on_error}, {}
     for partition in open_source(source, path_column=path_column, bit_depth=bit_depth).partitions():
         for batch in partition.batches(batch_size):

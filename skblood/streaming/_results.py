@@ -16,6 +16,7 @@ from skblood.datasets import MANIFEST, MARK, read_manifest, read_marks
 
 from ._compute import Done
 from ._identity import describe_model
+from ._places import is_url
 from ._plan import check_files, load_plan
 from ._rows import RowSettings
 from ._shards import import_parquet, shard_path, write_manifest
@@ -112,18 +113,17 @@ class PredictionFolder:
         self._manifest = self._resume(describe_model(self._model))
         for pattern in (".part-*.tmp", f".{MANIFEST}.*.tmp"):  # of what was killed
             _unlink(self.folder.glob(pattern))
-        plan = self.folder / _PLAN
-        if "n_partitions" not in self._manifest:
-            source.write_plan(plan)
-        elif change := check_files(load_plan(plan), source):
+        plan, is_new = self.folder / _PLAN, "n_partitions" not in self._manifest
+        planned = source.write_plan(plan) if is_new else read_plan(plan)
+        if not is_new and (change := check_files(load_plan(plan), source)):
             warnings.warn(
                 f"The source has changed since the start: it holds {change}. {str(self.folder)!r} "
                 "is of the images of then. Name another folder, or replace what is there "
                 "(`overwrite`).",
                 stacklevel=4,
             )
-        self.partitions = list(read_plan(plan).partitions())
-        if "n_partitions" not in self._manifest:
+        self.partitions = list(planned.partitions())
+        if is_new:
             self._manifest["given"] = _find_columns(self.partitions)
             self._manifest["n_partitions"] = len(self.partitions)
             write_manifest(self.folder, self._manifest)
@@ -218,8 +218,19 @@ class PredictionFolder:
         return Bunch(**counts, n_resumed=self.n_resumed, folder=self.folder)
 
 
+def open_predictions(folder):
+    """Return each partition of a folder of predictions, and the file of its shard, in a list.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    """
+    partitions = read_plan(folder / _PLAN).partitions()
+    return [(partition, shard_path(folder, partition.name)) for partition in partitions]
+
+
 def _absolute(word):
-    return word if "://" in word else os.path.abspath(os.path.expanduser(word))
+    return word if is_url(word) else os.path.abspath(os.path.expanduser(word))
 
 
 def _find_columns(partitions):

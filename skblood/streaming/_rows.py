@@ -30,7 +30,7 @@ class RowSettings:
     given : tuple of (str, str)
         Other columns of the source: their names there, and in the rows.
     run : str
-        Digest of the manifest, which shards state.
+        Token of the manifest, which shards state.
     """
 
     task: str
