@@ -6,6 +6,10 @@ matplotlib is imported before something needs it.
 
 import lazy_loader
 
+from skblood._deprecation import former_names
+
 __version__ = "0.1.0.dev0"
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_FORMER = {"SeenImagesWarning": "skblood.TrainingOverlapWarning"}
+__getattr__ = former_names(__name__, _FORMER, since="0.1", otherwise=_load)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 from sklearn.utils import check_scalar
 
+from skblood._deprecation import former_attribute
 from skblood._plotting import draws, import_pyplot, read_some, show_cell, wrap
 from skblood._writing import printable
 from skblood.images import EncodedImage
@@ -86,6 +87,8 @@ class AuditReport:
     1 other pair of identical images
       X[0] = X[39] (train, test)
     """
+
+    seen = former_attribute("seen", "training_overlap", since="0.1")
 
     def __init__(self, images, findings, groups_, *, y=None, split=None):
         self.images, self.findings, self.groups_ = images, findings, groups_

@@ -3,6 +3,8 @@
 import torch
 from torch.nn import functional as F
 
+from skblood._deprecation import former_parameters
+
 from ._augment import SHARE, Augment, coordinates, draw_symmetric, draw_uniform
 
 _BLOCKS = 8  # along each side; the brightest block is taken as the empty background
@@ -41,6 +43,7 @@ class BackgroundAugment(Augment):
 
     _parameter_constraints = {"fade": SHARE, "color": SHARE}
 
+    @former_parameters(colour="color", since="0.1")
     def __init__(self, *, fade=0.5, color=0.4):
         super().__init__(fade=fade, color=color)
 

@@ -4,6 +4,7 @@ from numbers import Real
 
 import torch
 
+from skblood._deprecation import former_parameters
 from skblood._sklearn import Interval
 
 from ._augment import BELOW_ONE, SHARE, Augment, draw_symmetric, draw_uniform
@@ -56,6 +57,7 @@ class CellAugment(Augment):
         "color": SHARE,
     }
 
+    @former_parameters(colour="color", since="0.1")
     def __init__(self, *, flip=True, shift=0.08, rotation=0.0, scale=0.0, color=0.05):
         super().__init__(flip=flip, shift=shift, rotation=rotation, scale=scale, color=color)
 

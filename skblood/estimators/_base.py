@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skblood._deprecation import former_attribute
 from skblood._sklearn import Interval, StrOptions, num_samples
 from skblood.images import (
     CROP_RANGE,
@@ -74,6 +75,9 @@ class CellModel(BaseEstimator):
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+
+    crop_ = former_attribute("crop_", "spec_.crop", since="0.1")
+    image_size_ = former_attribute("image_size_", "spec_.image_size", since="0.1")
 
     # What to do with a table whose rows unflatten to no image: "error", or "keep" the numbers.
     _odd_rows = "error"

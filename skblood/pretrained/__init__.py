@@ -1,5 +1,7 @@
 """Training images of the pretrained models, recognized in fits, scores and audits."""
 
+from skblood._deprecation import former_names
+
 from ._fingerprints import compute_fingerprints, match_fingerprints
 from ._training_overlap import (
     ATTRIBUTIONS,
@@ -9,3 +11,9 @@ from ._training_overlap import (
     overlap_message,
     pretrained_weights,
 )
+
+_FORMER = {
+    "SeenImagesWarning": "skblood.TrainingOverlapWarning",
+    "load_pretrained": "skblood.load_pretrained",
+}
+__getattr__ = former_names(__name__, _FORMER, since="0.1")

@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted
 
+from skblood._deprecation import former_parameters
 from skblood._labels import encode_groups
 from skblood._sklearn import Interval, fit_context, unwrap_model
 from skblood.augment import CellAugment, augment_images
@@ -95,6 +96,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         "corner": [Interval(Real, 0, 0.5, closed="both")],
     }
 
+    @former_parameters(colour="color", since="0.1")
     def __init__(self, estimator=None, *, contamination=0.01, color=0.5, corner=0.3):
         self.estimator = estimator
         self.contamination = contamination
