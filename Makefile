@@ -38,7 +38,7 @@ docs: $(VENV)/.installed-docs
 	$(PY) -m sphinx -W --keep-going -b html docs docs/_build/html $(ARGS)
 
 clean:
-	rm -rf $(VENV) $(LOWEST) docs/_build docs/generated demo_output build dist .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) docs/_build docs/generated docs/auto_examples docs/sg_execution_times.rst demo_output build dist .pytest_cache .ruff_cache
 
 # A candidate counts only when it runs: a version manager's shim can be on PATH and fail.
 $(VENV)/.created:
