@@ -14,6 +14,7 @@ from skorch.history import History
 from skblood.inference import autocast, relocate
 
 from ._callbacks import StopTraining, ValidationScore
+from ._depthwise import DepthwiseGradients
 from ._exceptions import NonFiniteLossError
 from ._processes import GO_ON, INTERRUPT, STOP
 
@@ -215,7 +216,8 @@ class TrainingNet(ClassifierMixin, NeuralNet):
             x = self.augment(x)
         device = torch.device(self.device)
         forward = self.module_ if self.processes is None else self.processes.forward
-        with autocast(images, self.autocast_dtype, device):
+        gradients = DepthwiseGradients() if device.type == "cpu" else nullcontext()
+        with autocast(images, self.autocast_dtype, device), gradients:
             logits = forward(x)
         n_processes = 1
         if self.processes is not None:
