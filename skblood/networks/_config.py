@@ -86,6 +86,18 @@ def resolve_weights(name, weights):
     return None if name in OWN_BACKBONES and weights == "default" else weights
 
 
+def published_at(name):
+    """Return where the published weights of a backbone are, for messages."""
+    if name.startswith(TORCHVISION_PREFIX):
+        from torchvision import models
+
+        return models.get_model_weights(name.removeprefix(TORCHVISION_PREFIX)).DEFAULT.url
+    import timm
+
+    config = timm.get_pretrained_cfg(name)
+    return f"{config.hf_hub_id} of the Hugging Face Hub" if config.hf_hub_id else config.url
+
+
 def _unknown(name, known):
     near = difflib.get_close_matches(name, dict.fromkeys(known), n=3, cutoff=0.7)
     hint = f" Did you mean {', '.join(map(repr, near))}?" if near else ""

@@ -1,10 +1,12 @@
 """Building the network behind a name, without its classifier."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from torch import nn
 
 from ._config import OWN_BACKBONES, TORCHVISION_PREFIX, backbone_config, resolve_weights
+from ._hub import fetch
 from ._weights import PRETRAINED_WEIGHTS, load_pretrained_body, load_weights
 
 
@@ -62,17 +64,13 @@ def build_body(name, weights, n_channels, image_size, load=True):
         )
     build = _build_torchvision if name.startswith(TORCHVISION_PREFIX) else _build_timm
     n_channels = 3 if pretrained else n_channels
+    build = partial(build, name, weights, published, n_channels, image_size)
+    if published:
+        return fetch(name, build)[0]
     try:
-        body, head_prefixes = build(name, weights, published, n_channels, image_size)
-    # Hubs, http clients and constructors have exceptions of their own, without a way on.
+        body, head_prefixes = build()
+    # Constructors have exceptions of their own, without a way on.
     except Exception as error:
-        if published:
-            reason = str(error).partition("\n")[0] or "no message"
-            raise ConnectionError(
-                f"The default weights of {name!r} could not be loaded ({type(error).__name__}: "
-                f"{reason}). Offline, use weights='path/to/file.safetensors' (or .pth), "
-                "weights=None to train from scratch, or backbone='cellnet_s'."
-            ) from error
         height, width = image_size
         raise ValueError(
             f"backbone={name!r} cannot be built for images of {height}x{width} px: {error} "
