@@ -5,7 +5,11 @@ One sentence for all of them, from `_warn`; see "Deprecation" in CONTRIBUTING.md
 
 import functools
 import warnings
+from collections.abc import Callable
 from importlib import import_module
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _warn(old, new, since, stacklevel):
@@ -46,7 +50,7 @@ def former_names(module, names, *, since, otherwise=None):
     return __getattr__
 
 
-def former_attribute(old, new, *, since):
+def former_attribute(old: str, new: str, *, since: str) -> property:
     """Return a property that reads an attribute, or one of an attribute (``"spec_.crop"``)."""
 
     def read(self):
@@ -57,7 +61,7 @@ def former_attribute(old, new, *, since):
     return property(read, doc=f"Former name of `{new}`.")
 
 
-def former_parameters(*, since, **names):
+def former_parameters(*, since: str, **names: str) -> Callable[[F], F]:
     """Return a decorator of functions some of whose keyword parameters were renamed.
 
     Parameters

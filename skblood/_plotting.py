@@ -1,13 +1,20 @@
 """matplotlib, an optional dependency; the style of all figures; cell images on an axes."""
 
+from __future__ import annotations
+
 import functools
 import math
 import re
 import textwrap
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 
 from skblood._sklearn import safe_indexing
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 # Okabe and Ito's colors, those with most contrast to white first. Lines also differ in their
 # markers and dashes, bars in their hatches, so that no meaning lies in color alone.
@@ -46,11 +53,11 @@ _CHARACTER, _HANDLE = 0.55, 4.3
 _ROW_NAME, _LINE, _GAP = 28, 0.15, 0.15
 
 
-def draws(method):
+def draws(method: Callable[P, R]) -> Callable[P, R]:
     """Decorate a method that draws: it needs matplotlib, and draws in the style of the package."""
 
     @functools.wraps(method)
-    def draw(*args, **options):
+    def draw(*args: P.args, **options: P.kwargs) -> R:
         with import_pyplot(method.__qualname__).rc_context(STYLE):
             return method(*args, **options)
 

@@ -2,7 +2,10 @@
 
 # ruff: noqa: F401 (other modules import these names from here)
 
-from sklearn.base import _fit_context as fit_context
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sklearn.base import _fit_context
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
@@ -13,15 +16,25 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
-from sklearn.utils.validation import _check_sample_weight as check_sample_weight
-from sklearn.utils.validation import _num_samples as num_samples
+from sklearn.utils.validation import (
+    _check_sample_weight as check_sample_weight,
+    _num_samples as num_samples,
+)
 
 try:
     from sklearn.callback import CallbackSupportMixin
 except ImportError:  # scikit-learn 1.8 has no callbacks
 
-    class CallbackSupportMixin:
+    class CallbackSupportMixin:  # type: ignore[no-redef]
         """Nothing to support."""
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[F], F]:
+    """Validate the parameters before a fit; typed, unlike that of scikit-learn."""
+    return _fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)
 
 
 def unwrap_model(estimator, X):

@@ -1,6 +1,7 @@
 """Account of an adaptation: steps, reason, scores and numbers of cells."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from skblood._writing import printable
 
@@ -28,10 +29,10 @@ class Adaptation:
         Number of cells without a label.
     """
 
-    steps: tuple
+    steps: tuple[Any, ...]
     reason: str
-    scores: dict
-    n_labelled: dict
+    scores: dict[str, Any]
+    n_labelled: dict[str, Any]
     n_unlabelled: int
 
     def __repr__(self):

@@ -1,9 +1,12 @@
 """Adaptation of a fitted classifier to the cells of another laboratory."""
 
+from __future__ import annotations
+
 import numpy as np
 import torch
 
 from skblood._labels import check_lengths, encode_groups
+from skblood._typing import ArrayLike, ClassifierT, Images, Prior, RandomState
 from skblood._writing import announce, show_progress
 from skblood.estimators import check_possible, reconfigure
 from skblood.images import torch_defaults
@@ -16,8 +19,16 @@ from ._reading import read_cells
 
 @torch_defaults()
 def adapt(
-    model, X, y=None, *, groups=None, classes=None, prior=None, random_state=None, verbose=None
-):
+    model: ClassifierT,
+    X: Images,
+    y: ArrayLike | None = None,
+    *,
+    groups: ArrayLike | None = None,
+    classes: ArrayLike | None = None,
+    prior: Prior = None,
+    random_state: RandomState = None,
+    verbose: int | None = None,
+) -> ClassifierT:
     """Adapt a fitted classifier to the cells of another laboratory.
 
     Another stain, microscope or camera changes the images of the same cells. A few labelled cells

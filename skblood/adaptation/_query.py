@@ -1,5 +1,7 @@
 """Choice of the cells whose labels help most."""
 
+from __future__ import annotations
+
 from collections import deque
 from dataclasses import dataclass
 from numbers import Integral
@@ -9,6 +11,7 @@ from sklearn.utils import check_scalar
 
 from skblood._labels import check_lengths
 from skblood._sklearn import safe_indexing
+from skblood._typing import ArrayLike, Classifier, Images, RandomState
 from skblood._writing import show_progress, track
 from skblood.images import CellImages
 from skblood.inference import draw_seed
@@ -48,7 +51,15 @@ class CellQuery:
         )
 
 
-def query(model, X, k, *, y=None, random_state=None, verbose=None):
+def query(
+    model: Classifier,
+    X: Images,
+    k: int,
+    *,
+    y: ArrayLike | None = None,
+    random_state: RandomState = None,
+    verbose: int | None = None,
+) -> CellQuery:
     """Choose the cells of another laboratory whose labels help most.
 
     Label them in the order given and adapt the model to them. The choice needs no labels.

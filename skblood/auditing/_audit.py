@@ -1,13 +1,18 @@
 """The function `audit`, and its checks of images, labels, splits and groups."""
 
+from __future__ import annotations
+
 from collections import Counter
+from collections.abc import Sequence
 from numbers import Integral
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import check_scalar
 
 from skblood._labels import check_lengths, check_no_bytes, encode_groups, join_groups
+from skblood._typing import ArrayLike, Images, Model
 from skblood._writing import show_progress
 from skblood.pretrained import find_training_overlap
 
@@ -25,17 +30,17 @@ _SIZE_TOLERANCE = 0.1
 
 
 def audit(
-    X,
-    y=None,
+    X: Images,
+    y: ArrayLike | None = None,
     *,
-    split=None,
-    groups=None,
-    n_splits=5,
-    image_shape=None,
-    model=None,
-    probabilities=None,
-    verbose=0,
-):
+    split: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    n_splits: int = 5,
+    image_shape: Sequence[int] | None = None,
+    model: Model | None = None,
+    probabilities: Literal["out-of-fold", "model"] | ArrayLike | None = None,
+    verbose: int = 0,
+) -> AuditReport:
     """Find what makes scores on these images wrong: copies, leaks, doubtful labels, bad images.
 
     Parameters

@@ -1,21 +1,25 @@
 """The report of an audit: printed, as a table, as a figure, or as an error."""
 
+from __future__ import annotations
+
 import os
 from collections import Counter
 from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from sklearn.utils import check_scalar
 
 from skblood._deprecation import former_attribute
 from skblood._plotting import draws, import_pyplot, read_some, show_cell, wrap
+from skblood._typing import Figure, Ints, StrPath
 from skblood._writing import printable
 from skblood.images import EncodedImage
 from skblood.pages import render, write
 
 from ._audit_page import list_findings
-from ._finding import COPIES, KINDS
+from ._finding import COPIES, KINDS, Finding
 
 # Size of a terminal, in characters.
 _WIDTH, _HEIGHT = 80, 24
@@ -88,9 +92,32 @@ class AuditReport:
       X[0] = X[39] (train, test)
     """
 
+    crossing_split: list[Finding]
+    crossing_groups: list[Finding]
+    contradictory_labels: list[Finding]
+    label_errors: list[Finding]
+    unreadable: list[Finding]
+    identical_files: list[Finding]
+    identical_pixels: list[Finding]
+    near_identical: list[Finding]
+    training_overlap: list[Finding]
+    blank: list[Finding]
+    odd_size: list[Finding]
+    cell_size: list[Finding]
+    rare_classes: list[Finding]
+    similar_labels: list[Finding]
+
     seen = former_attribute("seen", "training_overlap", since="0.1")
 
-    def __init__(self, images, findings, groups_, *, y=None, split=None):
+    def __init__(
+        self,
+        images: Any,
+        findings: list[Finding],
+        groups_: Ints,
+        *,
+        y: list[Any] | None = None,
+        split: list[Any] | None = None,
+    ) -> None:
         self.images, self.findings, self.groups_ = images, findings, groups_
         self.y, self.split = y, split
         for kind in KINDS:
@@ -98,7 +125,7 @@ class AuditReport:
         pairs = [each for each in findings if each.kind in COPIES]
         self.crossing_split = [each for each in pairs if _differ(split, each)]
         self.contradictory_labels = [each for each in pairs if _differ(y, each)]
-        pairs.sort(key=lambda pair: pair.similarity)
+        pairs.sort(key=lambda pair: pair.similarity)  # type: ignore[return-value]
         self._copies = [*dict.fromkeys(self.crossing_split + self.contradictory_labels + pairs)]
 
     def __repr__(self):
@@ -126,7 +153,9 @@ class AuditReport:
         """Return the findings with pictures, for a notebook."""
         return render("fragment.html", **self._page_context(_IN_NOTEBOOK))
 
-    def to_html(self, path=None, *, n_examples=12, title="Audit of images"):
+    def to_html(
+        self, path: StrPath | None = None, *, n_examples: int = 12, title: str = "Audit of images"
+    ) -> str | Path:
         """Return or write the findings with pictures, as an HTML page in one file.
 
         Parameters
@@ -170,7 +199,7 @@ class AuditReport:
         checked += ["leaks"] * (self.split is not None)
         return f"No {', no '.join(checked)} found."
 
-    def to_frame(self):
+    def to_frame(self) -> pd.DataFrame:
         """Return the findings as a table.
 
         Returns
@@ -187,7 +216,7 @@ class AuditReport:
         frame["splits"] = [_values(self.split, each) for each in ordered]
         return frame
 
-    def raise_if_leaky(self):
+    def raise_if_leaky(self) -> None:
         """Raise an error if copies or groups cross the split.
 
         Raises
@@ -208,7 +237,9 @@ class AuditReport:
             )
 
     @draws
-    def plot(self, kind=None, *, n_pairs=8, figure=None):
+    def plot(
+        self, kind: str | None = None, *, n_pairs: int = 8, figure: Figure | None = None
+    ) -> Figure:
         """Draw pairs of copies side by side, with names, labels and parts of the split.
 
         Parameters

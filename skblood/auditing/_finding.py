@@ -1,6 +1,7 @@
 """A finding of the audit, and the kinds of findings."""
 
 from dataclasses import dataclass
+from typing import Any
 
 # Most serious first; in words, for one finding and for several.
 KINDS = {
@@ -43,7 +44,7 @@ class Finding:
     """
 
     kind: str
-    positions: tuple
+    positions: tuple[Any, ...]
     detail: str = ""
     similarity: float | None = None
     suggested: object = None

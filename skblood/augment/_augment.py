@@ -1,7 +1,10 @@
 """Base class and random draws of the augmentations."""
 
+from __future__ import annotations
+
 import inspect
 from numbers import Real
+from typing import Any
 
 import torch
 from torch import nn
@@ -30,14 +33,14 @@ class Augment(nn.Module):
         If a parameter is out of its range, or of another type.
     """
 
-    def __init__(self, **parameters):
+    def __init__(self, **parameters: Any) -> None:
         super().__init__()
         name = type(self).__name__
         validate_parameter_constraints(self._parameter_constraints, parameters, name)
         for name, value in parameters.items():
             setattr(self, name, value)
 
-    def forward(self, images):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Change each image of a batch.
 
         Parameters
@@ -65,11 +68,11 @@ class Augment(nn.Module):
             )
         return self._change(images.float()).to(dtype)
 
-    def get_params(self):
+    def get_params(self) -> dict[str, Any]:
         """Return the parameters by name."""
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         """Return the parameters, for `repr`."""
         return ", ".join(f"{name}={value!r}" for name, value in self.get_params().items())
 

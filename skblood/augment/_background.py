@@ -1,5 +1,7 @@
 """Background augmentation: the color of plasma and glass, and fading red cells."""
 
+from __future__ import annotations
+
 import torch
 from torch.nn import functional as F
 
@@ -44,7 +46,7 @@ class BackgroundAugment(Augment):
     _parameter_constraints = {"fade": SHARE, "color": SHARE}
 
     @former_parameters(colour="color", since="0.1")
-    def __init__(self, *, fade=0.5, color=0.4):
+    def __init__(self, *, fade: float = 0.5, color: float = 0.4) -> None:
         super().__init__(fade=fade, color=color)
 
     def _change(self, images):

@@ -1,5 +1,7 @@
 """Augmentation for cells of one laboratory: flips, shifts and mild colors."""
 
+from __future__ import annotations
+
 from numbers import Real
 
 import torch
@@ -58,7 +60,15 @@ class CellAugment(Augment):
     }
 
     @former_parameters(colour="color", since="0.1")
-    def __init__(self, *, flip=True, shift=0.08, rotation=0.0, scale=0.0, color=0.05):
+    def __init__(
+        self,
+        *,
+        flip: bool = True,
+        shift: float = 0.08,
+        rotation: float = 0.0,
+        scale: float = 0.0,
+        color: float = 0.05,
+    ) -> None:
         super().__init__(flip=flip, shift=shift, rotation=rotation, scale=scale, color=color)
 
     def _change(self, images):

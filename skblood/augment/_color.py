@@ -1,5 +1,7 @@
 """Color augmentations: stain and light, drawn at random for each image."""
 
+from __future__ import annotations
+
 import torch
 
 from ._augment import SHARE, STRENGTH, Augment, coordinates, draw_symmetric, draw_uniform
@@ -44,7 +46,7 @@ class StainAugment(Augment):
 
     _parameter_constraints = {"mix": STRENGTH, "density": STRENGTH, "pale": SHARE}
 
-    def __init__(self, *, mix=0.5, density=0.5, pale=1.0):
+    def __init__(self, *, mix: float = 0.5, density: float = 0.5, pale: float = 1.0) -> None:
         super().__init__(mix=mix, density=density, pale=pale)
 
     def _change(self, images):
@@ -109,7 +111,15 @@ class LightAugment(Augment):
         "slope": SHARE,
     }
 
-    def __init__(self, *, gamma=0.8, balance=0.4, contrast=0.6, brightness=0.25, slope=0.2):
+    def __init__(
+        self,
+        *,
+        gamma: float = 0.8,
+        balance: float = 0.4,
+        contrast: float = 0.6,
+        brightness: float = 0.25,
+        slope: float = 0.2,
+    ) -> None:
         super().__init__(
             gamma=gamma, balance=balance, contrast=contrast, brightness=brightness, slope=slope
         )

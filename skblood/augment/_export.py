@@ -1,5 +1,7 @@
 """Export augmentation: mild changes by other software of the same laboratory."""
 
+from __future__ import annotations
+
 from torch import nn
 from torch.nn import functional as F
 
@@ -51,7 +53,7 @@ class ExportAugment(Augment):
 
     _parameter_constraints = {"share": SHARE, "scale": BELOW_ONE}
 
-    def __init__(self, *, share=0.3, scale=0.1):
+    def __init__(self, *, share: float = 0.3, scale: float = 0.1) -> None:
         super().__init__(share=share, scale=scale)
         self.changes = nn.Sequential(
             FrameAugment(scale=(1 - scale, 1 / (1 - scale)), stretch=0.0),

@@ -1,5 +1,7 @@
 """Crop augmentation: random scale and aspect ratio."""
 
+from __future__ import annotations
+
 import math
 from numbers import Real
 
@@ -38,7 +40,7 @@ class FrameAugment(Augment):
 
     _parameter_constraints = {"scale": ["array-like"], "stretch": SHARE}
 
-    def __init__(self, *, scale=(0.55, 1.5), stretch=0.08):
+    def __init__(self, *, scale: tuple[float, float] = (0.55, 1.5), stretch: float = 0.08) -> None:
         super().__init__(scale=scale, stretch=stretch)
         factors = np.ravel(scale).tolist()
         numbers = len(factors) == 2 and all(isinstance(f, Real) for f in factors)

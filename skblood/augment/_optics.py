@@ -1,5 +1,7 @@
 """Optics augmentation: random focus, sharpening, noise and JPEG compression."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np
@@ -66,7 +68,15 @@ class OpticsAugment(Augment):
         "share": SHARE,
     }
 
-    def __init__(self, *, blur=0.026, sharpen=1.0, noise=0.04, compression=0.5, share=0.5):
+    def __init__(
+        self,
+        *,
+        blur: float = 0.026,
+        sharpen: float = 1.0,
+        noise: float = 0.04,
+        compression: float = 0.5,
+        share: float = 0.5,
+    ) -> None:
         super().__init__(
             blur=blur, sharpen=sharpen, noise=noise, compression=compression, share=share
         )

@@ -1,5 +1,8 @@
 """Augmentation policies by name, with the one for other laboratories, and copies of images."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from numbers import Integral
 
 import numpy as np
@@ -7,7 +10,8 @@ import torch
 from sklearn.utils import check_random_state, check_scalar
 from torch import nn
 
-from skblood.images import torch_defaults
+from skblood._typing import Policy, RandomState, Tensor, UInt8s
+from skblood.images import CellImages, torch_defaults
 
 from ._augment import SHARE, Augment, change_share
 from ._background import BackgroundAugment
@@ -47,7 +51,7 @@ class LaboratoryAugment(Augment):
 
     _parameter_constraints = {"share": SHARE}
 
-    def __init__(self, *, share=0.8):
+    def __init__(self, *, share: float = 0.8) -> None:
         super().__init__(share=share)
         self.moves = CellAugment(color=0.0)
         self.changes = nn.Sequential(
@@ -68,7 +72,7 @@ POLICIES = {
 }
 
 
-def make_augment(policy):
+def make_augment(policy: Policy) -> torch.nn.Module:
     """Make the augmentation of a policy.
 
     Parameters
@@ -100,7 +104,13 @@ def make_augment(policy):
     return POLICIES[policy]()
 
 
-def augment_images(images, augment="cells", *, n_copies=1, random_state=None):
+def augment_images(
+    images: UInt8s | CellImages,
+    augment: Policy | Callable[[Tensor], Tensor] = "cells",
+    *,
+    n_copies: int = 1,
+    random_state: RandomState = None,
+) -> UInt8s:
     """Make random variants of images.
 
     Estimators augment their training images by themselves, with new variants in each epoch; but

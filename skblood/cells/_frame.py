@@ -1,10 +1,13 @@
 """The frame of a laboratory: the crop at which its cells are as large as a model expects."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skblood._typing import Images, Model
 from skblood.images import (
     CellImages,
     image_items,
@@ -56,7 +59,7 @@ class CellFrame:
 
     crop: float
     measured: float
-    interval: tuple
+    interval: tuple[float, float]
     size: float
     expected: float
     n_cells: int
@@ -106,7 +109,7 @@ def measured_rows(n):
     return np.sort(np.random.default_rng(0).permutation(n)[:_MOST_IMAGES])
 
 
-def measure_frame(model, X):
+def measure_frame(model: Model, X: Images) -> CellFrame:
     """Measure which crop makes the cells of a laboratory as large as a model expects them.
 
     Parameters
@@ -159,7 +162,7 @@ def measure_frame(model, X):
     return CellFrame(chosen, crop, interval, float(whole), expected, len(found))
 
 
-def measured_crop(model, X):
+def measured_crop(model: Model, X: Images) -> float:
     """Return the crop at which the cells of a laboratory are as large as a model expects them.
 
     Laboratories cut the images of their cells differently, and a classifier that was trained on

@@ -1,9 +1,12 @@
 """Sizes and places of the cells in images, by thresholds and without a model."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
 
+from skblood._typing import Floats, Images
 from skblood.images import CellImages, is_table, read_chunks, resize_images
 
 from ._segment import (
@@ -54,7 +57,7 @@ class CellMeasurements:
     is_white_cell: np.ndarray
 
     @property
-    def size(self):
+    def size(self) -> Floats:
         """Geometric mean of the diameters of nucleus and cell, as a share of the side.
 
         It varies less between the kinds of white cells than either: cells with a small nucleus
@@ -63,15 +66,15 @@ class CellMeasurements:
         return np.sqrt(self.nucleus_diameter * self.cell_diameter)
 
     @property
-    def white_cell_sizes(self):
+    def white_cell_sizes(self) -> Floats:
         """Sizes of the white cells whose edge is seen, ndarray of shape (m,)."""
         return self.size[self.is_white_cell & np.isfinite(self.size)]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.nucleus_diameter)
 
 
-def measure_cells(X):
+def measure_cells(X: Images) -> CellMeasurements:
     """Measure the cell in the middle of each image: nucleus, cell and red cells around it.
 
     No model is needed, and no color is fixed. The pixels of an image are split into dark, medium

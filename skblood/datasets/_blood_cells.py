@@ -1,11 +1,14 @@
 """Synthetic blood cells, for examples and tests."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from numbers import Integral, Real
 
 import numpy as np
 
 from skblood._sklearn import Interval, validate_parameter_constraints
+from skblood._typing import ArrayLike, NDArray, RandomState, UInt8s
 from skblood.datasets._cell_drawing import draw_cells
 from skblood.datasets._cell_sampling import CLASSES, sample_cells
 from skblood.datasets._random import generators
@@ -19,14 +22,14 @@ _CONSTRAINTS = {
 
 
 def make_blood_cells(
-    n_samples=800,
+    n_samples: int = 800,
     *,
-    image_size=64,
-    class_weights=None,
-    noise=1.0,
-    stain_variation=1.0,
-    random_state=None,
-):
+    image_size: int = 64,
+    class_weights: Mapping[str, float] | ArrayLike | None = None,
+    noise: float = 1.0,
+    stain_variation: float = 1.0,
+    random_state: RandomState = None,
+) -> tuple[UInt8s, NDArray[np.str_]]:
     """Draw synthetic images of single stained blood cells of eight classes.
 
     The classes are those of BloodMNIST. They differ in size and shape of cell and nucleus, lobes,

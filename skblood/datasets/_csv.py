@@ -1,5 +1,7 @@
 """Tables of image files, labels and groups."""
 
+from __future__ import annotations
+
 import os
 import re
 import sys
@@ -8,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from skblood._typing import Dataset, StrPath
 from skblood._writing import NO_CLASS, list_few, read_formula, shorten, suggest
 from skblood.datasets._bunch import as_dataset
 from skblood.datasets._folders import check_exists
@@ -17,15 +20,15 @@ from skblood.images import state_depth
 
 
 def load_csv(
-    path,
+    path: StrPath,
     *,
-    path_column="path",
-    label_column="label",
-    group_column=None,
-    root=None,
-    bit_depth=None,
-    return_X_y=False,
-):
+    path_column: str = "path",
+    label_column: str = "label",
+    group_column: str | None = None,
+    root: StrPath | None = None,
+    bit_depth: int | None = None,
+    return_X_y: bool = False,
+) -> Dataset:
     r"""Load paths, labels and optional groups from a table with one row per image.
 
     All rows are kept, in their order, except those with the label "none of these", which a reader

@@ -1,14 +1,18 @@
 """Image folders with one sub-folder per class."""
 
+from __future__ import annotations
+
 import os
 import re
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from skblood._labels import list_few
+from skblood._typing import Dataset, StrPath
 from skblood._writing import suggest
 from skblood.datasets._bunch import as_dataset
 from skblood.datasets._walk import HIDDEN, IMAGE_EXTENSIONS, walk_images
@@ -23,8 +27,13 @@ _LAYOUT = "one sub-folder per class with images in it, e.g. neutrophil/cell_001.
 
 
 def load_image_folder(
-    path, *, split=None, extensions=IMAGE_EXTENSIONS, bit_depth=None, return_X_y=False
-):
+    path: StrPath,
+    *,
+    split: str | None = None,
+    extensions: Sequence[str] = IMAGE_EXTENSIONS,
+    bit_depth: int | None = None,
+    return_X_y: bool = False,
+) -> Dataset:
     """Load the paths and labels of a folder with one sub-folder per class.
 
     The images are not decoded. Estimators and scikit-learn's splitters accept the paths.

@@ -1,9 +1,12 @@
 """One loader for image folders, tables and MedMNIST files."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import numpy as np
 
+from skblood._typing import Dataset, StrPath
 from skblood.datasets._bunch import as_dataset
 from skblood.datasets._csv import load_csv
 from skblood.datasets._folders import ALL_SPLITS, list_splits, load_image_folder
@@ -12,16 +15,16 @@ from skblood.datasets._table import TABLES, is_local_table
 
 
 def load_cells(
-    path,
+    path: StrPath,
     *,
-    split=None,
-    path_column="path",
-    label_column="label",
-    split_column="split",
-    group_column=None,
-    bit_depth=None,
-    return_X_y=False,
-):
+    split: str | None = None,
+    path_column: str = "path",
+    label_column: str = "label",
+    split_column: str = "split",
+    group_column: str | None = None,
+    bit_depth: int | None = None,
+    return_X_y: bool = False,
+) -> Dataset:
     """Load cells from an image folder, a table of paths, or a file in the MedMNIST format.
 
     Calls `load_image_folder`, `load_csv` or `load_npz`, which have more options.

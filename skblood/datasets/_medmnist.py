@@ -1,9 +1,13 @@
 """Files in the MedMNIST format, and the BloodMNIST data set."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
+from skblood._typing import Dataset, StrPath
 from skblood.datasets._bunch import as_dataset, read_description
 from skblood.datasets._download import ensure_file, resolve_data_home
 from skblood.datasets._folders import check_exists
@@ -14,7 +18,9 @@ SPLITS = ("train", "val", "test")
 _SHORT_NAMES = {"immature granulocytes(myelocytes, metamyelocytes and promyelocytes)": "ig"}
 
 
-def load_npz(path, split=None, *, return_X_y=False):
+def load_npz(
+    path: StrPath, split: Literal["train", "val", "test"] | None = None, *, return_X_y: bool = False
+) -> Dataset:
     """Read images and labels from a file in the MedMNIST format.
 
     Such a file holds the arrays ``train_images``, ``train_labels``, and the same for ``val`` and
@@ -88,7 +94,14 @@ def load_npz(path, split=None, *, return_X_y=False):
     return as_dataset(X, y, description, return_X_y, frame={"label": y, "split": splits})
 
 
-def fetch_bloodmnist(size=28, split=None, *, data_home=None, download=True, return_X_y=False):
+def fetch_bloodmnist(
+    size: Literal[28, 64, 128, 224] = 28,
+    split: Literal["train", "val", "test"] | None = None,
+    *,
+    data_home: StrPath | None = None,
+    download: bool = True,
+    return_X_y: bool = False,
+) -> Dataset:
     """Load BloodMNIST; download it on the first call.
 
     BloodMNIST [1]_ is the PBC data set [2]_ of 17,092 normal peripheral blood cells in eight

@@ -1,14 +1,18 @@
 """Merging of several data sets into one."""
 
+from __future__ import annotations
+
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_consistent_length
 
 from skblood._labels import as_column, encode_groups, join_groups, plain_list
 from skblood._sklearn import safe_indexing
+from skblood._typing import Dataset, RandomState
 from skblood.datasets._bunch import as_dataset
 from skblood.datasets._random import generators
 from skblood.datasets._split import PARTS, assign_parts, check_shares
@@ -23,14 +27,14 @@ from skblood.images import (
 
 
 def merge_datasets(
-    sources,
+    sources: Mapping[str, Any],
     *,
-    class_map=None,
-    image_size=None,
-    split=(0.7, 0.15, 0.15),
-    random_state=None,
-    return_X_y=False,
-):
+    class_map: Mapping[Any, Any] | None = None,
+    image_size: int | Sequence[int] | None = None,
+    split: tuple[float, float, float] = (0.7, 0.15, 0.15),
+    random_state: RandomState = None,
+    return_X_y: bool = False,
+) -> Dataset:
     """Merge several data sets into one, and split it.
 
     Parameters

@@ -1,15 +1,19 @@
 """The PBC data set: 17,092 normal blood cells."""
 
+from __future__ import annotations
+
 import os
 import tempfile
 import zipfile
 from collections import Counter
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
 
+from skblood._typing import Dataset, StrPath
 from skblood._writing import list_some, lock
 from skblood.datasets._bunch import as_dataset, read_description, warn_if_incomplete
 from skblood.datasets._cell_sampling import CLASSES
@@ -34,7 +38,13 @@ _CROP = 200
 _MIN_SIDE = 350
 
 
-def fetch_pbc(data_home=None, *, size=None, download=True, return_X_y=False):
+def fetch_pbc(
+    data_home: StrPath | None = None,
+    *,
+    size: Literal[28, 64, 128, 224] | None = None,
+    download: bool = True,
+    return_X_y: bool = False,
+) -> Dataset:
     """Load the 17,092 original images of PBC; download them on the first call.
 
     PBC [1]_ holds single normal blood cells of eight classes. BloodMNIST [2]_ holds the same

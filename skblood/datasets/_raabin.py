@@ -1,10 +1,14 @@
 """The Raabin-WBC data set: white blood cells of five classes, in three splits."""
 
+from __future__ import annotations
+
 from collections import Counter
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
+from skblood._typing import Dataset, StrPath
 from skblood.datasets._bunch import as_dataset, read_description, warn_if_incomplete
 from skblood.datasets._folders import check_exists, list_class_folders, visible_folders
 
@@ -18,7 +22,12 @@ _LAYOUT = (
 )
 
 
-def load_raabin_wbc(path, *, split=None, return_X_y=False):
+def load_raabin_wbc(
+    path: StrPath,
+    *,
+    split: Literal["train", "test_a", "test_b"] | None = None,
+    return_X_y: bool = False,
+) -> Dataset:
     """Find the images of Raabin-WBC in a downloaded folder.
 
     Raabin-WBC [1]_ holds 16,633 cropped white blood cells of five classes. It must be downloaded

@@ -1,12 +1,16 @@
 """Splitting of images into training, validation and test images."""
 
+from __future__ import annotations
+
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_consistent_length, check_scalar
 
 from skblood._labels import as_column, encode_groups, list_few
 from skblood._sklearn import safe_indexing
+from skblood._typing import ArrayLike, RandomState
 from skblood.datasets._random import generators
 
 PARTS = ("train", "val", "test")
@@ -16,7 +20,15 @@ _N_ROUNDS = 100
 _MAX_CHANGES = 20_000
 
 
-def train_val_test_split(X, y, *, val_size=0.15, test_size=0.15, groups=None, random_state=None):
+def train_val_test_split(
+    X: Any,
+    y: ArrayLike,
+    *,
+    val_size: float = 0.15,
+    test_size: float = 0.15,
+    groups: ArrayLike | None = None,
+    random_state: RandomState = None,
+) -> list[Any]:
     """Split images into training, validation and test images.
 
     The split is stratified: each part contains every class, in about the proportions of `y`.

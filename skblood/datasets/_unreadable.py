@@ -1,9 +1,15 @@
 """Search for images that cannot be read."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from skblood._typing import NDArray
 from skblood.images import holds_arrays, map_images
 
 
-def find_unreadable(X):
+def find_unreadable(X: Sequence[Any] | NDArray[Any]) -> dict[int, str]:
     """Find the images that cannot be read, to leave them out of a fit.
 
     A fit and a prediction raise an error for images that cannot be read. Each file is decoded

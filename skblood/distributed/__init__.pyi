@@ -1,3 +1,3 @@
 """Names of the room, for lazy loading and for static tools."""
 
-from ._predict import predict
+from ._predict import predict as predict

@@ -1,12 +1,16 @@
 """Prediction of any number of images by a Dask cluster."""
 
+from __future__ import annotations
+
 import os
 import warnings
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from itertools import islice
 from tempfile import NamedTemporaryFile
+from typing import Any
 
+from skblood._typing import Files, Result, StrPath, Task
 from skblood._writing import track
 from skblood.streaming import PredictionFolder
 
@@ -16,7 +20,16 @@ _IN_FLIGHT = 64
 _FEW = 64
 
 
-def predict(model, source, out, *, client=None, task="predict", verbose=False, **options):
+def predict(
+    model: Any,
+    source: Files,
+    out: StrPath,
+    *,
+    client: Any = None,
+    task: Task = "predict",
+    verbose: bool = False,
+    **options: Any,
+) -> Result:
     """Predict any number of images by a Dask cluster, into a folder that can be resumed.
 
     The workers read the images and write the rows; the model is sent to each of them once, and

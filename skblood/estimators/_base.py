@@ -1,18 +1,25 @@
 """What classifiers and the embedder share: reading images, and the fitted state."""
 
+from __future__ import annotations
+
 import copy
 import math
 import os
 import re
+from collections.abc import Sequence
 from functools import partial
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.metrics import get_scorer_names
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skblood._deprecation import former_attribute
 from skblood._sklearn import Interval, StrOptions, num_samples
+from skblood._typing import Images, NDArray
+from skblood.augment import POLICIES
 from skblood.images import (
     CROP_RANGE,
     INTERPOLATIONS,
@@ -26,15 +33,17 @@ from skblood.images import (
     read_table,
     unflatten_rows,
 )
-from skblood.inference import FeatureStore, relocate
+from skblood.inference import FeatureStore, Predictor, relocate
 from skblood.networks import (
     PIXELS,
     PRETRAINED_WEIGHTS,
     BackboneSpec,
+    NetworkSpec,
     backbone_config,
     identify_weights,
     resolve_weights,
 )
+from skblood.training import OPTIMIZERS
 
 from ._warm_start import continued_frame
 
@@ -52,6 +61,26 @@ PREPROCESSING_CONSTRAINTS = {
     # Where decoded files and the features of frozen backbones are kept.
     "memory": [str, os.PathLike, FeatureStore, None],
 }
+# Constraints of the parameters of training, which the embedder does not have.
+TRAINING_CONSTRAINTS = {
+    "hidden_layer_sizes": ["array-like"],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "augment": [StrOptions(set(POLICIES)), callable, None],
+    "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+    "lr": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "lr_schedule": [StrOptions({"onecycle", "cosine"}), None],
+    "batch_size": [Interval(Integral, 2, None, closed="left")],
+    "max_epochs": [Interval(Integral, 1, None, closed="left")],
+    "loss": [StrOptions({"cross_entropy", "focal"})],
+    "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+    "class_weight": [StrOptions({"balanced"}), dict, None],
+    "early_stopping": ["boolean", Interval(Integral, 1, None, closed="left")],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "scoring": [StrOptions(set(get_scorer_names())), callable],
+    "callbacks": [list, None],
+    "warm_start": ["boolean"],
+}
 
 # What scikit-learn knows of the columns of X.
 _OF_COLUMNS = ("n_features_in_", "feature_names_in_")
@@ -67,7 +96,15 @@ class CellModel(BaseEstimator):
     are for the next fit.
     """
 
-    _parameter_constraints = {
+    spec_: NetworkSpec
+    predictor_: Predictor
+    image_shape_: tuple[int, int, int]
+    n_features_in_: int
+    feature_names_in_: NDArray[Any]
+    fit_settings_: dict[str, str]
+    device_: str
+
+    _parameter_constraints: dict[str, Any] = {
         "image_shape": ["array-like", None],
         "image_size": [Interval(Integral, 1, None, closed="left"), "array-like", None],
         "device": [str],
@@ -112,7 +149,13 @@ class CellModel(BaseEstimator):
         tags.input_tags.three_d_array = True
         return tags
 
-    def read_images(self, X, *, crops=None, unreadable=None):
+    def read_images(
+        self,
+        X: Images,
+        *,
+        crops: Sequence[float] | None = None,
+        unreadable: dict[int, str] | None = None,
+    ) -> CellImages | list[CellImages]:
         """Read images as `predict` does, to be given to several methods in place of X.
 
         Parameters
@@ -147,7 +190,7 @@ class CellModel(BaseEstimator):
         pairs = zip(images, crops, strict=True)
         return [spec.as_read(each.pixels, crop) for each, crop in pairs]
 
-    def iter_images(self, X, *, crops=None):
+    def iter_images(self, X: Images, *, crops: Sequence[float] | None = None) -> ImageChunks:
         """Read images as `predict` does, a few thousand at a time.
 
         Parameters

@@ -1,32 +1,32 @@
 """Base of the classifiers: fit, partial_fit, predict."""
 
+from __future__ import annotations
+
 import warnings
 from importlib import import_module
-from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin
-from sklearn.metrics import accuracy_score, get_scorer_names
+from sklearn.metrics import accuracy_score
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from skblood._labels import check_complete, describe_unknown, match_labels, sort_labels
 from skblood._sklearn import (
     CallbackSupportMixin,
-    Interval,
-    StrOptions,
     check_sample_weight,
     fit_context,
 )
+from skblood._typing import ArrayLike, Floats, Images, NDArray, Prior, RandomState
 from skblood._writing import show_progress
-from skblood.augment import POLICIES
 from skblood.images import CellStream, StreamedImages
 from skblood.networks import HeadSpec, check_layer_sizes
 from skblood.pretrained import TrainingOverlapWarning, overlap_message, pretrained_weights
-from skblood.training import OPTIMIZERS, decision_values, plan_training
+from skblood.training import TrainingNet, decision_values, plan_training
 
-from ._base import CellModel, backbone_spec
+from ._base import TRAINING_CONSTRAINTS, CellModel, backbone_spec
 from ._fit_tasks import FitTasks
 from ._fitting import Fitting, make_spec, warn_if_diverged
 from ._scoring import predict_to_score
@@ -37,29 +37,27 @@ from ._warm_start import check_continued, continue_network
 class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
     """Base of the classifiers: reads images, trains a network, predicts with it."""
 
-    _parameter_constraints = {
-        **CellModel._parameter_constraints,
-        "hidden_layer_sizes": ["array-like"],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "augment": [StrOptions(set(POLICIES)), callable, None],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
-        "lr": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "lr_schedule": [StrOptions({"onecycle", "cosine"}), None],
-        "batch_size": [Interval(Integral, 2, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "loss": [StrOptions({"cross_entropy", "focal"})],
-        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
-        "class_weight": [StrOptions({"balanced"}), dict, None],
-        "early_stopping": ["boolean", Interval(Integral, 1, None, closed="left")],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "scoring": [StrOptions(set(get_scorer_names())), callable],
-        "callbacks": [list, None],
-        "warm_start": ["boolean"],
-    }
+    classes_: NDArray[Any]
+    net_: TrainingNet
+    history_: Any
+    n_iter_: int
+    best_epoch_: int
+    training_data_: dict[str, Any]
+    adaptation_: Any
+
+    _parameter_constraints = {**CellModel._parameter_constraints, **TRAINING_CONSTRAINTS}
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, groups=None, X_val=None, y_val=None):
+    def fit(
+        self,
+        X: Images,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
+        X_val: Images | None = None,
+        y_val: ArrayLike | None = None,
+    ) -> Self:
         """Train on images.
 
         Parameters
@@ -150,7 +148,13 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         return self._replace_fitted(network is not None, columns, fitting, result, data.describe())
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: Images,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Train for one epoch at the constant learning rate `lr`, without a checkpoint.
 
         Parameters
@@ -208,8 +212,16 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         return self
 
     def adapt(
-        self, X, y=None, *, groups=None, classes=None, prior=None, random_state=None, verbose=None
-    ):
+        self,
+        X: Images,
+        y: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+        prior: Prior = None,
+        random_state: RandomState = None,
+        verbose: int | None = None,
+    ) -> Self:
         """Return a classifier adapted to the cells of another laboratory; this one stays as it is.
 
         Parameters
@@ -231,7 +243,7 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         room = import_module("skblood.adaptation")
         return room.adapt(self, X, y, **options, random_state=random_state)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: Images, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the accuracy.
 
         Parameters
@@ -268,7 +280,7 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         correct = labels == self.classes_[probabilities.argmax(axis=1)]  # text and numbers differ
         return accuracy_score(np.ones_like(correct), correct, sample_weight=sample_weight)
 
-    def decision_function(self, X):
+    def decision_function(self, X: Images) -> Floats:
         """Return the logits.
 
         Parameters
@@ -284,7 +296,7 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         """
         return decision_values(self._logits(X))
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Images) -> Floats:
         """Return the probability of each class.
 
         Parameters
@@ -299,7 +311,7 @@ class CellClassifier(ClassifierMixin, CallbackSupportMixin, CellModel):
         """
         return softmax(self._logits(X), axis=1)
 
-    def predict(self, X):
+    def predict(self, X: Images) -> NDArray[Any]:
         """Return the most probable label of each image.
 
         Parameters

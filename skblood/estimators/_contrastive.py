@@ -1,10 +1,13 @@
 """Classifier whose backbone is trained by supervised contrastive learning."""
 
+from __future__ import annotations
+
 from numbers import Integral, Real
 
 import torch
 from torch import nn
 
+from skblood import _typing as t
 from skblood._sklearn import Interval, StrOptions
 from skblood.networks import CellNetwork, make_head
 from skblood.training import Phase, StreamedSet, SupervisedContrastiveLoss
@@ -106,42 +109,42 @@ class ContrastiveCellClassifier(CellClassifier):
 
     def __init__(
         self,
-        backbone="cellnet_s",
+        backbone: str = "cellnet_s",
         *,
-        weights="default",
-        trainable="all",
-        projection_dim=128,
-        temperature=0.1,
-        pretrain_epochs=20,
-        pretrain_lr="auto",
-        hidden_layer_sizes=(),
-        dropout=0.0,
-        standardize="auto",
-        image_shape=None,
-        image_size=None,
-        crop=1.0,
-        interpolation="bilinear",
-        augment="cells",
-        optimizer="adamw",
-        lr="auto",
-        weight_decay=0.02,
-        lr_schedule="onecycle",
-        batch_size=64,
-        max_epochs=20,
-        loss="cross_entropy",
-        label_smoothing=0.1,
-        class_weight=None,
-        early_stopping=False,
-        validation_fraction=0.1,
-        scoring="f1_macro",
-        callbacks=None,
-        warm_start=False,
-        memory=None,
-        device="auto",
-        precision="auto",
-        random_state=None,
-        verbose=0,
-    ):
+        weights: t.Weights = "default",
+        trainable: t.Trainable = "all",
+        projection_dim: int = 128,
+        temperature: float = 0.1,
+        pretrain_epochs: int = 20,
+        pretrain_lr: t.LearningRate = "auto",
+        hidden_layer_sizes: t.LayerSizes = (),
+        dropout: float = 0.0,
+        standardize: t.Standardization = "auto",
+        image_shape: t.ImageShape = None,
+        image_size: t.ImageSize = None,
+        crop: float = 1.0,
+        interpolation: t.Interpolation = "bilinear",
+        augment: t.AugmentPolicy = "cells",
+        optimizer: t.Optimizer = "adamw",
+        lr: t.LearningRate = "auto",
+        weight_decay: float = 0.02,
+        lr_schedule: t.Schedule = "onecycle",
+        batch_size: int = 64,
+        max_epochs: int = 20,
+        loss: t.Loss = "cross_entropy",
+        label_smoothing: float = 0.1,
+        class_weight: t.ClassWeight = None,
+        early_stopping: bool | int = False,
+        validation_fraction: float = 0.1,
+        scoring: t.Scoring = "f1_macro",
+        callbacks: t.Callbacks = None,
+        warm_start: bool = False,
+        memory: t.Memory = None,
+        device: str = "auto",
+        precision: t.Precision = "auto",
+        random_state: t.RandomState = None,
+        verbose: int = 0,
+    ) -> None:
         self.backbone = backbone
         self.weights = weights
         self.trainable = trainable

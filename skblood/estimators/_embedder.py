@@ -1,12 +1,16 @@
 """The features of a backbone, as a scikit-learn transformer."""
 
+from __future__ import annotations
+
 from collections import deque
 from itertools import chain
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from torch import nn
 
+from skblood import _typing as t
 from skblood._sklearn import fit_context, num_samples
 from skblood._writing import show_progress
 from skblood.images import CellImages, ImageChunks, holds_arrays, torch_defaults
@@ -66,6 +70,8 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
     (16, 48)
     """
 
+    network_: Any
+
     _parameter_constraints = {
         **CellModel._parameter_constraints,
         **PREPROCESSING_CONSTRAINTS,
@@ -75,20 +81,20 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
 
     def __init__(
         self,
-        backbone="efficientnet_b0",
+        backbone: str = "efficientnet_b0",
         *,
-        weights="default",
-        standardize="auto",
-        image_shape=None,
-        image_size=None,
-        crop=1.0,
-        interpolation="bilinear",
-        memory=None,
-        device="auto",
-        precision="auto",
-        random_state=None,
-        verbose=0,
-    ):
+        weights: t.Weights = "default",
+        standardize: t.Standardization = "auto",
+        image_shape: t.ImageShape = None,
+        image_size: t.ImageSize = None,
+        crop: float = 1.0,
+        interpolation: t.Interpolation = "bilinear",
+        memory: t.Memory = None,
+        device: str = "auto",
+        precision: t.Precision = "auto",
+        random_state: t.RandomState = None,
+        verbose: int = 0,
+    ) -> None:
         self.backbone = backbone
         self.weights = weights
         self.standardize = standardize
@@ -109,7 +115,7 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
         return tags
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: t.Images, y: Any = None) -> Self:
         """Record the shape of the images and build the backbone.
 
         Parameters
@@ -134,7 +140,7 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
         self._fit(X)
         return self
 
-    def fit_transform(self, X, y=None):
+    def fit_transform(self, X: t.Images, y: Any = None) -> t.Floats32:
         """Fit, and return the features of the same images, which are read once.
 
         Parameters
@@ -152,7 +158,7 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CellModel)
         with show_progress(self.verbose == 1):
             return self._fit(X, Predictor.features)  # read once, and the output is wrapped once
 
-    def transform(self, X):
+    def transform(self, X: t.Images) -> t.Floats32:
         """Return the features of each image.
 
         Parameters

@@ -1,13 +1,18 @@
 """Fitted estimators made of a network: loaded, adapted, or with other settings of prediction."""
 
+from __future__ import annotations
+
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Integral
+from typing import Literal
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skblood._sklearn import Options, validate_parameter_constraints
+from skblood._typing import ArrayLike, ModelT, Precision, Prior
 from skblood.images import torch_defaults
 from skblood.inference import FeatureStore, Predictor, resolve_device
 from skblood.networks import MAX_VIEW_CROPS, VIEW_CROP_RANGE, configure_network
@@ -87,16 +92,16 @@ def replace_network(model, spec, network, device=None):
 
 @torch_defaults()
 def reconfigure(
-    model,
+    model: ModelT,
     *,
-    crop=None,
-    dihedral_views=None,
-    view_crops=None,
-    precision=None,
-    device=None,
-    classes=None,
-    prior=None,
-):
+    crop: float | None = None,
+    dihedral_views: Literal[1, 2, 4, 8] | None = None,
+    view_crops: Sequence[float] | None = None,
+    precision: Precision | None = None,
+    device: str | None = None,
+    classes: ArrayLike | None = None,
+    prior: Prior = None,
+) -> ModelT:
     """Return a fitted estimator that predicts with other settings; nothing is trained.
 
     Parameters

@@ -1,7 +1,10 @@
 """Classifier on the pixels themselves."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 
+from skblood import _typing as t
 from skblood._sklearn import StrOptions
 from skblood.networks import ACTIVATIONS, PIXELS, BackboneSpec
 
@@ -53,32 +56,32 @@ class MLPCellClassifier(CellClassifier):
 
     def __init__(
         self,
-        hidden_layer_sizes=(1024, 512),
+        hidden_layer_sizes: t.LayerSizes = (1024, 512),
         *,
-        activation="relu",
-        dropout=0.1,
-        image_shape=None,
-        image_size=None,
-        augment="cells",
-        optimizer="adamw",
-        lr="auto",
-        weight_decay=0.02,
-        lr_schedule="onecycle",
-        batch_size=64,
-        max_epochs=40,
-        loss="cross_entropy",
-        label_smoothing=0.1,
-        class_weight=None,
-        early_stopping=False,
-        validation_fraction=0.1,
-        scoring="f1_macro",
-        callbacks=None,
-        warm_start=False,
-        device="auto",
-        precision="auto",
-        random_state=None,
-        verbose=0,
-    ):
+        activation: t.Activation = "relu",
+        dropout: float = 0.1,
+        image_shape: t.ImageShape = None,
+        image_size: t.ImageSize = None,
+        augment: t.AugmentPolicy = "cells",
+        optimizer: t.Optimizer = "adamw",
+        lr: t.LearningRate = "auto",
+        weight_decay: float = 0.02,
+        lr_schedule: t.Schedule = "onecycle",
+        batch_size: int = 64,
+        max_epochs: int = 40,
+        loss: t.Loss = "cross_entropy",
+        label_smoothing: float = 0.1,
+        class_weight: t.ClassWeight = None,
+        early_stopping: bool | int = False,
+        validation_fraction: float = 0.1,
+        scoring: t.Scoring = "f1_macro",
+        callbacks: t.Callbacks = None,
+        warm_start: bool = False,
+        device: str = "auto",
+        precision: t.Precision = "auto",
+        random_state: t.RandomState = None,
+        verbose: int = 0,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.dropout = dropout

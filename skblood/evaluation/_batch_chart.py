@@ -1,5 +1,7 @@
 """Control charts of predictions over batches or days."""
 
+from __future__ import annotations
+
 import warnings
 from dataclasses import dataclass
 
@@ -17,6 +19,7 @@ from skblood._labels import (
     resolve_classes,
 )
 from skblood._plotting import COLORS, draws, dress, import_pyplot, wrap
+from skblood._typing import ArrayLike, Figure
 from skblood._writing import printable
 
 # False alarms of all charts together: of as many batches, one in 370 (Shewhart's three sigma).
@@ -70,7 +73,7 @@ class BatchChart:
     n_reference: int
 
     @property
-    def signals(self):
+    def signals(self) -> pd.DataFrame:
         """Rows outside of the limits."""
         return self.frame[self.frame["is_out"]]
 
@@ -102,7 +105,7 @@ class BatchChart:
         return "\n".join(lines)
 
     @draws
-    def plot(self, *, figure=None):
+    def plot(self, *, figure: Figure | None = None) -> Figure:
         """Draw a panel for each chart, one below the other.
 
         Parameters
@@ -140,7 +143,15 @@ class BatchChart:
         return figure
 
 
-def batch_chart(y_pred, batches, *, confidence=None, distances=None, classes=None, reference=None):
+def batch_chart(
+    y_pred: ArrayLike,
+    batches: ArrayLike,
+    *,
+    confidence: ArrayLike | None = None,
+    distances: ArrayLike | None = None,
+    classes: ArrayLike | None = None,
+    reference: int | None = None,
+) -> BatchChart:
     """Follow predictions over batches, slides or days, to see when a stain or a camera drifts.
 
     Parameters

@@ -1,6 +1,10 @@
 """Cells with their true and predicted labels, and a sample of the cells of each class."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -8,6 +12,7 @@ from sklearn.utils import check_random_state
 from skblood._labels import as_column, check_lengths, count_labels, match_labels
 from skblood._plotting import RIGHT, WRONG, draws, import_pyplot, read_some, show_cell, wrap
 from skblood._sklearn import num_samples
+from skblood._typing import ArrayLike, Figure, Images, RandomState, UInt8s
 
 # Borders of the grid, and characters above a cell of it.
 _CORRECT = {"color": RIGHT, "linewidth": 1}
@@ -57,15 +62,25 @@ class CellGridDisplay:
     (1, 6)
     """
 
-    def __init__(self, images, y_true, y_pred):
+    def __init__(
+        self, images: Sequence[UInt8s] | UInt8s, y_true: ArrayLike, y_pred: ArrayLike
+    ) -> None:
         self.images = images
         self.y_true = y_true
         self.y_pred = y_pred
 
     @classmethod
     def from_predictions(
-        cls, X, y_true, y_pred, *, n_cells=24, only_errors=False, random_state=None, figure=None
-    ):
+        cls,
+        X: Images,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        *,
+        n_cells: int = 24,
+        only_errors: bool = False,
+        random_state: RandomState = None,
+        figure: Figure | None = None,
+    ) -> Self:
         """Draw randomly chosen cells.
 
         Parameters
@@ -108,7 +123,7 @@ class CellGridDisplay:
         return cls(read_some(X, chosen), y_true[chosen], y_pred[chosen]).plot(figure=figure)
 
     @draws
-    def plot(self, *, figure=None):
+    def plot(self, *, figure: Figure | None = None) -> Self:
         """Draw the grid.
 
         Parameters
@@ -187,13 +202,21 @@ class CellSampleDisplay:
     'basophil (n = 5)'
     """
 
-    def __init__(self, images, classes, counts):
+    def __init__(self, images: Any, classes: Sequence[Any], counts: Sequence[int]) -> None:
         self.images = images
         self.classes = classes
         self.counts = counts
 
     @classmethod
-    def from_labels(cls, X, y, *, n_per_class=6, random_state=None, figure=None):
+    def from_labels(
+        cls,
+        X: Images,
+        y: ArrayLike,
+        *,
+        n_per_class: int = 6,
+        random_state: RandomState = None,
+        figure: Figure | None = None,
+    ) -> Self:
         """Draw randomly chosen cells of each class.
 
         Parameters
@@ -235,7 +258,7 @@ class CellSampleDisplay:
         return cls(images, classes, counts).plot(figure=figure)
 
     @draws
-    def plot(self, *, figure=None):
+    def plot(self, *, figure: Figure | None = None) -> Self:
         """Draw the rows.
 
         Parameters

@@ -1,10 +1,16 @@
 """Number of images of each class."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
 import numpy as np
 import pandas as pd
 
 from skblood._labels import count_labels, encode_groups
 from skblood._plotting import COLORS, HATCHES, add_legend, count_axis, draws, make_rows, wrap
+from skblood._typing import ArrayLike, Axes, Ints
 
 _BAR = 0.17  # inches
 
@@ -47,13 +53,17 @@ class ClassDistributionDisplay:
            [2, 1]])
     """
 
-    def __init__(self, counts, classes, splits=None):
+    def __init__(
+        self, counts: Ints, classes: Sequence[Any], splits: Sequence[str] | None = None
+    ) -> None:
         self.counts = counts
         self.classes = classes
         self.splits = splits
 
     @classmethod
-    def from_labels(cls, y, *, split=None, ax=None):
+    def from_labels(
+        cls, y: ArrayLike, *, split: ArrayLike | None = None, ax: Axes | None = None
+    ) -> Self:
         """Count labels and draw the counts.
 
         Parameters
@@ -86,7 +96,7 @@ class ClassDistributionDisplay:
         return cls(counts, classes, np.array(splits)).plot(ax=ax)
 
     @draws
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: Axes | None = None) -> Self:
         """Draw the bars.
 
         Parameters

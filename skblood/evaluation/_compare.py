@@ -1,12 +1,16 @@
 """Comparison of two differential counts of the same slides."""
 
+from __future__ import annotations
+
 import warnings
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 
 from skblood._plotting import draws
+from skblood._typing import ArrayLike, DataFrame, Figure, Regression
 from skblood.evaluation._agreement import (
     bland_altman,
     count_limits,
@@ -83,18 +87,18 @@ class DifferentialComparison:
     a: DifferentialCount
     b: DifferentialCount
     method: str
-    slope: list
-    intercept: list
-    bias: list
-    lower_limit: list
-    upper_limit: list
+    slope: list[Estimate]
+    intercept: list[Estimate]
+    bias: list[Estimate]
+    lower_limit: list[Estimate]
+    upper_limit: list[Estimate]
     within_limits: np.ndarray
     kappa: Estimate | None
     confidence_level: float
-    names: tuple = ("a", "b")
+    names: tuple[str, str] = ("a", "b")
 
     @property
-    def classes(self):
+    def classes(self) -> list[Any]:
         """Class labels, in the order of all results."""
         return self.a.classes
 
@@ -114,7 +118,7 @@ class DifferentialComparison:
             f"{format_table(self.classes, columns)}{kappa}"
         )
 
-    def to_frame(self):
+    def to_frame(self) -> DataFrame:
         """Return a table with one row for each class.
 
         Returns
@@ -127,7 +131,7 @@ class DifferentialComparison:
         return tabulate_estimates(self.classes, estimates, within_limits=self.within_limits)
 
     @draws
-    def plot(self, kind="regression"):
+    def plot(self, kind: Literal["regression", "bland-altman"] = "regression") -> Figure:
         """Draw a panel for each class in a new figure.
 
         Parameters
@@ -154,8 +158,14 @@ class DifferentialComparison:
 
 
 def compare_differentials(
-    a, b, *, method="passing-bablok", cells=None, confidence_level=0.95, names=("a", "b")
-):
+    a: DifferentialCount,
+    b: DifferentialCount,
+    *,
+    method: Regression = "passing-bablok",
+    cells: tuple[ArrayLike, ArrayLike] | None = None,
+    confidence_level: float = 0.95,
+    names: tuple[str, str] = ("a", "b"),
+) -> DifferentialComparison:
     """Compare two methods of counting, such as a reader and a model, over the same slides.
 
     Parameters

@@ -1,11 +1,15 @@
 """Comparison of classifiers on the same images."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from skblood._labels import encode_groups, encode_labels, list_few
+from skblood._typing import RandomState
 from skblood.evaluation._cell_table import align_cells
 from skblood.evaluation._estimates import tabulate_estimates
 from skblood.evaluation._evaluation_report import EvaluationReport
@@ -17,7 +21,12 @@ from skblood.inference import draw_seed
 _TESTED = ("accuracy", "recall")
 
 
-def compare_models(*reports, names=None, n_resamples=2000, random_state=0):
+def compare_models(
+    *reports: EvaluationReport,
+    names: Sequence[str] | None = None,
+    n_resamples: int = 2000,
+    random_state: RandomState = 0,
+) -> ModelComparison:
     """Compare classifiers by their reports on the same images.
 
     Parameters

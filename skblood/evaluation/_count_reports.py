@@ -1,9 +1,15 @@
 """The reports of a differential count that a laboratory reads, keeps and signs."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from skblood._typing import StrPath
 from skblood._writing import escape_formula, printable
 from skblood.evaluation._cell_types import find_type
 from skblood.evaluation._count_fhir import write_fhir
@@ -19,6 +25,11 @@ _TELLING = ("blast", "band neutrophil", "variant lymphocyte", "plasma cell")
 
 class CountReports:
     """Reports, as methods of `DifferentialCount`."""
+
+    classes: list[Any]
+    groups: list[Any]
+    patients: list[Any] | None
+    confidence_level: float
 
     def __str__(self):
         lines = [
@@ -57,16 +68,16 @@ class CountReports:
         return render("fragment.html", content="_text.html", text=str(self))
 
     @property
-    def are_patients(self):
+    def are_patients(self) -> bool:
         """Whether the counts are those of patients, not of slides."""
         return self.patients is not None and self.patients == self.groups
 
     @property
-    def manual_look(self):
+    def manual_look(self) -> list[list[str]]:
         """Why each slide should be looked at by a person."""
         return [slide.reasons for slide in list_slides(self)]
 
-    def to_table(self):
+    def to_table(self) -> pd.DataFrame:
         """Return the report of the count as a table: one row for each class on each slide.
 
         Returns
@@ -88,7 +99,7 @@ class CountReports:
         unknown = "slide" if self.are_patients else "patient" if self.patients is None else []
         return pd.DataFrame(rows).drop(columns=unknown)
 
-    def to_csv(self, path=None):
+    def to_csv(self, path: StrPath | None = None) -> str | Path:
         """Write the table of the report, `to_table`, as csv.
 
         Parameters
@@ -105,7 +116,7 @@ class CountReports:
             table[name] = [escape_formula(text) for text in table[name]]
         return write(table.to_csv(index=False, lineterminator="\n"), path)
 
-    def to_html(self, path=None):
+    def to_html(self, path: StrPath | None = None) -> str | Path:
         """Write the report of the count as a page to look through, print and sign.
 
         Parameters
@@ -124,13 +135,19 @@ class CountReports:
             count=self,
             version=version("skblood"),
             slides=list_slides(self),
-            patients=list_slides(self.by_patient) if several else [],
+            patients=list_slides(self.by_patient) if several else [],  # type: ignore[attr-defined]
             types=[find_type(label) for label in self.classes],
             telling=_TELLING,
         )
         return write(page, path)
 
-    def to_fhir(self, path=None, *, signed_by=None, effective=None):
+    def to_fhir(
+        self,
+        path: StrPath | None = None,
+        *,
+        signed_by: str | None = None,
+        effective: str | Mapping[str, str] | None = None,
+    ) -> dict[str, Any] | Path:
         """Write the report of the count as FHIR R4 JSON, with LOINC codes.
 
         Parameters

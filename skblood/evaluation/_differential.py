@@ -1,13 +1,18 @@
 """Differential counts: the share of each class on a slide, with confidence intervals."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
 from skblood._labels import check_lengths, encode_groups, resolve_classes
 from skblood._plotting import draws
+from skblood._typing import ArrayLike, Axes, Ints, RandomState, Report
 from skblood.evaluation._cell_types import order_classes
 from skblood.evaluation._count_lines import read_rules
 from skblood.evaluation._count_reports import CountReports
@@ -163,8 +168,8 @@ class DifferentialCount(CountReports):
       manual look: 95 white cells, fewer than 100
     """
 
-    classes: list
-    groups: list
+    classes: list[Any]
+    groups: list[Any]
     counts: np.ndarray
     n_rejected: np.ndarray
     shares: np.ndarray
@@ -173,11 +178,11 @@ class DifferentialCount(CountReports):
     corrected: bool
     confidence_level: float
     preferred: str = "counted"
-    absent_classes: list = field(default_factory=list)
+    absent_classes: list[Any] = field(default_factory=list)
     confusion: np.ndarray | None = None
     reviewed: np.ndarray | None = None
-    patients: list | None = None
-    rules: dict | None = None
+    patients: list[Any] | None = None
+    rules: dict[str, Any] | None = None
     note: str = ""
     model: str = ""
     created: str = field(
@@ -191,20 +196,20 @@ class DifferentialCount(CountReports):
     @classmethod
     def from_counts(
         cls,
-        counts,
+        counts: ArrayLike,
         *,
-        classes,
-        groups=None,
-        n_rejected=None,
-        confusion=None,
-        confidence_level=0.95,
-        random_state=0,
-        reviewed=None,
-        patients=None,
-        rules=None,
-        note="",
-        model="",
-    ):
+        classes: ArrayLike,
+        groups: ArrayLike | None = None,
+        n_rejected: ArrayLike | None = None,
+        confusion: Report | ArrayLike | None = None,
+        confidence_level: float = 0.95,
+        random_state: RandomState = 0,
+        reviewed: ArrayLike | None = None,
+        patients: ArrayLike | None = None,
+        rules: Mapping[str, float] | None = None,
+        note: str = "",
+        model: str = "",
+    ) -> Self:
         """Create a differential count from numbers of cells, e.g. of a reader or an analyzer.
 
         Parameters
@@ -275,17 +280,17 @@ class DifferentialCount(CountReports):
         return cls(classes, groups, counts, n_rejected, **settings)
 
     @property
-    def n_cells(self):
+    def n_cells(self) -> Ints:
         """Numbers of cells of each slide that are not rejected."""
         return self.counts.sum(axis=1)
 
     @property
-    def as_counted(self):
+    def as_counted(self) -> DifferentialCount:
         """The count without correction."""
         return replace(self, **_count_shares(self.counts, self.confidence_level))
 
     @property
-    def white(self):
+    def white(self) -> DifferentialCount:
         """The white cells."""
         columns = order_classes(self.classes, True)
         part = select(self, range(len(self.groups)), columns)
@@ -299,7 +304,7 @@ class DifferentialCount(CountReports):
         return replace(part, **{name: np.minimum(each, 1) for name, each in values.items()})
 
     @property
-    def by_patient(self):
+    def by_patient(self) -> DifferentialCount:
         """The count of each patient."""
         if self.patients is None:
             raise ValueError("There are no patients. Give `patients`, the patient of each slide.")
@@ -318,7 +323,7 @@ class DifferentialCount(CountReports):
             f"corrected={self.corrected})"
         )
 
-    def to_frame(self):
+    def to_frame(self) -> pd.DataFrame:
         """Return a table with one row for each class on each slide.
 
         Returns
@@ -339,7 +344,7 @@ class DifferentialCount(CountReports):
         return table.reset_index()
 
     @draws
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: Axes | None = None) -> Axes:
         """Draw the shares of the white cells and their intervals, by class and slide.
 
         Parameters

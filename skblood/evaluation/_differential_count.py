@@ -1,27 +1,32 @@
 """Differential counts of predicted labels."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+
 import numpy as np
 
 from skblood._labels import as_column, check_lengths, encode_groups, encode_labels, resolve_classes
+from skblood._typing import ArrayLike, RandomState, Report
 from skblood.evaluation._differential import DifferentialCount
 from skblood.evaluation._evaluation_report import EvaluationReport
 
 
 def differential_count(
-    y_pred,
+    y_pred: ArrayLike,
     *,
-    groups=None,
-    classes=None,
-    rejected=None,
-    confusion=None,
-    confidence_level=0.95,
-    random_state=0,
-    reviewed=None,
-    patients=None,
-    rules=None,
-    note="",
-    model="",
-):
+    groups: ArrayLike | None = None,
+    classes: ArrayLike | None = None,
+    rejected: ArrayLike | None = None,
+    confusion: Report | ArrayLike | None = None,
+    confidence_level: float = 0.95,
+    random_state: RandomState = 0,
+    reviewed: ArrayLike | None = None,
+    patients: ArrayLike | None = None,
+    rules: Mapping[str, float] | None = None,
+    note: str = "",
+    model: str = "",
+) -> DifferentialCount:
     """Count the cells of each class on each slide, with confidence intervals.
 
     Parameters

@@ -1,27 +1,32 @@
 """Evaluation of a fitted classifier."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.calibration import CalibratedClassifierCV
 
 from skblood._labels import check_lengths, encode_labels, leave_out_labels
 from skblood._sklearn import num_samples, safe_indexing, unwrap_model
+from skblood._typing import ArrayLike, Images, Prior, RandomState
 from skblood.estimators import CellClassifier, assumed_prior, describe_prior
 from skblood.evaluation._evaluation_report import EvaluationReport
 
 
 def evaluate(
-    model,
-    X,
-    y,
+    model: Any,
+    X: Images,
+    y: ArrayLike,
     *,
-    groups=None,
-    n_resamples=2000,
-    confidence_level=0.95,
-    random_state=0,
-    shares=None,
-    leave_out=None,
-):
+    groups: ArrayLike | None = None,
+    n_resamples: int = 2000,
+    confidence_level: float = 0.95,
+    random_state: RandomState = 0,
+    shares: Prior = None,
+    leave_out: Any = None,
+) -> EvaluationReport:
     """Evaluate a fitted classifier on test images.
 
     Parameters

@@ -1,17 +1,32 @@
 """The evaluation report: scores of a classifier on a test set, with confidence intervals."""
 
+from __future__ import annotations
+
 from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import check_scalar
 
 from skblood._plotting import draws
+from skblood._typing import (
+    ArrayLike,
+    Audit,
+    Axes,
+    ConfusionDisplay,
+    Images,
+    Ints,
+    Prior,
+    RandomState,
+    StrPath,
+)
 from skblood.evaluation._about_model import describe_batch, describe_model
 from skblood.evaluation._cell_table import path_names
 from skblood.evaluation._confusions import list_confusions, plot_confusion
-from skblood.evaluation._estimates import tabulate_estimates
+from skblood.evaluation._estimates import Estimate, tabulate_estimates
 from skblood.evaluation._evaluation_page import page_context, summary_context
 from skblood.evaluation._report_text import format_report
 from skblood.evaluation._scoring import score_predictions
@@ -145,10 +160,10 @@ class EvaluationReport:
     0.97
     """
 
-    classes: list
+    classes: list[Any]
     confusion_matrix: np.ndarray
-    scores: dict
-    class_scores: dict
+    scores: dict[str, Estimate]
+    class_scores: dict[str, list[Estimate]]
     _: KW_ONLY
     confidence_level: float
     n_resamples: int
@@ -156,26 +171,26 @@ class EvaluationReport:
     note: str = ""
     cells: pd.DataFrame | None = None
     images: object = None
-    model: dict | None = None
+    model: dict[str, Any] | None = None
 
     @classmethod
     def from_predictions(
         cls,
-        y_true,
-        y_pred,
-        y_proba=None,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        y_proba: ArrayLike | None = None,
         *,
-        classes=None,
-        groups=None,
-        n_resamples=2000,
-        confidence_level=0.95,
-        random_state=0,
-        shares=None,
-        note="",
-        names=None,
-        images=None,
-        model=None,
-    ):
+        classes: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        n_resamples: int = 2000,
+        confidence_level: float = 0.95,
+        random_state: RandomState = 0,
+        shares: Prior = None,
+        note: str = "",
+        names: ArrayLike | None = None,
+        images: Images | None = None,
+        model: Any = None,
+    ) -> Self:
         """Create a report from predictions.
 
         Parameters
@@ -240,26 +255,26 @@ class EvaluationReport:
         return format_report(self)
 
     @property
-    def support(self):
+    def support(self) -> Ints:
         """Number of images of each class."""
         return self.confusion_matrix.sum(axis=1)
 
     @property
-    def n_images(self):
+    def n_images(self) -> int:
         """Number of images."""
         return int(self.confusion_matrix.sum())
 
     @property
-    def absent_classes(self):
+    def absent_classes(self) -> list[Any]:
         """Classes without images."""
         return [label for label, n in zip(self.classes, self.support, strict=True) if not n]
 
     @property
-    def confusions(self):
+    def confusions(self) -> list[tuple[Any, Any, int]]:
         """Confusions that occur, the most frequent first."""
         return list_confusions(self.classes, self.confusion_matrix)
 
-    def to_frame(self):
+    def to_frame(self) -> pd.DataFrame:
         """Return a table of the scores of each class.
 
         Returns
@@ -270,7 +285,7 @@ class EvaluationReport:
         """
         return tabulate_estimates(self.classes, self.class_scores, support=self.support)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Return the report as dicts, lists, str and numbers, for JSON.
 
         Returns
@@ -296,7 +311,15 @@ class EvaluationReport:
         return render("fragment.html", content="_scores.html", **summary_context(self))
 
     @draws
-    def to_html(self, path=None, *, n_errors=24, audit=None, card=None, title="Evaluation"):
+    def to_html(
+        self,
+        path: StrPath | None = None,
+        *,
+        n_errors: int = 24,
+        audit: Audit | None = None,
+        card: str | None = None,
+        title: str = "Evaluation",
+    ) -> str | Path:
         """Return or write the report as an HTML page in one file, with figures and pictures.
 
         The page has warnings, scores, the confusion matrix, calibration, accuracy against coverage,
@@ -340,7 +363,7 @@ class EvaluationReport:
         return write(render("evaluation.html", title=title, **context), path)
 
     @draws
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: Axes | None = None) -> ConfusionDisplay:
         """Draw the confusion matrix with counts and their shares of the true class.
 
         Parameters

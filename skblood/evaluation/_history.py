@@ -1,6 +1,10 @@
 """Learning curves of a fitted classifier."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from itertools import cycle
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -17,6 +21,7 @@ from skblood._plotting import (
     import_pyplot,
     wrap,
 )
+from skblood._typing import Axes, Classifier
 
 # Losses and scores, without the entries that skorch adds to the history.
 _FIGURES = r"^(?:train|valid)_(?!.*(?:_best|batch_count)$)"
@@ -66,8 +71,15 @@ class HistoryDisplay:
     """
 
     def __init__(
-        self, epochs, train_loss, *, valid_loss=None, scores=None, best_epoch=None, phases=None
-    ):
+        self,
+        epochs: Any,
+        train_loss: Any,
+        *,
+        valid_loss: Any = None,
+        scores: Mapping[str, Any] | None = None,
+        best_epoch: int | None = None,
+        phases: Any = None,
+    ) -> None:
         self.epochs = epochs
         self.train_loss = train_loss
         self.valid_loss = valid_loss
@@ -76,7 +88,9 @@ class HistoryDisplay:
         self.phases = phases
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None):
+    def from_estimator(
+        cls, estimator: Classifier, *, ax: Axes | Sequence[Axes] | None = None
+    ) -> Self:
         """Plot the learning curves of a fitted classifier.
 
         Parameters
@@ -120,7 +134,7 @@ class HistoryDisplay:
         ).plot(ax=ax)
 
     @draws
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: Axes | Sequence[Axes] | None = None) -> Self:
         """Draw the curves.
 
         Parameters

@@ -1,12 +1,16 @@
 """Differences between classifiers on the same images: printed, as tables, as a figure."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from skblood._plotting import COLORS, REFERENCE, draws, make_rows, wrap
+from skblood._typing import Axes
 from skblood.evaluation._estimates import Estimate, format_table
 from skblood.evaluation._paired import SCORES
 from skblood.pages import render
@@ -74,7 +78,7 @@ class ModelComparison:
     0.0078125
     """
 
-    names: list
+    names: list[Any]
     scores: pd.DataFrame
     differences: pd.DataFrame
     by_group: pd.DataFrame | None
@@ -100,7 +104,7 @@ class ModelComparison:
         )
 
     @draws
-    def plot(self, pair=None, *, ax=None):
+    def plot(self, pair: tuple[str, str] | None = None, *, ax: Axes | None = None) -> Axes:
         """Draw the differences of a pair of classifiers with their intervals.
 
         Parameters

@@ -1,12 +1,17 @@
 """Plan a validation: how many slides and cells it needs to pass its acceptance limits."""
 
+from __future__ import annotations
+
 import math
 import warnings
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import product
+from typing import Any
 
 import numpy as np
 
+from skblood._typing import ArrayLike, RandomState, Report
 from skblood._writing import announce, show_progress
 from skblood.evaluation._acceptance import count_joint, judge, list_criteria, measure
 from skblood.evaluation._differential_correction import check_confusion
@@ -26,21 +31,21 @@ _ERROR_SHAPE = 2
 
 
 def plan_validation(
-    shares,
-    limits,
+    shares: Mapping[str, float],
+    limits: Mapping[str, Any],
     *,
-    n_slides=None,
-    n_cells=200,
-    same_cells=True,
-    reader_errors=0.03,
-    model_errors=0.03,
-    spread=40,
-    power=0.9,
-    n_simulations=200,
-    confidence_level=0.95,
-    random_state=0,
-    verbose=0,
-):
+    n_slides: int | None = None,
+    n_cells: int | Sequence[int] = 200,
+    same_cells: bool = True,
+    reader_errors: float = 0.03,
+    model_errors: float | Report | ArrayLike = 0.03,
+    spread: float = 40,
+    power: float = 0.9,
+    n_simulations: int = 200,
+    confidence_level: float = 0.95,
+    random_state: RandomState = 0,
+    verbose: int = 0,
+) -> ValidationPlan:
     """Plan a validation at a new site: how many slides and cells it needs to pass its limits.
 
     Write the plan to a file before any cell of the study is looked at, and give it to

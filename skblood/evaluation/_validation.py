@@ -1,5 +1,7 @@
 """Validation of a model at a new site, by two readers and the limits of a plan."""
 
+from __future__ import annotations
+
 import warnings
 from dataclasses import replace
 from datetime import datetime
@@ -8,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from skblood._labels import as_column, check_lengths, encode_groups, encode_labels, resolve_classes
+from skblood._typing import ArrayLike, Regression
 from skblood.evaluation._acceptance import (
     count_joint,
     judge,
@@ -18,6 +21,7 @@ from skblood.evaluation._acceptance import (
 from skblood.evaluation._agreement import count_limits
 from skblood.evaluation._compare import compare_differentials, in_order_of
 from skblood.evaluation._differential import DifferentialCount
+from skblood.evaluation._validation_plan import ValidationPlan
 from skblood.evaluation._validation_report import ValidationReport
 
 _CRITERIA = ["class", "criterion", "limit", "value", "low", "high", "verdict"]
@@ -27,16 +31,16 @@ _SEED = 0
 
 
 def validate_differentials(
-    reader_1,
-    reader_2,
-    model,
+    reader_1: DifferentialCount | ArrayLike,
+    reader_2: DifferentialCount | ArrayLike,
+    model: DifferentialCount | ArrayLike,
     *,
-    plan=None,
-    groups=None,
-    method="passing-bablok",
-    recorded=None,
-    names=("reader 1", "reader 2", "model"),
-):
+    plan: ValidationPlan | None = None,
+    groups: ArrayLike | None = None,
+    method: Regression = "passing-bablok",
+    recorded: datetime | None = None,
+    names: tuple[str, str, str] = ("reader 1", "reader 2", "model"),
+) -> ValidationReport:
     """Analyze a validation at a new site: a model against two readers, by the limits of a plan.
 
     Parameters

@@ -1,13 +1,17 @@
 """The plan of a validation: acceptance limits that are stated beforehand, slides and cells."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
+from skblood._typing import StrPath
 from skblood._writing import replace_file
 from skblood.evaluation._agreement import count_limits
 from skblood.evaluation._estimates import format_table
@@ -66,20 +70,20 @@ class ValidationPlan:
     (20, 200, {'min_cells': 30, 'bias': 0.05})
     """
 
-    classes: list
-    shares: list
-    limits: dict
+    classes: list[Any]
+    shares: list[Any]
+    limits: dict[str, Any]
     n_slides: int
     n_cells: int
     same_cells: bool
     power: float
-    table: list
-    assumptions: dict
+    table: list[Any]
+    assumptions: dict[str, Any]
     confidence_level: float
     created: str
 
     @property
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """First 12 digits of the SHA-256 of the plan."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
 
@@ -108,12 +112,12 @@ class ValidationPlan:
         )
 
     @property
-    def chosen(self):
+    def chosen(self) -> dict[str, Any]:
         """The row of `table` with the planned numbers of slides and cells."""
         size = (self.n_slides, self.n_cells)
         return next(row for row in self.table if (row["n_slides"], row["n_cells"]) == size)
 
-    def to_frame(self):
+    def to_frame(self) -> pd.DataFrame:
         """Return what was tried as a table with one row for each number of slides and cells.
 
         Returns
@@ -126,11 +130,11 @@ class ValidationPlan:
         sizes = pd.DataFrame(self.table, columns=["n_slides", "n_cells", "power"])
         return sizes.join(pd.DataFrame(margins, columns=names))
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Return the plan and its fingerprint as a dict for JSON."""
         return asdict(self) | {"fingerprint": self.fingerprint}
 
-    def save(self, path):
+    def save(self, path: StrPath) -> Path:
         """Write the plan to a JSON file, before the study begins.
 
         Parameters
@@ -144,7 +148,7 @@ class ValidationPlan:
         return replace_file(path, (json.dumps(self.to_dict(), indent=1) + "\n").encode())
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: StrPath) -> Self:
         """Read a plan.
 
         Parameters

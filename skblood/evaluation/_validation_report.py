@@ -1,13 +1,18 @@
 """The report of a validation, as text, table, JSON and page."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from skblood._plotting import import_pyplot
+from skblood._typing import StrPath
 from skblood.evaluation._acceptance import combine
 from skblood.evaluation._compare import DifferentialComparison
 from skblood.evaluation._estimates import Estimate, format_table, tabulate_estimates
@@ -77,30 +82,30 @@ class ValidationReport:
     """
 
     plan: ValidationPlan | None
-    names: tuple
+    names: tuple[str, str, str]
     counts: np.ndarray
     same_cells: bool
     comparison: DifferentialComparison
-    measures: dict
-    reader_measures: dict
+    measures: dict[str, Any]
+    reader_measures: dict[str, Any]
     within_by_chance: np.ndarray | None
     criteria: pd.DataFrame
-    notes: list
+    notes: list[Any]
     recorded: datetime | None = None
     created: str = field(default_factory=lambda: f"{datetime.now():%Y-%m-%d %H:%M}")
 
     @property
-    def classes(self):
+    def classes(self) -> list[Any]:
         """Class labels, in the order of all results."""
         return self.comparison.classes
 
     @property
-    def slides(self):
+    def slides(self) -> list[Any]:
         """Slides, in the order of `counts`."""
         return self.comparison.a.groups
 
     @property
-    def verdict(self):
+    def verdict(self) -> str | None:
         """Verdict on all limits, or None without a plan."""
         return None if self.plan is None else combine(self.criteria["verdict"].tolist())
 
@@ -137,7 +142,7 @@ class ValidationReport:
         names = [name for name in _AGREEMENT if name in measures]
         return {f"{prefix}{name}": measures[name][:n_classes] for name in names}
 
-    def to_frame(self):
+    def to_frame(self) -> pd.DataFrame:
         """Return a table with one row for each class.
 
         Returns
@@ -165,12 +170,12 @@ class ValidationReport:
         return frame
 
     @property
-    def class_verdicts(self):
+    def class_verdicts(self) -> list[str]:
         """Verdict on each class by its own limits; "" where it has none."""
         groups = self.criteria.groupby("class")["verdict"].agg(list)
         return [combine(groups[x]) if x in groups.index else "" for x in self.classes]
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Return the report as a dict for JSON; NaN means that there is no value.
 
         Returns
@@ -195,7 +200,7 @@ class ValidationReport:
         found |= {"criteria": self.criteria.to_dict("records")}
         return found | {"plan": self.plan and self.plan.to_dict()}
 
-    def to_html(self, path=None):
+    def to_html(self, path: StrPath | None = None) -> str | Path:
         """Return the report as one HTML page, which needs no other file and no network.
 
         Parameters

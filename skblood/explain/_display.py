@@ -1,10 +1,15 @@
 """Figure of explained predictions."""
 
+from __future__ import annotations
+
+from typing import Any, Self
+
 import numpy as np
 
 from skblood._labels import as_column, check_lengths
 from skblood._plotting import RIGHT, WRONG, draws, import_pyplot, show_cell, wrap
 from skblood._sklearn import num_samples
+from skblood._typing import ArrayLike, Classifier, Figure, Floats, Floats32, Images, NDArray, UInt8s
 
 from ._grad_cam import check_has_feature_maps, grad_cam
 from ._neighbors import NearestCells
@@ -64,7 +69,16 @@ class ExplanationDisplay:
     (4, 7)
     """
 
-    def __init__(self, images, maps, y_pred, probabilities, neighbors, neighbor_labels, distances):
+    def __init__(
+        self,
+        images: UInt8s,
+        maps: Floats32,
+        y_pred: NDArray[Any],
+        probabilities: Floats,
+        neighbors: Any,
+        neighbor_labels: Any,
+        distances: Any,
+    ) -> None:
         self.images = images
         self.maps = maps
         self.y_pred = y_pred
@@ -75,8 +89,16 @@ class ExplanationDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, X_train=None, y_train=None, *, n_neighbors=5, figure=None, plot=True
-    ):
+        cls,
+        estimator: Classifier,
+        X: Images,
+        X_train: Images | None = None,
+        y_train: ArrayLike | None = None,
+        *,
+        n_neighbors: int = 5,
+        figure: Figure | None = None,
+        plot: bool = True,
+    ) -> Self:
         """Explain the predictions of a classifier and draw them.
 
         Parameters
@@ -127,7 +149,7 @@ class ExplanationDisplay:
         display = cls(images.pixels, maps, y_pred, probabilities.max(axis=1), *near)
         return display.plot(figure=figure) if plot else display
 
-    def select(self, rows):
+    def select(self, rows: list[int]) -> ExplanationDisplay:
         """Return a display of some of the cells, not yet drawn.
 
         Parameters
@@ -145,7 +167,7 @@ class ExplanationDisplay:
         return type(self)(*([column[row] for row in rows] for column in columns))
 
     @draws
-    def plot(self, *, figure=None):
+    def plot(self, *, figure: Figure | None = None) -> Self:
         """Draw the rows.
 
         Parameters

@@ -1,6 +1,9 @@
 """Gradient-weighted class activation maps."""
 
+from __future__ import annotations
+
 import copy
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional as F
 
 from skblood._labels import check_lengths, encode_labels
+from skblood._typing import Classifier, Floats32, Images
 from skblood._writing import track
 from skblood.estimators import CellClassifier, MLPCellClassifier
 from skblood.images import torch_defaults
@@ -16,7 +20,7 @@ from skblood.networks import configure_network
 from ._feature_map import FeatureMap
 
 
-def grad_cam(estimator, X, *, target=None):
+def grad_cam(estimator: Classifier, X: Images, *, target: Any = None) -> Floats32:
     """Compute a map of each image that shows where the network finds evidence for a class.
 
     Gradient-weighted class activation mapping (Selvaraju et al. 2017): the sum of the channels of

@@ -1,12 +1,16 @@
 """Nearest training cells in the feature space of a fitted model."""
 
+from __future__ import annotations
+
 from numbers import Integral
+from typing import Any, Self
 
 from sklearn.base import BaseEstimator
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_is_fitted
 
 from skblood._sklearn import Interval, fit_context
+from skblood._typing import Floats32, Images, Ints
 from skblood.estimators import CellClassifier, CellEmbedder
 
 
@@ -55,17 +59,19 @@ class NearestCells(BaseEstimator):
     (10, 3)
     """
 
-    _parameter_constraints = {
+    neighbors_: NearestNeighbors
+
+    _parameter_constraints: dict[str, Any] = {
         "estimator": "no_validation",  # checked in _compute_features
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(self, estimator, n_neighbors=5):
+    def __init__(self, estimator: Any, n_neighbors: int = 5) -> None:
         self.estimator = estimator
         self.n_neighbors = n_neighbors
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
+    def fit(self, X: Images, y: Any = None) -> Self:
         """Compute the features of the training cells.
 
         Parameters
@@ -92,7 +98,7 @@ class NearestCells(BaseEstimator):
         self.neighbors_ = neighbors.fit(_compute_features(self.estimator, X))
         return self
 
-    def kneighbors(self, X):
+    def kneighbors(self, X: Images) -> tuple[Floats32, Ints]:
         """Find the nearest training cells.
 
         Parameters

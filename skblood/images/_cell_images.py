@@ -1,9 +1,15 @@
 """Images read once, to be passed to several functions, or in chunks, to be passed to one."""
 
+from __future__ import annotations
+
 import hashlib
+from collections.abc import Callable, Iterator
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+
+from skblood._typing import ArrayLike, NDArray
 
 
 class CellImages:
@@ -26,29 +32,34 @@ class CellImages:
         Content key of each image, equal for identical images only.
     """
 
-    def __init__(self, pixels, preprocessing=(), bit_depth=None):
+    def __init__(
+        self,
+        pixels: NDArray[Any],
+        preprocessing: tuple[Any, ...] = (),
+        bit_depth: int | None = None,
+    ) -> None:
         self.pixels = pixels
         self.preprocessing = preprocessing
         self.bit_depth = bit_depth
 
     @cached_property
-    def keys(self):
+    def keys(self) -> NDArray[np.uint64]:
         """128-bit hash of each image, computed at first use."""
         return content_keys(self.pixels)
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """Shape of the pixels, so that scikit-learn can count the images."""
         return self.pixels.shape
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.pixels)
 
     def __repr__(self):
         size = "x".join(map(str, self.shape[1:]))
         return f"<CellImages: {len(self):,} images of {size}, {self.pixels.dtype}>"
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: slice | ArrayLike) -> CellImages:
         """Select images by a slice, a mask or positions."""
         if isinstance(rows, int | np.integer):
             raise TypeError("Select images by a slice, a mask or a list of positions, not by one.")
@@ -71,13 +82,13 @@ class ImageChunks:
         Returns an iterator of `CellImages`.
     """
 
-    def __init__(self, n, read):
+    def __init__(self, n: int, read: Callable[[], Iterator[Any]]) -> None:
         self._n, self._read = n, read
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._n
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Any]:
         return self._read()
 
 

@@ -1,5 +1,7 @@
 """An encoded image in memory."""
 
+from __future__ import annotations
+
 import io
 import os
 
@@ -44,7 +46,9 @@ class EncodedImage:
 
     __slots__ = ("bit_depth", "data", "name")
 
-    def __init__(self, data, name, bit_depth=None):
+    def __init__(
+        self, data: bytes | bytearray | memoryview, name: str, bit_depth: int | None = None
+    ) -> None:
         if not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(
                 f"data is a {type(data).__name__}, not bytes. Pass the content of an image file, "
@@ -60,7 +64,7 @@ class EncodedImage:
     def __repr__(self):
         return f"<EncodedImage {self.name!r}: {len(self.data):,} bytes>"
 
-    def open(self):
+    def open(self) -> io.BytesIO:
         """Return the content as a new binary file object."""
         return io.BytesIO(self.data)
 

@@ -1,9 +1,14 @@
 """The reader of a model: X, in any form, as the images that its network takes."""
 
+from __future__ import annotations
+
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
+
+from skblood._typing import NDArray
 
 from ._cell_images import CellImages
 from ._depth import common_depth
@@ -19,14 +24,21 @@ _SEVERAL, _SAMPLE = 10, 256
 class ImageLayout:
     """What a layout of images tells, made or in the making."""
 
+    input_shape: Any
+    image_shape: Any
+    image_size: Any
+    is_pixels: Any
+    interpolation: Any
+    bit_depth: Any
+
     @property
-    def accepted_shape(self):
+    def accepted_shape(self) -> tuple[int, int, int]:
         """Height, width and channels that X must have; with an `image_size`, those it becomes."""
         if self.image_size is not None:
             return self.image_shape
         return (*self.input_shape[:2], self.image_shape[2])
 
-    def as_read(self, pixels, crop):
+    def as_read(self, pixels: NDArray[Any], crop: float | None) -> CellImages:
         """Return pixels that were read at a crop as `CellImages`."""
         preprocessing = (self.accepted_shape, self.is_pixels, self.image_size, crop)
         return CellImages(pixels, (*preprocessing, self.interpolation), self.bit_depth)

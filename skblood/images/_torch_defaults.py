@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import torch
@@ -23,7 +24,7 @@ _float32 = SharedContext(_set_float32)
 
 
 @contextmanager
-def torch_defaults():
+def torch_defaults() -> Iterator[None]:
     """Use PyTorch's default dtype, device and modes inside the block and restore the user's after.
 
     For all that creates or trains a network or applies it: float32 on the CPU, with gradients,

@@ -1,16 +1,21 @@
 """The passes of a fitted network over images."""
 
+from __future__ import annotations
+
 import copy
 import hashlib
+from collections.abc import Callable
 from math import prod
+from typing import Any
 
 import numpy as np
 import timm
 import torch
 
+from skblood._typing import FeatureStore, Floats, Floats32, NDArray, ReadImages, Tensor
 from skblood._writing import track
 from skblood.images import CellImages, ImageChunks, torch_defaults
-from skblood.networks import configure_network, hash_weights
+from skblood.networks import CellNetwork, NetworkSpec, configure_network, hash_weights
 
 from ._device import autocast, autocast_dtype, resolve_device
 from ._tensors import as_nchw, to_tensor
@@ -46,7 +51,13 @@ class Predictor:
         Keeps the features of frozen backbones.
     """
 
-    def __init__(self, network, spec, device, store=None):
+    def __init__(
+        self,
+        network: CellNetwork,
+        spec: NetworkSpec,
+        device: str | torch.device,
+        store: FeatureStore | None = None,
+    ) -> None:
         self.device = resolve_device(device)
         self.network = network.to(self.device).eval()
         self.spec = spec
@@ -54,12 +65,12 @@ class Predictor:
         self._weights_hash = None
 
     @property
-    def dtype(self):
+    def dtype(self) -> torch.dtype:
         """Precision of passes over pixels, a torch.dtype."""
         return pass_dtype(self.spec, self.device)
 
     @property
-    def max_batch(self):
+    def max_batch(self) -> int:
         """Images in one pass at most."""
         if self.device.type != "cpu":
             return _MAX_BATCH[self.device.type]
@@ -67,14 +78,14 @@ class Predictor:
         return min(_MAX_BATCH["cpu"], max(16, _MAX_PIXELS // (height * width)))
 
     @property
-    def chunk_size(self):
+    def chunk_size(self) -> int:
         """Images to be read at a time: whole batches, so that chunks change no result."""
         n_bytes = prod(self.spec.accepted_shape) * (1 if self.spec.is_pixels else 4)
         n_batches = min(_CHUNK_BYTES // n_bytes, _MAX_CHUNK) // self.max_batch
         return self.max_batch * max(2, n_batches)
 
     @torch_defaults()
-    def with_spec(self, spec, device=None):
+    def with_spec(self, spec: NetworkSpec, device: str | torch.device | None = None) -> Predictor:
         """Return a predictor with a copy of the network under another specification.
 
         Parameters
@@ -91,7 +102,7 @@ class Predictor:
         """Leave the network out of copies and pickles: the estimator has it and gives it back."""
         return {**vars(self), "network": None}
 
-    def logits(self, images):
+    def logits(self, images: ReadImages) -> Floats:
         """Return the logits, those of `class_factors` included.
 
         Parameters
@@ -111,18 +122,18 @@ class Predictor:
         out = self._map(lambda some: self._head(self.network.forward, some), images)
         return out.astype(np.float64) + self.spec.log_factors
 
-    def penultimate(self, images):
+    def penultimate(self, images: ReadImages) -> Floats32:
         """Return the input of the output layer for images, float32 of shape (n, d)."""
         return self._map(lambda some: self._head(self.network.penultimate, some), images)
 
-    def features(self, images):
+    def features(self, images: ReadImages) -> Floats32:
         """Return the backbones' features of images, float32 of shape (n, d).
 
         Those of frozen backbones are looked up in the store, and computed if they are not there.
         """
         return self._map(self._features, images)
 
-    def run(self, step, images):
+    def run(self, step: Callable[[Tensor], Tensor], images: ReadImages | NDArray[Any]) -> Floats32:
         """Apply a step of the network to all images, in evaluation mode.
 
         Parameters

@@ -1,12 +1,18 @@
 """Store of backbone features and decoded image files."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 import random
 import warnings
+from collections.abc import Callable
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+
+from skblood._typing import Floats32, Ints, NDArray, StrPath, UInt8s
 
 from ._folder import folder_rows
 from ._memory import process_rows
@@ -101,14 +107,21 @@ class FeatureStore:
     (3, 1)
     """
 
-    def __init__(self, location=None, *, max_bytes=None):
+    def __init__(self, location: StrPath | None = None, *, max_bytes: int | None = None) -> None:
         if max_bytes is None:
             max_bytes = _MAX_IN_MEMORY if location is None else _MAX_IN_FOLDER
         _check_positive("max_bytes", max_bytes)
         self.location = None if location is None else os.fspath(location)
         self.max_bytes = int(max_bytes)
 
-    def fetch(self, network_key, image_keys, compute, *, batch_size=_BATCH):
+    def fetch(
+        self,
+        network_key: bytes,
+        image_keys: NDArray[np.uint64],
+        compute: Callable[[Ints], Floats32],
+        *,
+        batch_size: int = _BATCH,
+    ) -> Floats32:
         """Return the features of images; compute and store those that are missing.
 
         Parameters
@@ -164,7 +177,9 @@ class FeatureStore:
         features = np.frombuffer(bytearray().join([rows[key] for key in keys]), "<f4")
         return features.reshape(len(keys), -1).astype(np.float32, copy=False)
 
-    def fetch_images(self, settings, file_keys, decode):
+    def fetch_images(
+        self, settings: tuple[Any, ...], file_keys: list[bytes], decode: Callable[..., Any]
+    ) -> list[UInt8s]:
         """Return decoded image files; decode and store those that are missing.
 
         Parameters
@@ -231,12 +246,12 @@ class FeatureStore:
         return rows
 
     @property
-    def n_computed(self):
+    def n_computed(self) -> int:
         """Rows computed by this process."""
         return self._rows().figures()[1]
 
     @property
-    def n_bytes(self):
+    def n_bytes(self) -> int:
         """Bytes in use now."""
         return self._rows().figures()[2]
 
@@ -247,7 +262,7 @@ class FeatureStore:
         location = "" if self.location is None else f"{self.location!r}, "
         return f"FeatureStore({location}max_bytes={self.max_bytes})"
 
-    def clear(self):
+    def clear(self) -> None:
         """Remove all rows, including those of other stores at the same location."""
         self._rows().clear()
 

@@ -1,14 +1,18 @@
 """The model card: a fitted model described in Markdown, from its spec and fitted attributes."""
 
+from __future__ import annotations
+
 import os
 import platform
 import re
 import time
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 
+from skblood._typing import Reports
 from skblood.estimators import describe_prior, given_factors
 from skblood.evaluation import EvaluationReport
 from skblood.pages import render
@@ -23,7 +27,7 @@ _FEW = 50
 _NUMBER = re.compile(r"\d+\.\d{5,}")
 
 
-def model_card(model, *, evaluation=None):
+def model_card(model: Any, *, evaluation: Reports = None) -> str:
     """Describe a fitted model in Markdown, for its users and reviewers.
 
     Parameters

@@ -5,6 +5,8 @@ The header's `__metadata__`, which safetensors reserves for the writer, begins w
 all other bytes of the file, so that damage is found before anything is built.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
@@ -51,7 +53,7 @@ class ModelFileError(ValueError):
     not a model
     """
 
-    def __init__(self, message):
+    def __init__(self, message: str) -> None:
         super().__init__(message)
 
 

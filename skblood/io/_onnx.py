@@ -1,16 +1,20 @@
 """A fitted model as an ONNX file, preprocessing included."""
 
+from __future__ import annotations
+
 import copy
 import json
 import math
 from dataclasses import replace
 from importlib import import_module, metadata
+from typing import Any
 
 import numpy as np
 import torch
 from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted
 
+from skblood._typing import StrPath
 from skblood._writing import announce, replace_file, show_progress
 from skblood.estimators import CellModel, describe_prior
 from skblood.images import resize_images, torch_defaults
@@ -24,7 +28,7 @@ _TOLERANCE = 1e-4
 
 
 @torch_defaults()
-def export_onnx(model, path, *, verbose=0):
+def export_onnx(model: Any, path: StrPath, *, verbose: int = 0) -> float:
     """Write a fitted model as an ONNX file, which runs without Python, skblood or PyTorch.
 
     The preprocessing is part of the graph: it takes uint8 images as they are, and crops, resizes,

@@ -17,8 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skblood.estimators import CellModel
 
-from . import _estimators as estimators
-from . import _skops as skops
+from . import _estimators as estimators, _skops as skops
 from ._values import decode, encode, plain
 
 # Parameters of a Pipeline besides its steps. Its memory is a folder of this computer.

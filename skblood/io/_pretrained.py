@@ -1,7 +1,11 @@
 """Pretrained models that come with the package."""
 
-from pathlib import Path
+from __future__ import annotations
 
+from pathlib import Path
+from typing import Literal
+
+from skblood._typing import Pretrained
 from skblood.networks import PRETRAINED_WEIGHTS
 
 from ._pipelines import restore_model
@@ -14,7 +18,9 @@ _WEIGHTS = {model: weights for weights, (_, model) in PRETRAINED_WEIGHTS.items()
 _CELL_SIZE = 0.5575
 
 
-def load_pretrained(name="blood8-2", *, device="auto"):
+def load_pretrained(
+    name: Literal["blood8-2", "pbc8"] = "blood8-2", *, device: str = "auto"
+) -> Pretrained:
     """Load a pretrained model that comes with the package.
 
     Nothing is trained or downloaded.

@@ -1,12 +1,17 @@
 """Saving and loading: the public functions."""
 
+from __future__ import annotations
+
 import os
 import warnings
 from contextlib import contextmanager
 from importlib import metadata
+from pathlib import Path
+from typing import Any
 
 import torch
 
+from skblood._typing import Reports, StrPath
 from skblood._writing import replace_file
 from skblood.inference import resolve_device
 
@@ -24,7 +29,7 @@ _DOCUMENT = {
 }
 
 
-def save(model, path, *, evaluation=None):
+def save(model: Any, path: StrPath, *, evaluation: Reports = None) -> Path:
     """Save a fitted model in one file that holds no code.
 
     The file is a safetensors file: raw tensors, and in its header JSON with all the rest: the
@@ -114,7 +119,7 @@ def save(model, path, *, evaluation=None):
     return replace_file(path, pack(document, tensors, card, metadata.version("skblood")))
 
 
-def load(path, *, device="auto"):
+def load(path: StrPath, *, device: str = "auto") -> Any:
     """Load a model that `save` wrote.
 
     Nothing in the file is executed, unpickled or imported by name, and all of it is checked. The
@@ -163,7 +168,7 @@ def load(path, *, device="auto"):
         return restore_model(contents.document["model"], contents.tensors, device)
 
 
-def load_info(path):
+def load_info(path: StrPath) -> dict[str, Any]:
     """Describe a saved model without building its network.
 
     Parameters

@@ -1,7 +1,10 @@
 """What a fitted network is: everything that is needed to build it again and to feed it."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from skblood.images import ImageLayout
 
@@ -57,7 +60,7 @@ class HeadSpec:
         Whether features are standardized before the head, as those of frozen backbones are.
     """
 
-    hidden_layer_sizes: tuple = ()
+    hidden_layer_sizes: tuple[int, ...] = ()
     dropout: float = 0.0
     activation: str = "relu"
     batch_norm: bool = False
@@ -101,33 +104,33 @@ class NetworkSpec(ImageLayout):
         training. None leaves the probabilities of the network.
     """
 
-    backbones: tuple
+    backbones: tuple[BackboneSpec, ...]
     head: HeadSpec | None
-    classes: tuple | None
-    input_shape: tuple
-    image_shape: tuple
+    classes: tuple[Any, ...] | None
+    input_shape: tuple[int, int, int]
+    image_shape: tuple[int, int, int]
     is_pixels: bool = True
-    image_size: tuple | None = None
+    image_size: tuple[int, int] | None = None
     crop: float = 1.0
     interpolation: str = "bilinear"
     dihedral_views: int = 1
-    view_crops: tuple = (1.0,)
+    view_crops: tuple[float, ...] = (1.0,)
     precision: str = "auto"
     bit_depth: int | None = None
-    class_factors: tuple | None = None
+    class_factors: tuple[float, ...] | None = None
 
     @property
-    def frozen(self):
+    def frozen(self) -> bool:
         """Whether only the head was trained, so that features can be stored."""
         return all(backbone.trained == "head" for backbone in self.backbones)
 
     @property
-    def log_factors(self):
+    def log_factors(self) -> list[float]:
         """What is added to the logit of each class: a list of finite float."""
         factors = self.class_factors or (1.0,) * len(self.classes)
         return [math.log(factor) if factor else _IMPOSSIBLE for factor in factors]
 
-    def with_crop(self, crop):
+    def with_crop(self, crop: float) -> NetworkSpec:
         """Return the spec of the same network looking at another share of each image.
 
         A network that worked at the images' own size goes on at the size that it was fitted at.
@@ -142,10 +145,10 @@ class NetworkSpec(ImageLayout):
         size = self.image_size or tuple(self.image_shape[:2])
         return replace(self, crop=float(crop), image_size=size)
 
-    def with_one_view(self):
+    def with_one_view(self) -> NetworkSpec:
         """Return the spec of the same network without test-time augmentation."""
         return replace(self, dihedral_views=1, view_crops=(1.0,))
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Return the spec as nested dicts, lists and numbers, as JSON has them."""
         return asdict(self)

@@ -1,5 +1,7 @@
 """Overlap of given images with the training images of the pretrained model."""
 
+from __future__ import annotations
+
 from functools import cache
 from pathlib import Path
 
@@ -57,7 +59,7 @@ class TrainingOverlapWarning(UserWarning):
     ...     warnings.simplefilter("ignore", TrainingOverlapWarning)
     """
 
-    def __init__(self, message):
+    def __init__(self, message: str) -> None:
         super().__init__(message)
 
 

@@ -1,12 +1,27 @@
 """Review of the labels of cells, or of predictions, on one HTML page."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Sequence
 from numbers import Integral
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state, check_scalar
 
 from skblood._labels import as_column, check_complete, check_lengths, is_missing
+from skblood._typing import (
+    ArrayLike,
+    Classifier,
+    DataFrame,
+    Images,
+    NDArray,
+    Order,
+    RandomState,
+    StrPath,
+)
 from skblood._writing import show_progress
 from skblood.adaptation import check_classifier, query
 from skblood.images import image_items
@@ -21,21 +36,21 @@ ORDERS = ("doubt", "neighbors", "query", "given", "random")
 
 
 def review(
-    model,
-    X,
-    y=None,
+    model: Classifier,
+    X: Sequence[StrPath] | NDArray[Any],
+    y: ArrayLike | None = None,
     *,
-    groups=None,
-    columns=None,
-    order=None,
-    blind=False,
-    reference=None,
-    max_cells=2000,
-    root=None,
-    random_state=None,
-    verbose=None,
-    out=None,
-):
+    groups: ArrayLike | None = None,
+    columns: DataFrame | None = None,
+    order: Order | None = None,
+    blind: bool = False,
+    reference: tuple[Images, ArrayLike] | None = None,
+    max_cells: int = 2000,
+    root: StrPath | None = None,
+    random_state: RandomState = None,
+    verbose: int | None = None,
+    out: StrPath | None = None,
+) -> Path | str:
     """Write an HTML page on which people confirm or correct the labels of cells.
 
     The page is one file that any browser opens without a network. It shows the cells in an order

@@ -1,15 +1,20 @@
 """Labelled images of shards, for training on more than can be held."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import check_scalar
 
+from skblood._typing import Files, OnError
 from skblood._writing import track
 from skblood.images import CellStream
 
-from ._sources import open_source
+from ._sources import Source, open_source
 
 # Images whose labels are read at a time.
 _STEP = 1024
@@ -93,15 +98,15 @@ class ShardedCells(CellStream):
 
     def __init__(
         self,
-        source,
+        source: Files | Source,
         *,
-        label_column="label",
-        group_column=None,
-        on_error="raise",
-        buffer_bytes=2**29,
-        n_open=16,
-        bit_depth=None,
-    ):
+        label_column: str = "label",
+        group_column: str | None = None,
+        on_error: OnError = "raise",
+        buffer_bytes: int = 2**29,
+        n_open: int = 16,
+        bit_depth: int | None = None,
+    ) -> None:
         if on_error not in ("raise", "skip"):
             raise ValueError(f"on_error={on_error!r} must be 'raise' or 'skip'.")
         check_scalar(n_open, "n_open", Integral, min_val=1)
@@ -116,7 +121,7 @@ class ShardedCells(CellStream):
     def __repr__(self):
         return f"<ShardedCells: {len(self):,} images in {len(self.parts):,} shards>"
 
-    def read_part(self, part, size):
+    def read_part(self, part: int, size: int) -> Iterator[list[Any]]:
         """Yield the images of a part that have a label, as lists of at most `size`."""
         row = int(self.sizes[:part].sum())
         for items, codes in self._batches(part, size):

@@ -1,10 +1,17 @@
 """The shard of one partition."""
 
+from __future__ import annotations
+
 import os
 from collections import namedtuple
+from collections.abc import Callable
+from typing import Any
 
+from skblood._typing import StrPath
+
+from ._partitions import Partition
 from ._places import is_url
-from ._rows import for_stream, make_rows
+from ._rows import RowSettings, for_stream, make_rows
 from ._shards import open_shard
 
 # Images that are read and predicted at a time. Always as many: how images are put together changes
@@ -15,7 +22,14 @@ BATCH_SIZE = 1024
 Done = namedtuple("Done", ["name", "n_images", "n_unreadable", "left_out"])
 
 
-def predict_partition(model, partition, out, settings, *, update=None):
+def predict_partition(
+    model: Any,
+    partition: Partition,
+    out: StrPath,
+    settings: RowSettings,
+    *,
+    update: Callable[[int], object] | None = None,
+) -> Done:
     """Predict the images of one partition into its shard.
 
     Parameters

@@ -1,7 +1,10 @@
 """Parts of a source, each of which is read by one worker."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from skblood._writing import to_utf8
 from skblood.images import EncodedImage
@@ -31,10 +34,10 @@ class Batch(NamedTuple):
         `items`. (Files that cannot be read are: `read_images` names them.)
     """
 
-    items: list
-    names: list
+    items: list[Any]
+    names: list[Any]
     columns: object
-    errors: dict
+    errors: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +54,7 @@ class Partition:
     folder: str
     bit_depth: int | None = None
 
-    def batches(self, size=256):
+    def batches(self, size: int = 256) -> Iterator[Batch]:
         """Yield the images in their order.
 
         Parameters
@@ -76,7 +79,7 @@ class Partition:
 class PathPartition(Partition):
     """Images by path or URL."""
 
-    paths: list = field(repr=False)
+    paths: list[Any] = field(repr=False)
     columns: object = field(default=None, repr=False)
 
     def batches(self, size=256):

@@ -1,5 +1,11 @@
 """Predictions and features of any number of images, in bounded memory."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from skblood._typing import DataFrame, Files, OnError, Result, StrPath, Task
 from skblood._writing import track
 
 from ._compute import predict_partition
@@ -10,20 +16,20 @@ from ._workers import run_partitions
 
 
 def predict_shards(
-    model,
-    source,
-    out,
+    model: Any,
+    source: Files,
+    out: StrPath,
     *,
-    task="predict",
-    n_workers=1,
-    on_error="raise",
-    overwrite=False,
-    model_name=None,
-    path_column="path",
-    bit_depth=None,
-    partition_size=10_000,
-    verbose=False,
-):
+    task: Task = "predict",
+    n_workers: int = 1,
+    on_error: OnError = "raise",
+    overwrite: bool = False,
+    model_name: str | None = None,
+    path_column: str = "path",
+    bit_depth: int | None = None,
+    partition_size: int = 10_000,
+    verbose: bool = False,
+) -> Result:
     """Predict any number of images into a folder of Parquet files, which can be resumed.
 
     Parameters
@@ -156,15 +162,15 @@ def _compute(model, partitions, folder, n_workers, update):
 
 
 def iter_predictions(
-    model,
-    source,
+    model: Any,
+    source: Files,
     *,
-    batch_size=1024,
-    on_error="raise",
-    task="predict",
-    path_column="path",
-    bit_depth=None,
-):
+    batch_size: int = 1024,
+    on_error: OnError = "raise",
+    task: Task = "predict",
+    path_column: str = "path",
+    bit_depth: int | None = None,
+) -> Iterator[DataFrame]:
     """Yield the predictions of any number of images, a DataFrame of some of them at a time.
 
     Parameters

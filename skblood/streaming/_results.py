@@ -1,5 +1,7 @@
 """A folder of rows: its manifest, what is done and what is left."""
 
+from __future__ import annotations
+
 import json
 import os
 import secrets
@@ -8,14 +10,17 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, Self
 
 from sklearn.utils import Bunch
 
+from skblood._typing import Files, OnError, StrPath, Task
 from skblood._writing import list_few, lock
 from skblood.datasets import MANIFEST, MARK, read_manifest, read_marks
 
 from ._compute import Done
 from ._identity import describe_model
+from ._partitions import Partition
 from ._places import is_url
 from ._plan import check_files, load_plan
 from ._rows import RowSettings
@@ -68,16 +73,16 @@ class PredictionFolder:
 
     def __init__(
         self,
-        model,
-        source,
-        folder,
+        model: Any,
+        source: Files,
+        folder: StrPath,
         *,
-        task="predict",
-        on_error="raise",
-        model_name=None,
-        overwrite=False,
-        **source_options,
-    ):
+        task: Task = "predict",
+        on_error: OnError = "raise",
+        model_name: str | None = None,
+        overwrite: bool = False,
+        **source_options: Any,
+    ) -> None:
         self.folder = Path(folder).expanduser()
         self.n_images = self.n_unreadable = self.n_shards = self.n_resumed = 0
         self._model, self._overwrite, self._left_out = model, overwrite, set()
@@ -87,7 +92,7 @@ class PredictionFolder:
         words = [source] if isinstance(source, str | os.PathLike) else source
         self._source, self._source_options = [*map(os.fspath, words)], defaults | source_options
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         """Lock the folder, and begin or resume."""
         import_parquet()
         if self.folder.exists() and not self.folder.is_dir():
@@ -103,7 +108,7 @@ class PredictionFolder:
             self._locks = stack.pop_all()
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         """Unlock the folder."""
         self._locks.close()
 
@@ -170,7 +175,7 @@ class PredictionFolder:
         write_manifest(self.folder, new)
         return new
 
-    def pending(self):
+    def pending(self) -> list[Partition]:
         """Return the partitions that have no whole shard, and count the others."""
         self._pending = []
         for partition in self.partitions:
@@ -184,14 +189,14 @@ class PredictionFolder:
             self._pending.append(partition)
         return self._pending
 
-    def expect(self):
+    def expect(self) -> int | None:
         """Return how many images are pending: of tar shards, by those done; None before."""
         sizes = [getattr(partition, "n_images", None) for partition in self._pending]
         if None not in sizes:
             return sum(sizes)
         return round(self.n_images / self.n_shards * len(sizes)) if self.n_shards else None
 
-    def add(self, done):
+    def add(self, done: Done) -> None:
         """Count the shard that `predict_partition` has written."""
         self.n_shards += 1
         self.n_images += done.n_images
@@ -204,7 +209,7 @@ class PredictionFolder:
                 stacklevel=2,
             )
 
-    def finish(self):
+    def finish(self) -> Bunch:
         """Mark the folder as complete, and return its numbers.
 
         Returns

@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,8 +37,8 @@ class RowSettings:
     task: str
     on_error: str
     model_name: str | None
-    fields: tuple
-    given: tuple = ()
+    fields: tuple[Any, ...]
+    given: tuple[Any, ...] = ()
     run: str = ""
 
     @classmethod

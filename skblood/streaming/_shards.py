@@ -1,10 +1,13 @@
 """Parquet shards of rows, each of which is whole or absent, their manifest, and reading them."""
 
+from __future__ import annotations
+
 import errno
 import json
 from contextlib import contextmanager
 from pathlib import Path
 
+from skblood._typing import DataFrame, StrPath
 from skblood._writing import new_file, replace_file
 from skblood.datasets import MANIFEST, MARK, find_shards, read_manifest, seal
 
@@ -84,7 +87,9 @@ def write_manifest(folder, manifest):
     flush(Path(folder))
 
 
-def read_predictions(folder, *, columns=None, incomplete=False):
+def read_predictions(
+    folder: StrPath, *, columns: list[str] | None = None, incomplete: bool = False
+) -> DataFrame:
     """Read a folder of predictions or features as one table.
 
     Parameters

@@ -1,22 +1,33 @@
 """Sources of any number of images, in partitions."""
 
+from __future__ import annotations
+
 import json
 import os
+from collections.abc import Iterator
 from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 from sklearn.utils import check_scalar
 
+from skblood._typing import Files, StrPath
 from skblood.images import check_bit_depth
 
 from ._entries import check_word, expand_words, find_entries
-from ._partitions import PathPartition, ShardPartition
+from ._partitions import Partition, PathPartition, ShardPartition
 from ._plan import SUFFIX, PlannedPartition, load_plan, write_plan
 
 _KINDS = {"shard": ShardPartition, "paths": PathPartition, "file": PlannedPartition}
 
 
-def open_source(source, *, path_column="path", bit_depth=None, partition_size=10_000):
+def open_source(
+    source: Files,
+    *,
+    path_column: str = "path",
+    bit_depth: int | None = None,
+    partition_size: int = 10_000,
+) -> Source:
     """Open any number of images, to be read part by part.
 
     Nothing is read yet but the names of columns.
@@ -100,7 +111,9 @@ class Source:
         bit_depth, partition_size. To be written as JSON.
     """
 
-    def __init__(self, settings, folder=None, parts=None):
+    def __init__(
+        self, settings: dict[str, Any], folder: StrPath | None = None, parts: Any = None
+    ) -> None:
         self.settings = settings
         # That relative paths start from; None is the working directory.
         self._folder = folder
@@ -111,7 +124,7 @@ class Source:
         more = f" and {len(words) - 1:,} more" if len(words) > 1 else ""
         return f"<Source: {words[0]!r}{more}>"
 
-    def partitions(self):
+    def partitions(self) -> Iterator[Partition]:
         """Yield the partitions, which are small, can be pickled, and do not depend on each other.
 
         Yields
@@ -139,7 +152,7 @@ class Source:
         if paths:
             yield {"paths": paths}
 
-    def write_plan(self, folder):
+    def write_plan(self, folder: StrPath) -> Source:
         """Write the partitions into a new folder, or read them if it is there; see `read_plan`.
 
         The folder is whole or absent: it is renamed at the end. One process at a time writes it.
@@ -170,7 +183,7 @@ class Source:
         return plan
 
 
-def read_plan(folder):
+def read_plan(folder: StrPath) -> Source:
     """Read the partitions that `Source.write_plan` has written.
 
     They are those of the time when they were written, also if the folder or table has changed.

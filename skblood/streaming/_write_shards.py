@@ -1,16 +1,21 @@
 """Tar files of images in the WebDataset form."""
 
+from __future__ import annotations
+
 import io
 import json
 import os
+from collections.abc import Sequence
 from itertools import chain, islice
 from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from sklearn.utils import check_scalar
 
 from skblood._labels import as_column, check_lengths, plain_list
+from skblood._typing import ArrayLike, StrPath
 from skblood._writing import list_some, new_file, to_utf8, track
 from skblood.datasets import IMAGE_EXTENSIONS
 from skblood.images import EncodedImage, image_items, read_images
@@ -20,7 +25,14 @@ from ._rows import to_text
 from ._sources import Source, open_source
 
 
-def write_shards(X, folder, y=None, *, label_column=None, shard_size=10_000):
+def write_shards(
+    X: StrPath | Source | Sequence[Any],
+    folder: StrPath,
+    y: ArrayLike | None = None,
+    *,
+    label_column: str | None = None,
+    shard_size: int = 10_000,
+) -> list[str]:
     """Write images into tar files in the WebDataset form.
 
     Few large files are read faster than many small ones, from a network above all. Each file is

@@ -1,7 +1,10 @@
 """skorch callbacks: learning-rate schedule, validation score, best epoch, progress."""
 
+from __future__ import annotations
+
 import copy
 import sys
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import get_scorer
@@ -33,7 +36,7 @@ class InGivenOrder(Callback):
     >>> clf = MLPCellClassifier(callbacks=[InGivenOrder()])
     """
 
-    def on_train_begin(self, net, **kwargs):
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Switch shuffling off."""
         net.iterator_train__shuffle = False
 

@@ -1,19 +1,23 @@
 """State of a training in a file, from which an interrupted training resumes."""
 
+from __future__ import annotations
+
 import hashlib
 import io
 import json
 import math
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from skorch.callbacks import Callback
 from skorch.history import History
 
+from skblood._typing import StrPath
 from skblood._writing import replace_file
 from skblood.inference import generator_states, restore_generators
-from skblood.networks import hash_weights
+from skblood.networks import CellNetwork, hash_weights
 
 
 class TrainingCheckpoint(Callback):
@@ -63,10 +67,10 @@ class TrainingCheckpoint(Callback):
     3
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: StrPath) -> None:
         self.folder = folder
 
-    def open(self, name, key, seed, processes=None):
+    def open(self, name: str, key: str, seed: int, processes: Any = None) -> int:
         """Look for the file of a fit.
 
         Parameters
@@ -96,7 +100,7 @@ class TrainingCheckpoint(Callback):
         self._seed = seed if self._state is None else self._state["seed"]
         return self._seed
 
-    def enter(self, phase, network):
+    def enter(self, phase: int, network: CellNetwork) -> float:
         """Begin a phase of training.
 
         Parameters
@@ -131,7 +135,7 @@ class TrainingCheckpoint(Callback):
         self._epoch = self._state["epoch"]
         return self._epoch
 
-    def on_train_begin(self, net, **kwargs):
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Restore the state of the file."""
         if self._state is None:
             return
@@ -143,7 +147,7 @@ class TrainingCheckpoint(Callback):
             callback.load_state_dict(state["callbacks"][name])
         restore_generators(state["generators"], torch.device(net.device))
 
-    def on_epoch_end(self, net, **kwargs):
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Write the state."""
         self._epoch += 1
         if net.processes is not None and not net.processes.is_main:
@@ -165,7 +169,7 @@ class TrainingCheckpoint(Callback):
             message = f"The checkpoint {str(self._file)!r} cannot be written, training goes on"
             warnings.warn(f"{message}: {error}", UserWarning, stacklevel=2)
 
-    def remove(self):
+    def remove(self) -> None:
         """Remove the file of a complete training."""
         self._file.unlink(missing_ok=True)
 

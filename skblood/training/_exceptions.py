@@ -1,5 +1,10 @@
 """Exceptions that training raises."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 
 class TrainingInterrupted(KeyboardInterrupt):
     """Ctrl-C ended a fit; the exception holds the model trained so far.
@@ -30,7 +35,7 @@ class TrainingInterrupted(KeyboardInterrupt):
     MLPCellClassifier(hidden_layer_sizes=(64,), max_epochs=3, random_state=0)
     """
 
-    def __init__(self, message, estimator=None):
+    def __init__(self, message: str, estimator: Any = None) -> None:
         super().__init__(message)
         self.estimator = estimator
 
@@ -60,6 +65,6 @@ class NonFiniteLossError(ValueError):
     [0, 1, 2, 3, 4, 5]
     """
 
-    def __init__(self, message, positions=()):
+    def __init__(self, message: str, positions: Sequence[int] = ()) -> None:
         super().__init__(message)
         self.positions = positions

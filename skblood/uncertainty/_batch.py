@@ -1,6 +1,9 @@
 """Check of whether a batch of cells is of the kind that a model was trained on."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skblood._labels import check_probabilities, plain_list
 from skblood._sklearn import safe_indexing
+from skblood._typing import ArrayLike, Classifier, Images, RandomState
 from skblood.estimators import CellClassifier, assumed_prior, read_prior
 from skblood.inference import draw_seed
 from skblood.networks import batch_norms, hooked
@@ -53,7 +57,7 @@ class BatchCheck:
     """
 
     n_cells: int
-    shares: dict
+    shares: dict[Any, float]
     share_difference: float
     confidence: float
     home_confidence: float
@@ -81,7 +85,7 @@ class BatchCheck:
         )
 
 
-def training_distance(model, X, *, random_state=0):
+def training_distance(model: Classifier, X: Images, *, random_state: RandomState = 0) -> float:
     """Return how far a batch of cells is from those that a network was trained on.
 
     The distance between the means of the inputs of its batch normalizations over the cells, and
@@ -159,7 +163,14 @@ def training_distance(model, X, *, random_state=0):
     return float(np.sqrt(np.mean([each.mean() for each in squares])))
 
 
-def check_batch(model, X, y_proba=None, *, known=None, random_state=0):
+def check_batch(
+    model: Classifier,
+    X: Images,
+    y_proba: ArrayLike | None = None,
+    *,
+    known: Images | None = None,
+    random_state: RandomState = 0,
+) -> BatchCheck:
     """Check whether cells are of the kind that a model was trained on or adapted to.
 
     Parameters

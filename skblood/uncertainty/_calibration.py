@@ -1,14 +1,19 @@
 """Calibration error of class probabilities."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from skblood._labels import check_probabilities, encode_labels, resolve_classes
+from skblood._typing import ArrayLike
 
 # As in Guo et al. 2017.
 _N_BINS = 15
 
 
-def expected_calibration_error(y_true, y_proba, *, labels=None):
+def expected_calibration_error(
+    y_true: ArrayLike, y_proba: ArrayLike, *, labels: ArrayLike | None = None
+) -> float:
     """Return the expected calibration error of class probabilities.
 
     Cells are binned by the probability of their most probable class, in 15 bins of equal width.

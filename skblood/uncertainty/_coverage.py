@@ -1,15 +1,22 @@
 """Accuracy on accepted cells against their share."""
 
+from __future__ import annotations
+
+from typing import Any, Self
+
 import numpy as np
 from sklearn.utils import assert_all_finite
 
 from skblood._labels import as_column, check_lengths, encode_labels, resolve_classes
 from skblood._plotting import COLORS, DASHES, add_legend, draws, dress, make_axes, wrap
+from skblood._typing import ArrayLike, Axes, Floats, Images
 
 from ._classifier import predict_proba
 
 
-def accuracy_coverage_curve(y_true, y_pred, confidence):
+def accuracy_coverage_curve(
+    y_true: ArrayLike, y_pred: ArrayLike, confidence: ArrayLike
+) -> tuple[Floats, Floats, Floats]:
     """Return the accuracy on accepted cells for each threshold of the confidence.
 
     Parameters
@@ -107,18 +114,27 @@ class AccuracyCoverageDisplay:
     0.9375
     """
 
-    def __init__(self, coverage, accuracy, *, name=None):
+    def __init__(self, coverage: Floats, accuracy: Floats, *, name: str | None = None) -> None:
         self.coverage = coverage
         self.accuracy = accuracy
         self.name = name
 
     @property
-    def area(self):
+    def area(self) -> float:
         """Area under the curve."""
         return float(np.diff(self.coverage, prepend=0) @ self.accuracy)
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, *, name=None, ax=None, **kwargs):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Images,
+        y: ArrayLike,
+        *,
+        name: str | None = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> Self:
         """Plot the curve of a fitted classifier; the confidence is the highest probability.
 
         Parameters
@@ -147,7 +163,16 @@ class AccuracyCoverageDisplay:
         return cls.from_predictions(y, y_pred, probabilities.max(axis=1), **options)
 
     @classmethod
-    def from_predictions(cls, y_true, y_pred, confidence, *, name=None, ax=None, **kwargs):
+    def from_predictions(
+        cls,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        confidence: ArrayLike,
+        *,
+        name: str | None = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> Self:
         """Plot the curve of predictions; see :func:`accuracy_coverage_curve`.
 
         Parameters
@@ -170,7 +195,7 @@ class AccuracyCoverageDisplay:
         return cls(coverage, accuracy, name=name).plot(ax=ax, **kwargs)
 
     @draws
-    def plot(self, *, ax=None, **kwargs):
+    def plot(self, *, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Plot the curve.
 
         Parameters

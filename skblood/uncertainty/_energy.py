@@ -1,11 +1,17 @@
 """Score of cells of unknown kinds: the energy of the logits."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted
 
+from skblood._typing import Floats, Images
 
-def energy_score(estimator, X):
+
+def energy_score(estimator: Any, X: Images) -> Floats:
     """Score how well images fit any of the classes of a classifier; lower means less.
 
     The negative energy of the logits, ``log(sum(exp(logits)))`` [1]_: probabilities lose how large

@@ -1,8 +1,11 @@
 """Test of whether cells come from a known laboratory."""
 
+from __future__ import annotations
+
 import io
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -10,6 +13,7 @@ from scipy.special import binom
 from sklearn.base import is_classifier
 
 from skblood._sklearn import safe_indexing, unwrap_model
+from skblood._typing import Images, RandomState
 from skblood.images import CellImages
 from skblood.inference import draw_seed
 
@@ -65,7 +69,14 @@ class LaboratoryTest:
         return self.pvalue <= _LEVEL and self.distance > least
 
 
-def laboratory_test(estimator, X_known, X, *, n_permutations=999, random_state=None):
+def laboratory_test(
+    estimator: Any,
+    X_known: Images,
+    X: Images,
+    *,
+    n_permutations: int = 999,
+    random_state: RandomState = None,
+) -> LaboratoryTest:
     """Test whether cells come from a known laboratory: same stain, camera and background.
 
     A permutation test of the mean features of new and known cells. Cells are compared and permuted

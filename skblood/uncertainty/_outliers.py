@@ -1,6 +1,9 @@
 """Outlier detection: images that are not cells, or cells of unknown kinds."""
 
+from __future__ import annotations
+
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
@@ -10,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from skblood._deprecation import former_parameters
 from skblood._labels import encode_groups
 from skblood._sklearn import Interval, fit_context, unwrap_model
+from skblood._typing import ArrayLike, Floats, Images, Ints
 from skblood.augment import CellAugment, augment_images
 from skblood.images import CellImages, read_table
 
@@ -89,7 +93,10 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
     array([-1, -1, -1])
     """
 
-    _parameter_constraints = {
+    offset_: float
+    n_features_in_: int
+
+    _parameter_constraints: dict[str, Any] = {
         "estimator": "no_validation",
         "contamination": [Interval(Real, 0, 0.5, closed="right")],
         "color": [Interval(Real, 0, 1, closed="both")],
@@ -97,14 +104,21 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
     }
 
     @former_parameters(colour="color", since="0.1")
-    def __init__(self, estimator=None, *, contamination=0.01, color=0.5, corner=0.3):
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        contamination: float = 0.01,
+        color: float = 0.5,
+        corner: float = 0.3,
+    ) -> None:
         self.estimator = estimator
         self.contamination = contamination
         self.color = color
         self.corner = corner
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
+    def fit(self, X: Images, y: ArrayLike | None = None) -> Self:
         """Fit the detector to known cells.
 
         Parameters
@@ -146,7 +160,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         self.offset_ = float(np.quantile(self._worst(scores[0]), self.contamination))
         return self
 
-    def score_samples(self, X):
+    def score_samples(self, X: Images) -> Floats:
         """Return the similarity of each image to known cells; higher means more similar.
 
         Parameters
@@ -162,7 +176,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         check_is_fitted(self)
         return self._worst(self._known.score(extract_features(*self._unwrap(X, reset=False))))
 
-    def decision_function(self, X):
+    def decision_function(self, X: Images) -> Floats:
         """Return the scores minus `offset_`, which are negative for outliers.
 
         Parameters
@@ -176,7 +190,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         """
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X):
+    def predict(self, X: Images) -> Ints:
         """Return 1 for cells and -1 for outliers.
 
         Parameters

@@ -1,9 +1,12 @@
 """Prediction sets that contain the true label with a given probability."""
 
+from __future__ import annotations
+
 import math
 import warnings
 from dataclasses import dataclass
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -11,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skblood._labels import list_few
 from skblood._sklearn import Interval, fit_context
+from skblood._typing import ArrayLike, Bools, Floats, Images, Ints, NDArray
 
 from ._classifier import possible_classes, predict_labelled, predict_proba
 
@@ -113,19 +117,25 @@ class PredictionSets(BaseEstimator):
     True
     """
 
-    _parameter_constraints = {
+    classes_: NDArray[Any]
+    thresholds_: Floats
+    n_calibration_: Ints
+
+    _parameter_constraints: dict[str, Any] = {
         "estimator": "no_validation",  # checked by fit
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],
         "class_conditional": ["boolean"],
     }
 
-    def __init__(self, estimator, *, confidence_level=0.9, class_conditional=False):
+    def __init__(
+        self, estimator: Any, *, confidence_level: float = 0.9, class_conditional: bool = False
+    ) -> None:
         self.estimator = estimator
         self.confidence_level = confidence_level
         self.class_conditional = class_conditional
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y):
+    def fit(self, X: Images, y: ArrayLike) -> Self:
         """Determine the thresholds on calibration cells.
 
         Parameters
@@ -187,7 +197,7 @@ class PredictionSets(BaseEstimator):
             )
         return self
 
-    def predict_sets(self, X):
+    def predict_sets(self, X: Images) -> Bools:
         """Return the set of labels of each cell.
 
         Parameters
@@ -203,7 +213,7 @@ class PredictionSets(BaseEstimator):
         check_is_fitted(self)
         return 1 - predict_proba(self.estimator, X) <= self.thresholds_
 
-    def coverage(self, X, y):
+    def coverage(self, X: Images, y: ArrayLike) -> SetCoverage:
         """Return the coverage and the size of the sets on test cells.
 
         Parameters

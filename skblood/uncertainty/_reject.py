@@ -1,8 +1,11 @@
 """Reject option: cells of low confidence are not accepted."""
 
+from __future__ import annotations
+
 import math
 from bisect import bisect_left
 from numbers import Real
+from typing import Any, Literal, Self
 
 import numpy as np
 from scipy.special import betaincinv
@@ -10,6 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skblood._sklearn import Interval, StrOptions, fit_context
+from skblood._typing import ArrayLike, Bools, Images, NDArray
 
 from ._classifier import predict_labelled, predict_proba
 from ._coverage import accuracy_coverage_curve
@@ -80,21 +84,33 @@ class RejectOption(BaseEstimator):
     True
     """
 
-    _parameter_constraints = {
+    classes_: NDArray[Any]
+    threshold_: float
+    coverage_: float
+    accuracy_: float
+
+    _parameter_constraints: dict[str, Any] = {
         "estimator": "no_validation",  # checked by fit
         "criterion": [StrOptions({"accuracy", "coverage", "confidence"})],
         "target": [Interval(Real, 0, 1, closed="neither")],
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],
     }
 
-    def __init__(self, estimator, *, criterion="accuracy", target=0.99, confidence_level=0.95):
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        criterion: Literal["accuracy", "coverage", "confidence"] = "accuracy",
+        target: float = 0.99,
+        confidence_level: float = 0.95,
+    ) -> None:
         self.estimator = estimator
         self.criterion = criterion
         self.target = target
         self.confidence_level = confidence_level
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y):
+    def fit(self, X: Images, y: ArrayLike) -> Self:
         """Choose the threshold on validation cells.
 
         Parameters
@@ -132,7 +148,7 @@ class RejectOption(BaseEstimator):
         self.accuracy_ = float(correct.mean()) if len(correct) else math.nan
         return self
 
-    def predict(self, X, return_rejected=False):
+    def predict(self, X: Images, return_rejected: bool = False) -> Any:
         """Return the most probable label of each cell, also of rejected ones.
 
         Parameters
@@ -157,7 +173,7 @@ class RejectOption(BaseEstimator):
             return labels
         return labels, probabilities.max(axis=1) < self.threshold_
 
-    def accepts(self, X):
+    def accepts(self, X: Images) -> Bools:
         """Return whether each cell is accepted.
 
         Parameters

@@ -6,8 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import __main__ as suite
-from benchmarks import real_cells
+from benchmarks import __main__ as suite, real_cells
 from benchmarks._command import Benchmark, Row, find_cells, parse, run
 from benchmarks._measure import alternate, rates, ratio, rounds_to_fill, settle_on, summary
 from benchmarks._report import (

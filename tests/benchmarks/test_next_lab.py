@@ -13,8 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 import skblood
 from benchmarks import _labs, leave_one_out, query
 from benchmarks._labs import Laboratory, divide, read_laboratory, simulate
-from benchmarks.next_lab import __main__ as command
-from benchmarks.next_lab import _page, _readings
+from benchmarks.next_lab import __main__ as command, _page, _readings
 from skblood import TransferCellClassifier
 from skblood.datasets import make_blood_cells
 

@@ -7,8 +7,7 @@ import pytest
 import requests
 
 import skblood
-from benchmarks.papers import __main__ as command
-from benchmarks.papers import _weights
+from benchmarks.papers import __main__ as command, _weights
 from benchmarks.papers._catalogue import OF_PAPERS, RECIPES, REFERENCES
 from benchmarks.papers._data import Cells, cut_down, divide, find_home, load
 from benchmarks.papers._fit import make_estimator

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from benchmarks.papers import __main__ as command
-from benchmarks.papers import _run, _table, comparisons
+from benchmarks.papers import __main__ as command, _run, _table, comparisons
 from benchmarks.papers._catalogue import RECIPES
 from benchmarks.papers._recipe import Quick
 from benchmarks.papers._run import Setting, read_results, run

@@ -7,8 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from skblood.evaluation import DifferentialCount, compare_differentials, differential_count
 from skblood.evaluation._cell_types import cell_types, find_type

@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from skblood.images import CellImages, resize_batch
-from skblood.inference import FeatureStore, Predictor, pass_dtype
-from skblood.inference import _predictor as module
+from skblood.inference import FeatureStore, Predictor, _predictor as module, pass_dtype
 from skblood.inference._device import autocast_dtype
 from skblood.networks import BackboneSpec, HeadSpec, NetworkSpec, build_network
 

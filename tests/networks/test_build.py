@@ -11,9 +11,9 @@ from skblood.networks import (
     HeadSpec,
     ImageStandardize,
     NetworkSpec,
+    _weights as weights_module,
     build_network,
 )
-from skblood.networks import _weights as weights_module
 
 PIXEL_HEAD = HeadSpec((6,), 0.1, "gelu", batch_norm=True)
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as st
 
 from skblood import (
     CellEmbedder,

@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from skblood.images import Layout, StreamedImages
-from skblood.training import StreamedSet, TrainingSet
-from skblood.training import _streamed_set as module
+from skblood.training import StreamedSet, TrainingSet, _streamed_set as module
 
 CLASSES = np.array(["dark", "pale"])
 CODES = np.arange(60) % 2

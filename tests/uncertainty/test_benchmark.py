@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import _no_cells
-from benchmarks import uncertainty as benchmark
+from benchmarks import _no_cells, uncertainty as benchmark
 from benchmarks._command import parse
 
 pytestmark = pytest.mark.slow
