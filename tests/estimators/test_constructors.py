@@ -37,7 +37,7 @@ def test_signature(cls):
 def test_source_is_the_constructor(cls):
     source = inspect.getsource(cls.__init__)
     assert source.strip().startswith("def __init__(")
-    body = source[source.index("):") + 2 :].split("\n")
+    body = source[source.index(") -> None:") + 10 :].split("\n")
     stored = [line.strip() for line in body if line.strip()]
     assert stored == [f"self.{name} = {name}" for name in inspect.signature(cls).parameters]
 
