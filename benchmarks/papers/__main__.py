@@ -22,7 +22,7 @@ from ._catalogue import OF_PAPERS, RECIPES
 from ._data import find_home
 from ._run import Setting, read_results, run
 from ._table import PAGE, write_tables
-from ._weights import CHOICES, find_stand_in
+from ._weights import CHOICES, find_stand_ins
 
 
 def main(argv=None):
@@ -68,8 +68,8 @@ def _parse(argv):
     parser.add_argument(
         "--stand-in",
         type=Path,
-        default=find_stand_in(),
-        help="file of torchvision's squeezenet1_0 with ImageNet's weights",
+        default=find_stand_ins(),
+        help="folder of networks with ImageNet's weights, which stand in for others",
     )
     parser.add_argument("--again", action="store_true", help="run also what has its results")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")

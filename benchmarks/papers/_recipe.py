@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, field, replace
 
 from skblood.training import InGivenOrder
 
+from ._published import facts
+
 # What our estimators do unless told otherwise and the papers did not, or do not say that they did.
 AS_PUBLISHED = {
     "augment": None,
@@ -78,10 +80,14 @@ class Recipe:
     published : dict of str to float
         Score by name; empty if the paper gives none.
     place : str
-        Where the number stands, and what it was measured on, as far as that is known.
+        Where the number stands, and what it was measured on if that is not the test images.
     difference : str
         The difference between the paper's protocol and ours that matters most.
     split : Split
+    contradiction : str
+        Where the paper contradicts itself.
+    display : str
+        What of the package shows the paper's figures and tables.
     resampling : {"smote"} or None
         SMOTE on the pixels of the training images.
     pretrained : bool
@@ -91,7 +97,7 @@ class Recipe:
     on_all : bool
         Whether the paper measured on all images, those of training included.
     assumed : str
-        Settings that are not known to us, and were chosen.
+        Settings that the paper does not give, and were chosen.
     quick : Quick
     """
 
@@ -104,6 +110,8 @@ class Recipe:
     place: str
     difference: str
     split: Split
+    contradiction: str = ""
+    display: str = ""
     resampling: str | None = None
     pretrained: bool = False
     merged: bool = False
@@ -111,15 +119,15 @@ class Recipe:
     assumed: str = ""
     quick: Quick = field(default_factory=Quick)
 
-    def without_shuffling(self, published, place):
+    def without_shuffling(self, **changes):
         """Return the same recipe, trained in the order in which a folder is read."""
+        name = f"{self.name}-unshuffled"
         return replace(
             self,
-            name=f"{self.name}-unshuffled",
+            name=name,
             system=f"{self.system}, without shuffling",
-            parameters={**self.parameters, "callbacks": [InGivenOrder()]},
-            published=published,
-            place=place,
+            parameters={**self.parameters, "callbacks": [InGivenOrder()], **changes},
+            **facts(name),
         )
 
     def scaled(self, scale):

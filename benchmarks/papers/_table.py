@@ -15,6 +15,7 @@ from .comparisons import GROUP, PAIRS, differences
 PAGE = REPOSITORY / "docs" / "papers.md"
 _BEGIN, _END = "<!-- table: begin -->", "<!-- table: end -->"
 _SHORT = {"accuracy": "accuracy", "f1_macro": "macro-F1"}
+_PUBLISHED = _SHORT | {"precision": "precision", "recall": "recall", "f1": "F1"}
 _SCALES = ("quick", "full")
 
 
@@ -40,18 +41,34 @@ def _paper(recipes, found):
         [f"`{r.name}`", r.system, _published(r), *_ours(r, found), _weights(r, found)]
         for r in recipes
     ]
+    lines = [*table(header, rows), "", *_once(recipes, lambda r: [r.difference])]
+    lines += _once(recipes, lambda r: [r.contradiction] if r.contradiction else [])
+    lines += _once(recipes, lambda r: [r.display] if r.display else [])
+    lines += ["", "<details><summary>Sources and settings of each row</summary>", ""]
+    return [*lines, *_once(recipes, lambda r: _setting(r, found)), "", "</details>"]
+
+
+def _once(recipes, facts_of):
+    """Return a line for each different text, with the rows that it belongs to."""
     notes = {}
     for recipe in recipes:
-        facts = [f"Number: {recipe.place}.", recipe.difference, f"Split: {recipe.split}."]
-        facts += [f"Assumed, as not known to us: {recipe.assumed}."] if recipe.assumed else []
-        facts += [f"Quick: {cuts}." for cuts in _cuts(recipe, found)]
-        notes.setdefault(" ".join(facts), []).append(f"`{recipe.name}`")
-    listed = [f"- {', '.join(names)}: {note}" for note, names in notes.items()]
-    return [*table(header, rows), "", *listed]
+        if text := " ".join(facts_of(recipe)):
+            notes.setdefault(text, []).append(f"`{recipe.name}`")
+    whole = [f"`{recipe.name}`" for recipe in recipes]
+    return [
+        f"- {note}" if names == whole else f"- {', '.join(names)}: {note}"
+        for note, names in notes.items()
+    ]
+
+
+def _setting(recipe, found):
+    facts = [f"Published score: {recipe.place}.", f"Split: {recipe.split}."]
+    facts += [f"Chosen by us: {recipe.assumed}."] if recipe.assumed else []
+    return facts + [f"Quick: {cuts}." for cuts in _cuts(recipe, found)]
 
 
 def _published(recipe):
-    return ", ".join(f"{_SHORT[k]} {100 * v:.5g}" for k, v in recipe.published.items()) or "-"
+    return ", ".join(f"{_PUBLISHED[k]} {100 * v:.5g}" for k, v in recipe.published.items()) or "-"
 
 
 def _ours(recipe, found):

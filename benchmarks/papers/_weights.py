@@ -8,18 +8,31 @@ import requests
 from benchmarks._command import REPOSITORY
 from skblood.networks import OWN_BACKBONES, create_backbone
 
-STAND_IN = "torchvision/squeezenet1_0"
 CHOICES = ("auto", "published", "stand-in", "none")
+SQUEEZENET, LITE0 = "torchvision/squeezenet1_0", "tf_efficientnet_lite0"
+# Files of networks with ImageNet's weights, and their names for a reader.
+STAND_INS = {
+    SQUEEZENET: ("squeezenet1_0_imagenet.safetensors", "SqueezeNet 1.0"),
+    LITE0: ("tf_efficientnet_lite0_imagenet.safetensors", "EfficientNet-Lite0"),
+}
+# Lite0 is an EfficientNet-B0 without squeeze-and-excitation, built of the blocks of MobileNetV2.
+_KIN_OF_LITE0 = ("efficientnet_b0", "mobilenetv2_100")
 
 
-def find_stand_in():
-    """Return the file of SqueezeNet 1.0 with ImageNet's weights beside the real data, or None."""
+def find_stand_ins():
+    """Return the folder of stand-ins beside the real data, or None."""
     home = os.environ.get("SKBLOOD_DATA_HOME") or REPOSITORY.parent / "shared" / "data"
-    file = os.path.join(home, os.pardir, "weights", "squeezenet1_0_imagenet.safetensors")
+    folder = os.path.join(home, os.pardir, "weights")
+    return folder if any(_file_of(name, folder) for name in STAND_INS) else None
+
+
+def _file_of(name, folder):
+    """Return the file of a stand-in, or None if it is not there."""
+    file = os.path.join(folder or "", STAND_INS[name][0])
     return file if os.path.isfile(file) else None
 
 
-def choose_weights(recipe, choice, stand_in):
+def choose_weights(recipe, choice, folder):
     """Return the parameters that a recipe runs with, and its weights in words.
 
     Parameters
@@ -27,8 +40,8 @@ def choose_weights(recipe, choice, stand_in):
     recipe : Recipe
     choice : {"auto", "published", "stand-in", "none"}
         "auto" is the first of the other three that can be had.
-    stand_in : path-like or None
-        The file of the network that stands in.
+    folder : path-like or None
+        Where the files of `STAND_INS` are.
 
     Returns
     -------
@@ -42,26 +55,35 @@ def choose_weights(recipe, choice, stand_in):
     pretrained = [name for name in names if name not in OWN_BACKBONES]
     if choice == "published" or (choice == "auto" and all(map(can_be_fetched, pretrained))):
         return {**given, "weights": "default"}, "published"
-    if choice == "stand-in" or (choice == "auto" and stand_in is not None):
-        return _stand_in(given, names, stand_in)
+    if choice == "stand-in" or (choice == "auto" and folder is not None):
+        return _stand_in(given, names, folder)
     weights = tuple("default" if name in OWN_BACKBONES else None for name in names)
     return {**given, "weights": weights if "backbones" in given else None}, "random"
 
 
-def _stand_in(given, names, file):
-    if file is None or not os.path.isfile(file):
+def _stand_in(given, names, folder):
+    files = {name: _file_of(name, folder) for name in STAND_INS}
+    found = [name for name, file in files.items() if file]
+    if not found:
+        listed = " or ".join(file for file, _ in STAND_INS.values())
         raise FileNotFoundError(
-            f"--stand-in {file} is no file. Give that of torchvision's squeezenet1_0 as "
-            ".safetensors or .pth, or choose --weights published or none."
+            f"--stand-in {folder} holds no stand-in. Give a folder with {listed}, or choose "
+            "--weights published or none."
         )
     if "backbones" in given:
-        # Twice the same network would be no hybrid.
-        network, weights = (STAND_IN, "cellnet_s"), (os.fspath(file), "default")
+        # Twice the same network would be no hybrid; the comparison's own networks stay.
+        own = [name for name in names if name in (*STAND_INS, *OWN_BACKBONES)]
+        network = tuple(own if len(own) == len(names) else (*found, "cellnet_s")[:2])
+        weights = tuple(files.get(name) or "default" for name in network)
         changed = {"backbones": network, "weights": weights}
-        text = "ImageNet SqueezeNet 1.0 and a random cellnet_s"
     else:
-        network, changed = (STAND_IN,), {"backbone": STAND_IN, "weights": os.fspath(file)}
-        text = "ImageNet SqueezeNet 1.0"
+        kin = names[0] in (*_KIN_OF_LITE0, LITE0)
+        network = (LITE0 if kin and LITE0 in found else found[0],)
+        changed = {"backbone": network[0], "weights": files[network[0]]}
+    text = " and ".join(
+        f"ImageNet {STAND_INS[name][1]}" if name in files else f"a random {name}"
+        for name in network
+    )
     if network != tuple(names):
         text += f" in place of {' and '.join(names)}"
     return {**given, **changed}, text

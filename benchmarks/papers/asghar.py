@@ -1,23 +1,24 @@
 """Asghar et al. 2023: eight frozen networks, and a convolutional network of their own."""
 
+from ._published import facts
 from ._recipe import AS_PUBLISHED, BILINEAR, Quick, Recipe, Split
 
 PAPER = "Asghar et al. 2023"
 _SPLIT = Split("shares", val=0.1, test=0.2)
 _SETTING = {**AS_PUBLISHED, **BILINEAR, "optimizer": "adam", "lr": 1e-3, "max_epochs": 150}
 _FROZEN = {
-    "vgg16": ("VGG16", "vgg16", 224, 0.928),
-    "vgg19": ("VGG19", "vgg19", 224, 0.918),
-    "resnet50": ("ResNet-50", "resnet50", 224, 0.9472),
-    "resnet101": ("ResNet-101", "resnet101", 224, 0.937),
-    "resnet152": ("ResNet-152", "resnet152", 224, 0.91375),
-    "inceptionv3": ("InceptionV3", "inception_v3", 299, 0.93125),
-    "mobilenetv2": ("MobileNetV2", "mobilenetv2_100", 224, 0.9201),
-    "densenet201": ("DenseNet-201", "densenet201", 224, 0.94262),
+    "vgg16": ("VGG16", "vgg16", 224),
+    "vgg19": ("VGG19", "vgg19", 224),
+    "resnet50": ("ResNet-50", "resnet50", 224),
+    "resnet101": ("ResNet-101", "resnet101", 224),
+    "resnet152": ("ResNet-152", "resnet152", 224),
+    "inceptionv3": ("InceptionV3", "inception_v3", 299),
+    "mobilenetv2": ("MobileNetV2", "mobilenetv2_100", 224),
+    "densenet201": ("DenseNet-201", "densenet201", 224),
 }
 
 
-def _frozen(name, system, backbone, size, accuracy):
+def _frozen(name, system, backbone, size):
     return Recipe(
         name=f"asghar-{name}",
         paper=PAPER,
@@ -32,10 +33,8 @@ def _frozen(name, system, backbone, size, accuracy):
             "image_size": size,
             "batch_size": 32,
         },
-        published={"accuracy": accuracy},
-        place="accuracy, arXiv:2308.06300 (its abstract gives the range 91.375 to 94.72)",
-        difference="The abstract speaks of ten types of cells, PBC's folders are eight; its split "
-        "is not known to us.",
+        **facts(f"asghar-{name}"),
+        difference="The text speaks of ten types of cells, its tables and PBC's folders are eight.",
         split=_SPLIT,
         pretrained=True,
         assumed="70/10/20 split, batch 32, the network's own image size, no hidden layer",
@@ -48,7 +47,7 @@ RECIPES = (
     Recipe(
         name="asghar-cnn",
         paper=PAPER,
-        system="own CNN of 22 layers at 100 px",
+        system="own CNN at 100 px",
         estimator="TransferCellClassifier",
         parameters={
             **_SETTING,
@@ -61,8 +60,7 @@ RECIPES = (
             "early_stopping": 150,
             "scoring": "neg_log_loss",
         },
-        published={"accuracy": 0.9991},
-        place="accuracy on all images, arXiv:2308.06300, abstract",
+        **facts("asghar-cnn"),
         difference="99.91 was measured on all images, those of training included; ours is of test "
         "images, and the score on all images stands beside it.",
         split=_SPLIT,

@@ -1,5 +1,6 @@
 """Halder et al. 2024: a vision transformer."""
 
+from ._published import facts
 from ._recipe import AS_PUBLISHED, BILINEAR, Recipe, Split
 
 RECIPES = (
@@ -21,9 +22,8 @@ RECIPES = (
             "batch_size": 32,
             "max_epochs": 10,
         },
-        published={"accuracy": 0.979},
-        place="accuracy; table not known",
-        difference="Neither the split nor the size of the transformer is known to us.",
+        **facts("halder-vit"),
+        difference="The size of the transformer and the split are not in what cites it.",
         split=Split("shares", val=0.1, test=0.2),
         pretrained=True,
         assumed="ViT-B/16 at 224 px, 70/10/20 split, weight decay 0.01 (torch's default)",

@@ -1,5 +1,6 @@
 """Veloz 2025: a small perceptron at 32 px."""
 
+from ._published import facts
 from ._recipe import AS_PUBLISHED, Quick, Recipe, Split
 
 RECIPES = (
@@ -18,8 +19,7 @@ RECIPES = (
             "batch_size": 32,
             "max_epochs": 50,
         },
-        published={},
-        place="no number is known to us",
+        **facts("veloz-mlp"),
         difference="Ours standardises pixels and has batch normalisation.",
         split=Split("shares", val=0.1, test=0.2),
         assumed="batch 32",
