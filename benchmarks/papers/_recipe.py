@@ -53,13 +53,20 @@ class Split:
         return f"{'/'.join(shares)}, {'stratified' if self.stratified else 'not stratified'}"
 
 
+SCALES = ("quick", "medium", "full")
+
+
 @dataclass(frozen=True)
 class Quick:
-    """What the short form is cut down to: pixels of a side, images in all, and epochs."""
+    """What a short form is cut down to: pixels of a side, images in all (None: all), and epochs."""
 
     image_size: int = 64
-    n_images: int = 2_000
+    n_images: int | None = 2_000
     max_epochs: int = 5
+
+
+# All images, at most at 128 px; an hour of two cores for EfficientNet-Lite0.
+MEDIUM = Quick(128, None, 10)
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,8 @@ class Recipe:
         Where the number stands, and what it was measured on if that is not the test images.
     difference : str
         The difference between the paper's protocol and ours that matters most.
+    short : str
+        The same in a word or two.
     split : Split
     contradiction : str
         Where the paper contradicts itself.
@@ -110,6 +119,7 @@ class Recipe:
     place: str
     difference: str
     split: Split
+    short: str = ""
     contradiction: str = ""
     display: str = ""
     resampling: str | None = None
@@ -130,17 +140,23 @@ class Recipe:
             **facts(name),
         )
 
+    def limits(self, scale):
+        """Return what the recipe is cut down to at a scale, or None."""
+        return {"quick": self.quick, "medium": MEDIUM, "full": None}[scale]
+
     def scaled(self, scale):
         """Return the recipe at a scale, and what was cut down for it as text."""
-        if scale == "full":
+        given, limits = self.parameters, self.limits(scale)
+        if limits is None:
             return self, ""
-        given, quick = self.parameters, self.quick
-        shrunk = {"image_size": min(given["image_size"], quick.image_size)}
-        share = min(1, quick.max_epochs / given["max_epochs"])
-        shrunk |= {key: math.ceil(given[key] * share) for key in _EPOCHS if given.get(key)}
+        shrunk = {"image_size": min(given["image_size"], limits.image_size)}
+        # Epochs of a frozen backbone cost next to nothing once its features are computed.
+        if scale != "medium" or given.get("trainable") != "head":
+            share = min(1, limits.max_epochs / given["max_epochs"])
+            shrunk |= {key: math.ceil(given[key] * share) for key in _EPOCHS if given.get(key)}
         changed = {key: value for key, value in shrunk.items() if value != given[key]}
         cuts = [f"{key} {value} instead of {given[key]}" for key, value in changed.items()]
-        cuts.append(f"{quick.n_images} images at most")
+        cuts += [f"{limits.n_images} images at most"] if limits.n_images else []
         return replace(self, parameters={**given, **changed}), "; ".join(cuts)
 
     def to_dict(self):

@@ -27,7 +27,7 @@ class Setting:
     Attributes
     ----------
     data, raabin : Path or None
-    scale : {"quick", "full"}
+    scale : {"quick", "medium", "full"}
     weights : {"auto", "published", "stand-in", "none"}
     stand_in : path-like or None
     again : bool
@@ -59,9 +59,10 @@ def run(recipe, setting, seed):
     scaled, cuts = recipe.scaled(setting.scale)
     parameters, weights = choose_weights(scaled, setting.weights, setting.stand_in)
     cells = load(setting.data, scaled, setting.raabin)
-    if setting.scale == "quick":
+    limits = recipe.limits(setting.scale)
+    if limits is not None and limits.n_images is not None:
         # The same images for each seed, whose spread is then that of training and of the split.
-        cells = cut_down(cells, recipe.quick.n_images, seed=0)
+        cells = cut_down(cells, limits.n_images, seed=0)
     folds = divide(cells, scaled.split, seed)
     identity = _as_json(
         {

@@ -10,13 +10,13 @@ from benchmarks._command import REPOSITORY
 from benchmarks._report import origins, replace_text, table
 
 from ._catalogue import OF_PAPERS, RECIPES, REFERENCES
+from ._recipe import SCALES
 from .comparisons import GROUP, PAIRS, differences
 
 PAGE = REPOSITORY / "docs" / "papers.md"
 _BEGIN, _END = "<!-- table: begin -->", "<!-- table: end -->"
 _SHORT = {"accuracy": "accuracy", "f1_macro": "macro-F1"}
 _PUBLISHED = _SHORT | {"precision": "precision", "recall": "recall", "f1": "F1"}
-_SCALES = ("quick", "full")
 
 
 def render(results):
@@ -36,27 +36,48 @@ def render(results):
 
 
 def _paper(recipes, found):
-    header = ["row", "system", "published", "ours, quick", "ours, full", "weights of ours"]
-    rows = [
-        [f"`{r.name}`", r.system, _published(r), *_ours(r, found), _weights(r, found)]
-        for r in recipes
-    ]
+    header = ["system", "published", "ours", "setting", "difference"]
+    rows = []
+    for recipe in recipes:
+        scale, runs = _largest(recipe, found)
+        weights = _short_weights(runs)
+        short = ", ".join(filter(None, [weights, recipe.short]))
+        rows.append([recipe.system, _published(recipe), _scores(runs), _what(scale, runs), short])
     lines = [*table(header, rows), "", *_once(recipes, lambda r: [r.difference])]
-    lines += _once(recipes, lambda r: [r.contradiction] if r.contradiction else [])
-    lines += _once(recipes, lambda r: [r.display] if r.display else [])
-    lines += ["", "<details><summary>Sources and settings of each row</summary>", ""]
-    return [*lines, *_once(recipes, lambda r: _setting(r, found)), "", "</details>"]
+    lines += _once(recipes, lambda r: [r.contradiction])
+    lines += _once(recipes, lambda r: [r.display])
+    lines += ["", "<details><summary>Names, sources and settings of the rows</summary>", ""]
+    lines += [f"- `{recipe.name}`: {recipe.system}" for recipe in recipes]
+    lines += _once(recipes, lambda r: _setting(r, found), lambda r: f"`{r.name}`")
+    return [*lines, "", "</details>"]
 
 
-def _once(recipes, facts_of):
+def _largest(recipe, found):
+    """Return the largest scale that was run, and its runs."""
+    runs = {scale: list(found.get((recipe.name, scale), {}).values()) for scale in SCALES}
+    return next(((scale, runs[scale]) for scale in reversed(SCALES) if runs[scale]), ("", []))
+
+
+def _what(scale, runs):
+    return f"{scale}, {len(runs)} seeds" if len(runs) > 1 else scale
+
+
+def _short_weights(runs):
+    """Say in a word which other network took the place of that of the paper."""
+    used, _, instead_of = runs[0]["weights"].partition(" in place of ") if runs else ("", "", "")
+    names = used.replace("ImageNet ", "").replace(" and a random ", " and ")
+    return f"{names} for {instead_of}" if instead_of else ""
+
+
+def _once(recipes, facts_of, name_of=lambda recipe: recipe.system):
     """Return a line for each different text, with the rows that it belongs to."""
     notes = {}
     for recipe in recipes:
         if text := " ".join(facts_of(recipe)):
-            notes.setdefault(text, []).append(f"`{recipe.name}`")
-    whole = [f"`{recipe.name}`" for recipe in recipes]
+            notes.setdefault(text, []).append(name_of(recipe))
+    whole = list(map(name_of, recipes))
     return [
-        f"- {note}" if names == whole else f"- {', '.join(names)}: {note}"
+        f"- {note}" if names == whole else f"- {'; '.join(names)}: {note}"
         for note, names in notes.items()
     ]
 
@@ -64,16 +85,14 @@ def _once(recipes, facts_of):
 def _setting(recipe, found):
     facts = [f"Published score: {recipe.place}.", f"Split: {recipe.split}."]
     facts += [f"Chosen by us: {recipe.assumed}."] if recipe.assumed else []
-    return facts + [f"Quick: {cuts}." for cuts in _cuts(recipe, found)]
+    facts += [f"Cut down: {cuts}." for cuts in _cuts(recipe, found)]
+    scale, _ = _largest(recipe, found)
+    runs = {each: found.get((recipe.name, each)) for each in SCALES if each != scale}
+    return facts + [f"{k}: {_scores(list(v.values()))}." for k, v in runs.items() if v]
 
 
 def _published(recipe):
     return ", ".join(f"{_PUBLISHED[k]} {100 * v:.5g}" for k, v in recipe.published.items()) or "-"
-
-
-def _ours(recipe, found):
-    for scale in _SCALES:
-        yield _scores(list(found.get((recipe.name, scale), {}).values()))
 
 
 def _scores(runs):
@@ -94,11 +113,11 @@ def _scores(runs):
     ]
     if on_all:
         cells.append(f"accuracy on all images {100 * np.mean(on_all):.2f}")
-    return ", ".join(cells) + (f"; {len(runs)} seeds" if len(runs) > 1 else "")
+    return ", ".join(cells)
 
 
 def _runs(recipe, found):
-    return [run for scale in _SCALES for run in found.get((recipe.name, scale), {}).values()]
+    return [run for scale in SCALES for run in found.get((recipe.name, scale), {}).values()]
 
 
 def _weights(recipe, found):
@@ -112,7 +131,7 @@ def _cuts(recipe, found):
 
 def _comparisons(found):
     lines = []
-    for scale in _SCALES:
+    for scale in SCALES:
         runs = {name: found[name, scale] for name in RECIPES if (name, scale) in found}
         runs = {name: each for name, each in runs.items() if name not in OF_PAPERS}
         if not runs:
@@ -123,12 +142,13 @@ def _comparisons(found):
                 f"`{name}`",
                 RECIPES[name].system,
                 _scores(list(each.values())),
+                str(len(each)),
                 _weights(RECIPES[name], found),
                 f"{_minutes(each):.1f}",
             ]
             for name, each in runs.items()
         ]
-        lines += [*table(["row", "system", "ours", "weights", "minutes to fit"], rows), ""]
+        lines += [*table(["row", "system", "ours", "seeds", "weights", "minutes to fit"], rows), ""]
         found_pairs = {
             (a, b): differences(runs[a], runs[b]) for a, b in PAIRS if a in runs and b in runs
         }

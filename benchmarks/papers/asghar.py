@@ -65,6 +65,7 @@ RECIPES = (
         "images, and the score on all images stands beside it.",
         split=_SPLIT,
         on_all=True,
+        short="images not trained on",
         assumed="70/10/20 split, batch 32",
         quick=Quick(64, 1_500, 10),
     ),

@@ -38,6 +38,7 @@ WEIGHTED_CNN = Recipe(
     **facts("batista-cnn-weighted"),
     difference=_DIFFERENCE,
     split=Split("given"),
+    short="own split",
     assumed="15 epochs at most, the most of the paper's grid; patience counts the validation loss",
     quick=_QUICK,
 )
@@ -52,6 +53,7 @@ _ADAM = (
         **facts("batista-mlp"),
         difference=f"{_DIFFERENCE} Ours standardises pixels and has batch normalisation.",
         split=Split("given"),
+        short="own split",
         assumed=WEIGHTED_CNN.assumed,
         quick=_QUICK,
     ),

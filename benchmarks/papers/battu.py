@@ -29,6 +29,7 @@ def _recipe(name, system, parameters, assumed, **more):
         "estimator": "TransferCellClassifier",
         "difference": _DIFFERENCE,
         "split": _SPLIT,
+        "short": "" if more.get("pretrained") else "layers chosen by us",
     }
     name = f"battu-{name}"
     return Recipe(

@@ -1,14 +1,17 @@
 """What the papers' ideas are worth: one protocol at 64 px, and one thing changed at a time.
 
 Nothing of it is published: contrastive training against cross-entropy, SMOTE on pixels against
-weights against neither, and a hybrid against its parts.
+weights against neither, and a hybrid against its parts; the latter also trained as Battu et al.
+trained theirs.
 """
 
 from dataclasses import replace
 
 import numpy as np
 
+from . import battu
 from ._recipe import Quick, Recipe, Split
+from ._weights import LITE0, SQUEEZENET
 
 GROUP = "Comparisons at 64 px"
 # Epochs of an encoder. One of cellnet_s takes about twenty seconds on one core; a comparison is of
@@ -27,7 +30,32 @@ _BASE = Recipe(
     split=Split("given"),
     quick=Quick(32, 1_200, 2),
 )
-_SQUEEZENET = "torchvision/squeezenet1_0"
+# The settings of a published hybrid; each part alone is trained for as many epochs.
+_BATTU = next(recipe for recipe in battu.RECIPES if recipe.name == "battu-hybrid").parameters
+_BATTU = {**_BATTU, "image_size": 64, "interpolation": "bilinear"}
+_PUBLISHED_EPOCHS = _BATTU["max_epochs"] + _BATTU["refine_epochs"]
+
+
+def _part(name, system, backbone):
+    left_out = ("backbones", "refine_epochs")
+    parameters = {key: value for key, value in _BATTU.items() if key not in left_out}
+    return replace(
+        _BASE,
+        name=f"{name}-as-battu",
+        system=f"{system}, head and epochs of the published hybrid",
+        parameters={**parameters, "backbone": backbone, "max_epochs": _PUBLISHED_EPOCHS},
+        pretrained=backbone != "cellnet_s",
+        quick=Quick(32, 1_200, 2),
+    )
+
+
+def _hybrid(name, system, backbones):
+    return replace(
+        _part(name, system, backbones[0]),
+        estimator="HybridFeatureClassifier",
+        parameters={**_BATTU, "backbones": backbones},
+    )
+
 
 RECIPES = (
     _BASE,
@@ -56,7 +84,7 @@ RECIPES = (
         _BASE,
         name="squeezenet-64",
         system="SqueezeNet 1.0 of ImageNet, fine-tuned",
-        parameters={**_BASE.parameters, "backbone": _SQUEEZENET},
+        parameters={**_BASE.parameters, "backbone": SQUEEZENET},
         pretrained=True,
     ),
     replace(
@@ -65,7 +93,7 @@ RECIPES = (
         system="hybrid of the two networks",
         estimator="HybridFeatureClassifier",
         parameters={
-            "backbones": (_SQUEEZENET, "cellnet_s"),
+            "backbones": (SQUEEZENET, "cellnet_s"),
             "image_size": 64,
             "lr": 1e-3,  # between those of a pretrained network and of a new one
             "max_epochs": _EPOCHS,
@@ -73,6 +101,11 @@ RECIPES = (
         },
         pretrained=True,
     ),
+    _part("lite0", "EfficientNet-Lite0", LITE0),
+    _part("squeezenet", "SqueezeNet 1.0", SQUEEZENET),
+    _part("cellnet", "cellnet_s", "cellnet_s"),
+    _hybrid("lite0-squeezenet", "hybrid of Lite0 and SqueezeNet", (LITE0, SQUEEZENET)),
+    _hybrid("lite0-cellnet", "hybrid of Lite0 and cellnet_s", (LITE0, "cellnet_s")),
 )
 # The first minus the second.
 PAIRS = (
@@ -84,6 +117,10 @@ PAIRS = (
     ("smote-64", "balanced-64"),
     ("hybrid-64", "squeezenet-64"),
     ("hybrid-64", "cellnet-64"),
+    ("lite0-squeezenet-as-battu", "lite0-as-battu"),
+    ("lite0-squeezenet-as-battu", "squeezenet-as-battu"),
+    ("lite0-cellnet-as-battu", "lite0-as-battu"),
+    ("lite0-cellnet-as-battu", "cellnet-as-battu"),
 )
 
 

@@ -25,6 +25,7 @@ RECIPES = (
         **facts("halder-vit"),
         difference="The size of the transformer and the split are not in what cites it.",
         split=Split("shares", val=0.1, test=0.2),
+        short="size of the network chosen by us",
         pretrained=True,
         assumed="ViT-B/16 at 224 px, 70/10/20 split, weight decay 0.01 (torch's default)",
     ),

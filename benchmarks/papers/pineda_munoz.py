@@ -31,6 +31,7 @@ RECIPES = (
         **facts("pineda-efficientnet"),
         difference=_DIFFERENCE,
         split=_SPLIT,
+        short="PBC alone",
         pretrained=True,
         merged=True,
         assumed="Adam, lr 1e-4, all layers trained, no hidden layer in the head",
@@ -53,6 +54,7 @@ RECIPES = (
         **facts("pineda-mlp"),
         difference=f"{_DIFFERENCE} The number is of the validation images, ours of test images.",
         split=_SPLIT,
+        short="PBC alone",
         merged=True,
         assumed="28 px, layers of 512 and 256, Adam, lr 1e-3, batch 32 (as its 748 steps an epoch "
         "say); ours has batch normalisation",

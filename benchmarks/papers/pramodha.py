@@ -35,6 +35,7 @@ RECIPES = tuple(
         difference="Classes are balanced by weights in the loss, and images are augmented in our "
         "way; the paper does not say how it does either.",
         split=Split("shares", val=0.1, test=0.2),
+        short="weighted loss",
         pretrained=True,
         assumed="Adam, lr 1e-4, batch 32, 20 epochs, all layers trained, 128 units and dropout 0.5 "
         "in the head",

@@ -22,6 +22,7 @@ RECIPES = (
         **facts("veloz-mlp"),
         difference="Ours standardises pixels and has batch normalisation.",
         split=Split("shares", val=0.1, test=0.2),
+        short="batch normalization",
         assumed="batch 32",
         quick=Quick(32, 6_000, 15),
     ),

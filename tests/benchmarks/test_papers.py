@@ -13,7 +13,7 @@ from benchmarks.papers._catalogue import OF_PAPERS, RECIPES, REFERENCES
 from benchmarks.papers._data import Cells, cut_down, divide, find_home, load
 from benchmarks.papers._fit import make_estimator
 from benchmarks.papers._published import read_published
-from benchmarks.papers._recipe import AS_PUBLISHED, Quick, Split
+from benchmarks.papers._recipe import AS_PUBLISHED, SCALES, Quick, Split
 from benchmarks.papers._weights import choose_weights
 from skblood.datasets import make_blood_cells
 from skblood.networks import backbone_config
@@ -62,7 +62,7 @@ class TestRecipes:
 
     @EVERY
     def test_estimator_takes_its_parameters(self, recipe):
-        for scale in ("quick", "full"):
+        for scale in SCALES:
             scaled, _ = recipe.scaled(scale)
             estimator = make_estimator(scaled, scaled.parameters, seed=0)
             classifier = estimator[-1] if recipe.resampling else estimator
@@ -99,6 +99,14 @@ class TestRecipes:
         assert {(str(r.split), r.parameters["image_size"]) for r in ours} == {
             ("the data set's own split", 64)
         }
+        as_battu = [recipe for recipe in ours if recipe.name.endswith("-as-battu")]
+        ours = [recipe for recipe in ours if recipe not in as_battu]
+        published = RECIPES["battu-hybrid"].parameters
+        kept = ("hidden_layer_sizes", "dropout", "optimizer", "lr", "batch_size", "augment")
+        for recipe in as_battu:
+            given = recipe.parameters
+            assert {key: given[key] for key in kept} == {key: published[key] for key in kept}
+            assert given["max_epochs"] + given.get("refine_epochs", 0) == 15
         # An encoder trains equally long, whatever it is trained by; one, to be fair, longer.
         epochs = {
             r.name: r.parameters.get("pretrain_epochs", r.parameters["max_epochs"]) for r in ours
@@ -172,6 +180,19 @@ class TestScale:
             "image_size 80 instead of 224; max_epochs 2 instead of 10; "
             "refine_epochs 1 instead of 5; 500 images at most"
         )
+
+    def test_medium_keeps_all_images_and_the_epochs_of_frozen_networks(self):
+        for name, changed in (
+            ("asghar-mobilenetv2", {"image_size": 128}),
+            ("pramodha-mobilenetv2", {"image_size": 128, "max_epochs": 10}),
+            ("battu-hybrid", {"image_size": 128}),
+            ("batista-mlp", {"max_epochs": 10}),
+        ):
+            recipe = RECIPES[name]
+            scaled, cuts = recipe.scaled("medium")
+            assert scaled.parameters == {**recipe.parameters, **changed}
+            assert "images at most" not in cuts
+        assert RECIPES["battu-hybrid"].limits("medium").n_images is None
 
     def test_quick_never_adds(self):
         recipe = dataclasses.replace(RECIPES["veloz-mlp"], quick=Quick(640, 500, 1_000))
