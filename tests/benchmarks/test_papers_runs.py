@@ -82,7 +82,7 @@ class TestRun:
         assert result["recipe"]["parameters"]["max_epochs"] == 3
         assert result["recipe"]["estimator"] == "MLPCellClassifier"
         assert result["weights"] == "random"
-        assert "3 instead of 100" in result["cuts"]
+        assert "3 instead of 15" in result["cuts"]
         data = result["data"]
         assert data["source"].endswith("/cells.npz")
         assert (data["n_images"], data["image_shape"], data["n_splits"]) == (120, [16, 16, 3], 1)
@@ -130,8 +130,8 @@ class TestRun:
 
     def test_folds_with_smote(self, setting, fits):
         recipe = dataclasses.replace(
-            tiny("battu-cnn", max_epochs=1),
-            parameters={**RECIPES["battu-cnn"].parameters, "hidden_layer_sizes": (8,)},
+            tiny("battu-cnn-smote", max_epochs=1),
+            parameters={**RECIPES["battu-cnn-smote"].parameters, "hidden_layer_sizes": (8,)},
         )
         result, _ = run(recipe, setting, seed=0)
         assert len(fits) == len(result["history"]) == 5
@@ -139,7 +139,7 @@ class TestRun:
         assert result["scores"]["n_images"] == 120
 
     def test_broken_off_between_folds(self, setting, fits, monkeypatch):
-        recipe = dataclasses.replace(tiny("veloz-mlp"), split=RECIPES["battu-cnn"].split)
+        recipe = dataclasses.replace(tiny("veloz-mlp"), split=RECIPES["battu-cnn-smote"].split)
         whole, _ = run(recipe, setting, seed=0)
         one_by_one = _run.fit_fold
 
@@ -210,11 +210,11 @@ class TestCommand:
         assert command.main(self.arguments(setting, "--run", "veloz-mlp", "--table")) == 0
         assert "veloz-mlp, quick, seed 0: accuracy 0." in capsys.readouterr().out
         text = (setting.out / "papers.md").read_text("utf-8")
-        assert "| `veloz-mlp` | perceptron, 128 units, at 32 px | - | accuracy" in text
+        assert "| perceptron, 128 units, at 32 px | - | accuracy" in text
         after = page.read_text("utf-8")
         assert after.startswith("Before.\n") and after.endswith("After.\n")
         assert "stale rows" not in after
-        assert "`veloz-mlp`" in after
+        assert "- `veloz-mlp`: perceptron, 128 units, at 32 px" in after
         # Results from elsewhere do not get into the documentation.
         page.unlink()
         assert command.main(["--table", "--out", str(tmp_path / "elsewhere")]) == 0
@@ -250,16 +250,21 @@ def made_up(name, seed=0, scale="full", right=0.9, **more):
 
 class TestTables:
     def row(self, text, name):
-        (line,) = [line for line in text.splitlines() if line.startswith(f"| `{name}` |")]
+        recipe = RECIPES[name]
+        of_paper = text.partition(f"### {recipe.paper}\n")[2].partition("\n### ")[0]
+        first = f"`{name}`" if recipe.paper == comparisons.GROUP else recipe.system
+        (line,) = [line for line in of_paper.splitlines() if line.startswith(f"| {first} |")]
         return [cell.strip() for cell in line.strip("|").split("|")]
 
     def test_every_row_has_its_line(self):
         text = _table.render([])
         for name, recipe in RECIPES.items():
             if recipe.paper != comparisons.GROUP:
-                assert self.row(text, name)[3:5] == ["not run", "not run"]
-                assert f"Number: {recipe.place}." in text
-        assert self.row(text, "batista-cnn-weighted")[2] == "macro-F1 93.8"
+                assert self.row(text, name)[2:] == ["not run", "", recipe.short]
+                assert f"- `{name}`: {recipe.system}" in text
+                assert f"Published score: {recipe.place}." in text
+                assert recipe.contradiction in text
+        assert self.row(text, "batista-cnn-weighted")[1] == "macro-F1 93.8"
         assert "Doerrich" in text
         assert comparisons.GROUP not in text
 
@@ -268,23 +273,32 @@ class TestTables:
         scores = {"scores": {"accuracy": score, "f1_macro": score}}
         other = {"value": 0.8, "low": 0.7, "high": 0.9}
         others = {"scores": {"accuracy": other, "f1_macro": other}}
-        text = _table.render(
-            [
-                made_up("asghar-vgg16", scale="quick", scores=scores, weights="a stand-in"),
-                made_up("asghar-vgg16", seed=0, scores=scores),
-                made_up("asghar-vgg16", seed=1, scores=others),
-            ]
-        )
-        *_, quick, full, weights = self.row(text, "asghar-vgg16")
-        assert quick == "accuracy 90.0 [85.0, 94.0], macro-F1 90.0 [85.0, 94.0]"
-        assert full == "accuracy 85.0 (80.0..90.0), macro-F1 85.0 (80.0..90.0); 2 seeds"
-        assert weights == "a stand-in; random"
-        assert "Quick: fewer." in text
+        quick = made_up("asghar-vgg16", scale="quick", scores=scores)
+        assert self.row(_table.render([quick]), "asghar-vgg16")[2:] == [
+            "accuracy 90.0 [85.0, 94.0], macro-F1 90.0 [85.0, 94.0]",
+            "quick",
+            "",
+        ]
+        weights = "ImageNet SqueezeNet 1.0 in place of vgg16"
+        medium = [
+            made_up("asghar-vgg16", seed, "medium", scores=each, weights=weights)
+            for seed, each in enumerate((scores, others))
+        ]
+        text = _table.render([quick, *medium])
+        # The largest scale stands in the table, the others are folded away.
+        assert self.row(text, "asghar-vgg16")[2:] == [
+            "accuracy 85.0 (80.0..90.0), macro-F1 85.0 (80.0..90.0)",
+            "medium, 2 seeds",
+            "SqueezeNet 1.0 for vgg16",
+        ]
+        folded = text.partition("<details>")[2]
+        assert "Cut down: fewer." in folded
+        assert "quick: accuracy 90.0 [85.0, 94.0], macro-F1 90.0 [85.0, 94.0]." in folded
 
     def test_the_score_on_all_images_stands_beside(self):
         on_all = {"scores": {"accuracy": {"value": 0.9991}}}
         text = _table.render([made_up("asghar-cnn", scores_on_all=on_all)])
-        assert self.row(text, "asghar-cnn")[4].endswith("accuracy on all images 99.91")
+        assert self.row(text, "asghar-cnn")[2].endswith("accuracy on all images 99.91")
 
     def test_comparisons(self):
         text = _table.render(
@@ -295,7 +309,7 @@ class TestTables:
             ]
         )
         assert f"### {comparisons.GROUP}" in text
-        assert self.row(text, "cellnet-64")[-1] == "1.5"
+        assert self.row(text, "cellnet-64")[3:] == ["2", "random", "1.5"]
         (line,) = [line for line in text.splitlines() if "`smote-64` - `cellnet-64`" in line]
         assert line.count("2 seeds") == 2
 
