@@ -7,26 +7,23 @@ What has its scores in the file of results is not fitted again.
 
 import os
 import sys
-import time
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from sklearn.metrics import accuracy_score, f1_score
 
 from benchmarks._command import REPOSITORY, Benchmark, Row, run
-from benchmarks._measure import summary
-from benchmarks._report import Bar, read_rows
+from benchmarks._fits import fit_and_score, spread
+from benchmarks._report import Bar
 from skblood import TransferCellClassifier
 from skblood.augment import augment_images
-from skblood.datasets import load_image_folder
 from skblood.images import read_images
 
 TEXT = """\
 PBC at 128 px (Acevedo et al. 2020, Data in Brief 30:105474, CC BY 4.0; own split): trained on so
 many cells of `train` (as many of each class, drawn by the seed) or on all 10,766, tested on all
 3,077 of `test`. Epochs were chosen on `val`. Lite0 is EfficientNet-Lite0 and SqueezeNet 1.0, both
-with the weights of ImageNet; `cellnet_s` starts at random. Accuracy, mean of the seeds, least to
+with the weights of ImageNet; `cellnet_s` starts at random. Accuracy, median of the seeds, least to
 most; minutes of one fit on all cells, on a machine that at times did other work."""
 CELLS = {"80": 10, "400": 50, "2000": 250, "all": None}
 LITE0 = ("tf_efficientnet_lite0", "tf_efficientnet_lite0_imagenet.safetensors")
@@ -79,56 +76,23 @@ def pretrained(backbone, folder, trainable, epochs, seed):
     )
 
 
-@cache
-def read_part(data, part):
-    return load_image_folder(data, split=part, return_X_y=True)
-
-
-def draw(y, n, seed):
-    """Return the positions of the training cells."""
-    if CELLS[n] is None:
-        return np.arange(len(y))
-    rng = np.random.default_rng(seed)
-    return np.concatenate(
-        [rng.permutation(np.flatnonzero(y == c))[: CELLS[n]] for c in np.unique(y)]
-    )
-
-
 def measure(name, fit, options):
     """Fit and score each number of cells and seed that has no scores yet."""
-    known = {} if options.out is None else read_rows(options.out / "transfer.json")
-    fits = dict(known.get(name, {}).get("figures", {}).get("fits", {}))
-    X, y = read_part(options.data, "train")
-    part = read_part(options.data, options.part)
-    for n in options.cells:
-        for seed in range(options.seeds):
-            key = f"{n}-{options.part}-{seed}"
-            if key in fits:
-                continue
-            rows = draw(y, n, seed)
-            start = time.perf_counter()
-            model = fit(X[rows], y[rows], n, seed, options.weights)
-            minutes = (time.perf_counter() - start) / 60
-            predicted = model.predict(part[0])
-            fits[key] = {
-                "accuracy": accuracy_score(part[1], predicted),
-                "f1_macro": f1_score(part[1], predicted, average="macro"),
-                "minutes": minutes,
-            }
-            print(f"  {key}: {fits[key]}", flush=True)
-    return {"fits": fits, **figures_of(fits, options.part)}
-
-
-def figures_of(fits, part):
-    """Return the figures of the table."""
-    figures = {}
+    file = options.out and options.out / "transfer.json"
+    wanted = {
+        f"{n}-{seed}": (partial(_fit, fit, n, seed, options.weights), CELLS[n], seed)
+        for n in options.cells
+        for seed in range(options.seeds)
+    }
+    fits = fit_and_score(file, name, wanted, options)
+    figures = {"fits": fits}
     for n in CELLS:
-        runs = [value for key, value in fits.items() if key.startswith(f"{n}-{part}-")]
-        if runs:
-            figures[f"accuracy_{n}"] = summary([run["accuracy"] for run in runs])
-            figures[f"f1_{n}"] = summary([run["f1_macro"] for run in runs])
-            figures[f"minutes_{n}"] = summary([run["minutes"] for run in runs])
+        figures |= spread(fits, f"{n}-", n)
     return figures
+
+
+def _fit(fit, n, seed, folder, X, y):
+    return fit(X, y, n, seed, folder)
 
 
 def find_weights():
@@ -140,7 +104,6 @@ def find_weights():
 def add_options(parser):
     parser.add_argument("--cells", nargs="+", choices=CELLS, default=list(CELLS))
     parser.add_argument("--seeds", type=int, default=1, help="fits of each: seeds 0, 1, ...")
-    parser.add_argument("--part", choices=("val", "test"), default="test", help="cells to score")
     parser.add_argument("--weights", type=Path, default=find_weights(), help="folder of weights")
 
 
@@ -169,7 +132,7 @@ BENCHMARK = Benchmark(
     {name: _row(name, what, fit, **bars) for name, (what, fit, bars) in ROWS.items()},
     {
         **{f"accuracy_{n}": (f"{n} cells" if n != "all" else "all cells", ".4f") for n in CELLS},
-        "f1_all": ("macro-F1, all", ".4f"),
+        "f1_macro_all": ("macro-F1, all", ".4f"),
         "minutes_all": ("minutes, all", ".1f"),
     },
     repeats=1,
