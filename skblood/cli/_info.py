@@ -12,7 +12,7 @@ _SCORES = ("accuracy", "balanced_accuracy", "f1_macro")
 
 
 def info(model: Path, *, card: bool = False, as_json: bool = False):
-    """Describe a model: its class, images, training data and scores.
+    """Describe a model: its class, network, first weights, device, images, training data, scores.
 
     Parameters
     ----------
@@ -52,6 +52,7 @@ def _describe(path, about):
         depth = fitted["spec"].get("bit_depth")
         bits = f", values of {depth} bits" if depth else ""
         yield "images      {} x {} px, {} channels".format(*attributes["image_shape_"]) + bits
+    yield from _describe_network(fitted.get("spec", {}), attributes)
     if "training_data_" in attributes:
         data = attributes["training_data_"]
         counts = ", ".join(f"{label} {n:,}" for label, n in data["class_counts"].items())
@@ -80,6 +81,16 @@ def _describe(path, about):
         scores = ", ".join(f"{each} {_as_text(report['scores'][each])}" for each in found)
         yield f"{name:11} {report['n_images']:,} images: {scores}"
     yield "For research use: not a medical device. --card prints the model card."
+
+
+def _describe_network(spec, attributes):
+    """Yield the lines of the backbones with their first weights, and of the device."""
+    from skblood.io import describe_backbone
+
+    for backbone in spec.get("backbones", ()):
+        yield f"network     {describe_backbone(backbone)}"
+    if device := attributes.get("device_"):
+        yield f"device      {device}, where it was trained"
 
 
 def _describe_prior(attributes, spec):

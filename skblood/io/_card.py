@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -18,6 +19,7 @@ from skblood.evaluation import EvaluationReport
 from skblood.pages import render
 from skblood.pretrained import ATTRIBUTIONS, pretrained_weights
 
+from ._describe import describe_backbone
 from ._pipelines import find_fitted
 
 _PACKAGES = ("skblood", "torch", "timm", "torchvision", "scikit-learn", "numpy", "pillow")
@@ -116,14 +118,8 @@ def attribution(estimators):
 def facts(model):
     """Return what an estimator is, and the parameters of its fit that are not the defaults."""
     rows = [("estimator", type(model).__name__)]
-    sources = {None: "random weights", "default": "its published weights"}
-    extents = {"all": "all of it", "head": "none of it"}
-    for backbone in model.spec_.backbones:
-        named = f"the weights of {str(backbone.weights).removeprefix('file:')}"
-        named += f" (SHA-256 {backbone.weights_sha256})" if backbone.weights_sha256 else ""
-        extent = extents.get(backbone.trained, f"its last {backbone.trained} stages")
-        text = f"{backbone.name}, from {sources.get(backbone.weights, named)}, {extent} trained"
-        rows += [("backbone", text)] if backbone.name != "pixels" else []
+    backbones = [asdict(each) for each in model.spec_.backbones if each.name != "pixels"]
+    rows += [("backbone", describe_backbone(each)) for each in backbones]
     size = sum(each.numel() for each in model.predictor_.network.parameters())
     rows.append(("parameters of the network", f"{size:,}"))
     defaults = {name: repr(value) for name, value in type(model)().get_params(deep=False).items()}

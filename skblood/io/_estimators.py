@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import PureWindowsPath
 
 import torch
@@ -12,6 +12,7 @@ from skblood import estimators, networks
 from skblood.images import torch_defaults
 from skblood.inference import relocate, resolve_device, seeded
 
+from ._describe import describe_backbone
 from ._schema import ATTRIBUTES, check_attributes, check_names, decode_spec
 from ._values import decode, encode, plain
 
@@ -124,8 +125,9 @@ def readable(document, tensors):
     preprocessing = {"range": [0, 1], "backbones": backbones}
     preprocessing |= {key: getattr(spec, key) for key in ("crop", "image_size", "interpolation")}
     attributes |= {name: getattr(spec, name[:-1]) for name in _OF_SPEC}
+    network = {"backbones": [describe_backbone(asdict(each)) for each in spec.backbones]}
     decoded = {"parameters": parameters, "attributes": attributes, "preprocessing": preprocessing}
-    return plain(document | decoded)
+    return plain(document | decoded | {"network": network | {"device": attributes["device_"]}})
 
 
 def _encode_parameters(model):

@@ -180,11 +180,12 @@ def load_info(path: StrPath) -> dict[str, Any]:
     info : dict
         JSON types only. `class`, `parameters`, `spec` (see `skblood.networks.NetworkSpec`),
         `attributes` (those of the fitted estimator, such as `classes_`, `history_` and
-        `training_data_`) and `preprocessing`; of a Pipeline `class`, `parameters` and `steps`, a
-        list of such dicts with a `name`; of other estimators `class` and `estimators`, a list of
-        such dicts, one for each estimator of skblood in it. Then `format`, `skblood` (the version
-        that wrote the file), `versions` of other packages, `left_out` (what could not be saved),
-        `evaluation`, and `card` (Markdown).
+        `training_data_`), `network` (its `backbones` in words, with the weights that training
+        started from, and the `device` of the training) and `preprocessing`; of a Pipeline `class`,
+        `parameters` and `steps`, a list of such dicts with a `name`; of other estimators `class`
+        and `estimators`, a list of such dicts, one for each estimator of skblood in it. Then
+        `format`, `skblood` (the version that wrote the file), `versions` of other packages,
+        `left_out` (what could not be saved), `evaluation`, and `card` (Markdown).
 
     Raises
     ------

@@ -26,6 +26,8 @@ class TestInfo:
         assert "MLPCellClassifier" in text and "28 x 28 px, 3 channels" in text
         assert "48 images: basophil 16, monocyte 16, platelet 16" in text
         assert "validated   on 15 images" in text
+        assert "network     dense layers on the pixels, from random weights (trained from" in text
+        assert "device      cpu, where it was trained\n" in text
         assert "test        15 images: accuracy" in text
 
     def test_adapted(self, shell, tmp_path):
@@ -48,7 +50,12 @@ class TestInfo:
     def test_pretrained(self, shell, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         (tmp_path / "blood8-2").mkdir()
-        assert "trained on  11,274 images" in shell("info", "blood8-2").stdout
+        text = shell("info", "blood8-2").stdout
+        assert "trained on  11,274 images" in text
+        assert "network     cell_lite0, from the weights of blood8-2, all of it trained\n" in text
+        network = json.loads(shell("info", "pbc8", "--json").stdout)["network"]
+        scratch = "cellnet_s, from random weights (trained from scratch)"
+        assert network == {"backbones": [scratch], "device": "cpu"}
 
     def test_json(self, shell, model_file):
         info = json.loads(shell("info", model_file, "--json").stdout)
