@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
+from sklearn.utils._repr_html.estimator import _VisualBlock as VisualBlock
 from sklearn.utils.validation import (
     _check_sample_weight as check_sample_weight,
     _num_samples as num_samples,
@@ -35,6 +36,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[F], F]:
     """Validate the parameters before a fit; typed, unlike that of scikit-learn."""
     return _fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)
+
+
+class LinksToPage:
+    """An estimator whose diagram in a notebook links to its page in the documentation."""
+
+    _doc_link_module = "skblood"
+    _doc_link_template = "https://skblood.readthedocs.io/en/stable/generated/{page}.html"
+
+    def _doc_link_url_param_generator(self):
+        module = type(self).__module__.split("._")[0].removesuffix(".estimators")
+        return {"page": f"{module}.{type(self).__name__}"}
 
 
 def unwrap_model(estimator, X):

@@ -3,9 +3,46 @@
 import warnings
 from collections import Counter
 from pathlib import Path
+from textwrap import shorten
 
 import numpy as np
 from sklearn.utils import Bunch
+
+from skblood._writing import list_few, printable
+
+
+class Dataset(Bunch):
+    """A Bunch whose text is a summary; the text of a Bunch would list each path and pixel."""
+
+    def __repr__(self):
+        lines = [f"{name}: {self._describe(name, value)}" for name, value in self.items()]
+        return "\n  ".join([self._headline(), *lines])
+
+    def _repr_html_(self):
+        """Return the numbers of images of each class in each part, for a notebook."""
+        import pandas as pd
+
+        y = np.asarray(self.get("target", ()))
+        split = np.asarray(getattr(self.get("frame"), "split", ()))  # the column, if there is one
+        split = split if split.shape == y.shape else np.full(y.shape, "images")
+        counts = pd.crosstab(y, split, rownames=["class"], colnames=[""])
+        return f"<p>{self._headline()}</p>{counts.to_html(max_rows=20)}"
+
+    def _headline(self):
+        n, n_classes = (len(self.get(name, ())) for name in ("target", "target_names"))
+        return f"Bunch (images: {n:,}, classes: {n_classes})"
+
+    def _describe(self, name, value):
+        if name != "data" and value is self.get("data"):
+            return "data"
+        if name == "target_names":
+            return printable(list_few([*map(str, value)]), keep="")
+        if columns := list(map(str, getattr(value, "columns", ()))):
+            return f"DataFrame of shape {value.shape}: {', '.join(columns)}"
+        if isinstance(value, np.ndarray):
+            kind = "str" if value.dtype.kind == "U" else value.dtype
+            return f"ndarray of shape {value.shape}, {kind}"
+        return printable(shorten(str(value), 200), keep="")
 
 
 def as_dataset(
@@ -38,7 +75,7 @@ def as_dataset(
         columns[name] = pd.Series(column, dtype=object if column.dtype.kind in "OU" else None)
     counts = zip(*np.unique(target, return_counts=True), strict=True)
     counted = ", ".join(f"{label} {count}" for label, count in counts)
-    dataset = Bunch(
+    dataset = Dataset(
         data=data,
         target=target,
         target_names=np.unique(target) if target_names is None else np.asarray(target_names),

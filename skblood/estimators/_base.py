@@ -17,7 +17,7 @@ from sklearn.metrics import get_scorer_names
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skblood._deprecation import former_attribute
-from skblood._sklearn import Interval, StrOptions, num_samples
+from skblood._sklearn import Interval, LinksToPage, StrOptions, VisualBlock, num_samples
 from skblood._typing import Images, NDArray
 from skblood.augment import POLICIES
 from skblood.images import (
@@ -89,7 +89,7 @@ _OF_COLUMNS = ("n_features_in_", "feature_names_in_")
 _LEFT_OUT = re.compile(r"<[\w.]*?(\w+) object at 0x[0-9a-fA-F]+>| at 0x[0-9a-fA-F]+|\n *")
 
 
-class CellModel(BaseEstimator):
+class CellModel(LinksToPage, BaseEstimator):
     """Base of all estimators: reads images, and predicts by what `fit` has written down.
 
     Everything after `fit` uses `spec_` and `predictor_`, never the constructor's parameters: they
@@ -119,6 +119,10 @@ class CellModel(BaseEstimator):
     # What to do with a table whose rows unflatten to no image: "error", or "keep" the numbers.
     _odd_rows = "error"
 
+    def __dir__(self):
+        """Return the attributes without former names, which diagrams in notebooks would list."""
+        return sorted({*super().__dir__()} - {"crop_", "image_size_"})
+
     def __copy__(self):
         """Return an estimator with the same attributes, predictor and network included."""
         new = type(self).__new__(type(self))
@@ -142,6 +146,17 @@ class CellModel(BaseEstimator):
             if net is not None:
                 net.device = str(device)
             self.predictor_.device, self.predictor_.network = device, network.to(device)
+
+    def _sk_visual_block_(self):
+        """Return the block of a diagram; below its name, what was fitted."""
+        caption = None
+        if spec := getattr(self, "spec_", None):
+            size = "x".join(map(str, spec.image_size or spec.image_shape[:2]))
+            names = " + ".join(backbone.name for backbone in spec.backbones)
+            caption = f"{names}, {size} px"
+            caption += f", {len(spec.classes)} classes" if spec.head else ""
+        name = type(self).__name__
+        return VisualBlock("single", self, names=name, name_caption=caption, name_details=str(self))
 
     def __sklearn_tags__(self):
         """Return tags: X may be a table or images."""

@@ -21,6 +21,7 @@ from skblood._labels import (
 from skblood._plotting import COLORS, draws, dress, import_pyplot, wrap
 from skblood._typing import ArrayLike, Figure
 from skblood._writing import printable
+from skblood.pages import TextInNotebooks
 
 # False alarms of all charts together: of as many batches, one in 370 (Shewhart's three sigma).
 _ALARMS = 0.0027
@@ -32,7 +33,7 @@ _MAX_LISTED, _MAX_TICKS = 12, 40
 
 
 @dataclass(eq=False, repr=False)
-class BatchChart:
+class BatchChart(TextInNotebooks):
     """Shares of classes, mean confidence and distance of each batch, with control limits.
 
     Created by :func:`skblood.evaluation.batch_chart`; ``print`` lists the batches outside of the

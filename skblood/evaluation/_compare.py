@@ -22,6 +22,7 @@ from skblood.evaluation._differential import DifferentialCount, select
 from skblood.evaluation._differential_plots import PANELS, plot_comparison
 from skblood.evaluation._estimates import Estimate, format_table, tabulate_estimates
 from skblood.evaluation._intervals import check_level
+from skblood.pages import TextInNotebooks
 
 _ESTIMATES = ("slope", "intercept", "bias", "lower_limit", "upper_limit")
 # Intervals by the jackknife and of limits of agreement need three points.
@@ -31,7 +32,7 @@ _MIN_SLIDES_OF_RANKS = 4
 
 
 @dataclass(eq=False, repr=False)
-class DifferentialComparison:
+class DifferentialComparison(TextInNotebooks):
     """Agreement of two methods of counting over the same slides, class by class.
 
     Created by :func:`skblood.evaluation.compare_differentials`; ``print`` shows it as a table, and

@@ -15,7 +15,7 @@ from skblood.evaluation._cell_types import find_type
 from skblood.evaluation._count_fhir import write_fhir
 from skblood.evaluation._count_lines import list_slides, number
 from skblood.evaluation._estimates import Estimate
-from skblood.pages import render, write
+from skblood.pages import TextInNotebooks, render, write
 
 # Slides shown by print.
 _MAX_PRINTED = 10
@@ -23,7 +23,7 @@ _MAX_PRINTED = 10
 _TELLING = ("blast", "band neutrophil", "variant lymphocyte", "plasma cell")
 
 
-class CountReports:
+class CountReports(TextInNotebooks):
     """Reports, as methods of `DifferentialCount`."""
 
     classes: list[Any]
@@ -63,9 +63,6 @@ class CountReports:
         if more > 0:
             lines += ["", f"and {number(more, 'slide')} more: to_frame() has them all"]
         return "\n".join(lines)
-
-    def _repr_html_(self):
-        return render("fragment.html", content="_text.html", text=str(self))
 
     @property
     def are_patients(self) -> bool:

@@ -13,7 +13,7 @@ from skblood._plotting import COLORS, REFERENCE, draws, make_rows, wrap
 from skblood._typing import Axes
 from skblood.evaluation._estimates import Estimate, format_table
 from skblood.evaluation._paired import SCORES
-from skblood.pages import render
+from skblood.pages import TextInNotebooks
 
 ALL = "all"  # in the column `class`
 # Printed columns by their headings, with the format of their numbers.
@@ -30,7 +30,7 @@ _COLUMNS = {
 
 
 @dataclass(eq=False, repr=False)
-class ModelComparison:
+class ModelComparison(TextInNotebooks):
     """Differences of the scores of classifiers on the same images, with confidence intervals.
 
     Created by :func:`skblood.evaluation.compare_models`; ``print`` shows it as tables.
@@ -88,9 +88,6 @@ class ModelComparison:
 
     def __repr__(self):
         return f"ModelComparison(names={self.names}, n_images={self.n_images})"
-
-    def _repr_html_(self):
-        return render("fragment.html", content="_text.html", text=str(self))
 
     def __str__(self):
         groups = f" in {self.n_groups:,} groups" if self.n_groups else ""

@@ -15,13 +15,14 @@ from skblood._typing import StrPath
 from skblood._writing import replace_file
 from skblood.evaluation._agreement import count_limits
 from skblood.evaluation._estimates import format_table
+from skblood.pages import TextInNotebooks
 
 # Numbers of cells whose limits are shown: of a usual count, of a reader and of both in CLSI H20.
 _COUNTED = (100, 200, 400)
 
 
 @dataclass(eq=False, repr=False)
-class ValidationPlan:
+class ValidationPlan(TextInNotebooks):
     """Plan of a validation: acceptance limits, and the slides and cells that it needs.
 
     Created by :func:`skblood.evaluation.plan_validation`; ``print`` shows it.

@@ -17,13 +17,13 @@ from skblood.evaluation._acceptance import combine
 from skblood.evaluation._compare import DifferentialComparison
 from skblood.evaluation._estimates import Estimate, format_table, tabulate_estimates
 from skblood.evaluation._validation_plan import ValidationPlan, tabulate_limits
-from skblood.pages import figure_image, render, write
+from skblood.pages import TextInNotebooks, figure_image, render, write
 
 _AGREEMENT = ("positive_agreement", "negative_agreement", "kappa")
 
 
 @dataclass(eq=False, repr=False)
-class ValidationReport:
+class ValidationReport(TextInNotebooks):
     """Result of a validation: agreement, bias and verdicts, class by class.
 
     Created by :func:`skblood.evaluation.validate_differentials`; ``print`` shows it as a table. All

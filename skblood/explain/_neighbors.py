@@ -9,12 +9,12 @@ from sklearn.base import BaseEstimator
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_is_fitted
 
-from skblood._sklearn import Interval, fit_context
+from skblood._sklearn import Interval, LinksToPage, fit_context
 from skblood._typing import Floats32, Images, Ints
 from skblood.estimators import CellClassifier, CellEmbedder
 
 
-class NearestCells(BaseEstimator):
+class NearestCells(LinksToPage, BaseEstimator):
     """Find the training cells that are most similar to given cells for a fitted model.
 
     Cells are compared by the penultimate features of the network, the input of its output layer;

@@ -52,6 +52,13 @@ def render(template, **context):
     return _ENVIRONMENT.get_template(template).render(**context)
 
 
+class TextInNotebooks:
+    """What `print` shows of an object is also what a notebook shows."""
+
+    def _repr_html_(self):
+        return render("fragment.html", content="_text.html", text=str(self))
+
+
 def write(page, path=None):
     """Write a page to a file in one step.
 

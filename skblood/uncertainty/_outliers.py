@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skblood._deprecation import former_parameters
 from skblood._labels import encode_groups
-from skblood._sklearn import Interval, fit_context, unwrap_model
+from skblood._sklearn import Interval, LinksToPage, fit_context, unwrap_model
 from skblood._typing import ArrayLike, Floats, Images, Ints
 from skblood.augment import CellAugment, augment_images
 from skblood.images import CellImages, read_table
@@ -26,7 +26,7 @@ _TAIL = 0.05
 _TINY = 1e-12
 
 
-class OutlierDetector(OutlierMixin, BaseEstimator):
+class OutlierDetector(LinksToPage, OutlierMixin, BaseEstimator):
     """Detect images that are not cells, or cells of unknown kinds, by the features of a classifier.
 
     The probabilities of a classifier do not tell them: it may be confident on images without a

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skblood._labels import list_few
-from skblood._sklearn import Interval, fit_context
+from skblood._sklearn import Interval, LinksToPage, fit_context
 from skblood._typing import ArrayLike, Bools, Floats, Images, Ints, NDArray
 
 from ._classifier import possible_classes, predict_labelled, predict_proba
@@ -48,7 +48,7 @@ class SetCoverage:
     empty: float
 
 
-class PredictionSets(BaseEstimator):
+class PredictionSets(LinksToPage, BaseEstimator):
     """Predict sets of labels that contain the true one with a given probability.
 
     Split conformal prediction [1]_: for any classifier, the sets contain the true label of at least

@@ -12,14 +12,14 @@ from scipy.special import betaincinv
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from skblood._sklearn import Interval, StrOptions, fit_context
+from skblood._sklearn import Interval, LinksToPage, StrOptions, fit_context
 from skblood._typing import ArrayLike, Bools, Images, NDArray
 
 from ._classifier import predict_labelled, predict_proba
 from ._coverage import accuracy_coverage_curve
 
 
-class RejectOption(BaseEstimator):
+class RejectOption(LinksToPage, BaseEstimator):
     """Accept the cells on which a classifier is confident, and reject the others.
 
     The confidence is the highest probability of a cell. Cells below a threshold, which is chosen on
