@@ -13,7 +13,16 @@ from .estimators import (
     reconfigure,
 )
 from .inference import FeatureStore
-from .io import ModelFileError, export_onnx, load, load_info, load_pretrained, model_card, save
+from .io import (
+    ModelFileError,
+    export_onnx,
+    load,
+    load_info,
+    load_pretrained,
+    model_card,
+    push_to_hub,
+    save,
+)
 from .pretrained import TrainingOverlapWarning
 from .reviewing import review
 from .training import NonFiniteLossError, TrainingCheckpoint, TrainingInterrupted
@@ -47,6 +56,7 @@ __all__ = [
     "measure_cells",
     "measured_crop",
     "model_card",
+    "push_to_hub",
     "query",
     "reconfigure",
     "review",

@@ -11,7 +11,7 @@ from sklearn.utils import Bunch
 from skblood._writing import list_few, printable
 
 
-class Dataset(Bunch):
+class CellsBunch(Bunch):
     """A Bunch whose text is a summary; the text of a Bunch would list each path and pixel."""
 
     def __repr__(self):
@@ -75,7 +75,7 @@ def as_dataset(
         columns[name] = pd.Series(column, dtype=object if column.dtype.kind in "OU" else None)
     counts = zip(*np.unique(target, return_counts=True), strict=True)
     counted = ", ".join(f"{label} {count}" for label, count in counts)
-    dataset = Dataset(
+    dataset = CellsBunch(
         data=data,
         target=target,
         target_names=np.unique(target) if target_names is None else np.asarray(target_names),

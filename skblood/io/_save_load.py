@@ -18,6 +18,7 @@ from skblood.inference import resolve_device
 from ._card import model_card, read_versions
 from ._container import ModelFileError, pack, unpack
 from ._format_1 import upgrade
+from ._hub import find_file
 from ._pipelines import describe_model, readable_model, restore_model
 from ._schema import has_fields, is_evaluation
 
@@ -128,6 +129,9 @@ def load(path: StrPath, *, device: str = "auto") -> Any:
     Parameters
     ----------
     path : str or path-like
+        The file; or ``"hf://owner/name"``, a model on the Hugging Face Hub that
+        :func:`skblood.push_to_hub` pushed, which is downloaded once. ``"hf://owner/name@revision"``
+        is its version at a branch, tag or commit: only a commit is always the same model.
     device : str, default="auto"
         Where the model predicts. "auto" is the device that it was fitted on if that is available,
         else CUDA if there is one, else MPS, else the CPU; its parameter `device` is the saved one.
@@ -143,7 +147,9 @@ def load(path: StrPath, *, device: str = "auto") -> Any:
     ModelFileError
         If the file is not a model, is damaged, or was written by a later version of skblood.
     FileNotFoundError
-        If the file does not exist.
+        If the file, or the model on the Hub, does not exist.
+    PermissionError, ConnectionError
+        If the Hub refuses, or cannot be reached.
     ValueError
         If the device is unknown or not available.
     ImportError
@@ -174,6 +180,7 @@ def load_info(path: StrPath) -> dict[str, Any]:
     Parameters
     ----------
     path : str or path-like
+        As of :func:`skblood.load`.
 
     Returns
     -------
@@ -224,6 +231,7 @@ def load_info(path: StrPath) -> dict[str, Any]:
 
 def read_file(path):
     """Return the `Contents` of a file of any format, with the document in the current one."""
+    path = find_file(path)
     contents = unpack(path)
     document = contents.document
     if not has_fields(document, _DOCUMENT):
