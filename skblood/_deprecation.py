@@ -53,7 +53,7 @@ def former_names(module, names, *, since, otherwise=None):
 def former_attribute(old: str, new: str, *, since: str) -> property:
     """Return a property that reads an attribute, or one of an attribute (``"spec_.crop"``)."""
 
-    def read(self):
+    def read(self: Any) -> Any:
         value = functools.reduce(getattr, new.split("."), self)  # first: there may be none
         _warn(f"{type(self).__name__}.{old}", new, since, 2)
         return value

@@ -77,14 +77,6 @@ def load_image_folder(
     (data, target) : tuple
         If `return_X_y` is True.
 
-    Warns
-    -----
-    UserWarning
-        If the sub-folders may be no classes: there is only one, they hold folders of the same
-        names, of names without a number (unlike slides), or of splits; are named like splits; or
-        there are folders such as ``masks``. Or if folders of folders beside the splits are not
-        read.
-
     Raises
     ------
     FileNotFoundError
@@ -94,6 +86,14 @@ def load_image_folder(
     ValueError
         If `extensions` are not such a sequence, there is no class folder, a class folder has no
         images, or the folder has splits and `split` is None.
+
+    Warns
+    -----
+    UserWarning
+        If the sub-folders may be no classes: there is only one, they hold folders of the same
+        names, of names without a number (unlike slides), or of splits; are named like splits; or
+        there are folders such as ``masks``. Or if folders of folders beside the splits are not
+        read.
 
     See Also
     --------

@@ -58,11 +58,6 @@ def load_cells(
     (data, target) : tuple
         If `return_X_y` is True.
 
-    Warns
-    -----
-    UserWarning
-        If the sub-folders of a folder may be no classes; see `load_image_folder`.
-
     Raises
     ------
     FileNotFoundError
@@ -70,6 +65,11 @@ def load_cells(
     ValueError
         If `path` is a file of another type or cannot be read, there is no such split,
         `group_column` is given and `path` is not a table, or `bit_depth` and it is an npz file.
+
+    Warns
+    -----
+    UserWarning
+        If the sub-folders of a folder may be no classes; see `load_image_folder`.
 
     Examples
     --------

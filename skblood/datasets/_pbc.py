@@ -87,11 +87,6 @@ def fetch_pbc(
     (data, target) : tuple
         If `return_X_y` is True.
 
-    Warns
-    -----
-    UserWarning
-        If the number of images of a class differs from the published one.
-
     Raises
     ------
     ValueError
@@ -99,6 +94,11 @@ def fetch_pbc(
     OSError
         If the archive is missing or damaged, and `download` is False or fails. The message says
         how to place the archive by hand.
+
+    Warns
+    -----
+    UserWarning
+        If the number of images of a class differs from the published one.
 
     See Also
     --------

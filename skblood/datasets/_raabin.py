@@ -63,11 +63,6 @@ def load_raabin_wbc(
     (data, target) : tuple
         If `return_X_y` is True.
 
-    Warns
-    -----
-    UserWarning
-        If the number of images of a split differs from the published one.
-
     Raises
     ------
     FileNotFoundError
@@ -77,6 +72,11 @@ def load_raabin_wbc(
         If `path` is a file.
     ValueError
         If a class folder is empty, or a class is unknown.
+
+    Warns
+    -----
+    UserWarning
+        If the number of images of a split differs from the published one.
 
     See Also
     --------

@@ -72,7 +72,7 @@ class _Shared:
         Share of the distinct images to set aside; stratified, and copies of an image and images of
         one group stay on one side.
     scoring : str or callable, default="f1_macro"
-        scikit-learn scorer for the validation images; of a callable, X are positions.
+        Scorer of scikit-learn for the validation images; of a callable, X are positions.
     callbacks : list of skorch callbacks, default=None
         Called during training; the list and its members are copied. Those of skorch work:
         scores, `EarlyStopping`, `Checkpoint`, `ProgressBar`, and `LRScheduler` with

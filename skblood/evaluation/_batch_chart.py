@@ -177,17 +177,17 @@ def batch_chart(
     -------
     chart : BatchChart
 
-    Warns
-    -----
-    UserWarning
-        If all shares, or all confidences, are within the limits of a chart, which thus can never
-        alarm: there are too few cells in the batches, or too few batches in the reference.
-
     Raises
     ------
     ValueError
         If lengths differ, entries are missing or not possible, there are fewer than two batches, or
         `reference` is not from 2 to their number.
+
+    Warns
+    -----
+    UserWarning
+        If all shares, or all confidences, are within the limits of a chart, which thus can never
+        alarm: there are too few cells in the batches, or too few batches in the reference.
 
     See Also
     --------

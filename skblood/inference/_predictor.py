@@ -93,6 +93,11 @@ class Predictor:
         spec : NetworkSpec
         device : str or torch.device, default=None
             None keeps the device.
+
+        Returns
+        -------
+        predictor : Predictor
+            With the same feature store.
         """
         network = copy.deepcopy(self.network)
         configure_network(network, spec)
@@ -130,6 +135,16 @@ class Predictor:
         """Return the backbones' features of images, float32 of shape (n, d).
 
         Those of frozen backbones are looked up in the store, and computed if they are not there.
+
+        Parameters
+        ----------
+        images : CellImages or ImageChunks
+            As for `logits`.
+
+        Returns
+        -------
+        features : ndarray of shape (n, d), dtype float32
+            Of several backbones, concatenated.
         """
         return self._map(self._features, images)
 

@@ -135,6 +135,16 @@ class NetworkSpec(ImageLayout):
 
         A network that worked at the images' own size goes on at the size that it was fitted at.
 
+        Parameters
+        ----------
+        crop : float
+            Share of each side that is kept.
+
+        Returns
+        -------
+        spec : NetworkSpec
+            A copy.
+
         Raises
         ------
         ValueError

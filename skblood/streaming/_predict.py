@@ -70,8 +70,8 @@ def predict_shards(
     Returns
     -------
     result : Bunch
-        n_images, n_unreadable and n_shards in the folder; n_resumed, how many of the shards were
-        there; folder, a pathlib.Path.
+        With n_images, n_unreadable and n_shards in the folder; n_resumed, the number of shards that
+        were there before; and folder, a pathlib.Path.
 
     Raises
     ------

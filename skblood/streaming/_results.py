@@ -215,7 +215,7 @@ class PredictionFolder:
         Returns
         -------
         result : Bunch
-            n_images, n_unreadable, n_shards, n_resumed and folder.
+            With n_images, n_unreadable, n_shards, n_resumed and folder.
         """
         counts = {name: getattr(self, name) for name in ("n_images", "n_unreadable", "n_shards")}
         if not self._manifest["complete"]:
