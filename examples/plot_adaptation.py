@@ -41,16 +41,16 @@ mixing = np.array([[0.6, 0.3, 0.0], [0.1, 0.4, 0.4], [0.3, 0.1, 0.3]])
 X_away = (255 * (X_away @ mixing / 255) ** 1.3).round().astype(np.uint8)
 
 # %%
-# At home and away
-# ----------------
+# In the training laboratory and in another one
+# ---------------------------------------------
 X_train, X_test, y_train, y_test = train_test_split(
     X_home, y_home, test_size=0.3, stratify=y_home, random_state=args.seed
 )
 classifier = TransferCellClassifier(
     "cellnet_t", max_epochs=2 if args.quick else args.epochs, random_state=args.seed
 ).fit(X_train, y_train)
-at_home = balanced_accuracy_score(y_test, classifier.predict(X_test))
-print(f"balanced accuracy at home {at_home:.3f}")
+own = balanced_accuracy_score(y_test, classifier.predict(X_test))
+print(f"balanced accuracy, training laboratory {own:.3f}")
 
 # %%
 # Labelled cells
@@ -89,7 +89,7 @@ print(f"{np.sum(~rest)} unlabelled cells: {without:.3f}")
 figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 ax.plot(range(len(numbers)), scores, "o-", label="labelled cells")
 ax.axhline(without, ls="--", color="C1", label="unlabelled cells")
-ax.axhline(at_home, ls=":", color="gray", label="at home")
+ax.axhline(own, ls=":", color="gray", label="training laboratory")
 ax.set_xticks(range(len(numbers)), numbers)
 ax.set(xlabel="labelled cells a class", ylabel="balanced accuracy away", ylim=(0, 1))
 figure.legend(loc="outside upper left", ncols=3)

@@ -113,4 +113,4 @@ for name, count in {"counted": counted, "corrected": corrected}.items():
 # Errors of a model do not average out: a class that is often confused with another is counted too
 # rarely on every slide. The correction removes this bias, but intervals get wider, more so with
 # fewer validation cells. No correction separates two classes that the model hardly distinguishes:
-# their intervals become very wide.
+# their intervals become wide.

@@ -46,8 +46,8 @@ print_counts(y)
 # Two kinds of rows
 # -----------------
 # SMOTE computes in the dtype of its input, in which a negative uint8 difference wraps around to a
-# bright pixel: hence float32 rows from 0 to 1. The features of a frozen network need no training,
-# so they are computed before the folds; each image passes the network once.
+# bright pixel, so the rows are float32 from 0 to 1. The features of a frozen network need no
+# training, so they are computed before the folds; each image passes the network once.
 side = (28, 28)
 images = resize_images(read_images(X, size=side, channels=3), side)
 embedder = CellEmbedder(

@@ -169,8 +169,8 @@ best = search.best_estimator_
 # A sampler in a pipeline
 # -----------------------
 # Samplers work on rows of numbers. SMOTE interpolates between two rows in the dtype of its input,
-# in which a negative uint8 difference wraps around to a bright pixel: hence float32 rows from 0 to
-# 1, which the classifier unflattens to images.
+# in which a negative uint8 difference wraps around to a bright pixel, so the rows are float32 from
+# 0 to 1, which the classifier unflattens to images.
 step(5, "SMOTE and a multi-layer perceptron, in a pipeline of imbalanced-learn")
 side = (28, 28)
 small = resize_images(read_images(X_train, size=side, channels=3), side)

@@ -111,9 +111,7 @@ def load_csv(
     refuse_predictions(frame, label_column, path)
     frame = frame[frame[label_column] != NO_CLASS].reset_index(drop=True)
     if frame.empty:
-        raise ValueError(
-            f"{str(path)!r} has only labels {NO_CLASS!r}, and thus no cell of a class."
-        )
+        raise ValueError(f"{str(path)!r} has only labels {NO_CLASS!r}, and so no cell of a class.")
     root = table_folder(path) if root is None else Path(root).expanduser()
     X = np.array([str(root / name) for name in frame[path_column]])
     if missing := [name for name in dict.fromkeys(X.tolist()) if not os.path.isfile(name)]:

@@ -72,7 +72,7 @@ def train_val_test_split(
     Without groups, the size of each part, and of each class in it, differs by at most two images
     from the size asked for. Groups of two or more images are assigned first, the largest first,
     each to the part whose class counts it improves most; random changes then reduce the deviation
-    of the class counts. Single images fill the parts to their sizes. Many small groups thus give
+    of the class counts. Single images fill the parts to their sizes. So many small groups give
     nearly exact sizes; a few large groups, such as slides, may not: check the sizes of the result.
     ``StratifiedGroupKFold`` makes folds of equal size only.
 

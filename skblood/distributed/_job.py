@@ -75,7 +75,7 @@ def give_job(client, job):
         try:
             client.register_plugin(job, name=job.name)
             break
-        except OSError:  # a worker has died just now; its successor gets the job as it starts
+        except OSError:  # a worker has died; its successor gets the job as it starts
             if last or client.status != "running":
                 raise
     try:

@@ -186,7 +186,7 @@ def batch_chart(
     Warns
     -----
     UserWarning
-        If all shares, or all confidences, are within the limits of a chart, which thus can never
+        If all shares, or all confidences, are within the limits of a chart, which can then never
         alarm: there are too few cells in the batches, or too few batches in the reference.
 
     See Also

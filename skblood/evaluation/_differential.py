@@ -115,7 +115,7 @@ class DifferentialCount(CountReports):
     rates and counts are both drawn from their posterior distributions (Dirichlet, with the priors
     of [5]_ for the rows of the confusion matrix and the counts), each draw is solved, and the
     interval contains the central part of the solutions [6]_. If a model hardly distinguishes two
-    classes, their intervals are very wide, and wider than necessary, since negative solutions are
+    classes, their intervals are wide, and wider than necessary, since negative solutions are
     among the draws.
 
     A correction by rates that are hardly known may do more harm than the confusions. `preferred`

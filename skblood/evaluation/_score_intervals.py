@@ -47,7 +47,7 @@ def score_interval(score, tables, confidence_level, *, grouped):
     smooth = counts + effect * t**2 * pseudo
     center, margin = score(count_images(smooth)), t * _standard_error(score, smooth, effect)
     low, high = center - margin, center + margin
-    if not low <= value <= high:  # pseudo-images move a score with very few images of a class
+    if not low <= value <= high:  # pseudo-images move a score with few images of a class
         margin = t * _standard_error(score, counts, effect)
         low, high = min(low, value - margin), max(high, value + margin)
     return float(low), float(high)

@@ -37,7 +37,7 @@ class FeatureMap:
     def weight(self, gradient):
         """Return the sum ``(n, h, w)`` of the channels of the map, weighted by their gradients.
 
-        Gradients are summed over the positions, not averaged: thus the mean of the result is the
+        Gradients are summed over the positions, not averaged, so the mean of the result is the
         share of this map in the logit, and results of backbones with maps of different sizes add
         up.
         """

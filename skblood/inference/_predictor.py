@@ -26,7 +26,7 @@ _MAX_PIXELS = 2**19
 # Images that are read at a time: so many bytes of pixels, and two batches or more.
 _CHUNK_BYTES, _MAX_CHUNK = 2**25, 2**13
 # Sizes of the batches of smaller calls, which are filled up. Kernels depend on the size of a batch:
-# with these few, an image has the same probabilities alone and in company, to 1e-6. In bfloat16,
+# with these few, an image has the same probabilities alone and among others, to 1e-6. In bfloat16,
 # matrix products of a single row are rounded in another way, so that a pair is the smallest.
 _LADDER = (1, 2, 4, 8, 16, 32)
 

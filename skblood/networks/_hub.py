@@ -46,7 +46,7 @@ def fetch(name, build):
 
 
 def _recall(key, attempt):
-    """Return what `attempt` returns, a result and why there is none, or why it failed just now."""
+    """Return what `attempt` returns, a result and why there is none, or why it failed now."""
     start, reason = _failures.get(key, (float("-inf"), None))
     if time.monotonic() - start < _MEMORY:
         return None, reason

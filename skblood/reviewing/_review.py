@@ -79,7 +79,7 @@ def review(
         :func:`skblood.query`; cells with a label count as covered, unless all have one. "given":
         that of `X`. None is "doubt", or "random" if `blind`.
     blind : bool, default=False
-        Leave out of the page, and thus of the table, what could sway a reader, as in a validation:
+        Leave out of the page, and so of the table, what could sway a reader, as in a validation:
         predictions, given labels and similar cells; file names are not shown. The order must be
         "given" or "random".
     reference : tuple of (X, y), default=None

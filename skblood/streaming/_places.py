@@ -6,7 +6,7 @@ import re
 from skblood.datasets import IMAGE_EXTENSIONS, TABLES, is_predictions, require
 from skblood.images import EncodedImage, check_file, state_depth
 
-# Seconds without an answer after which a web server counts as broken off.
+# Seconds without an answer after which a web server counts as lost.
 _PATIENCE = 120
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+(://|::)")
 _TARS = (".tar", ".tar.gz", ".tgz")

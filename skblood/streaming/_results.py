@@ -123,7 +123,7 @@ class PredictionFolder:
         if not is_new and (change := check_files(load_plan(plan), source)):
             warnings.warn(
                 f"The source has changed since the start: it holds {change}. {str(self.folder)!r} "
-                "is of the images of then. Name another folder, or replace what is there "
+                "holds the images of that time. Name another folder, or replace what is there "
                 "(`overwrite`).",
                 stacklevel=4,
             )

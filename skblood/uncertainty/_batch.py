@@ -26,9 +26,9 @@ _HOME = {
 }
 # Fewest cells to judge; cells of which statistics are computed, at most.
 _FEWEST, _MOST = 50, 256
-# On PBC and four laboratories, with blood8-2: batches of 50 cells at home, of mixed classes, are
-# below 1.1 times the distance at home, those of the laboratories above 1.3 times; batches of one
-# class are far, too, but sure.
+# With blood8-2, batches of 50 cells of mixed classes: those of PBC, on which it was trained, are
+# below 1.1 times the distance of known cells, those of four other laboratories above 1.3 times.
+# Batches of one class are far, too, but sure.
 _TIMES, _LESS_SURE, _OTHER_SHARES = 1.25, 0.07, 0.2
 
 
@@ -46,10 +46,10 @@ class BatchCheck:
         Least total variation distance of `shares` from those of the training, of normal blood and
         of the prior of the model: 0 for the same shares, 1 if no class is common.
     confidence, home_confidence : float
-        Mean probability of the predicted class, here and at home.
+        Mean probability of the predicted class, here and for known cells.
     distance, home_distance : float
-        See :func:`training_distance`; `distance` is NaN if confidence and shares are as at home, so
-        that it does not matter.
+        See :func:`training_distance`; `distance` is NaN if confidence and shares are as for
+        known cells, so that it does not matter.
     is_other : bool
         Whether the cells are far from those of the training (`distance` over 1.25 times
         `home_distance`), the predictions less sure (by 0.07 or more), and the shares implausible
@@ -79,9 +79,9 @@ class BatchCheck:
         most = sorted(self.shares.items(), key=lambda item: -item[1])[:3]
         shares = ", ".join(f"{label} {share:.0%}" for label, share in most)
         return (
-            f"{self.n_cells:,} cells: distance {self.distance:.2f} ({self.home_distance:.2f} at "
-            f"home), mean confidence {self.confidence:.2f} ({self.home_confidence:.2f}), most "
-            f"frequent classes {shares}"
+            f"{self.n_cells:,} cells: distance {self.distance:.2f} ({self.home_distance:.2f} "
+            f"for known cells), mean confidence {self.confidence:.2f} "
+            f"({self.home_confidence:.2f}), most frequent classes {shares}"
         )
 
 
@@ -104,8 +104,8 @@ def training_distance(model: Classifier, X: Images, *, random_state: RandomState
     Returns
     -------
     distance : float
-        Not 0 at home: compare it with that of known cells, not used in training. It depends on the
-        mix of classes, and is larger for cells of one class.
+        Not 0 for cells of the training laboratory: compare it with that of known cells, not used in
+        training. It depends on the mix of classes, and is larger for cells of one class.
 
     Raises
     ------
@@ -204,8 +204,8 @@ def check_batch(
 
     Notes
     -----
-    A batch that is far is reported only if its predictions are less sure than at home and its
-    shares implausible, so that blood of unusual shares, folders of one class and a laboratory in
+    A batch that is far is reported only if its predictions are less certain than those of known
+    cells and its shares implausible, so that blood of unusual shares, folders of one class and a laboratory in
     which the model does well raise no alarm. With "blood8-2", none of 720 batches of 50 or 150
     validation and test cells of PBC (Acevedo et al. 2020), in random mixes of classes, was
     reported; of batches of three laboratories where its accuracy was .34, .59 and .90, 87 to 100 %,
@@ -274,8 +274,8 @@ def _home_of(model, known, random_state):
         return training_distance(model, known, random_state=random_state), confidence
     if not _knows_home(model):
         raise ValueError(
-            "The model does not know what it finds at home. Give `known`: cells of the laboratory "
-            "of the training, not used in training."
+            "The distance and confidence of known cells are not stored with this model. Give "
+            "`known`: cells of the laboratory of the training, not used in training."
         )
     return _HOME[model.training_data_["fingerprint"]]
 

@@ -55,7 +55,7 @@ class RejectOption(LinksToPage, BaseEstimator):
 
     Notes
     -----
-    A threshold that just reaches an accuracy on validation cells misses it on other cells about
+    A threshold that barely reaches an accuracy on validation cells misses it on other cells about
     half of the time. Therefore the lower confidence bound of the accuracy (Clopper and Pearson
     1934), corrected for the number of thresholds tried (Geifman and El-Yaniv 2017 [1]_), must reach
     `target`: with probability `confidence_level`, the accuracy on accepted cells of the same source

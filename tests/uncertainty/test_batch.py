@@ -56,7 +56,7 @@ class TestCheck:
         check = check_batch(model, 255 - cells)
         assert check.is_other and check.distance > 1.25 * check.home_distance
         assert sum(check.shares.values()) == pytest.approx(1)
-        assert f"160 cells: distance {check.distance:.2f} (0.10 at home)" in str(check)
+        assert f"160 cells: distance {check.distance:.2f} (0.10 for known cells)" in str(check)
 
     def test_known_cells(self, model, cells):
         check = check_batch(model, 255 - cells[80:], known=255 - cells[:80])
