@@ -205,11 +205,11 @@ def check_batch(
     Notes
     -----
     A batch that is far is reported only if its predictions are less certain than those of known
-    cells and its shares implausible, so that blood of unusual shares, folders of one class and a laboratory in
-    which the model does well raise no alarm. With "blood8-2", none of 720 batches of 50 or 150
-    validation and test cells of PBC (Acevedo et al. 2020), in random mixes of classes, was
-    reported; of batches of three laboratories where its accuracy was .34, .59 and .90, 87 to 100 %,
-    and of one on which it was trained, too (accuracy .97), 0 to 8 %.
+    cells and its shares implausible, so that blood of unusual shares, folders of one class and a
+    laboratory in which the model does well raise no alarm. With "blood8-2", none of 720 batches of
+    50 or 150 validation and test cells of PBC (Acevedo et al. 2020), in random mixes of classes,
+    was reported; of batches of three laboratories where its accuracy was .34, .59 and .90, 87 to
+    100 %, and of one on which it was trained, too (accuracy .97), 0 to 8 %.
 
     Examples
     --------
