@@ -1,6 +1,6 @@
 """Draw the results of `benchmarks.transfer`: accuracy by number of training cells.
 
-    python -m benchmarks.transfer_picture FILE
+Run: ``python -m benchmarks.transfer_picture FILE``.
 """
 
 import sys
