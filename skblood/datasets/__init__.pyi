@@ -1,6 +1,7 @@
 """Names of the room, for lazy loading and for static tools."""
 
 from ._blood_cells import make_blood_cells as make_blood_cells
+from ._croissant import write_croissant as write_croissant
 from ._csv import (
     iter_table as iter_table,
     load_csv as load_csv,
