@@ -149,11 +149,13 @@ def document(estimator):
     They take the place of ``{shared}``, or without attributes of ``{parameters}``. Parameters that
     the class describes itself are left out.
     """
-    parameters, attributes = _Shared.__doc__.split("\n    Attributes\n")
-    entries = dict(re.findall(r"^    (\w+)( : .*?)(?=^    \S|\Z)", parameters, re.M | re.S))
-    own = set(re.findall(r"^    (\w+) : ", estimator.__doc__, re.M))
+    # From Python 3.13 on, the compiler takes the indentation off.
+    text, own_text = inspect.cleandoc(_Shared.__doc__), inspect.cleandoc(estimator.__doc__)
+    parameters, attributes = text.split("\nAttributes\n")
+    entries = dict(re.findall(r"^(\w+)( : .*?)(?=^\S|\Z)", parameters, re.M | re.S))
+    own = set(re.findall(r"^(\w+) : ", own_text, re.M))
     names = [name for name in inspect.signature(estimator).parameters if name not in own]
-    shared = "".join(f"    {name}{entries[name]}" for name in names).strip()
-    attributes = f"{shared}\n\n    Attributes\n{attributes}".rstrip()
-    estimator.__doc__ = estimator.__doc__.format(parameters=shared, shared=attributes)
+    shared = "".join(f"{name}{entries[name]}" for name in names).strip()
+    attributes = f"{shared}\n\nAttributes\n{attributes}".rstrip()
+    estimator.__doc__ = own_text.format(parameters=shared, shared=attributes)
     return estimator
