@@ -5,9 +5,11 @@ SHELL := /bin/sh
 VENV := .venv
 PY := $(VENV)/bin/python
 LOWEST := .venv-lowest
+WHEEL := .venv-wheel
+DIST := .venv-dist
 ARGS ?=
 
-.PHONY: demo test test-all lint docs smoke-lowest bench clean
+.PHONY: demo test test-all lint docs smoke-lowest smoke-wheel dist bench clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
@@ -27,6 +29,25 @@ test-all: $(VENV)/.installed
 smoke-lowest: $(LOWEST)/.installed
 	$(LOWEST)/bin/python tests/smoke.py
 
+# What is published: built twice, the wheel from the source distribution, into equal bytes; its
+# metadata and contents are checked.
+dist: $(DIST)/.installed
+	rm -rf dist build
+	$(DIST)/bin/python -m build --quiet --outdir dist .
+	$(DIST)/bin/python -m build --quiet --outdir build/again .
+	for file in $$(ls dist); do cmp "dist/$$file" "build/again/$$file" || exit 1; done
+	$(DIST)/bin/python -m twine check --strict dist/*
+	$(DIST)/bin/check-wheel-contents dist/*.whl
+	sha256sum dist/* || shasum -a 256 dist/*
+
+# The wheel without extras in an environment of its own, outside the repository, with the newest
+# versions of all that it needs: a dependency that is not declared, or that broke, shows here.
+smoke-wheel: $(VENV)/.uv dist
+	$(VENV)/bin/uv venv --quiet --clear --python $(PY) $(WHEEL)
+	$(VENV)/bin/uv pip install --quiet --python $(WHEEL)/bin/python dist/*.whl
+	cd $(WHEEL) && PYTHONSAFEPATH=1 bin/python ../tests/smoke.py core
+	rm -rf $(WHEEL)
+
 bench: $(VENV)/.installed
 	$(PY) -m benchmarks --quick $(ARGS)
 
@@ -40,7 +61,7 @@ docs: $(VENV)/.installed-docs
 	$(PY) -m sphinx -W --keep-going -b html docs docs/_build/html $(ARGS)
 
 clean:
-	rm -rf $(VENV) $(LOWEST) docs/_build docs/generated docs/auto_examples docs/sg_execution_times.rst demo_output build dist .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) $(WHEEL) $(DIST) docs/_build docs/generated docs/auto_examples docs/sg_execution_times.rst demo_output build dist .pytest_cache .ruff_cache
 
 # A candidate counts only when it runs: a version manager's shim can be on PATH and fail.
 $(VENV)/.created:
@@ -67,10 +88,19 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[dev]"
 	@touch $@
 
-# --clear: a changed lower bound starts from nothing, so that no higher version stays installed.
-$(LOWEST)/.installed: $(VENV)/.created pyproject.toml
-	@echo "Installing the lowest versions that pyproject.toml allows (some minutes)"
+$(DIST)/.installed: $(VENV)/.created
+	$(PY) -m venv --clear $(DIST)
+	$(DIST)/bin/python -m pip install --quiet --disable-pip-version-check \
+	    "build>=1.2" "twine>=6.1" "check-wheel-contents>=0.6"
+	@touch $@
+
+$(VENV)/.uv: $(VENV)/.created
 	$(PY) -m pip install --quiet --disable-pip-version-check "uv>=0.5"
+	@touch $@
+
+# --clear: a changed lower bound starts from nothing, so that no higher version stays installed.
+$(LOWEST)/.installed: $(VENV)/.uv pyproject.toml
+	@echo "Installing the lowest versions that pyproject.toml allows (some minutes)"
 	$(VENV)/bin/uv venv --quiet --clear --python $(PY) $(LOWEST)
 	$(VENV)/bin/uv pip compile --quiet --resolution lowest-direct --python $(LOWEST)/bin/python \
 	    --extra onnx --extra parquet --extra pipeline --extra plot \

@@ -8,7 +8,7 @@ import lazy_loader
 
 from skblood._deprecation import former_names
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 _load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 _FORMER = {"SeenImagesWarning": "skblood.TrainingOverlapWarning"}

@@ -1,0 +1,126 @@
+"""What is published and how: version, metadata, extras, imports, workflows, citation."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+import skblood
+
+ROOT = Path(__file__).resolve().parents[1]
+# Packages by the modules that they bring, where the names differ.
+MODULES = {"imbalanced-learn": "imblearn", "markdown-it-py": "markdown_it", "pillow": "PIL"}
+MODULES |= {"scikit-learn": "sklearn"}
+# What is imported only by what needs it.
+LATE = ["imblearn", "IPython", "matplotlib", "medmnist", "pooch", "requests", "skimage", "skops"]
+
+
+@pytest.fixture(scope="module")
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+@pytest.fixture(scope="module")
+def sources():
+    return {path: path.read_text("utf-8") for path in (ROOT / "skblood").rglob("*.py")}
+
+
+def module_of(requirement):
+    name = Requirement(requirement).name
+    return MODULES.get(name, name.replace("-", "_"))
+
+
+def imported(sources):
+    """Return the top-level modules that the package imports."""
+    found = set()
+    for text in sources.values():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                found.add(node.module.partition(".")[0])
+    return found - set(sys.stdlib_module_names) - {"skblood"}
+
+
+def test_one_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    newest = re.findall(r"^## \[(\d[^\]]*)\]", changelog, flags=re.MULTILINE)[:1]
+    assert citation["version"] == skblood.__version__
+    assert newest in ([], [skblood.__version__])  # none before the first release
+    assert newest or "## [Unreleased]" in changelog
+
+
+def test_each_core_dependency_is_imported(project, sources):
+    needed = {module_of(each) for each in project["dependencies"]}
+    # timm's hard requirement; users' pipelines take samplers and the MedMNIST files.
+    assert needed - imported(sources) <= {"imblearn", "medmnist"}
+
+
+def test_each_import_is_declared(project, sources):
+    extras = project["optional-dependencies"]
+    known = {
+        module_of(each) for part in [project["dependencies"], *extras.values()] for each in part
+    }
+    known |= {"IPython", "onnx_ir"}  # imported in notebooks only; comes with onnxscript
+    assert imported(sources) - known == set()
+
+
+def test_extras_in_messages_exist(project, sources):
+    texts = {**sources, **{p: p.read_text("utf-8") for p in (ROOT / "docs").rglob("*.rst")}}
+    texts |= {p: p.read_text("utf-8") for p in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]}
+    named = {
+        (path.name, extra)
+        for path, text in texts.items()
+        for extras in re.findall(r"skblood\[([\w, -]+)\]", text)
+        for extra in re.split(r", *", extras)
+    }
+    assert len(named) > 5
+    assert {each for each in named if each[1] not in project["optional-dependencies"]} == set()
+
+
+def test_classifiers_name_the_versions_of_the_workflow(project):
+    listed = [c.rpartition(" ")[2] for c in project["classifiers"] if ":: 3." in c]
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))
+    assert workflow["jobs"]["test"]["strategy"]["matrix"]["python"] == listed
+    assert project["requires-python"] == f">={listed[0]}"
+
+
+def test_the_workflow_runs_the_steps_of_ci():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))
+    targets = workflow["jobs"]["steps"]["strategy"]["matrix"]["target"]
+    assert targets == re.findall(r"^make (\S+)", (ROOT / ".ci/run").read_text("utf-8"), re.M)
+
+
+@pytest.mark.parametrize(
+    ("schema", "pattern"),
+    [
+        ("github-workflows", ".github/workflows/*.yml"),
+        ("github-issue-forms", ".github/ISSUE_TEMPLATE/[!c]*.yml"),
+        ("github-issue-config", ".github/ISSUE_TEMPLATE/config.yml"),
+        ("citation-file-format", "CITATION.cff"),
+    ],
+)
+def test_schema(schema, pattern):
+    files = sorted(map(str, ROOT.glob(pattern)))
+    assert files
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}"]
+    run = subprocess.run([*command, *files], capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.slow
+def test_a_prediction_loads_only_what_it_needs():
+    code = f"""
+import sys, numpy as np, skblood
+skblood.load_pretrained().predict(np.zeros((2, 64, 64, 3), np.uint8))
+print([name for name in {LATE} if name in sys.modules])
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
