@@ -27,6 +27,7 @@ exclude_patterns = ["_build", "auto_examples/**/*.ipynb", "auto_examples/**/*.py
 templates_path = ["_templates"]
 
 autosummary_generate = True
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"
 # Methods are listed by the template of the class pages.
 numpydoc_show_class_members = False
@@ -93,7 +94,9 @@ html_theme_options = {
 }
 html_static_path = ["_static"]
 html_css_files = ["wide.css"]
+html_sidebars = {page: [] for page in ("index", "install", "404")}  # they have no pages below
 html_show_sourcelink = False
+html_context = {"html_base": html_baseurl if _on_read_the_docs else ""}
 
 _SKLEARN_MACHINERY = re.compile(r"set_\w+_request|get_metadata_routing|set_output")
 
