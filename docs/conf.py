@@ -60,7 +60,12 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"[\\/]plot_",
-    "ignore_pattern": r"_script\.py|quickstart\.py",
+    "subsection_order": [
+        f"../examples/{group}"
+        for group in ("start", "data", "models", "evaluation", "laboratory", "tools")
+    ],
+    "within_subsection_order": "FileNameSortKey",
+    "ignore_pattern": r"quickstart\.py",
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("skblood",),
     "remove_config_comments": True,

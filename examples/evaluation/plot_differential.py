@@ -71,9 +71,7 @@ differential_count(y_model[first], groups=slides[first], confusion=report).plot(
 # Comparison with the reader
 # --------------------------
 # Each dot is a slide. The uncorrected count is biased; the correction removes most of the bias.
-compare_differentials(
-    reader, counted, cells=(y_reader, y_model), names=("reader", "model")
-).plot()
+compare_differentials(reader, counted, cells=(y_reader, y_model), names=("reader", "model")).plot()
 
 # %%
 compare_differentials(

@@ -56,8 +56,8 @@ print(chosen)
 # %%
 # The reader
 # ----------
-# :func:`~skblood.review` writes the page. It opens in a browser; the keys 1 to 8 are the classes, and
-# it saves ``corrections.csv``. No reader is here, so the true labels are written in that form.
+# :func:`~skblood.review` writes the page. It opens in a browser; the keys 1 to 8 are the classes,
+# and it saves ``corrections.csv``. No reader is here, so the true labels are written in that form.
 page = skblood.review(
     model,
     cells.data[asked],
@@ -75,9 +75,7 @@ print(f"{page.name}: {wrong} of {len(corrections.data)} cells corrected")
 # The other cells of the same slides take part, without a label.
 known = dict(zip(corrections.data, corrections.target))
 labels = [known.get(path) for path in cells.data[ours]]
-adapted = skblood.adapt(
-    model, cells.data[ours], labels, groups=cells.groups[ours], random_state=0
-)
+adapted = skblood.adapt(model, cells.data[ours], labels, groups=cells.groups[ours], random_state=0)
 skblood.save(adapted, folder / "adapted.skblood")
 print(adapted.adaptation_)
 
@@ -97,8 +95,8 @@ after.plot()
 # %%
 # The count
 # ---------
-# Cells of low probability are rejected, for a person to look at. The count becomes a page to sign, a
-# table, and a FHIR document for the laboratory's information system.
+# Cells of low probability are rejected, for a person to look at. The count becomes a page to sign,
+# a table, and a FHIR document for the laboratory's information system.
 probabilities = adapted.predict_proba(X_unseen)
 count = differential_count(
     adapted.classes_[probabilities.argmax(axis=1)],

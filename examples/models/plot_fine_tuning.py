@@ -5,7 +5,8 @@ Fine-tuning: head, last stage, or the whole network
 With few cells, how much of a pretrained network should be trained? Four ways for the same cells:
 the head only, the last stage as well, the whole network, and the whole network from random weights.
 
-``trainable`` of :class:`~skblood.TransferCellClassifier` decides; see :doc:`/user_guide/fine_tuning`.
+``trainable`` of :class:`~skblood.TransferCellClassifier` decides; see
+:doc:`/user_guide/fine_tuning`.
 """
 
 # %%

@@ -19,9 +19,7 @@ from sklearn.model_selection import train_test_split
 from skblood.datasets import make_blood_cells
 
 X, y = make_blood_cells(500, image_size=28, random_state=0)
-X_train, X_test, y_train, y_test = train_test_split(
-    X, y, test_size=0.4, stratify=y, random_state=0
-)
+X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.4, stratify=y, random_state=0)
 by_class = np.argsort(y_train, kind="stable")
 X_train, y_train = X_train[by_class], y_train[by_class]
 

@@ -2,14 +2,13 @@
 Tracking experiments with MLflow
 ================================
 
-Which parameters gave which score, half a year ago? `MLflow <https://mlflow.org>`__ keeps parameters,
-curves, scores and files of each training. skorch's
+Which parameters gave which score, half a year ago? `MLflow <https://mlflow.org>`__ keeps the
+parameters, curves, scores and files of each training. skorch's
 :class:`~skorch.callbacks.MlflowLogger` logs the epochs; three lines log the rest.
 
-The small package is enough: ``pip install mlflow-skinny sqlalchemy alembic`` for a database file, as
-here, or ``mlflow-skinny`` alone for a server of your group. The full ``mlflow`` also brings the
-pages of ``mlflow ui``; its version 3 needs an older pyarrow than the newest, and pip then installs
-that one.
+The small package is enough: ``pip install mlflow-skinny sqlalchemy alembic`` for a database file,
+as here, or ``mlflow-skinny`` alone for a server of your group. The full ``mlflow``, which has the
+pages of ``mlflow ui``, is not used here, because it does not allow the newest pyarrow.
 """
 
 # %%

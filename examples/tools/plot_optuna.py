@@ -46,8 +46,8 @@ def objective(trial):
 # %%
 # The study
 # ---------
-# Without ``storage`` it stays in memory; ``storage="sqlite:///study.db"`` keeps it, and lets several
-# processes share it.
+# Without ``storage`` it stays in memory; ``storage="sqlite:///study.db"`` keeps it, and lets
+# several processes share it.
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 study = optuna.create_study(
     direction="maximize",
