@@ -21,7 +21,7 @@ from skblood.datasets import make_blood_cells, merge_datasets
 kinds = {"neutrophil": 5, "lymphocyte": 3, "monocyte": 2, "eosinophil": 2}
 X_a, y_a = make_blood_cells(400, image_size=32, random_state=0)
 X_b, y_b = make_blood_cells(400, image_size=40, class_weights=kinds, random_state=1)
-X_b = (X_b @ [[0.8, 0.2, 0.0], [0.1, 0.5, 0.3], [0.2, 0.1, 0.6]]).astype(np.uint8)
+X_b = (X_b @ [[0.7, 0.2, 0.0], [0.1, 0.5, 0.3], [0.2, 0.1, 0.6]]).astype(np.uint8)
 names = {"Neu": "neutrophil", "Lym": "lymphocyte", "Mon": "monocyte", "Eos": "eosinophil"}
 y_b = np.array([label[:3].title() for label in y_b])
 
