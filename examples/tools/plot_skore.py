@@ -20,6 +20,7 @@ import skore
 from skblood import MLPCellClassifier, TransferCellClassifier
 from skblood.datasets import make_blood_cells
 
+skore.configuration.show_progress = False
 X, y = make_blood_cells(240, image_size=28, random_state=0)
 rows = X.reshape(len(X), -1)
 report = skore.evaluate(
@@ -33,14 +34,14 @@ report = skore.evaluate(
     y,
     splitter=3,
 )
-print(type(report).__name__)
 
 # %%
 # Metrics
 # -------
-report.metrics.summarize().frame()
+report.metrics.summarize(metric=["accuracy", "log_loss", "fit_time"]).frame().round(2)
 
 # %%
 # Curves
 # ------
+# One curve for each class, against all others.
 report.metrics.roc().plot()

@@ -74,8 +74,9 @@ class _Shared:
     scoring : str or callable, default="f1_macro"
         Scorer of scikit-learn for the validation images; of a callable, X are positions.
     callbacks : list of skorch callbacks, default=None
-        Called during training; the list and its members are copied. Those of skorch work:
-        scores, `EarlyStopping`, `Checkpoint`, `ProgressBar`, and `LRScheduler` with
+        Called during training. The list and its members are copied; what a member holds and cannot
+        be copied, such as the open file of `TensorBoard`, is shared. Those of skorch work: scores,
+        `EarlyStopping`, `Checkpoint`, `ProgressBar`, loggers, and `LRScheduler` with
         ``lr_schedule=None``. To them, labels are positions in `classes_`. See
         `skblood.TrainingCheckpoint`, with which an interrupted fit resumes.
     warm_start : bool, default=False

@@ -114,9 +114,7 @@ class Trainer:
 
     def __post_init__(self):
         # skorch writes into callbacks, and those are the user's.
-        self.callbacks = [
-            c[1] if isinstance(c, tuple) else c for c in copy.deepcopy(self.callbacks or [])
-        ]
+        self.callbacks = [_copy(c[1] if isinstance(c, tuple) else c) for c in self.callbacks or []]
         for callback in self.callbacks:
             if isinstance(callback, ScoringBase):
                 callback.target_extractor = partial(_extract_codes, callback.target_extractor)
@@ -255,6 +253,14 @@ class Trainer:
         if self.verbose and (self.processes is None or self.processes.is_main):
             callbacks.append(Progress(phase.n_epochs, n_done, lines=self.verbose > 1))
         return callbacks
+
+
+def _copy(callback):
+    """Return a copy, deep unless the callback holds what cannot be copied, such as a lock."""
+    try:
+        return copy.deepcopy(callback)
+    except TypeError:
+        return copy.copy(callback)
 
 
 def _extract_codes(extractor, target):

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import random
+import threading
 import warnings
 
 import joblib
@@ -139,6 +140,13 @@ class TestTheCallersWorld:
         assert vars(callback) == vars(callbacks[1][1]) == {"epochs": []}
         copied = [c for _, c in clf.net_.callbacks_ if isinstance(c, Touch)]
         assert [each.epochs[-1] for each in copied] == [clf.n_iter_] * 2
+
+    def test_callbacks_may_hold_what_cannot_be_copied(self, make, small):
+        callback = Touch()
+        callback.lock = threading.Lock()  # as the writer of skorch's TensorBoard
+        clf = make(callbacks=[callback]).fit(*small)
+        (copied,) = (c for _, c in clf.net_.callbacks_ if isinstance(c, Touch))
+        assert copied is not callback and copied.lock is callback.lock
 
 
 class TestRandomState:

@@ -58,6 +58,8 @@ def test_every_example_is_a_page_of_the_gallery(path):
     assert (path.parent / "GALLERY_HEADER.rst").is_file()
 
 
+# MLflow has tables in a way that the newest SQLAlchemy calls former.
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning")
 @pytest.mark.slow
 @each_example
 def test_every_example_runs_and_draws(path, run_example):
@@ -76,7 +78,7 @@ def test_every_example_runs_and_draws(path, run_example):
 
 
 @pytest.mark.slow
-def test_getting_started_keeps_its_promises(run_example, capfd):
+def test_getting_started_keeps_its_promises(run_example):
     printed = run_example(FOLDER / "start" / "plot_getting_started.py").out
     assert "1 pair of nearly identical images" in printed
     assert "equal predictions: True" in printed
