@@ -14,7 +14,7 @@ synthetic row gets into a test fold. See :doc:`/user_guide/imbalance` for the ot
 # Two kinds of rows
 # -----------------
 # SMOTE computes in the dtype of its input, in which a negative uint8 difference wraps around to a
-# bright pixel: hence float32 rows from 0 to 1. Features come from a
+# bright pixel: therefore float32 rows from 0 to 1. Features come from a
 # :class:`~skblood.CellEmbedder`, here with the weights of a pretrained model; as they are not
 # trained further, they can be computed before the folds.
 import numpy as np

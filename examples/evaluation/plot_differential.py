@@ -80,4 +80,4 @@ compare_differentials(
 
 # %%
 # No correction separates two classes that the model hardly distinguishes: their intervals become
-# very wide.
+# wide.

@@ -23,7 +23,7 @@ mixing = np.array([[0.6, 0.3, 0.0], [0.1, 0.4, 0.4], [0.3, 0.1, 0.3]])
 X_away, y_away = (255 * (X[450:] @ mixing / 255) ** 1.3).round().astype(np.uint8), y[450:]
 
 # %%
-# The same cells at home (left) and as the new laboratory would see them (right):
+# The same cells as the first laboratory (left) and the second one (right) would see them:
 import matplotlib.pyplot as plt
 
 from skblood.evaluation import CellSampleDisplay
@@ -35,8 +35,8 @@ for part, images in zip(figure.subfigures(1, 2, wspace=0.05), [X_home, as_away])
 plt.show()
 
 # %%
-# At home and away
-# ----------------
+# In the training laboratory and in another one
+# ---------------------------------------------
 from sklearn.metrics import balanced_accuracy_score
 
 from skblood import TransferCellClassifier
@@ -44,8 +44,8 @@ from skblood import TransferCellClassifier
 classifier = TransferCellClassifier(
     "cellnet_t", batch_size=16, lr=3e-3, max_epochs=15, random_state=0
 ).fit(X_home[:350], y_home[:350])
-at_home = balanced_accuracy_score(y_home[350:], classifier.predict(X_home[350:]))
-print(f"balanced accuracy at home {at_home:.2f}")
+own = balanced_accuracy_score(y_home[350:], classifier.predict(X_home[350:]))
+print(f"balanced accuracy in the training laboratory {own:.2f}")
 
 # %%
 # Labelled cells
@@ -80,8 +80,8 @@ print(f"{np.sum(~rest)} cells without a label: {without:.2f}")
 figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 ax.plot(range(len(numbers)), scores, "o-", color="#0072b2", label="labelled cells")
 ax.axhline(without, ls="--", color="#d55e00", label="cells without a label")
-ax.axhline(at_home, ls=":", color="0.3", label="at home")
+ax.axhline(own, ls=":", color="0.3", label="training laboratory")
 ax.set_xticks(range(len(numbers)), numbers)
-ax.set(xlabel="labelled cells of each class", ylabel="balanced accuracy away", ylim=(0, 1))
+ax.set(xlabel="labelled cells of each class", ylabel="balanced accuracy", ylim=(0, 1))
 figure.legend(loc="outside upper left", ncols=3)
 plt.show()
