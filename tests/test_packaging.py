@@ -85,6 +85,21 @@ def test_extras_in_messages_exist(project, sources):
     assert {each for each in named if each[1] not in project["optional-dependencies"]} == set()
 
 
+def test_the_readme_on_pypi_has_no_relative_link():
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    text, page = (ROOT / "README.md").read_text("utf-8"), ROOT / "docs"
+    hook = config["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
+    for each in hook["substitutions"]:
+        text = re.sub(each["pattern"], each["replacement"], text)
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert len(links) > 5
+    assert [link for link in links if not link.startswith("https://")] == []
+    site = [link.partition("/stable/")[2] for link in links if "/stable/" in link]
+    site = [name for name in site if not name.startswith("auto_examples/")]
+    found = [any(page.glob(name.replace(".html", ".*"))) for name in site]
+    assert [name for name, there in zip(site, found, strict=True) if not there] == []
+
+
 def test_classifiers_name_the_versions_of_the_workflow(project):
     listed = [c.rpartition(" ")[2] for c in project["classifiers"] if ":: 3." in c]
     workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))
