@@ -79,6 +79,8 @@ class Handler(BaseHTTPRequestHandler):
         hub.asked.append((path, self.headers.get("Authorization")))
         if hub.status:
             return self.answer({"error": "refused"}, hub.status)
+        if path.startswith("/api/models/"):  # asked by earlier versions before a push
+            return self.answer({"id": "/".join(path.split("/")[3:5]), "xetEnabled": False})
         owner, name, kind, *rest = path.strip("/").split("/")
         repo = f"{owner}/{name}"
         if repo not in hub.repos:
@@ -125,7 +127,10 @@ def hub(monkeypatch, tmp_path):
             "HF_HUB_OFFLINE": False,
             "HF_HUB_DISABLE_XET": True,
         }.items():
-            monkeypatch.setattr(huggingface_hub.constants, name, value)
+            monkeypatch.setattr(huggingface_hub.constants, name, value, raising=False)
+        # Earlier versions have a copy.
+        copied = "huggingface_hub.file_download.HUGGINGFACE_CO_URL_TEMPLATE"
+        monkeypatch.setattr(copied, hub.url + template, raising=False)
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         # Of the waits between two tries.
         monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
@@ -263,7 +268,7 @@ class TestWhatIsRefused:
         for name in ("ENDPOINT", "HUGGINGFACE_CO_URL_TEMPLATE"):
             value = getattr(huggingface_hub.constants, name)
             value = value.replace(hub.url, "http://127.0.0.1:9")
-            monkeypatch.setattr(huggingface_hub.constants, name, value)
+            monkeypatch.setattr(huggingface_hub.constants, name, value, raising=False)
         for call in (
             lambda: skblood.push_to_hub(model, "lab/cells"),
             lambda: skblood.load("hf://lab/cells"),
