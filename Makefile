@@ -9,7 +9,7 @@ WHEEL := .venv-wheel
 DIST := .venv-dist
 ARGS ?=
 
-.PHONY: demo test test-all lint docs smoke-lowest smoke-wheel dist bench clean
+.PHONY: demo test test-all lint docs check-docs smoke-lowest smoke-wheel dist bench clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
@@ -59,6 +59,10 @@ lint: $(VENV)/.installed-dev
 
 docs: $(VENV)/.installed-docs
 	$(PY) -m sphinx -W --keep-going -b html docs docs/_build/html $(ARGS)
+
+# Broken links, missing pictures, names that the API page does not reach; after `make docs`.
+check-docs: $(VENV)/.installed-docs
+	$(PY) tools/check_site.py docs/_build/html
 
 clean:
 	rm -rf $(VENV) $(LOWEST) $(WHEEL) $(DIST) docs/_build docs/generated docs/auto_examples docs/sg_execution_times.rst demo_output build dist .pytest_cache .ruff_cache
