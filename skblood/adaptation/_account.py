@@ -35,7 +35,7 @@ class Adaptation:
     n_labelled: dict[str, Any]
     n_unlabelled: int
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         counts = [f"{printable(label, keep='')} {n}" for label, n in self.n_labelled.items() if n]
         labelled = ", ".join(counts)
         counted = f"labelled cells: {labelled or 'none'}; unlabelled: {self.n_unlabelled}"

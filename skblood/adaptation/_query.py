@@ -44,7 +44,7 @@ class CellQuery:
     coverage: np.ndarray
     n_random: np.ndarray
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"CellQuery: {len(self.indices)} cells, coverage {self.coverage[-1]:.2f}, as that of "
             f"{self.n_random[-1]:.0f} random ones"

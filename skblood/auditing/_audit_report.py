@@ -128,12 +128,12 @@ class AuditReport:
         pairs.sort(key=lambda pair: pair.similarity)  # type: ignore[return-value]
         self._copies = [*dict.fromkeys(self.crossing_split + self.contradictory_labels + pairs)]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         counts = {kind: len(getattr(self, kind)) for kind in KINDS}
         found = ", ".join(f"{kind}={n}" for kind, n in counts.items() if n)
         return f"AuditReport({found or 'nothing found'})"
 
-    def __str__(self):
+    def __str__(self) -> str:
         found = {kind: getattr(self, kind) for kind in KINDS if getattr(self, kind)}
         lines = [_truncate(self._headline()), *filter(None, [self._say_nothing_found()])]
         # As many examples of each kind as fit on a screen.
@@ -149,7 +149,7 @@ class AuditReport:
                 lines[-1] = _truncate(lines[-1], _WIDTH - len(more)) + more
         return "\n".join(lines)
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         """Return the findings with pictures, for a notebook."""
         return render("fragment.html", **self._page_context(_IN_NOTEBOOK))
 

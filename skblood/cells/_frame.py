@@ -64,7 +64,7 @@ class CellFrame:
     expected: float
     n_cells: int
 
-    def __str__(self):
+    def __str__(self) -> str:
         if self.n_cells < _FEWEST:
             return f"too few white cells to measure ({self.n_cells}): crop={self.crop:g}"
         low, high = self.interval

@@ -14,11 +14,11 @@ from skblood._writing import list_few, printable
 class CellsBunch(Bunch):
     """A Bunch whose text is a summary; the text of a Bunch would list each path and pixel."""
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         lines = [f"{name}: {self._describe(name, value)}" for name, value in self.items()]
         return "\n  ".join([self._headline(), *lines])
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         """Return the numbers of images of each class in each part, for a notebook."""
         import pandas as pd
 

@@ -78,12 +78,12 @@ class BatchChart(TextInNotebooks):
         """Rows outside of the limits."""
         return self.frame[self.frame["is_out"]]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"BatchChart(n_batches={self.frame['batch'].nunique()}, n_signals={len(self.signals)})"
         )
 
-    def __str__(self):
+    def __str__(self) -> str:
         sizes = self.frame.groupby("batch", sort=False)["n_cells"].first()
         order = list(sizes.index)
         found = sorted(self.signals.groupby("batch"), key=lambda item: order.index(item[0]))

@@ -103,13 +103,13 @@ class DifferentialComparison(TextInNotebooks):
         """Class labels, in the order of all results."""
         return self.a.classes
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"DifferentialComparison(n_slides={len(self.a.groups)}, "
             f"n_classes={len(self.classes)}, method={self.method!r})"
         )
 
-    def __str__(self):
+    def __str__(self) -> str:
         columns = {name: getattr(self, name) for name in ("slope", "intercept", "bias")}
         columns["within limits"] = [f"{share:.1%}" for share in self.within_limits]
         kappa = "" if self.kappa is None else f"\n\nkappa of the same cells: {self.kappa}"

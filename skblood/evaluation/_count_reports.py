@@ -31,7 +31,7 @@ class CountReports(TextInNotebooks):
     patients: list[Any] | None
     confidence_level: float
 
-    def __str__(self):
+    def __str__(self) -> str:
         lines = [
             f"{number(len(self.groups), 'slide')}, {len(self.classes)} classes; intervals of "
             f"{100 * self.confidence_level:.4g}% confidence"

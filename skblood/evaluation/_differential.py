@@ -316,7 +316,7 @@ class DifferentialCount(CountReports):
         total = self.from_counts(**sums, **settings, groups=names, patients=names)
         return replace(total, created=self.created)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"DifferentialCount(n_slides={len(self.groups)}, n_classes={len(self.classes)}, "
             f"n_cells={self.counts.sum()}, n_rejected={self.n_rejected.sum()}, "

@@ -38,7 +38,7 @@ class Estimate(NamedTuple):
         """Return a list of estimates from arrays of values and ends."""
         return list(map(cls, *np.stack([values, low, high]).tolist()))
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.show() or "nan"
 
     def show(self, factor=1, digits=3):

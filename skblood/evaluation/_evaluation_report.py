@@ -244,14 +244,14 @@ class EvaluationReport:
         about = None if model is None else describe_model(model)
         return cls(**results, note=note, images=images, model=about)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         accuracy, f1 = self.scores["accuracy"].value, self.scores["f1_macro"].value
         return (
             f"EvaluationReport(n_images={self.n_images}, accuracy={accuracy:.3f}, "
             f"f1_macro={f1:.3f})"
         )
 
-    def __str__(self):
+    def __str__(self) -> str:
         return format_report(self)
 
     @property
@@ -306,7 +306,7 @@ class EvaluationReport:
             "confusion_matrix": self.confusion_matrix.tolist(),
         }
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         """Return scores, warnings and the confusion matrix, for a notebook."""
         return render("fragment.html", content="_scores.html", **summary_context(self))
 

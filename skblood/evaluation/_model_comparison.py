@@ -86,10 +86,10 @@ class ModelComparison(TextInNotebooks):
     n_groups: int | None
     confidence_level: float
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"ModelComparison(names={self.names}, n_images={self.n_images})"
 
-    def __str__(self):
+    def __str__(self) -> str:
         groups = f" in {self.n_groups:,} groups" if self.n_groups else ""
         frame, rows, several = self.scores, self.differences, len(self.names) > 2
         scores = {k: Estimate.each(frame[k], frame[f"{k}_low"], frame[f"{k}_high"]) for k in SCORES}

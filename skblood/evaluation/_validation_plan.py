@@ -88,13 +88,13 @@ class ValidationPlan(TextInNotebooks):
         """First 12 digits of the SHA-256 of the plan."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"ValidationPlan(n_slides={self.n_slides}, n_cells={self.n_cells}, "
             f"n_classes={len(self.classes)}, power={self.power:.3g})"
         )
 
-    def __str__(self):
+    def __str__(self) -> str:
         frame = pd.DataFrame(
             {
                 "share": [f"{share:.1%}" for share in self.shares],

@@ -109,13 +109,13 @@ class ValidationReport(TextInNotebooks):
         """Verdict on all limits, or None without a plan."""
         return None if self.plan is None else combine(self.criteria["verdict"].tolist())
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"ValidationReport(n_slides={len(self.slides)}, n_classes={len(self.classes)}, "
             f"verdict={self.verdict!r})"
         )
 
-    def __str__(self):
+    def __str__(self) -> str:
         stated = "no acceptance limits were stated beforehand: no verdict"
         if plan := self.plan:
             stated = f"{self.verdict}; plan of {plan.created}, fingerprint {plan.fingerprint}"

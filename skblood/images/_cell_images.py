@@ -55,7 +55,7 @@ class CellImages:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         size = "x".join(map(str, self.shape[1:]))
         return f"<CellImages: {len(self):,} images of {size}, {self.pixels.dtype}>"
 

@@ -58,10 +58,10 @@ class EncodedImage:
         self.name = str(name)
         self.bit_depth = bit_depth
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.name
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<EncodedImage {self.name!r}: {len(self.data):,} bytes>"
 
     def open(self) -> io.BytesIO:

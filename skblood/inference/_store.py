@@ -255,10 +255,10 @@ class FeatureStore:
         """Bytes in use now."""
         return self._rows().figures()[2]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._rows().figures()[0]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         location = "" if self.location is None else f"{self.location!r}, "
         return f"FeatureStore({location}max_bytes={self.max_bytes})"
 

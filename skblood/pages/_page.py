@@ -55,7 +55,7 @@ def render(template, **context):
 class TextInNotebooks:
     """What `print` shows of an object is also what a notebook shows."""
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         return render("fragment.html", content="_text.html", text=str(self))
 
 

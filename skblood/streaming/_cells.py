@@ -118,7 +118,7 @@ class ShardedCells(CellStream):
         self.names = [getattr(part, "shard", part.name) for part in self.parts]
         self.y, self.groups = self._index()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<ShardedCells: {len(self):,} images in {len(self.parts):,} shards>"
 
     def read_part(self, part: int, size: int) -> Iterator[list[Any]]:

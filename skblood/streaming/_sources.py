@@ -119,7 +119,7 @@ class Source:
         self._folder = folder
         self._planned = parts
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         words = self.settings["source"]
         more = f" and {len(words) - 1:,} more" if len(words) > 1 else ""
         return f"<Source: {words[0]!r}{more}>"

@@ -75,7 +75,7 @@ class BatchCheck:
         is_less_sure = self.confidence < self.home_confidence - _LESS_SURE
         return is_less_sure and self.share_difference > _OTHER_SHARES
 
-    def __str__(self):
+    def __str__(self) -> str:
         most = sorted(self.shares.items(), key=lambda item: -item[1])[:3]
         shares = ", ".join(f"{label} {share:.0%}" for label, share in most)
         return (
