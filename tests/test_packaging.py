@@ -109,8 +109,11 @@ def test_classifiers_name_the_versions_of_the_workflow(project):
 
 def test_the_workflow_runs_the_steps_of_ci():
     workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))
-    targets = workflow["jobs"]["steps"]["strategy"]["matrix"]["target"]
-    assert targets == re.findall(r"^make (\S+)", (ROOT / ".ci/run").read_text("utf-8"), re.M)
+    targets = workflow["jobs"]["steps"]["strategy"]["matrix"]["targets"]
+    steps = re.findall(r"^make (\S+)", (ROOT / ".ci/run").read_text("utf-8"), re.M)
+    assert " ".join(targets).split() == steps
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.M)
+    assert set(steps) <= set(phony[1].split())
 
 
 @pytest.mark.parametrize(
