@@ -158,5 +158,5 @@ def document(estimator):
     names = [name for name in inspect.signature(estimator).parameters if name not in own]
     shared = "".join(f"{name}{entries[name]}" for name in names).strip()
     attributes = f"{shared}\n\nAttributes\n{attributes}".rstrip()
-    estimator.__doc__ = own_text.format(parameters=shared, shared=attributes)
+    estimator.__doc__ = own_text.format(parameters=shared, shared=attributes) + "\n"
     return estimator
