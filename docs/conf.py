@@ -70,6 +70,7 @@ sphinx_gallery_conf = {
     "doc_module": ("skblood",),
     "remove_config_comments": True,
     "show_signature": False,
+    "capture_repr": ("_repr_html_",),  # no addresses of objects
 }
 
 _on_read_the_docs = "READTHEDOCS" in os.environ

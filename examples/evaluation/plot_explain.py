@@ -55,6 +55,8 @@ ExplanationDisplay.from_estimator(fair, X[lymphocytes[:3]], X[train], y[train])
 
 # %%
 # ... and the fooled one at the corner.
+
+# sphinx_gallery_thumbnail_number = 2
 ExplanationDisplay.from_estimator(fooled, X_marked[lymphocytes[:3]], X_marked[train], y[train])
 
 # %%

@@ -59,6 +59,7 @@ plt.show()
 # each class.
 import pandas as pd
 
+# sphinx_gallery_thumbnail_number = 2
 from skblood.uncertainty import PredictionSets
 
 per_class = {}

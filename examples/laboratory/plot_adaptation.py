@@ -71,12 +71,13 @@ print(adapted.adaptation_)
 # %%
 # Unlabelled cells
 # ----------------
-# They cost nothing, and help less.
+# They cost nothing, and help less: here not at all.
 unlabelled = adapt(classifier, X_away[~rest], random_state=0)
 without = balanced_accuracy_score(y_away[rest], unlabelled.predict(X_away[rest]))
 print(f"{np.sum(~rest)} cells without a label: {without:.2f}")
 
 # %%
+# sphinx_gallery_thumbnail_number = 2
 figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 ax.plot(range(len(numbers)), scores, "o-", color="#0072b2", label="labelled cells")
 ax.axhline(without, ls="--", color="#d55e00", label="cells without a label")

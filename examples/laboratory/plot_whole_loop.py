@@ -97,6 +97,8 @@ after.plot()
 # ---------
 # Cells of low probability are rejected, for a person to look at. The count becomes a page to sign,
 # a table, and a FHIR document for the laboratory's information system.
+
+# sphinx_gallery_thumbnail_number = 3
 probabilities = adapted.predict_proba(X_unseen)
 count = differential_count(
     adapted.classes_[probabilities.argmax(axis=1)],
