@@ -46,7 +46,7 @@ for name, callbacks in {"shuffled": [], "in the order of the classes": [InGivenO
     print(f"{name}: accuracy {classifiers[name].score(X_test, y_test):.2f}")
 
 # %%
-# Learning curves, and what the network predicts that was not shuffled: the last classes.
+# Learning curves, and what the network predicts that was not shuffled: some classes never.
 import matplotlib.pyplot as plt
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
