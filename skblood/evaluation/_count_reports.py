@@ -30,13 +30,18 @@ class CountReports(TextInNotebooks):
     groups: list[Any]
     patients: list[Any] | None
     confidence_level: float
+    corrected: bool
+    preferred: str
+    absent_classes: list[Any]
+    note: str
+    model: str
 
     def __str__(self) -> str:
         lines = [
             f"{number(len(self.groups), 'slide')}, {len(self.classes)} classes; intervals of "
             f"{100 * self.confidence_level:.4g}% confidence"
         ]
-        white = self.white
+        white = self.white  # type: ignore[attr-defined]
         counts = [white.as_counted, white] if self.corrected and white.classes else [white]
         if self.corrected:
             lines[0] += ", as counted and corrected for known confusions"
