@@ -32,6 +32,7 @@ def _is_slow(x, weight, bias, stride, padding, dilation, groups):
         and weight.shape[2] == weight.shape[3] > 1
         and stride[0] == stride[1]
         and not isinstance(padding, str)
+        and max(padding) < weight.shape[2]
         and tuple(dilation) == (1, 1)
         and (stride[0] > 1 or weight.shape[2] > 3)
     )

@@ -90,6 +90,7 @@ class TestGradients:
             nn.Conv2d(4, 4, (3, 5), groups=4),
             nn.Conv2d(4, 4, 3, stride=(1, 2), groups=4),
             nn.Conv2d(1, 1, 5),
+            nn.Conv2d(4, 4, 2, 2, padding=2, groups=4),
         ],
         ids=str,
     )
