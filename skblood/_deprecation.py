@@ -4,6 +4,7 @@ One sentence for all of them, from `_warn`; see "Deprecation" in CONTRIBUTING.md
 """
 
 import functools
+import sys
 import warnings
 from collections.abc import Callable
 from importlib import import_module
@@ -43,7 +44,9 @@ def former_names(module, names, *, since, otherwise=None):
             if otherwise is not None:
                 return otherwise(name)
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        _warn(f"{module}.{name}", names[name], since, 2)
+        # `from module import name` asks twice: the import system whether there is one, then Python.
+        if sys._getframe(1).f_globals["__name__"] != "importlib._bootstrap":
+            _warn(f"{module}.{name}", names[name], since, 2)
         package, _, new = names[name].rpartition(".")
         return getattr(import_module(package), new)
 

@@ -34,8 +34,9 @@ def test_names_of_modules(module, old, new):
 
 
 def test_a_former_name_can_be_imported_and_is_not_listed():
-    with pytest.warns(FutureWarning, match=r"in skblood 0\.1 and will be removed in skblood 0\.3"):
+    with pytest.warns(FutureWarning, match=r"0\.1 and will be removed in skblood 0\.3") as w:
         from skblood import SeenImagesWarning
+    assert [each.filename for each in w] == [__file__]  # once
     assert SeenImagesWarning is skblood.TrainingOverlapWarning
     assert "SeenImagesWarning" not in {*skblood.__all__, *dir(skblood)}
 

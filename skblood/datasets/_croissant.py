@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from functools import cache
 from pathlib import Path
 
 import numpy as np
+from sklearn.utils import Bunch
 
 from skblood._typing import Dataset, StrPath
-from skblood._writing import replace_file
+from skblood._writing import printable, replace_file, to_utf8
 
 _TABLE = "croissant_cells.csv"
+_UNKNOWN = "application/octet-stream"
 _TERMS = (
     "citeAs column extract field fileObject fileProperty fileSet format includes isLiveDataset "
     "jsonPath key md5 parentField path recordSet references regex repeated replace samplingRate "
@@ -65,7 +68,8 @@ def write_croissant(
         What a loader of paths returns: :func:`load_image_folder`, :func:`load_csv`,
         :func:`load_cells`.
     folder : str or path-like
-        Folder that holds all images, in sub-folders or not. The two files are written here.
+        Folder that holds all images, in sub-folders or not; it may be a link, or they reached
+        by one. The two files are written here.
     name, description : str
         Of the data set.
     license : str
@@ -82,8 +86,11 @@ def write_croissant(
 
     Raises
     ------
+    TypeError
+        If `cells` is not what a loader returns, such as ``(data, target)``.
     ValueError
-        If `cells` holds pixels instead of paths, or an image is not in `folder`.
+        If `cells` holds pixels instead of paths, an image is not in `folder`, or a path, label,
+        part or group holds bytes that are not UTF-8, which the files cannot.
     OSError
         If a file cannot be written.
 
@@ -126,6 +133,7 @@ def write_croissant(
         columns["split"] = cells.frame["split"].to_numpy()
     if "groups" in cells:
         columns["group"] = cells.groups
+    _check_texts(columns)
     table = pd.DataFrame(columns).to_csv(index=False, lineterminator="\n").encode()
     metadata = {
         "@context": _CONTEXT,
@@ -146,19 +154,44 @@ def write_croissant(
 
 def _relative_paths(cells, folder):
     """Return the paths of the images, from the folder."""
+    if not isinstance(cells, Bunch) or "target" not in cells or cells.get("frame") is None:
+        raise TypeError(
+            "cells must be the Bunch that load_image_folder, load_csv or load_cells returns "
+            f"without return_X_y=True, not an object of the type {type(cells).__name__}."
+        )
     if "paths" not in cells:
         raise ValueError(
             "cells must hold paths of images, as load_image_folder and load_csv return them, not "
             "pixels. Save the images as files first."
         )
-    root = os.path.abspath(folder)
-    paths = [Path(os.path.relpath(path, root)).as_posix() for path in cells.paths]
-    if outside := [path for path in paths if path.startswith("../") or os.path.isabs(path)]:
+    root = folder.resolve()
+
+    @cache  # of a folder, of which many images have the same
+    def below_root(path):
+        """Return a folder from the root, or None; links below the root are not followed."""
+        parents = (each for each in (path, *path.parents) if each.resolve() == root)
+        return next((path.relative_to(each) for each in parents), None)
+
+    paths = [Path(os.path.abspath(path)) for path in cells.paths]
+    folders = [below_root(path.parent) for path in paths]
+    if outside := [path for path, each in zip(paths, folders, strict=True) if each is None]:
         raise ValueError(
-            f"{len(outside)} images are not in {str(folder)!r}, the first being {outside[0]!r}. "
-            "Give the folder that holds all of them."
+            f"{len(outside)} images are not in {str(folder)!r}, the first being "
+            f"{str(outside[0])!r}. Give the folder that holds all of them."
         )
-    return np.array(paths)
+    joined = zip(folders, paths, strict=True)
+    return np.array([(each / path.name).as_posix() for each, path in joined], dtype=object)
+
+
+def _check_texts(columns):
+    """Raise ValueError unless all texts are UTF-8."""
+    for name, values in columns.items():
+        if wrong := [text for text in map(str, values) if to_utf8(text) != text]:
+            raise ValueError(
+                f"{len(wrong)} texts of the column {name!r} are not UTF-8, the first being "
+                f"'{printable(wrong[0], keep='')}'. Rename the files or folders, or correct the "
+                "table."
+            )
 
 
 def _node(kind, name, identifier=None):
@@ -176,15 +209,18 @@ def _describe_table(table):
 
 
 def _describe_images(paths):
-    """Return a set of files for each suffix of the images."""
-    suffixes = sorted({Path(path).suffix for path in paths})
+    """Return a set of files for each suffix of the images; those without are in the table only."""
+    from PIL import Image
+
+    formats = Image.registered_extensions()
     return [
         {
             **_node("FileSet", f"images{suffix}"),
-            "encodingFormat": f"image/{suffix.lower().lstrip('.')}",
+            "encodingFormat": Image.MIME.get(formats.get(suffix.lower()), _UNKNOWN),
             "includes": f"**/*{suffix}",
         }
-        for suffix in suffixes
+        for suffix in sorted({Path(path).suffix for path in paths})
+        if suffix
     ]
 
 

@@ -2,13 +2,22 @@
 
 import json
 import logging
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from skblood.datasets import load_cells, load_csv, load_npz, make_blood_cells, write_croissant
+from skblood.datasets import (
+    load_cells,
+    load_csv,
+    load_image_folder,
+    load_npz,
+    make_blood_cells,
+    write_croissant,
+)
 
 ABOUT = {
     "name": "cells",
@@ -106,3 +115,97 @@ def test_pixels(tmp_path):
     np.savez(tmp_path / "cells.npz", train_images=X, train_labels=np.arange(2))
     with pytest.raises(ValueError, match="must hold paths of images"):
         write_croissant(load_npz(tmp_path / "cells.npz"), tmp_path, **ABOUT)
+
+
+@pytest.mark.parametrize("cells", [None, "cells", {"target": [], "paths": [], "frame": None}])
+def test_what_no_loader_returns(cells, tmp_path):
+    with pytest.raises(TypeError, match="cells must be the Bunch that load_image_folder"):
+        write_croissant(cells, tmp_path, **ABOUT)
+
+
+def test_pairs(folder):
+    pair = load_cells(folder, return_X_y=True)
+    with pytest.raises(TypeError, match="without return_X_y=True, not an object of the type tuple"):
+        write_croissant(pair, folder, **ABOUT)
+
+
+def test_media_types(tmp_path):
+    kinds = "bmp GIF jpeg jpg JPG png tif tiff webp qoi img".split()
+    for label in ("monocyte", "platelet"):
+        (tmp_path / label).mkdir()
+        for i, kind in enumerate(kinds):  # no image is read
+            (tmp_path / label / f"{i}.{kind}").touch()
+    cells = load_image_folder(tmp_path, extensions=[f".{kind}" for kind in kinds])
+    metadata = json.loads(write_croissant(cells, tmp_path, **ABOUT).read_text())
+    found = {each["includes"]: each["encodingFormat"] for each in metadata["distribution"][1:]}
+    assert found == {
+        "**/*.GIF": "image/gif",
+        "**/*.bmp": "image/bmp",
+        "**/*.JPG": "image/jpeg",
+        "**/*.img": "application/octet-stream",
+        "**/*.jpeg": "image/jpeg",
+        "**/*.jpg": "image/jpeg",
+        "**/*.png": "image/png",
+        "**/*.qoi": "application/octet-stream",
+        "**/*.tif": "image/tiff",
+        "**/*.tiff": "image/tiff",
+        "**/*.webp": "image/webp",
+    }
+
+
+def test_images_without_a_suffix_are_in_the_table_only(tmp_path):
+    for name in "ab":
+        Image.new("RGB", (16, 16)).save(tmp_path / name, "PNG")
+    table = tmp_path / "cells.csv"
+    table.write_text("path,label\na,monocyte\nb,platelet\n")
+    metadata = json.loads(write_croissant(load_csv(table), tmp_path, **ABOUT).read_text())
+    assert [each["@type"] for each in metadata["distribution"]] == ["cr:FileObject"]
+
+
+@pytest.fixture
+def link(folder):
+    """Return another name of the folder."""
+    path = folder.parent / "link"
+    try:
+        path.symlink_to(folder, target_is_directory=True)
+    except OSError:  # of Windows, without the privilege
+        pytest.skip("links cannot be made")
+    return path
+
+
+def paths_of(croissant):
+    return load_csv(croissant.parent / "croissant_cells.csv").frame["path"].tolist()
+
+
+def test_folders_reached_by_links(folder, link):
+    expected = paths_of(write_croissant(load_cells(folder), folder, **ABOUT))
+    assert expected[0].startswith("train/")
+    assert paths_of(write_croissant(load_cells(link), folder, **ABOUT)) == expected
+    assert paths_of(write_croissant(load_cells(folder), link, **ABOUT)) == expected
+
+
+def test_links_in_the_folder_are_not_followed(folder, tmp_path):
+    (tmp_path / "store").mkdir()
+    inside = next(folder.glob("train/*"))
+    moved = shutil.move(inside, tmp_path / "store")
+    try:
+        inside.symlink_to(moved, target_is_directory=True)
+    except OSError:
+        pytest.skip("links cannot be made")
+    expected = [Path(path).relative_to(folder).as_posix() for path in load_cells(folder).paths]
+    assert any(path.startswith(f"train/{inside.name}/") for path in expected)
+    assert paths_of(write_croissant(load_cells(folder), folder, **ABOUT)) == expected
+
+
+@pytest.mark.parametrize("name", [b"a\xff.png", b"b\xff/a.png"])
+def test_names_that_are_not_utf8(folder, name):
+    path = os.path.join(os.fsencode(folder), b"train", b"monocyte", name)
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb"):
+            pass
+    except OSError:
+        pytest.skip("the file system takes UTF-8 only")
+    with pytest.raises(ValueError, match=r"1 texts of the column 'path' .*\\udcff"):
+        write_croissant(load_cells(folder), folder, **ABOUT)
+    assert not (folder / "croissant_cells.csv").exists()
