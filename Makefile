@@ -9,7 +9,7 @@ WHEEL := .venv-wheel
 DIST := .venv-dist
 ARGS ?=
 
-.PHONY: demo test test-all lint docs check-docs smoke-lowest smoke-wheel dist bench clean
+.PHONY: demo test test-all lint docs check-docs smoke-lowest smoke-wheel dist check-files bench clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
@@ -31,7 +31,7 @@ smoke-lowest: $(LOWEST)/.installed
 
 # What is published: built twice, the wheel from the source distribution, into equal bytes; its
 # metadata and contents are checked.
-dist: $(DIST)/.installed
+dist: check-files $(DIST)/.installed
 	rm -rf dist build
 	$(DIST)/bin/python -m build --quiet --outdir dist .
 	$(DIST)/bin/python -m build --quiet --outdir build/again .
@@ -39,6 +39,11 @@ dist: $(DIST)/.installed
 	$(DIST)/bin/python -m twine check --strict dist/*
 	$(DIST)/bin/check-wheel-contents dist/*.whl
 	sha256sum dist/* || shasum -a 256 dist/*
+
+# A file that is not in git would be published nevertheless. Outside a checkout there is no git.
+check-files:
+	@! [ -e .git ] || ! git ls-files --others --exclude-standard | grep . >&2 || \
+	    { echo "These files are not in git: add, move or ignore them." >&2; exit 1; }
 
 # The wheel without extras in an environment of its own, outside the repository, with the newest
 # versions of all that it needs: a dependency that is not declared, or that broke, shows here.

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -98,6 +99,70 @@ def test_the_readme_on_pypi_has_no_relative_link():
     site = [name for name in site if not name.startswith("auto_examples/")]
     found = [any(page.glob(name.replace(".html", ".*"))) for name in site]
     assert [name for name, there in zip(site, found, strict=True) if not there] == []
+
+
+def test_the_licences_agree(project):
+    spdx = project["license"].split(" AND ")
+    titles = {name.replace("-", " ").replace(" Clause", "-Clause") for name in spdx}
+    readme = (ROOT / "README.md").read_text("utf-8").rpartition("License: ")[2]
+    about = (ROOT / "docs/about.rst").read_text("utf-8")
+    for text in (readme, about):
+        assert [name for name in titles if name not in text] == []
+    files = [path.stem for path in (ROOT / "skblood/pretrained").glob("LICENSE-*.txt")]
+    assert sorted(files) == sorted(f"LICENSE-{name.upper()}" for name in spdx[1:])
+    # Of several, CITATION.cff would let the reader choose.
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))["license"] == spdx[0]
+
+
+JUNK = ".env docs/.secret skblood/.ipynb_checkpoints/a.py skblood/a.py~ skblood/a.py.orig".split()
+JUNK += "NOTES.md docs/_build/a.rst tests/.mypy_cache/a.json skblood/pages/templates/.a.swp".split()
+STRAY = ["skblood/notes.txt", "skblood/pretrained/trained.ckpt"]
+
+
+@pytest.fixture(params=["ours", "build"])
+def checkout(request, tmp_path):
+    """Return a folder with all files in git, empty, and others; and those in git."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("asks git which files are the project's")
+    command = ["git", "ls-files", "-z"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    known = {*run.stdout.split("\0")} - {""}
+    root = tmp_path / request.param / "skblood"
+    for name in [*known, *JUNK, *STRAY]:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    for name in ("pyproject.toml", ".gitignore", "Makefile"):
+        shutil.copy(ROOT / name, root / name)
+    return root, known
+
+
+def test_what_is_published(checkout):
+    from hatchling.builders.sdist import SdistBuilder
+    from hatchling.builders.wheel import WheelBuilder
+
+    root, known = checkout
+    wheel, sdist = (
+        {each.distribution_path for each in builder(str(root)).recurse_included_files()}
+        for builder in (WheelBuilder, SdistBuilder)
+    )
+    assert wheel == {name for name in known if name.startswith("skblood/")}
+    # These Hatch adds itself, or nobody needs.
+    added = {".gitignore", ".readthedocs.yaml", "LICENSE", "pyproject.toml"}
+    assert sdist - {*STRAY} == known - added
+
+
+@pytest.mark.skipif(not (shutil.which("make") and shutil.which("git")), reason="needs them")
+def test_files_that_are_not_in_git_are_not_published(checkout):
+    root, known = checkout
+    for command in (["git", "init", "-q"], ["git", "add", "--", *sorted(known)]):
+        subprocess.run(command, cwd=root, check=True)
+    run = subprocess.run(["make", "check-files"], cwd=root, capture_output=True, text=True)
+    assert run.returncode != 0
+    assert {*STRAY, "NOTES.md"} <= {*run.stderr.splitlines()}
+    assert run.stderr.count("skblood/") == len(STRAY) and "add, move or ignore" in run.stderr
+    for name in [*STRAY, "NOTES.md", "docs/.secret"]:
+        (root / name).unlink()
+    subprocess.run(["make", "check-files"], cwd=root, check=True)
 
 
 def test_classifiers_name_the_versions_of_the_workflow(project):
