@@ -32,7 +32,7 @@ _RANDOM_CHOICES = 5
 _COMMON = 10
 TEXT = """\
 Slides or patients are divided at random into two halves of about equal classes (a round each). The
-cells of one half are labelled, in the order of `skblood.query` or in five random ones; a logistic
+cells of one half are labeled, in the order of `skblood.query` or in five random ones; a logistic
 regression with balanced classes is fitted to their standardized inputs of the model's output layer
 (it stands for `adapt`, which is slower), and scored on the other half: mean recall of the classes
 with 10 cells and more. Images are in the frame of `measured_crop`. *Random* and *query* are means,
@@ -84,7 +84,7 @@ def measure(name, options):
 
 
 def _score(inputs, y, rows, rest, common):
-    """Return the mean recall in the other half of a head fitted to the labelled rows."""
+    """Return the mean recall in the other half of a head fitted to the labeled rows."""
     known = np.unique(y[rows])
     if len(known) == 1:
         predicted = np.repeat(known, len(rest))

@@ -2,7 +2,7 @@
 
     python -m benchmarks.whole_loop [--quick] [--only LABORATORY ...] [--data FOLDER]
 
-The exit status is 1 when 40 labelled cells do not raise the balanced accuracy.
+The exit status is 1 when 40 labeled cells do not raise the balanced accuracy.
 """
 
 import sys

@@ -11,7 +11,9 @@ WORDS = (
     "simply|just|obviously|easily|of course|merely|really|very|basically|actually|please|"
     "utilize|leverage|thus|hence|whence|thereof|therein|herein|whereby|hitherto|lest|upon|whilst|"
     "amongst|aforementioned|trivial|straightforward|seamless\\w*|powerful|cutting-edge|"
-    "at home|broken off|in company|as it stands|of then|that it pays"
+    "at home|broken off|in company|as it stands|of then|that it pays|"
+    # American spelling.
+    "(?:un)?labelled|haemat\\w*|leukaem\\w*|behaviour\\w*|neighbours?"
 )
 AVOID = re.compile(rf"(?<![\w-])({WORDS})(?![\w-])", re.IGNORECASE)
 FOLDERS = ["docs", "examples", "skblood"]
@@ -40,3 +42,4 @@ def test_words(path):
 
 def test_a_word_is_found():
     assert words_in("It is simple.\nJust call fit: adjust nothing.") == [(2, "Just")]
+    assert words_in("Labelled cells; n_labelled, labeled") == [(1, "Labelled")]

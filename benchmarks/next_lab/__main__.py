@@ -1,11 +1,11 @@
 """Measure what a model is worth in the next laboratory.
 
     python -m benchmarks.next_lab [--labs NAME ...] [--model NAME|FILE ...] [--seed N ...]
-                                   [--unlabelled] [--quick]
+                                   [--unlabeled] [--quick]
 
 A laboratory is named by its folder below ``labs`` of the data (SKBLOOD_DATA_HOME, or
 ``../shared/data``), or as NAME=FOLDER; ``home`` is the test cells of PBC, and the names of
-`benchmarks._laboratories` are simulated ones, without labelled cells. Several models are seeds of
+`benchmarks._laboratories` are simulated ones, without labeled cells. Several models are seeds of
 one recipe, and averaged. What is not named keeps its former figures. The exit status is 1 when a
 bar is missed.
 """
@@ -67,16 +67,16 @@ def _parse(argv):
     parser.add_argument("--trained-on", nargs="*", metavar="NAME", help="laboratories beside PBC")
     parser.add_argument("--data", type=Path, help="folder that holds pbc and the laboratories")
     parser.add_argument(
-        "--seed", nargs="*", type=int, help="draws of labelled cells; 0 1 2, none for none"
+        "--seed", nargs="*", type=int, help="draws of labeled cells; 0 1 2, none for none"
     )
     parser.add_argument("--cells", type=int, default=250, help="cells of a class, at most")
     parser.add_argument(
-        "--quick", action="store_true", help="seed 0, 10 labelled cells a class; kept nowhere"
+        "--quick", action="store_true", help="seed 0, 10 labeled cells a class; kept nowhere"
     )
     parser.add_argument(
-        "--unlabelled",
+        "--unlabeled",
         action="store_true",
-        help="adapt also to the others of the labelled half",
+        help="adapt also to the others of the labeled half",
     )
     parser.add_argument("--out", type=Path, help="folder of the results")
     options = parser.parse_args(argv)
@@ -85,10 +85,10 @@ def _parse(argv):
     options.name = options.name or Path(options.model[0]).stem
     if options.trained_on is None:
         options.trained_on = TRAINED_ON.get(options.name, [])
-    options.name += " + unlabelled" * options.unlabelled
+    options.name += " + unlabeled" * options.unlabeled
     if options.seed is None:
         options.seed = [0] if options.quick else [0, 1, 2]
-    options.labelled = (10,) if options.quick else LABELLED
+    options.labeled = (10,) if options.quick else LABELLED
     options.out = options.out or (None if options.quick else RESULTS)
     return options
 
@@ -98,7 +98,7 @@ def _measure(model, laboratory, options):
         return measure_home(model, laboratory)
     seeds = () if laboratory.name in SIMULATED else options.seed
     log = partial(print, flush=True)
-    return measure(model, laboratory, seeds, options.labelled, options.unlabelled, log)
+    return measure(model, laboratory, seeds, options.labeled, options.unlabeled, log)
 
 
 if __name__ == "__main__":

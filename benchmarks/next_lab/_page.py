@@ -13,25 +13,25 @@ What models are worth in laboratories on which they were not trained. Home is PB
 laboratory are in the training. Balanced accuracy is the mean recall of the classes that are there,
 with all classes of the model to choose from; *told*: the others are ruled out (`classes=`). *Frame*
 is the crop of `measured_crop`, *adapt* is `adapt(model, X)` without labels. *Blood*: told, and
-`prior="blood"`. *Labelled*: slides or patients are divided at random into two halves of about equal
-classes; up to 5, 10 or 20 cells of each class of one half are labelled (`adapt(model, X, y)`;
-*+ unlabelled*: the others of this half are given without labels); the other half is scored, by the
+`prior="blood"`. *Labeled*: slides or patients are divided at random into two halves of about equal
+classes; up to 5, 10 or 20 cells of each class of one half are labeled (`adapt(model, X, y)`;
+*+ unlabeled*: the others of this half are given without labels); the other half is scored, by the
 mean recall of the classes with 10 cells and more; mean of the draws. 0 is `adapt` without labels;
 *least gain* is that of the number of labels that gains least. *Sets*: share of the cells whose
-label is in its prediction set for 90 %, of a model adapted to 5 labelled cells a class and
+label is in its prediction set for 90 %, of a model adapted to 5 labeled cells a class and
 calibrated with 5 others (least to most of the draws). Accuracy and macro-F1 of all, each class,
 each draw, and intervals (95 %, by slide or patient) are in `next_lab.json`.
 Methods were chosen on chula, jhu, bionet and wbc_tecom: their figures are slightly optimistic."""
 
 _UNLABELLED = {
-    f"{state}{told}": f"unlabelled/{state}{path}/balanced_accuracy"
+    f"{state}{told}": f"unlabeled/{state}{path}/balanced_accuracy"
     for state in ("as they come", "frame", "adapt")
     for told, path in (("", ""), (", told", "/told"))
 }
-_LABELLED = {k: f"labelled/{k}/common" for k in ("0", "5", "10", "20")}
+_LABELLED = {k: f"labeled/{k}/common" for k in ("0", "5", "10", "20")}
 _SCORES = {"balanced": "balanced_accuracy", "accuracy": "accuracy", "macro-F1": "f1_macro"}
 _PRIOR = {
-    f"{name}, {prior}": f"unlabelled/adapt/{prior}/{score}"
+    f"{name}, {prior}": f"unlabeled/adapt/{prior}/{score}"
     for prior in ("told", "blood")
     for name, score in _SCORES.items()
 }
@@ -40,14 +40,14 @@ _PUBLISHED = [
     ["plain training on three laboratories (in SADA)", "0.778", "0.554"],
     ["BoDA (in SADA)", "0.805", "0.587"],
     ["SADA", "0.843", "0.626 ± 0.026"],
-    ["Chossegros et al. 2024, eight other targets, at most 100 labelled cells", "> 0.8", "-"],
+    ["Chossegros et al. 2024, eight other targets, at most 100 labeled cells", "> 0.8", "-"],
 ]
 _OURS = {
-    "as they come, told": "unlabelled/as they come/told",
-    "as they come, blood": "unlabelled/as they come/blood",
-    "adapt, told": "unlabelled/adapt/told",
-    "adapt, blood": "unlabelled/adapt/blood",
-    "10 labelled cells a class at most, told": "labelled/10/told",
+    "as they come, told": "unlabeled/as they come/told",
+    "as they come, blood": "unlabeled/as they come/blood",
+    "adapt, told": "unlabeled/adapt/told",
+    "adapt, blood": "unlabeled/adapt/blood",
+    "10 labeled cells a class at most, told": "labeled/10/told",
 }
 _TECOM = "wbc_tecom"
 _SETS = Bar(">=", 0.87), Bar("<=", 0.95)
@@ -57,7 +57,7 @@ _BARS = {"5": Bar(">=", 0.86), "10": Bar(">=", 0.90), "20": Bar(">=", 0.93)}
 def as_markdown(results):
     """Return the page of the results of all models and laboratories."""
     real = sorted(filter(_is_real, results.values()), key=lambda each: each["laboratory"])
-    labelled = [each for each in real if "labelled" in each]
+    labeled = [each for each in real if "labeled" in each]
     simulated = [each for each in results.values() if each["laboratory"] in SIMULATED]
     bars = [
         [f"`{model}`", what, cell(figure, ".3f", bar)]
@@ -68,9 +68,9 @@ def as_markdown(results):
     page += [*table(["model", "figure", "reached"], bars), ""] if bars else []
     page += ["## Without labels, balanced accuracy", ""]
     page += [*_table(real + simulated, _UNLABELLED), ""]
-    if labelled:
-        page += ["## With labelled cells of each class, balanced accuracy", ""]
-        page += [*_table(labelled, _LABELLED, {"least gain": _gain, "sets": _sets}), ""]
+    if labeled:
+        page += ["## With labeled cells of each class, balanced accuracy", ""]
+        page += [*_table(labeled, _LABELLED, {"least gain": _gain, "sets": _sets}), ""]
     page += ['## Adapted without labels: classes told, and `prior="blood"` as well', ""]
     page += [*_table(real, _PRIOR), ""]
     page += [f"## Five classes of {_TECOM} (Zheng et al. 2018), beside published figures", ""]
@@ -92,16 +92,16 @@ def bars_of(results, model):
     mine = {each["laboratory"]: each for each in results.values() if each["model"] == model}
     bars = []
     if HOME in mine:
-        home = _find(mine[HOME], "unlabelled/as they come/accuracy")
+        home = _find(mine[HOME], "unlabeled/as they come/accuracy")
         bars.append(["accuracy on the test cells of PBC", home, Bar(">=", 0.988)])
-    labelled = [each for each in mine.values() if "labelled" in each and _is_real(each)]
+    labeled = [each for each in mine.values() if "labeled" in each and _is_real(each)]
     for k, bar in _BARS.items():
-        if found := [_find(each, _LABELLED[k]) for each in labelled if k in each["labelled"]]:
-            bars.append([f"{k} labelled cells a class, mean", float(np.mean(found)), bar])
-    if labelled:
-        gain, name = min((each["gain"], each["laboratory"]) for each in labelled)
+        if found := [_find(each, _LABELLED[k]) for each in labeled if k in each["labeled"]]:
+            bars.append([f"{k} labeled cells a class, mean", float(np.mean(found)), bar])
+    if labeled:
+        gain, name = min((each["gain"], each["laboratory"]) for each in labeled)
         bars.append([f"least gain by labels ({name})", gain, Bar(">=", 0.0)])
-    sets = [(each["sets"]["coverage"], each["laboratory"]) for each in labelled if "sets" in each]
+    sets = [(each["sets"]["coverage"], each["laboratory"]) for each in labeled if "sets" in each]
     if sets:
         for (found, name), bar in zip((min(sets), max(sets)), _SETS, strict=True):
             bars.append([f"sets of 90 % hold the label ({name})", found, bar])

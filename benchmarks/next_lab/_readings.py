@@ -11,7 +11,7 @@ from skblood.estimators import class_factors
 from skblood.evaluation import EvaluationReport
 from skblood.uncertainty import PredictionSets
 
-# Cells of a class that are labelled; the sets are calibrated with those of CALIBRATED that are new.
+# Cells of a class that are labeled; the sets are calibrated with those of CALIBRATED that are new.
 LABELLED = (5, 10, 20)
 CALIBRATED = 10
 LEVEL = 0.9
@@ -21,7 +21,7 @@ _FEWEST = 9
 _COMMON = 10
 
 
-def measure(model, laboratory, seeds=(), labelled=LABELLED, unlabelled=False, log=print):
+def measure(model, laboratory, seeds=(), labeled=LABELLED, unlabeled=False, log=print):
     """Return the figures of a model in a laboratory.
 
     Parameters
@@ -29,30 +29,30 @@ def measure(model, laboratory, seeds=(), labelled=LABELLED, unlabelled=False, lo
     model : fitted classifier of skblood
     laboratory : Laboratory
     seeds : sequence of int
-        Of the draws of labelled cells; none labels none.
-    labelled : tuple of int
-        Cells of a class that are labelled, increasing.
-    unlabelled : bool
-        Whether `adapt` is also given the other cells of the labelled half, without their labels.
+        Of the draws of labeled cells; none labels none.
+    labeled : tuple of int
+        Cells of a class that are labeled, increasing.
+    unlabeled : bool
+        Whether `adapt` is also given the other cells of the labeled half, without their labels.
     log : callable
         Is told what has been measured.
 
     Returns
     -------
     figures : dict
-        "crop", "steps", "unlabelled" (of each state, see `figures_of`), and with seeds "labelled"
-        (the same for 0 and each number of `labelled`, means over the seeds), "draws" (the
+        "crop", "steps", "unlabeled" (of each state, see `figures_of`), and with seeds "labeled"
+        (the same for 0 and each number of `labeled`, means over the seeds), "draws" (the
         "common" of each seed), "gain" and "sets".
     """
     figures, zero = _without_labels(model, laboratory, log)
     if not seeds:
         return figures
-    found = [_draw(model, laboratory, zero, labelled, unlabelled, seed) for seed in seeds]
+    found = [_draw(model, laboratory, zero, labeled, unlabeled, seed) for seed in seeds]
     draws, sets = zip(*found, strict=True)
     means = average(draws)
     common = {k: each["common"] for k, each in means.items()}
-    log("  labelled " + ", ".join(f"{k}: {value:.3f}" for k, value in common.items()))
-    figures |= {"labelled": means, "draws": {k: [d[k]["common"] for d in draws] for k in means}}
+    log("  labeled " + ", ".join(f"{k}: {value:.3f}" for k, value in common.items()))
+    figures |= {"labeled": means, "draws": {k: [d[k]["common"] for d in draws] for k in means}}
     figures["gain"] = min(value - common["0"] for k, value in common.items() if k != "0")
     if sets := [each for each in sets if each]:
         covered = [each["coverage"] for each in sets]
@@ -63,7 +63,7 @@ def measure(model, laboratory, seeds=(), labelled=LABELLED, unlabelled=False, lo
 def measure_home(model, laboratory):
     """Return the figures of a model at home, as `measure` does."""
     proba = model.predict_proba(laboratory.X)
-    return {"unlabelled": {"as they come": figures_of(model, laboratory, proba, interval=True)}}
+    return {"unlabeled": {"as they come": figures_of(model, laboratory, proba, interval=True)}}
 
 
 def _without_labels(model, laboratory, log):
@@ -79,10 +79,10 @@ def _without_labels(model, laboratory, log):
         figures[name] = figures_of(state, laboratory, proba, interval=True)
         log(f"  {name}: {figures[name]['balanced_accuracy']:.3f}")
     steps = " + ".join(adapted.adaptation_.steps) or "unchanged"
-    return {"crop": crop, "steps": steps, "unlabelled": figures}, (adapted, proba)
+    return {"crop": crop, "steps": steps, "unlabeled": figures}, (adapted, proba)
 
 
-def _draw(model, laboratory, zero, labelled, unlabelled, seed):
+def _draw(model, laboratory, zero, labeled, unlabeled, seed):
     """Label some cells of one half of the groups, and read the other half.
 
     `zero` is the model for 0 labels and its probabilities of all cells. Returns the figures for
@@ -93,7 +93,7 @@ def _draw(model, laboratory, zero, labelled, unlabelled, seed):
     pool = rng.permutation(pool)
     figures = {"0": figures_of(zero[0], laboratory, zero[1][rest], rest)}
     sets, adapted, rows = None, None, np.array([], int)
-    for k in labelled:
+    for k in labeled:
         # The smaller number is among the larger one.
         seen, rows = rows, np.concatenate([pool[y[pool] == c][:k] for c in np.unique(y)])
         fresh = np.setdiff1d(rows, seen)
@@ -101,7 +101,7 @@ def _draw(model, laboratory, zero, labelled, unlabelled, seed):
             found = PredictionSets(adapted, confidence_level=LEVEL).fit(X[fresh], y[fresh])
             found = found.coverage(X[rest], y[rest])
             sets = {"coverage": found.marginal, "size": found.mean_size}
-        given = pool if unlabelled else rows
+        given = pool if unlabeled else rows
         known = np.where(np.isin(given, rows), y[given], None)
         adapted = adapt(model, X[given], known, random_state=seed)
         figures[str(k)] = figures_of(adapted, laboratory, adapted.predict_proba(X[rest]), rest)

@@ -3,7 +3,7 @@ Adaptation to another laboratory
 ================================
 
 Another stain and another camera change the images of the same cells. How much accuracy is lost, and
-how much do a few labelled cells of the new laboratory regain?
+how much do a few labeled cells of the new laboratory regain?
 
 :func:`~skblood.adapt` needs seconds; it trains no network. :doc:`/user_guide/adaptation` describes
 its steps, with results of real laboratories.
@@ -30,8 +30,10 @@ from skblood.evaluation import CellSampleDisplay
 
 as_away = (255 * (X_home @ mixing / 255) ** 1.3).round().astype(np.uint8)
 figure = plt.figure(figsize=(9, 7.5), layout="constrained")
-for part, images in zip(figure.subfigures(1, 2, wspace=0.05), [X_home, as_away]):
+parts = dict(zip(["first laboratory", "second laboratory"], figure.subfigures(1, 2, wspace=0.05)))
+for (name, part), images in zip(parts.items(), [X_home, as_away]):
     CellSampleDisplay.from_labels(images, y_home, n_per_class=5, random_state=0, figure=part)
+    part.suptitle(name)
 plt.show()
 
 # %%
@@ -48,8 +50,8 @@ own = balanced_accuracy_score(y_home[350:], classifier.predict(X_home[350:]))
 print(f"balanced accuracy in the training laboratory {own:.2f}")
 
 # %%
-# Labelled cells
-# --------------
+# Labeled cells
+# -------------
 # The first cells of each class are given to the adaptation, the others measure the result.
 import pandas as pd
 
@@ -62,27 +64,27 @@ for n in numbers:
     given = place < n
     adapted = adapt(classifier, X_away[given], y_away[given], random_state=0) if n else classifier
     scores.append(balanced_accuracy_score(y_away[rest], adapted.predict(X_away[rest])))
-    print(f"{n:>2} labelled cells of each class: {scores[-1]:.2f}")
+    print(f"{n:>2} labeled cells of each class: {scores[-1]:.2f}")
 
 # %%
 # What the last adaptation did:
 print(adapted.adaptation_)
 
 # %%
-# Unlabelled cells
-# ----------------
+# Unlabeled cells
+# ---------------
 # They cost nothing, and help less: here not at all.
-unlabelled = adapt(classifier, X_away[~rest], random_state=0)
-without = balanced_accuracy_score(y_away[rest], unlabelled.predict(X_away[rest]))
+unlabeled = adapt(classifier, X_away[~rest], random_state=0)
+without = balanced_accuracy_score(y_away[rest], unlabeled.predict(X_away[rest]))
 print(f"{np.sum(~rest)} cells without a label: {without:.2f}")
 
 # %%
 # sphinx_gallery_thumbnail_number = 2
 figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
-ax.plot(range(len(numbers)), scores, "o-", color="#0072b2", label="labelled cells")
+ax.plot(range(len(numbers)), scores, "o-", color="#0072b2", label="labeled cells")
 ax.axhline(without, ls="--", color="#d55e00", label="cells without a label")
 ax.axhline(own, ls=":", color="0.3", label="training laboratory")
 ax.set_xticks(range(len(numbers)), numbers)
-ax.set(xlabel="labelled cells of each class", ylabel="balanced accuracy", ylim=(0, 1))
+ax.set(xlabel="labeled cells of each class", ylabel="balanced accuracy", ylim=(0, 1))
 figure.legend(loc="outside upper left", ncols=3)
 plt.show()

@@ -82,7 +82,7 @@ print(adapted.adaptation_)
 # %%
 # Slides that were not seen
 # -------------------------
-# Scores of cells that were labelled or used for the adaptation would be optimistic.
+# Scores of cells that were labeled or used for the adaptation would be optimistic.
 from skblood.evaluation import compare_models, differential_count, evaluate
 
 X_unseen, y_unseen, slides = cells.data[unseen], cells.target[unseen], cells.groups[unseen]

@@ -54,7 +54,7 @@ for (name, classifier), style in zip(classifiers.items(), ["o-", "s--"]):
     accuracy = classifier.history_[:, "valid_accuracy"]
     left.plot(range(1, len(accuracy) + 1), accuracy, style, label=name)
 left.axhline(1 / 8, ls=":", color="gray")
-left.text(1, 1 / 8, "chance", va="bottom", color="0.3")
+left.text(10, 1 / 8, "chance", ha="right", va="top", color="0.3")
 left.set(xlabel="epoch", ylabel="test accuracy", ylim=(0, 1))
 left.legend(title="training cells")
 predicted = classifiers["in the order of the classes"].predict(X_test)

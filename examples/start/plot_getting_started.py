@@ -120,7 +120,7 @@ CellGridDisplay.from_predictions(
 # Adapt to another laboratory
 # ---------------------------
 # Another stain and another camera change the colors of the same cells. Here they are simulated by
-# mixing the color channels. :func:`~skblood.adapt` needs a few labelled cells of the new
+# mixing the color channels. :func:`~skblood.adapt` needs a few labeled cells of the new
 # laboratory; ten of each class here (:doc:`/user_guide/adaptation`).
 X_new, y_new = make_blood_cells(480, random_state=1)
 X_new = (X_new @ [[0.6, 0.3, 0.0], [0.1, 0.4, 0.4], [0.3, 0.1, 0.3]]).astype(np.uint8)

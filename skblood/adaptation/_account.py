@@ -20,11 +20,11 @@ class Adaptation:
     reason : str
         Why steps were taken or refused.
     scores : dict of str to float
-        Balanced accuracy on the labelled cells of each candidate, named by its steps joined by
+        Balanced accuracy on the labeled cells of each candidate, named by its steps joined by
         " + ". "unchanged" is the model exactly as it was given, with its own crop, classes and
         prior. Candidates with "bias" or "output" are cross-validated. Empty without labels.
     n_labelled : dict
-        Number of labelled cells of each class of the model.
+        Number of labeled cells of each class of the model.
     n_unlabelled : int
         Number of cells without a label.
     """
@@ -37,11 +37,11 @@ class Adaptation:
 
     def __repr__(self) -> str:
         counts = [f"{printable(label, keep='')} {n}" for label, n in self.n_labelled.items() if n]
-        labelled = ", ".join(counts)
-        counted = f"labelled cells: {labelled or 'none'}; unlabelled: {self.n_unlabelled}"
+        labeled = ", ".join(counts)
+        counted = f"labeled cells: {labeled or 'none'}; unlabeled: {self.n_unlabelled}"
         lines = [f"Adaptation: {join_steps(self.steps)}", f"reason: {self.reason}", counted]
         if self.scores:
-            lines.append("balanced accuracy on the labelled cells:")
+            lines.append("balanced accuracy on the labeled cells:")
             lines += [f"  {score:.3f}  {name}" for name, score in self.scores.items()]
         return "\n  ".join(lines)
 

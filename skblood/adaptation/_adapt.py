@@ -31,8 +31,8 @@ def adapt(
 ) -> ClassifierT:
     """Adapt a fitted classifier to the cells of another laboratory.
 
-    Another stain, microscope or camera changes the images of the same cells. A few labelled cells
-    of the target laboratory, or many unlabelled ones, are enough to adapt a classifier to them. The
+    Another stain, microscope or camera changes the images of the same cells. A few labeled cells
+    of the target laboratory, or many unlabeled ones, are enough to adapt a classifier to them. The
     given model is not changed. ``model.adapt(X, y)`` is the same.
 
     Parameters
@@ -46,7 +46,7 @@ def adapt(
     y : array-like of shape (n,), default=None
         Labels, which must be classes of the model. None, NaN, or -1 (unless it is a class) marks a
         cell without a label, as in scikit-learn's semi-supervised learning. A class may have any
-        number of labelled cells, or none. If `y` is None, no cell has a label.
+        number of labeled cells, or none. If `y` is None, no cell has a label.
     groups : array-like of shape (n,), default=None
         Patient or slide of each cell, as in ``model.fit``. Cross-validation holds out whole groups,
         and standard errors are those between groups: several cells of a patient are no independent
@@ -98,18 +98,18 @@ def adapt(
        n images against 100 of the training [2]_, weighted to the class proportions of the training
        set. Taken if the mean probability of the right class increases or, without labels, that of
        the predicted class.
-    4. "bias" or "output": logistic regression on the inputs of the output layer, all labelled
+    4. "bias" or "output": logistic regression on the inputs of the output layer, all labeled
        classes counting alike, with an L2-SP penalty [3]_, which keeps it near the old weights:
        "bias" changes only the bias of each class, "output" the whole layer. Each cell is seen as in
-       prediction and in four random views in other colors. Outputs of classes without a labelled
+       prediction and in four random views in other colors. Outputs of classes without a labeled
        cell stay as they are. If there are 20 or more cells without a label, "output" also asks that
        the predictions for up to 300 of them are sure, and have together the shares of `prior`, or
        equal ones [4]_.
 
-    "bias" and "output" need labelled cells of two classes, and are taken unless they are worse, by
-    more than a standard error, in cross-validation on the labelled cells. With one labelled cell
+    "bias" and "output" need labeled cells of two classes, and are taken unless they are worse, by
+    more than a standard error, in cross-validation on the labeled cells. With one labeled cell
     or group a class nothing can be validated, and "output" is taken. Without `groups` the scores
-    are optimistic if several labelled cells are of one patient or slide.
+    are optimistic if several labeled cells are of one patient or slide.
 
     References
     ----------

@@ -26,9 +26,9 @@ from ._output_layer import (
 )
 from ._partial_labels import balanced_weights
 
-# Random views of each labelled cell.
+# Random views of each labeled cell.
 _N_VIEWS = 4
-# Cells from which statistics are taken or unlabelled ones learned from; and, of many, how many.
+# Cells from which statistics are taken or unlabeled ones learned from; and, of many, how many.
 _FEWEST, _MOST = 20, 300
 # Pixels that statistics are taken from in one batch, which holds the maps of all of them.
 _MOST_PIXELS = 2**22
@@ -113,9 +113,9 @@ class Course:
         self._take("statistics", change, mixed)
 
     def fit_outputs(self):
-        """Fit the output layer, or only its biases, to the labelled cells."""
+        """Fit the output layer, or only its biases, to the labeled cells."""
         if len(self._labels.unique()) < 2:
-            one = "outputs not fitted: all labelled cells are of one class"
+            one = "outputs not fitted: all labeled cells are of one class"
             self._reasons += [one] if len(self._labels) else []
             return
         announce("adapt: output layer")
@@ -154,7 +154,7 @@ class Course:
         return adapted if prior is None else reconfigure(adapted, prior=prior)
 
     def _see(self, model, images):
-        """Return features of the labelled cells, if there are any."""
+        """Return features of the labeled cells, if there are any."""
         if len(self._labels):
             return extract_features(model.predictor_, images[self._labelled])
         return None

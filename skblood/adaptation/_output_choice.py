@@ -23,7 +23,7 @@ class ChosenLayer:
     ----------
     step : {"", "bias", "output"}
     layer : torch.Tensor of shape (n_classes, d + 1), float64
-        Fitted to all labelled cells.
+        Fitted to all labeled cells.
     reason : str
     scores : dict of str to float
         Balanced accuracy after each step in cross-validation; empty if nothing can be validated.
@@ -35,7 +35,7 @@ class ChosenLayer:
     scores: dict
 
 
-def choose_layer(layer, features, codes, shares, unlabelled, right, groups=None):
+def choose_layer(layer, features, codes, shares, unlabeled, right, groups=None):
     """Return the output layer as it is, with new biases, or fitted as a whole.
 
     Parameters
@@ -43,13 +43,13 @@ def choose_layer(layer, features, codes, shares, unlabelled, right, groups=None)
     layer : torch.Tensor of shape (n_classes, d + 1), float64
         Weights and, in the last column, biases, for classes of equal shares.
     features : torch.Tensor of shape (n, n_views, d), float64
-        Inputs of the layer for several views of each labelled cell; view 0 is what is predicted
+        Inputs of the layer for several views of each labeled cell; view 0 is what is predicted
         from.
     codes : torch.Tensor of shape (n,)
         Class codes.
     shares : torch.Tensor of shape (n_classes,)
         Shares of the classes among the cells to come; 0 if one cannot occur.
-    unlabelled : torch.Tensor of shape (m, d), float64, or None
+    unlabeled : torch.Tensor of shape (m, d), float64, or None
         Inputs of the layer for cells without a label.
     right : torch.Tensor of shape (n,), float64
         1 where the model is right as it is, 0 where it is wrong.
@@ -62,7 +62,7 @@ def choose_layer(layer, features, codes, shares, unlabelled, right, groups=None)
     """
     fits = {
         "bias": partial(fit_layer, layer, shares=shares, only_biases=True),
-        "output": partial(fit_layer, layer, shares=shares, unlabelled=unlabelled),
+        "output": partial(fit_layer, layer, shares=shares, unlabeled=unlabeled),
     }
     splits = _split(codes, groups)
     n_tests = sum((scored.double() for _, scored in splits), torch.zeros(len(codes)).double())

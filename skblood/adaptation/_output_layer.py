@@ -1,4 +1,4 @@
-"""The output layer: its inputs, as one matrix, and fitted to labelled cells."""
+"""The output layer: its inputs, as one matrix, and fitted to labeled cells."""
 
 import copy
 
@@ -13,7 +13,7 @@ from ._partial_labels import balanced_weights
 # L2-SP penalty of biases alone; and of the output layer for one cell a class, for k cells a class
 # divided by k.
 _BIASES, _OUTPUT = 0.02, 0.03
-# Weight of what is asked of predictions for unlabelled cells: that they are sure, and that they
+# Weight of what is asked of predictions for unlabeled cells: that they are sure, and that they
 # have the expected shares together.
 _UNLABELLED = 0.3
 _NO_SHARE = 1e-30
@@ -79,10 +79,10 @@ def logits_of(layer, features):
     return features @ layer[:, :-1].T + layer[:, -1]
 
 
-def fit_layer(layer, features, codes, shares, *, only_biases=False, unlabelled=None):
+def fit_layer(layer, features, codes, shares, *, only_biases=False, unlabeled=None):
     """Return an output layer fitted by logistic regression with an L2-SP penalty.
 
-    All labelled classes count alike. The penalty is on the squared distance from the old weights,
+    All labeled classes count alike. The penalty is on the squared distance from the old weights,
     in units of the root mean square of the features, so that their unit does not matter.
 
     Parameters
@@ -94,9 +94,9 @@ def fit_layer(layer, features, codes, shares, *, only_biases=False, unlabelled=N
     codes : torch.Tensor of shape (n,)
         Class codes. Outputs of classes that are not among them stay as they are.
     shares : torch.Tensor of shape (n_classes,)
-        Shares of the classes among the unlabelled cells; 0 if one cannot occur.
+        Shares of the classes among the unlabeled cells; 0 if one cannot occur.
     only_biases : bool, default=False
-    unlabelled : torch.Tensor of shape (m, d), float64, default=None
+    unlabeled : torch.Tensor of shape (m, d), float64, default=None
         Inputs of the layer for cells without a label. Their predictions are to be sure, and to have
         the shares together (transductive information maximization, Boudiaf et al. 2020).
 
@@ -114,7 +114,7 @@ def fit_layer(layer, features, codes, shares, *, only_biases=False, unlabelled=N
     free[codes, -1 if only_biases else slice(None)] = 1
     penalty = _BIASES if only_biases else _OUTPUT * len(codes.unique()) / len(codes)
     possible, expected = ((s.clamp(min=_NO_SHARE)).log() for s in ((shares > 0).double(), shares))
-    others = None if unlabelled is None else with_ones(unlabelled) / scale
+    others = None if unlabeled is None else with_ones(unlabeled) / scale
     change = torch.zeros_like(layer, requires_grad=True)
 
     def loss():

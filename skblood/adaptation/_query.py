@@ -35,7 +35,7 @@ class CellQuery:
         Positions in X, in the order to label: each cell adds most to those before it.
     coverage : ndarray of shape (k,)
         Coverage of the cells without a label by the first 1, 2, ..., k chosen ones and those
-        labelled before, in 0..1: mean similarity of a cell to the most similar one of them.
+        labeled before, in 0..1: mean similarity of a cell to the most similar one of them.
     n_random : ndarray of shape (k,)
         Gain to expect: numbers of randomly chosen labels with the same coverage.
     """
@@ -74,7 +74,7 @@ def query(
         Number of cells to choose.
     y : array-like of shape (n,), default=None
         Labels known before, as in :func:`adapt`: None, NaN or -1 marks a cell without a label.
-        Labelled cells count as covered and are not chosen.
+        Labeled cells count as covered and are not chosen.
     random_state : int, RandomState instance or None, default=None
         Seed of the random choices that `n_random` compares with and, if X has over 3,000 cells, of
         the 3,000 cells that are considered.
@@ -98,7 +98,7 @@ def query(
 
     See Also
     --------
-    adapt : Adapt a classifier to labelled cells.
+    adapt : Adapt a classifier to labeled cells.
 
     Notes
     -----

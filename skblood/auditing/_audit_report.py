@@ -141,7 +141,7 @@ class AuditReport:
         for kind, findings in found.items():
             lines.append(f"{len(findings):,} {KINDS[kind][len(findings) > 1]}")
             if kind == "training_overlap":  # often all images
-                lines.append("  They matter to these models, and to those that start from them.")
+                lines.append("  Scores of these models on them, fine-tuned or not, are too high.")
                 continue
             lines += [_truncate(f"  {self._format_finding(each)}") for each in findings[:n_shown]]
             if len(findings) > n_shown:

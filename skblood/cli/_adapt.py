@@ -22,7 +22,7 @@ def adapt(
 ):
     """Adapt a model to the cells of another laboratory; write it, and print what was done.
 
-    A few labelled cells, or many without a label, are enough. In a table, a row without a label
+    A few labeled cells, or many without a label, are enough. In a table, a row without a label
     is a cell without a label; the file may have no column of labels. If CELLS have the parts train,
     val and test, the train part is used. Cells of one slide or patient (--group-column) are
     validated together.
@@ -41,7 +41,7 @@ def adapt(
     Examples
     --------
     skblood adapt cells.skblood corrections.csv --out ours.skblood --group-column slide
-    skblood adapt blood8-2 labelled/ --out ours.skblood --prior blood
+    skblood adapt blood8-2 labeled/ --out ours.skblood --prior blood
     skblood adapt blood8-2 new/ --no-labels --out ours.skblood
     """
     output.reserve(out)

@@ -38,7 +38,7 @@ def count(
     ----------
     words : PREDICTIONS or [MODEL] CELLS
         A table or folder written by `skblood predict` or `skblood evaluate`, or the corrections.csv
-        of a review or the labelled table of `skblood query`, whose labels are those of a reader. Or
+        of a review or the labeled table of `skblood query`, whose labels are those of a reader. Or
         images to predict first: a folder, an image, a pattern, a table with the column path, or
         an npz file, after the model that predicts them (by default, the pretrained one). For other
         options of the prediction, such as --frame auto, predict them first.
@@ -162,7 +162,7 @@ def _judge_cells(table, places, source, corrections, min_probability):
         # Those of the model follow at once; a later column may begin alike.
         rest = table.columns[table.columns.get_loc("probability") + 1 :]
         classes = [name[2:] for name in takewhile(lambda name: name.startswith("p_"), rest)]
-        # Of cells that were chosen to be labelled, it is that of the column `predicted`.
+        # Of cells that were chosen to be labeled, it is that of the column `predicted`.
         by_model = bool(classes) or "predicted" not in table
     if by_model and min_probability:
         rejected |= ~(_read_probabilities(table["probability"], source) >= min_probability)

@@ -44,9 +44,9 @@ class Table(Files):
     split_column: str = "split"
     group_column: str | None = None
 
-    def list_columns(self, labelled=False):
+    def list_columns(self, labeled=False):
         """Return the columns that a table must have: those that are named, or of labels."""
-        optional = (None, "split") if labelled else (None, "split", "label")
+        optional = (None, "split") if labeled else (None, "split", "label")
         others = (self.label_column, self.split_column, self.group_column)
         return [self.path_column, *(name for name in others if name not in optional)]
 
@@ -112,7 +112,7 @@ def is_shards(source):
 
 
 def read_shards(source, table, mode=ErrorMode.RAISE):
-    """Return labelled images of tar files as `read_cells`, but X is read anew in each epoch."""
+    """Return labeled images of tar files as `read_cells`, but X is read anew in each epoch."""
     from sklearn.utils import Bunch
 
     from skblood.streaming import ShardedCells
@@ -238,7 +238,7 @@ def check_source(source, table=None):
     if source.endswith(".skblood"):
         raise typer.BadParameter(f"{source!r} is a model file; DATA is a folder or a table.")
     if table is not None and not is_named(source):  # a column of labels is of tables only
-        check_columns([source], table.list_columns(labelled=is_table(path)))
+        check_columns([source], table.list_columns(labeled=is_table(path)))
 
 
 def has_labels(source, table):

@@ -39,7 +39,7 @@ def explain(
         One picture of up to 50 cells; or a folder, in which each image gets a picture, named by its
         position and name: 0001-cell.png.
     reference : DATA
-        Labelled cells among which the most similar ones are looked up, such as those of the
+        Labeled cells among which the most similar ones are looked up, such as those of the
         training (the train part, if there are parts).
     neighbors : int
         Number of similar cells, with --reference.

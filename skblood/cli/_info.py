@@ -65,10 +65,10 @@ def _describe(path, about):
         if " " not in attributes.get("fit_settings_", {}).get("max_epochs", ""):
             yield f"epoch       {attributes['best_epoch_']} of {attributes['n_iter_']}"
     if adaptation := attributes.get("adaptation_"):
-        labelled = {label: n for label, n in adaptation["n_labelled"].items() if n}
-        listed = ", ".join(f"{label} {n:,}" for label, n in labelled.items()) or "none"
+        labeled = {label: n for label, n in adaptation["n_labelled"].items() if n}
+        listed = ", ".join(f"{label} {n:,}" for label, n in labeled.items()) or "none"
         yield f"adapted     {' + '.join(adaptation['steps']) or 'unchanged'}"
-        yield f"            labelled cells: {listed}; unlabelled: {adaptation['n_unlabelled']:,}"
+        yield f"            labeled cells: {listed}; unlabeled: {adaptation['n_unlabelled']:,}"
     spec = fitted.get("spec", {})
     if (crop := spec.get("crop", 1)) != 1:
         yield f"crop        {crop:.4g} of each side"

@@ -90,5 +90,5 @@ def _warn_of_other_cells(classifier, sample):
         _output.say(
             "skblood: warning: these cells are unlike those that the model was trained on, the "
             f"predictions unsure and the shares of the classes unusual ({check}). Look at some of "
-            "them; try --frame auto; adapt the model to some labelled cells."
+            "them; try --frame auto; adapt the model to some labeled cells."
         )

@@ -54,7 +54,7 @@ def review(
     blind : bool
         Show neither predictions, given labels nor file names, as for the readers of a validation.
     reference : DATA
-        Labelled cells, such as those of the training: the most similar ones are shown beside each
+        Labeled cells, such as those of the training: the most similar ones are shown beside each
         cell.
     max_cells : NUMBER
         Cells of the page, the first of the order.

@@ -18,7 +18,7 @@ _BAR = 0.17  # inches
 class ClassDistributionDisplay:
     """Bar plot of the number of images of each class, in total or by split.
 
-    Each bar is labelled with its count and share. Use :meth:`from_labels` to create a display.
+    Each bar is labeled with its count and share. Use :meth:`from_labels` to create a display.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ def write_page(cells, rows, pool, bit_depth, order, root, out):
     rows : ndarray of int
         Positions of the cells of the page, in their order.
     pool : object or None
-        Labelled cells with `items`, `labels`, `positions` and `similarities`.
+        Labeled cells with `items`, `labels`, `positions` and `similarities`.
     bit_depth : int or None
         Of the files.
     order : str

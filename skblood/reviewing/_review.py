@@ -83,7 +83,7 @@ def review(
         predictions, given labels and similar cells; file names are not shown. The order must be
         "given" or "random".
     reference : tuple of (X, y), default=None
-        Labelled cells, such as those of the training: the three most similar ones are shown beside
+        Labeled cells, such as those of the training: the three most similar ones are shown beside
         a cell, and "neighbors" compares with them, never with the file itself. None compares with
         the other cells of `X`.
     max_cells : int, default=2000
@@ -117,7 +117,7 @@ def review(
     See Also
     --------
     query : Chooses the cells whose labels help most.
-    adapt : Adapt a classifier to labelled cells.
+    adapt : Adapt a classifier to labeled cells.
     audit : Find copies, contradictory labels and unusable images.
 
     Notes
@@ -180,7 +180,7 @@ def review(
 
 
 class _Reference:
-    """Labelled cells, and which of them are the most similar ones to each cell under review."""
+    """Labeled cells, and which of them are the most similar ones to each cell under review."""
 
     def __init__(self, X, y):
         self.items = image_items(X)

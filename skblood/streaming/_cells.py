@@ -1,4 +1,4 @@
-"""Labelled images of shards, for training on more than can be held."""
+"""Labeled images of shards, for training on more than can be held."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STEP = 1024
 
 
 class ShardedCells(CellStream):
-    """Labelled images in tar shards, which a fit reads anew in each epoch.
+    """Labeled images in tar shards, which a fit reads anew in each epoch.
 
     ``fit(cells, cells.y)`` trains a classifier on any number of images: they are read shard by
     shard, in random order and several shards at a time, decoded while the network trains, and

@@ -5,7 +5,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 
 
 def merge_copies(keys, codes):
-    """Find the distinct labelled images.
+    """Find the distinct labeled images.
 
     Parameters
     ----------

@@ -144,7 +144,7 @@ class TestAbroad:
         partly[np.flatnonzero(y == "monocyte")[:n]] = "monocyte"
         adapted = adapt(skilled, X, partly, random_state=0)
         assert not {"bias", "output"} & set(adapted.adaptation_.steps)
-        assert "all labelled cells are of one class" in adapted.adaptation_.reason
+        assert "all labeled cells are of one class" in adapted.adaptation_.reason
         assert (adapted.predict(X) == "monocyte").mean() < 0.7
 
     def test_unlabelled_cells_help(self, skilled, abroad):

@@ -55,7 +55,7 @@ def seen(codes=CODES, noise=0.1, colors=0.0):
 
 def choose(features, codes=CODES, right=None, **options):
     right = (features[:, 0, :4].argmax(1) == codes).double() if right is None else right
-    settings = {"shares": EQUAL, "unlabelled": None, **options}
+    settings = {"shares": EQUAL, "unlabeled": None, **options}
     return choose_layer(LAYER, features, codes, right=right, **settings)
 
 
@@ -121,13 +121,13 @@ def test_repr():
     assert repr(adaptation).splitlines() == [
         "Adaptation: crop + output",
         "  reason: a gain",
-        "  labelled cells: ig 10; unlabelled: 7",
-        "  balanced accuracy on the labelled cells:",
+        "  labeled cells: ig 10; unlabeled: 7",
+        "  balanced accuracy on the labeled cells:",
         "    0.500  unchanged",
         "    0.750  crop + output",
     ]
     text = repr(Adaptation((), "nothing to do", {}, {"ig": 0}, 3))
-    assert text.startswith("Adaptation: unchanged\n") and "labelled cells: none" in text
+    assert text.startswith("Adaptation: unchanged\n") and "labeled cells: none" in text
     assert "balanced accuracy" not in text
 
 
@@ -174,7 +174,7 @@ class TestGroups:
         codes = torch.arange(4).repeat(4)[torch.randperm(16)][groups]
         features = 3 * torch.randn(16, 1, 40).double()[groups]
         layer, right = torch.zeros(4, 41).double(), torch.zeros(64).double()
-        options = {"shares": EQUAL, "unlabelled": None, "right": right}
+        options = {"shares": EQUAL, "unlabeled": None, "right": right}
         alone, together = (
             choose_layer(layer, features, codes, groups=g, **options) for g in (None, groups)
         )

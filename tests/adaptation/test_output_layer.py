@@ -41,7 +41,7 @@ def test_biases_alone(layer, features):
     new = fit_layer(layer, features, CODES, EQUAL, only_biases=True)
     torch.testing.assert_close(new[:, :-1], layer[:, :-1])
     torch.testing.assert_close(new[3], layer[3])
-    # All labelled classes count alike: a class that is hardly ever found gets a higher bias.
+    # All labeled classes count alike: a class that is hardly ever found gets a higher bias.
     shifted = torch.eye(4, 7, dtype=torch.double)
     shifted[0, -1] -= 9
     new = fit_layer(shifted, features, CODES, EQUAL, only_biases=True)
@@ -98,9 +98,9 @@ def test_a_class_that_cannot_occur_is_not_fitted_against(layer, features):
 def test_predictions_for_unlabelled_cells_get_surer_and_have_the_shares(layer, features):
     rest = normal(60, 6) + 2 * torch.eye(6, dtype=torch.double)[torch.arange(60) % 2]
 
-    def predict(shares, unlabelled=rest):
+    def predict(shares, unlabeled=rest):
         shares = torch.tensor(shares).double()
-        fitted = fit_layer(layer, features, CODES, shares, unlabelled=unlabelled)
+        fitted = fit_layer(layer, features, CODES, shares, unlabeled=unlabeled)
         return (logits_of(fitted, rest) + shares.clamp(min=1e-30).log()).softmax(1)
 
     plain, equal = (predict([1 / 3, 1 / 3, 1 / 3, 0.0], u) for u in (None, rest))

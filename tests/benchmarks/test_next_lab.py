@@ -211,9 +211,9 @@ class TestFigures:
 
     def test_states(self, calls):
         figures = _readings.measure(Painter(), paint([45, 20, 4]), seeds=(0, 1), log=id)
-        assert list(figures["unlabelled"]) == ["as they come", "frame", "adapt"]
+        assert list(figures["unlabeled"]) == ["as they come", "frame", "adapt"]
         assert len(calls) == 1 + 2 * 3 and calls[0][1] is None
-        values = {k: each["common"] for k, each in figures["labelled"].items()}
+        values = {k: each["common"] for k, each in figures["labeled"].items()}
         assert values == {"0": 0.0, "5": 1.0, "10": 1.0, "20": 1.0}
         assert figures["draws"] == {k: [v, v] for k, v in values.items()}
         assert figures["gain"] == 1.0 and figures["crop"] == 0.5
@@ -239,7 +239,7 @@ class TestFigures:
 
     def test_the_other_cells_of_the_labelled_half(self, calls):
         lab = paint([45, 20, 4], n_groups=9)
-        _readings.measure(Painter(), lab, seeds=[0], labelled=(5, 10), unlabelled=True, log=id)
+        _readings.measure(Painter(), lab, seeds=[0], labeled=(5, 10), unlabeled=True, log=id)
         for (cells, y), k in zip(calls[1:], (5, 10), strict=True):
             known = np.array([label is not None for label in y])
             assert 20 < len(cells) < 49 and (~known).any()
@@ -267,27 +267,27 @@ class TestFigures:
         assert set(calibrated.tolist()) == ten - five and len(ten - five) == 15
 
 
-def stored(model, laboratory, value, trained_on=(), labelled=True):
+def stored(model, laboratory, value, trained_on=(), labeled=True):
     """Return a result as it is stored; all of its scores are the same."""
     scores = dict.fromkeys(("balanced_accuracy", "accuracy", "f1_macro"), value)
     state = {**scores, "told": scores, "blood": scores, "common": value}
     result = {
         **{"model": model, "laboratory": laboratory, "trained_on": list(trained_on), "notes": []},
-        "unlabelled": dict.fromkeys(("as they come", "frame", "adapt"), state),
+        "unlabeled": dict.fromkeys(("as they come", "frame", "adapt"), state),
         **{"date": "2026-01-01", "machine": "m", "versions": {"skblood": "1"}},
     }
-    if labelled:
-        result["labelled"] = dict.fromkeys(("0", "5", "10", "20"), state)
+    if labeled:
+        result["labeled"] = dict.fromkeys(("0", "5", "10", "20"), state)
         result |= {"gain": 0.02, "sets": {"coverage": 0.9, "least": 0.88, "most": 0.94}}
     return {f"{model}, {laboratory}": result}
 
 
 class TestPage:
     results = {
-        **stored("old", "home", 0.989, labelled=False),
+        **stored("old", "home", 0.989, labeled=False),
         **stored("old", "chula", 0.71),
         **stored("old", "wbc_tecom", 0.93),
-        **stored("old", "eosin", 0.4, labelled=False),
+        **stored("old", "eosin", 0.4, labeled=False),
         **stored("new", "chula", 0.99, ["chula"]),
     }
 
@@ -311,7 +311,7 @@ class TestPage:
     def test_what_was_not_measured_is_a_dash(self):
         results = stored("old", "chula", 0.71)
         (result,) = results.values()
-        del result["labelled"]["20"], result["sets"]
+        del result["labeled"]["20"], result["sets"]
         line = "| chula | `old` | 0.710 | 0.710 | 0.710 | - | +0.020 | - |"
         assert line in _page.as_markdown(results)
 
@@ -320,7 +320,7 @@ class TestPage:
             what: bar.holds(figure) for what, figure, bar in _page.bars_of(self.results, "old")
         }
         missed = [what for what, held in found.items() if not held]
-        assert missed == [f"{k} labelled cells a class, mean" for k in ("5", "10", "20")]
+        assert missed == [f"{k} labeled cells a class, mean" for k in ("5", "10", "20")]
         assert len(found) == 9
         assert "0.989, bar >= 0.988" in _page.as_markdown(self.results)
 
@@ -347,9 +347,9 @@ def test_the_short_form(tmp_path, capsys):
     results = json.loads((out / "next_lab.json").read_text())
     assert list(results) == ["tiny, there"]
     result = results["tiny, there"]
-    assert set(result["labelled"]) == {"0", "10"}
-    assert result["labelled"]["10"]["common"] > 0.5
-    assert set(result["labelled"]["10"]["recall"]) == {"ig", "platelet", "lymphocyte"}
+    assert set(result["labeled"]) == {"0", "10"}
+    assert result["labeled"]["10"]["common"] > 0.5
+    assert set(result["labeled"]["10"]["recall"]) == {"ig", "platelet", "lymphocyte"}
     page = (out / "next_lab.md").read_text()
     assert page in capsys.readouterr().out
     assert status == ("missed" in page)

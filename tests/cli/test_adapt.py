@@ -46,7 +46,7 @@ def test_labelled_folder(adapt, shell, model_file, cell_folder, tmp_path):
 
 
 def test_partly_labelled_table(adapt, cell_folder, tmp_path):
-    """Rows without a label are unlabelled; so are all rows of a table without that column."""
+    """Rows without a label are unlabeled; so are all rows of a table without that column."""
 
     def change(frame):
         return frame.assign(label=frame["label"].where(frame.index % 2 == 0, ""), slide="s1")

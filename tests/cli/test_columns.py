@@ -66,7 +66,7 @@ def test_other_names_are_told_too(shell, cell_table):
 
 @pytest.fixture
 def predictions(shell, model_file, cell_folder, tmp_path):
-    """What `predict` writes of labelled cells, with true labels in given_label."""
+    """What `predict` writes of labeled cells, with true labels in given_label."""
     paths = sorted((cell_folder / "test").rglob("*.png"))
     frame = pd.DataFrame({"path": map(str, paths), "label": [path.parent.name for path in paths]})
     frame.assign(slide="S").to_csv(tmp_path / "cells.csv", index=False)

@@ -40,7 +40,7 @@ class TestInfo:
         file = skblood.save(adapted, tmp_path / "m.skblood")
         text = shell("info", file).stdout
         assert f"adapted     {' + '.join(adapted.adaptation_.steps)}\n" in text
-        assert "            labelled cells: ig 2, monocyte 2; unlabelled: 16\n" in text
+        assert "            labeled cells: ig 2, monocyte 2; unlabeled: 16\n" in text
         assert "crop        0.75 of each side\n" in text
         assert f"predicts    {describe_prior(adapted)}\n" in text
         assert "2 of 8 classes: ig, monocyte. Prior" in text and "ig 0.25, monocyte 0.75" in text

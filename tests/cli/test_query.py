@@ -16,7 +16,7 @@ OWN = ["path", "label", "predicted", "probability", "doubt", "coverage", "n_rand
 
 @pytest.fixture
 def table(cell_folder, tmp_path):
-    """A table of the training cells in another folder, the first 20 labelled."""
+    """A table of the training cells in another folder, the first 20 labeled."""
     frame = load_image_folder(cell_folder / "train").frame
     shutil.copytree(cell_folder / "train", tmp_path / "sub" / "cells")
     frame["path"] = [str(Path(*Path(x).parts[-2:])) for x in frame["path"]]
@@ -45,7 +45,7 @@ def test_table(shell, model_file, cell_folder):
 
 
 def test_to_adapt(shell, model_file, table, tmp_path, monkeypatch):
-    """The chosen cells, labelled in a spreadsheet, are what `adapt` takes, wherever they lie."""
+    """The chosen cells, labeled in a spreadsheet, are what `adapt` takes, wherever they lie."""
     monkeypatch.chdir(tmp_path)
     out = Path("new", "chosen.csv")
     message = shell("query", model_file, "sub/cells.csv", "-k", 5, "--out", out).stderr
@@ -54,8 +54,8 @@ def test_to_adapt(shell, model_file, table, tmp_path, monkeypatch):
     assert list(frame) == [*OWN, "slide", "given_doubt"]
     assert frame["slide"].str.len().eq(3).all()
     assert all((out.parent / path).is_file() for path in frame["path"])
-    labelled = {f"../sub/{path}" for path in pd.read_csv(table)["path"][:20]}
-    assert not labelled & set(frame["path"])
+    labeled = {f"../sub/{path}" for path in pd.read_csv(table)["path"][:20]}
+    assert not labeled & set(frame["path"])
     frame.assign(label="platelet").to_csv(out, index=False)
     words = ("adapt", model_file, out, "--out", "a.skblood", "--group-column", "slide", "--json")
     assert json.loads(shell(*words).stdout)["n_labelled"]["platelet"] == 5

@@ -126,8 +126,8 @@ def test_from_counts_equals_the_count_of_labels():
     counted = DifferentialCount.from_counts(
         [[3, 1, 6], [2, 2, 7]], classes=CLASSES, groups=["A", "B"], confusion=CONFUSION
     )
-    labelled = differential_count(y_pred, groups=slides, confusion=CONFUSION)
-    pd.testing.assert_frame_equal(counted.to_frame(), labelled.to_frame())
+    labeled = differential_count(y_pred, groups=slides, confusion=CONFUSION)
+    pd.testing.assert_frame_equal(counted.to_frame(), labeled.to_frame())
     assert DifferentialCount.from_counts([[1], [2]], classes=["a"]).groups == [0, 1]
 
 

@@ -138,9 +138,7 @@ class TestOfAClassifier:
         lines = section(model_card(adapted), "Training")
         assert "**Adapted** after the training:" in lines
         assert "    Adaptation: statistics + output" in lines
-        assert any(
-            "labelled cells: lymphocyte 3, neutrophil 1000; unlabelled: 7" in x for x in lines
-        )
+        assert any("labeled cells: lymphocyte 3, neutrophil 1000; unlabeled: 7" in x for x in lines)
         assert "Adapted" not in model_card(mlp)
 
     def test_a_model_that_no_fit_has_trained(self, mlp, tmp_path):

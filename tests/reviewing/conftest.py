@@ -19,7 +19,7 @@ N_CELLS = 24
 
 @pytest.fixture(scope="session")
 def training():
-    """Labelled cells of 28 px."""
+    """Labeled cells of 28 px."""
     return make_blood_cells(120, image_size=28, random_state=0)
 
 

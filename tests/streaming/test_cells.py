@@ -1,4 +1,4 @@
-"""Labelled images of shards: labels, groups, sizes of shards, what is left out."""
+"""Labeled images of shards: labels, groups, sizes of shards, what is left out."""
 
 import json
 import pickle
