@@ -107,6 +107,12 @@ class TestBunch:
             del dataset[name]
             assert "Bunch (" in repr(dataset) and "Bunch (" in dataset._repr_html_()
 
+    @pytest.mark.parametrize("value", [5, None, "ig", np.eye(3), [["a"], ["b"]], np.array(2)])
+    @pytest.mark.parametrize("name", ["target", "target_names", "frame", "data", "paths"])
+    def test_whatever_a_user_puts_into_it(self, dataset, name, value):
+        dataset[name] = value
+        assert "Bunch (" in repr(dataset) and "Bunch (" in dataset._repr_html_()
+
     def test_loaders_return_it(self, tmp_path):
         (tmp_path / "cells.csv").write_text("path,label\n")
         X, y = make_blood_cells(4, image_size=16, random_state=0)

@@ -23,20 +23,24 @@ class CellsBunch(Bunch):
         import pandas as pd
 
         y = np.asarray(self.get("target", ()))
+        if y.ndim != 1:  # what a user has put there
+            return f"<p>{self._headline()}</p>"
         split = np.asarray(getattr(self.get("frame"), "split", ()))  # the column, if there is one
         split = split if split.shape == y.shape else np.full(y.shape, "images")
         counts = pd.crosstab(y, split, rownames=["class"], colnames=[""])
         return f"<p>{self._headline()}</p>{counts.to_html(max_rows=20)}"
 
     def _headline(self):
-        n, n_classes = (len(self.get(name, ())) for name in ("target", "target_names"))
+        n, n_classes = (
+            len(np.atleast_1d(self.get(name, ()))) for name in ("target", "target_names")
+        )
         return f"Bunch (images: {n:,}, classes: {n_classes})"
 
     def _describe(self, name, value):
         if name != "data" and value is self.get("data"):
             return "data"
         if name == "target_names":
-            return printable(list_few([*map(str, value)]), keep="")
+            return printable(list_few([*map(str, np.ravel(value))]), keep="")
         if columns := list(map(str, getattr(value, "columns", ()))):
             return f"DataFrame of shape {value.shape}: {', '.join(columns)}"
         if isinstance(value, np.ndarray):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from contextlib import contextmanager
 from importlib.metadata import version
+from pathlib import Path
+
+from ._container import ModelFileError
 
 # A safetensors file, whose tensors the Hub lists; the same that `save` writes.
 FILE = "model.safetensors"
@@ -14,14 +18,17 @@ ADDRESS = re.compile(rf"{START}([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 _LOG_IN = "log in by `hf auth login`, or set the environment variable HF_TOKEN"
 
 
-def find_file(path):
-    """Return the file of an address ``"hf://owner/name@revision"``; any other path as it is.
+@contextmanager
+def local_file(path):
+    """Give the file of an address ``"hf://owner/name@revision"``; any other path as it is.
 
     The file is downloaded once for each version, to the cache of the Hub's library, which checks
     its size; `unpack` checks its SHA-256.
 
     Raises
     ------
+    ModelFileError
+        If it is raised inside, of a downloaded file: with the address, and how to get it again.
     ValueError
         If the address has another form.
     FileNotFoundError
@@ -30,7 +37,8 @@ def find_file(path):
         As by `push_to_hub`.
     """
     if not str(path).startswith(START):
-        return path
+        yield path
+        return
     if not (found := ADDRESS.fullmatch(str(path))):
         raise ValueError(
             f"{path!r} must be '{START}owner/name', or '{START}owner/name@revision' with a "
@@ -38,7 +46,14 @@ def find_file(path):
         )
     repo_id, revision = found.groups()
     with explained(repo_id, revision):
-        return make_api().hf_hub_download(repo_id, FILE, revision=revision)
+        file = make_api().hf_hub_download(repo_id, FILE, revision=revision)
+    try:
+        yield file
+    except ModelFileError as error:
+        raise ModelFileError(
+            f"{path!r} was downloaded, and is no sound model: {error} To download it again, delete "
+            f"the folder {str(Path(file).parents[2])!r}; if that changes nothing, push it again."
+        ) from error
 
 
 def make_api():
@@ -74,6 +89,8 @@ def explained(repo_id, revision=None):
         raise FileNotFoundError(
             f"{repo_id!r} has no {FILE}: it is no model that skblood.push_to_hub pushed."
         ) from error
+    except json.JSONDecodeError as error:
+        raise _as_refusal(repo_id, error) from error
     except Exception as error:
         # Those of the HTTP client depend on the version of the library.
         client = ("httpx", "httpcore", "requests", "huggingface_hub.errors")
@@ -93,8 +110,15 @@ def _as_refusal(repo_id, error):
     if status is not None:
         return OSError(f"The Hub refused {repo_id!r} (HTTP status {status}): {error}")
     where = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    name = type(error).__name__
+    if name in ("FileMetadataError", "JSONDecodeError"):
+        problem = "has given an answer that is not the Hub's: a proxy, or a page to log in to a net"
+    elif name.startswith(("Read", "Write", "RemoteProtocol", "ChunkedEncoding")):
+        problem = "has answered, but the transfer broke off: try again"
+    else:
+        problem = "cannot be reached"
     return ConnectionError(
-        f"The Hub at {where} cannot be reached, and this version of {repo_id!r} is not in the "
-        "cache. Check the connection, HF_ENDPOINT and HF_HUB_OFFLINE; or download its "
-        f"{FILE} elsewhere and load the file."
+        f"The Hub at {where} {problem}. This version of {repo_id!r} is not in the cache. Check the "
+        f"connection, HF_ENDPOINT and HF_HUB_OFFLINE; or download its {FILE} elsewhere and load "
+        "the file."
     )

@@ -18,7 +18,7 @@ from skblood.inference import resolve_device
 from ._card import model_card, read_versions
 from ._container import ModelFileError, pack, unpack
 from ._format_1 import upgrade
-from ._hub import find_file
+from ._hub import local_file
 from ._pipelines import describe_model, readable_model, restore_model
 from ._schema import has_fields, is_evaluation
 
@@ -231,8 +231,8 @@ def load_info(path: StrPath) -> dict[str, Any]:
 
 def read_file(path):
     """Return the `Contents` of a file of any format, with the document in the current one."""
-    path = find_file(path)
-    contents = unpack(path)
+    with local_file(path) as file:
+        contents = unpack(file)
     document = contents.document
     if not has_fields(document, _DOCUMENT):
         raise ModelFileError(

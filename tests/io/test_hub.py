@@ -3,8 +3,10 @@
 import base64
 import hashlib
 import json
+import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import unquote
 
 import huggingface_hub
@@ -26,6 +28,7 @@ class Hub(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.repos, self.asked, self.status, self.private = {}, [], None, {}
+        self.page, self.sent = None, None  # answers all; bytes after which a file is cut off
 
     def push(self, repo, files):
         commits = self.repos.setdefault(repo, {})
@@ -46,8 +49,8 @@ class Handler(BaseHTTPRequestHandler):
         hub, path = self.server, unquote(self.path.partition("?")[0])
         body = self.rfile.read(int(self.headers["Content-Length"] or 0))
         hub.asked.append((path, self.headers.get("Authorization")))
-        if hub.status:
-            return self.answer({"error": "refused"}, hub.status)
+        if hub.status or hub.page:
+            return self.answer(hub.page or {"error": "refused"}, hub.status or 200)
         if path == "/api/repos/create":
             given = json.loads(body)
             repo = f"{given['organization']}/{given['name']}"
@@ -77,8 +80,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         hub, path = self.server, unquote(self.path.partition("?")[0])
         hub.asked.append((path, self.headers.get("Authorization")))
-        if hub.status:
-            return self.answer({"error": "refused"}, hub.status)
+        if hub.status or hub.page:
+            return self.answer(hub.page or {"error": "refused"}, hub.status or 200)
         if path.startswith("/api/models/"):  # asked by earlier versions before a push
             return self.answer({"id": "/".join(path.split("/")[3:5]), "xetEnabled": False})
         owner, name, kind, *rest = path.strip("/").split("/")
@@ -106,7 +109,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(content)
+            self.wfile.write(content[: self.server.sent])
+            self.close_connection = self.server.sent is not None
 
     def log_message(self, *args):
         pass
@@ -216,8 +220,38 @@ class TestWhatIsRefused:
         content = hub.repos["lab/cells"][commit]["model.safetensors"]
         changed = content[:-1] + bytes([content[-1] ^ 1])
         hub.repos["lab/cells"][commit]["model.safetensors"] = changed
-        with pytest.raises(skblood.ModelFileError, match="checksum"):
-            skblood.load(f"hf://lab/cells@{commit}")
+        address = f"hf://lab/cells@{commit}"
+        with pytest.raises(skblood.ModelFileError, match=rf"'{address}'.*checksum.*again, delete"):
+            skblood.load(address)
+
+    def test_a_file_damaged_on_this_computer_can_be_downloaded_again(self, hub, model):
+        address = skblood.push_to_hub(model, "lab/cells")
+        skblood.load(address)
+        (folder,) = Path(huggingface_hub.constants.HF_HUB_CACHE).glob("models--*")
+        (blob,) = folder.glob("blobs/*")
+        blob.write_bytes(blob.read_bytes()[:-1])
+        with pytest.raises(skblood.ModelFileError, match="its size is not") as caught:
+            skblood.load(address)
+        assert f"delete the folder {str(folder)!r};" in str(caught.value)
+        shutil.rmtree(folder)
+        assert skblood.load(address).n_iter_ == 1
+
+    def test_a_download_that_breaks_off(self, hub, model):
+        address = skblood.push_to_hub(model, "lab/cells")
+        hub.sent = 1000
+        with pytest.raises(ConnectionError, match=r"answered, but the transfer broke off: try"):
+            skblood.load(address)
+        hub.sent = None
+        assert skblood.load(address).n_iter_ == 1
+
+    def test_a_page_to_log_in_to_a_net(self, hub, model):
+        hub.page = b"<html>Accept the terms</html>"
+        for call in (
+            lambda: skblood.push_to_hub(model, "lab/cells"),
+            lambda: skblood.load("hf://lab/cells"),
+        ):
+            with pytest.raises(ConnectionError, match=r"an answer that is not the Hub's: a proxy"):
+                call()
 
     def test_a_pickle(self, hub):
         hub.push("lab/cells", {"model.safetensors": b"\x80\x04K\x01."})
