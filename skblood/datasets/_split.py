@@ -114,6 +114,7 @@ def check_shares(val_size, test_size):
         check_scalar(size, name, Real, min_val=0, max_val=1, include_boundaries="neither")
     if val_size + test_size >= 1:
         raise ValueError(f"val_size={val_size} and test_size={test_size} must sum to less than 1.")
+    val_size, test_size = float(val_size), float(test_size)  # float32 would not sum to 1
     return np.array([1 - val_size - test_size, val_size, test_size])
 
 

@@ -14,7 +14,7 @@ from ._container import ModelFileError
 # A safetensors file, whose tensors the Hub lists; the same that `save` writes.
 FILE = "model.safetensors"
 START = "hf://"
-ADDRESS = re.compile(rf"{START}([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
+ADDRESS = re.compile(rf"{START}([\w.-]+/[\w.-]+)(?:@((?!.*\.\.)[\w./-]+))?")
 _LOG_IN = "log in by `hf auth login`, or set the environment variable HF_TOKEN"
 
 
@@ -36,12 +36,12 @@ def local_file(path):
     PermissionError, ConnectionError, OSError
         As by `push_to_hub`.
     """
-    if not str(path).startswith(START):
+    if not re.match(r"hf:[/\\]", str(path), re.IGNORECASE):
         yield path
         return
     if not (found := ADDRESS.fullmatch(str(path))):
         raise ValueError(
-            f"{path!r} must be '{START}owner/name', or '{START}owner/name@revision' with a "
+            f"{path!r} must be a str '{START}owner/name', or '{START}owner/name@revision' with a "
             "branch, tag or commit of the repository."
         )
     repo_id, revision = found.groups()

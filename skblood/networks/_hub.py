@@ -15,8 +15,9 @@ def fetch(name, build):
     """Build a backbone with its published weights.
 
     huggingface_hub asks a hub that does not answer for 48 seconds, torch asks for ever, and each
-    fold of a cross-validation asks again. Here the hub is asked once before; where it does not
-    answer, files of its cache are used, or it fails. Later calls know what took long to fail.
+    fold of a cross-validation asks again. Here the hub is asked for the file once before; where it
+    does not answer, files of its cache are used, or it fails. Later calls know what took long to
+    fail.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ def _try(name, build):
     from huggingface_hub import constants
 
     from_hub = not name.startswith(TORCHVISION_PREFIX)
-    offline = _recall(constants.ENDPOINT, _ask_hub)[1] if from_hub else None
+    offline = _recall(constants.ENDPOINT, lambda: _ask_hub(name))[1] if from_hub else None
     try:
         with _impatient(offline):
             return build(), None
@@ -72,15 +73,19 @@ def _try(name, build):
         return None, _reason(error)
 
 
-def _ask_hub():
-    """Return None, and why the Hugging Face Hub does not answer."""
-    from huggingface_hub import constants, get_session
+def _ask_hub(name):
+    """Return None, and why the Hugging Face Hub does not answer when asked for the weights."""
+    import timm
+    from huggingface_hub import constants, get_session, hf_hub_url
 
+    # Not the first page alone: proxies, mirrors and limits of the rate let that through.
+    repo = timm.get_pretrained_cfg(name).hf_hub_id
+    url = hf_hub_url(repo, "model.safetensors") if repo else constants.ENDPOINT
     try:
-        answer = get_session().head(constants.ENDPOINT, timeout=_TIMEOUT)
+        status = get_session().head(url, timeout=_TIMEOUT).status_code
     except Exception as error:
         return None, _reason(error)
-    return None, f"HTTP status {answer.status_code}" if answer.status_code >= 500 else None
+    return None, f"HTTP status {status}" if status == 429 or status >= 500 else None
 
 
 @contextmanager
@@ -99,4 +104,5 @@ def _impatient(offline):
 
 
 def _reason(error):
+    error = error.__cause__ or error  # that of huggingface_hub says that the cache lacks the file
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0] or 'no message'}"

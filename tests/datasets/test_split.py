@@ -204,6 +204,13 @@ def test_random_state():
     assert_array_equal(np.random.get_state()[1], before)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_shares_of_numpy(dtype):
+    rows = split_rows(y, val_size=dtype(0.2), test_size=dtype(0.3), random_state=0)
+    expected = split_rows(y, val_size=0.2, test_size=0.3, random_state=0)
+    assert [len(each) for each in rows] == [len(each) for each in expected]
+
+
 def test_every_group_can_be_in_every_part():
     seen = np.zeros((3, 40), bool)
     for seed in range(40):

@@ -272,9 +272,16 @@ class TestWhatIsRefused:
             skblood.load(address)
 
     @pytest.mark.parametrize("address", ["hf://cells", "hf://lab/cells/model", "hf://lab/a b@x"])
-    def test_other_addresses(self, address):
-        with pytest.raises(ValueError, match="must be 'hf://owner/name'"):
-            skblood.load(address)
+    @pytest.mark.parametrize("kind", [str, Path, str.upper])
+    def test_other_addresses(self, address, kind):
+        with pytest.raises(ValueError, match="must be a str 'hf://owner/name'"):
+            skblood.load(kind(address))
+
+    @pytest.mark.parametrize("name", [Path("hf://a/b"), "HF://a/b", "hf://a/b@../../x"])
+    def test_addresses_that_are_nearly_right(self, hub, name):
+        with pytest.raises(ValueError, match="must be a str 'hf://owner/name'"):
+            skblood.load(name)
+        assert not hub.asked
 
     @pytest.mark.parametrize("name", ["cells", "lab/cells@main", "a/b/c"])
     def test_other_names(self, name, model):

@@ -4,7 +4,7 @@ import socket
 import threading
 import urllib.error
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import timm
@@ -83,7 +83,7 @@ class TestTimm:
 
     @pytest.fixture(autouse=True)
     def _hub_answers(self, monkeypatch):
-        monkeypatch.setattr("skblood.networks._hub._ask_hub", lambda: (None, None))
+        monkeypatch.setattr("skblood.networks._hub._ask_hub", lambda name: (None, None))
 
     def test_values(self, monkeypatch, random_state_dict):
         state = random_state_dict(timm.create_model(HUB_MODEL))
@@ -162,7 +162,7 @@ class TestHubThatDoesNotAnswer:
     def test_folds_wait_once_for_a_silent_hub(self, listener, monkeypatch, waits):
         self.point_to(listener.getsockname()[1], monkeypatch)
         asked, ask = [], _hub._ask_hub
-        monkeypatch.setattr(_hub, "_ask_hub", lambda: asked.append(1) or ask())
+        monkeypatch.setattr(_hub, "_ask_hub", lambda name: asked.append(1) or ask(name))
         X, y = make_blood_cells(32, image_size=16, random_state=0)
         clf = TransferCellClassifier(HUB_MODEL, image_size=64, max_epochs=1, device="cpu")
         with pytest.raises(ValueError, match="All the 3 fits failed") as caught:
@@ -180,33 +180,57 @@ class TestHubThatDoesNotAnswer:
             create_backbone(HUB_MODEL, image_shape=(64, 64, 3))
         assert _hub._failures.keys() == {HUB_MODEL, constants.ENDPOINT}
         monkeypatch.setattr(_hub, "_MEMORY", 0)
-        monkeypatch.setattr(_hub, "_ask_hub", lambda: (None, "asked again"))
+        monkeypatch.setattr(_hub, "_ask_hub", lambda name: (None, "asked again"))
         with pytest.raises(ConnectionError, match="asked again"):
             create_backbone(HUB_MODEL, image_shape=(64, 64, 3))
 
-    def test_a_status_of_the_server(self, monkeypatch, waits):
+    @pytest.fixture
+    def server(self, monkeypatch):
+        """A server whose first page is there, and which answers all else as it is told."""
+
         class Broken(BaseHTTPRequestHandler):
             def do_HEAD(self):
-                self.send_response(503)
+                self.server.asked.append(self.path)
+                if self.path != "/" and self.server.status is None:
+                    self.server.silence.wait(10)
+                self.send_response(200 if self.path == "/" else self.server.status or 200)
                 self.end_headers()
+
+            do_GET = do_HEAD
 
             def log_message(self, *args):
                 pass
 
-        with HTTPServer(("127.0.0.1", 0), Broken) as server:
-            thread = threading.Thread(target=server.serve_forever)
+        with ThreadingHTTPServer(("127.0.0.1", 0), Broken) as server:
+            server.asked, server.status, server.silence = [], None, threading.Event()
+            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
             thread.start()
             self.point_to(server.server_port, monkeypatch)
-            try:
-                with pytest.raises(ConnectionError, match="HTTP status 503"):
-                    create_backbone(HUB_MODEL, image_shape=(64, 64, 3))
-            finally:
-                server.shutdown()
-                thread.join()
+            yield server
+            server.silence.set()
+            server.shutdown()
+            thread.join()
+
+    @pytest.mark.parametrize(
+        ("status", "reason"),
+        [(503, "HTTP status 503"), (429, "HTTP status 429"), (None, "[Tt]imed? ?out")],
+    )
+    def test_a_server_that_has_only_a_first_page(self, server, waits, status, reason):
+        server.status = status
+        with pytest.raises(ConnectionError, match=rf"Hub does not answer, .*{reason}"):
+            create_backbone(HUB_MODEL, image_shape=(64, 64, 3))
+        assert server.asked == [f"/timm/{HUB_MODEL}/main/model.safetensors"]
+        assert waits == []
+
+    def test_a_page_to_log_in_to_a_net(self, server, waits):
+        server.status = 200
+        with pytest.raises(ConnectionError, match="FileMetadataError: ") as caught:
+            create_backbone(HUB_MODEL, image_shape=(64, 64, 3))
+        assert_names_the_ways_on(str(caught.value), HUB_MODEL)
         assert waits == []
 
     def test_cached_weights_need_no_hub(self, monkeypatch, waits, random_state_dict, tmp_path):
-        monkeypatch.setattr(_hub, "_ask_hub", lambda: (None, "no route to host"))
+        monkeypatch.setattr(_hub, "_ask_hub", lambda name: (None, "no route to host"))
         folder = tmp_path / f"models--timm--{HUB_MODEL}"
         (folder / "refs").mkdir(parents=True)
         (folder / "refs" / "main").write_text("0" * 40)
