@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from skblood.datasets import make_blood_cells
+from skblood.networks import PRETRAINED_WEIGHTS
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
 EXAMPLES = sorted(FOLDER.glob("*/plot_*.py"))
@@ -46,6 +47,22 @@ def run_example(monkeypatch, capfd, tmp_path):
 def test_all_examples_are_found():
     assert len(EXAMPLES) >= 19
     assert {path.stem for path in EXAMPLES} >= LIBRARIES.keys()
+
+
+def test_pretrained_weights_are_named_with_their_backbone():
+    """Code in prose, which no doctest runs."""
+    root = FOLDER.parent
+    found = [root / "README.md", *EXAMPLES, *(root / "skblood" / "pretrained").glob("*.md")]
+    found += [*(root / "docs" / "start").glob("*.rst"), *(root / "docs/user_guide").glob("*.rst")]
+    calls = [
+        (path.name, call[0], call[1])
+        for path in found
+        for call in re.finditer(r'\w+\([^()]*weights="([\w-]+)"[^()]*\)', path.read_text("utf-8"))
+        if call[1] in PRETRAINED_WEIGHTS
+    ]
+    assert len(calls) >= 6
+    wrong = [each for each in calls if f'"{PRETRAINED_WEIGHTS[each[2]][0]}"' not in each[1]]
+    assert wrong == []
 
 
 @each_example
