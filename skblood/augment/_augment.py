@@ -66,7 +66,8 @@ class Augment(nn.Module):
                 f"and values in 0..1; got a {type(images).__name__}{shape}. Convert the images, "
                 "or give arrays of uint8, shape (n, h, w, c), to skblood.augment.augment_images."
             )
-        return self._change(images.float()).to(dtype)
+        with torch.autocast(images.device.type, enabled=False):  # bfloat16 would lose gray levels
+            return self._change(images.float()).to(dtype)
 
     def get_params(self) -> dict[str, Any]:
         """Return the parameters by name."""

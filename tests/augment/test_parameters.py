@@ -61,6 +61,17 @@ def test_right_scales(scale, batch):
 
 
 @pytest.mark.parametrize("make", [*AUGMENTS, *POLICIES.values()])
+def test_autocast_changes_nothing(make):
+    images = torch.rand(16, 3, 64, 64)
+    found = []
+    for enabled in (False, True):
+        torch.manual_seed(0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            found.append(make()(images))
+    torch.testing.assert_close(found[1], found[0], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("make", [*AUGMENTS, *POLICIES.values()])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
 def test_other_float_types_are_kept(make, dtype):
     images = torch.rand(4, 3, 56, 56).to(dtype)
