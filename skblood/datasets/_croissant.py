@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
-from skblood._typing import Dataset, StrPath
+from skblood._typing import StrPath
 from skblood._writing import printable, replace_file, to_utf8
+from skblood.datasets._bunch import CellsBunch
 
 _TABLE = "croissant_cells.csv"
 _UNKNOWN = "application/octet-stream"
@@ -46,7 +47,7 @@ _FIELDS = {
 
 
 def write_croissant(
-    cells: Dataset,
+    cells: CellsBunch,
     folder: StrPath,
     *,
     name: str,

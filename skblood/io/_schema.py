@@ -252,6 +252,7 @@ def _is_training_data(value):
     return isinstance(value, dict) and has_fields({**later, **value}, _TRAINING_DATA)
 
 
+_CONTAINERS = ("default", "pandas", "polars")  # of the output of transform
 # Fitted attributes in a file. All others follow from the specification.
 ATTRIBUTES = {
     "device_": lambda v: _is_text(v) and re.fullmatch(r"\w{1,20}(:\d{1,3})?", v, re.ASCII),
@@ -266,5 +267,4 @@ ATTRIBUTES = {
     "adaptation_": lambda v: type(v) is Adaptation and has_fields(vars(v), _ACCOUNT),
     "_sklearn_output_config": lambda v: _is_map(v, lambda item: item in _CONTAINERS),
 }
-_CONTAINERS = ("default", "pandas", "polars")  # of the output of transform
 _OF_CLASSIFIERS = {"classes_", "history_", "n_iter_", "best_epoch_", "training_data_"}

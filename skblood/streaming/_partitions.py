@@ -36,7 +36,7 @@ class Batch(NamedTuple):
 
     items: list[Any]
     names: list[Any]
-    columns: object
+    columns: Any
     errors: dict[str, Any]
 
 
@@ -80,7 +80,7 @@ class PathPartition(Partition):
     """Images by path or URL."""
 
     paths: list[Any] = field(repr=False)
-    columns: object = field(default=None, repr=False)
+    columns: Any = field(default=None, repr=False)
 
     def batches(self, size=256):
         """Yield the images in their order."""

@@ -182,7 +182,7 @@ class PredictionFolder:
             path = shard_path(self.folder, partition.name)
             if counts := read_marks(path, self.settings.run):
                 self.n_resumed += 1
-                self.add(Done(partition.name, *counts, ()))
+                self.add(Done(partition.name, counts[0], counts[1], ()))
                 continue
             if path.exists():
                 warnings.warn(f"{str(path)!r} is damaged. It is computed again.", stacklevel=2)

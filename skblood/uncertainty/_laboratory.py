@@ -147,7 +147,7 @@ def laboratory_test(
         raise ValueError(f"No label occurs among both the {counts} cells. Give more cells.")
     shared = [[each[rows] for each in side] for side, rows in zip(sides, labels, strict=True)]
     rng = np.random.default_rng(draw_seed(random_state))
-    pvalue, smallest = _permute(*shared, n_permutations, rng)
+    pvalue, smallest = _permute(shared, n_permutations, rng)
     if smallest > _LEVEL:
         warnings.warn(
             f"{n_known} known and {n_new} new cells are too few: the p-value cannot be below "
@@ -185,10 +185,10 @@ def _distance(known, new, paired=False):
     return float(np.sqrt(max(total / total_weight, 0)))
 
 
-def _permute(known, new, n_permutations, rng):
+def _permute(sides, n_permutations, rng):
     """Return the p-value of a permutation test, and the smallest one that it can reach."""
-    features, _, labels = (np.concatenate(each) for each in zip(known, new, strict=True))
-    is_new = np.arange(len(labels)) >= len(known[-1])
+    features, _, labels = (np.concatenate(each) for each in zip(*sides, strict=True))
+    is_new = np.arange(len(labels)) >= len(sides[0][-1])
     codes = np.unique(labels, return_inverse=True)[1]
     gaussian = ClassGaussian(features, codes)
     rows = gaussian.whiten(features) - gaussian.centers[codes]

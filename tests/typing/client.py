@@ -16,7 +16,7 @@ from skblood import (
     reconfigure,
     save,
 )
-from skblood.datasets import load_image_folder, make_blood_cells
+from skblood.datasets import load_image_folder, make_blood_cells, write_croissant
 from skblood.evaluation import DifferentialCount, EvaluationReport, differential_count, evaluate
 from skblood.uncertainty import RejectOption
 
@@ -37,6 +37,7 @@ def correct(paths: list[Path], labels: list[str]) -> None:
     count: DifferentialCount = differential_count(viewed.predict(X), groups=labels)
     pairs = [pair.positions for pair in audit(X, y).identical_files]
     bunch = load_image_folder(Path("cells"))
+    write_croissant(bunch, "cells", name="a", description="b", license="c", url="d")
     images, target = load_image_folder("cells", return_X_y=True)
     MLPCellClassifier((64,)).fit(images, target).predict(bunch.data)
     RejectOption(fitted, criterion="coverage").fit(X, y).accepts(X)
@@ -56,6 +57,7 @@ def wrong(X: NDArray[np.uint8], y: list[str]) -> None:
     reconfigure(clf, dihedral_views=3)  # E: arg-type
     evaluate(clf, X, y).plott()  # E: attr-defined
     save(clf)  # E: call-arg
+    write_croissant((X, y), "", name="", description="", license="", url="")  # E: arg-type
     probabilities: str = clf.predict_proba(X)  # E: assignment
     skblood.Transfer()  # E: attr-defined
     print(probabilities)
