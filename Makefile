@@ -9,7 +9,7 @@ WHEEL := .venv-wheel
 DIST := .venv-dist
 ARGS ?=
 
-.PHONY: demo test test-all lint docs check-docs smoke-lowest smoke-wheel dist check-files bench clean
+.PHONY: demo test test-all lint docs check-docs smoke-lowest smoke-wheel dist packages check-files bench clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
@@ -31,7 +31,9 @@ smoke-lowest: $(LOWEST)/.installed
 
 # What is published: built twice, the wheel from the source distribution, into equal bytes; its
 # metadata and contents are checked.
-dist: check-files $(DIST)/.installed
+dist: check-files packages
+
+packages: $(DIST)/.installed
 	rm -rf dist build
 	$(DIST)/bin/python -m build --quiet --outdir dist .
 	$(DIST)/bin/python -m build --quiet --outdir build/again .
@@ -47,7 +49,7 @@ check-files:
 
 # The wheel without extras in an environment of its own, outside the repository, with the newest
 # versions of all that it needs: a dependency that is not declared, or that broke, shows here.
-smoke-wheel: $(VENV)/.uv dist
+smoke-wheel: $(VENV)/.uv packages
 	$(VENV)/bin/uv venv --quiet --clear --python $(PY) $(WHEEL)
 	$(VENV)/bin/uv pip install --quiet --python $(WHEEL)/bin/python dist/*.whl
 	cd $(WHEEL) && PYTHONSAFEPATH=1 bin/python ../tests/smoke.py core
