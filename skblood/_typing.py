@@ -39,8 +39,6 @@ Axes: TypeAlias = "matplotlib.axes.Axes"
 Figure: TypeAlias = "matplotlib.figure.Figure | matplotlib.figure.SubFigure"
 DataFrame: TypeAlias = "pd.DataFrame"
 Tensor: TypeAlias = "torch.Tensor"
-# A loader returns a Bunch, or with return_X_y=True a pair.
-Dataset: TypeAlias = "Bunch | Any"
 
 # Images in any form that the estimators take: arrays, rows, paths, PIL images, columns of a table.
 Images: TypeAlias = (

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 MAX_ROOT_MODULES = 6
-MAX_CODE_LINES = 19_055
+MAX_CODE_LINES = 19_062
 # What each room may import, besides itself and the private modules at the root.
 _CORE = {"images", "augment", "cells", "networks", "inference", "training"}
 _USERS = {*_CORE, "estimators", "pretrained"}

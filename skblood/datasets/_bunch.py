@@ -1,18 +1,33 @@
 """The Bunch that every loader returns."""
 
+from __future__ import annotations
+
 import warnings
 from collections import Counter
 from pathlib import Path
 from textwrap import shorten
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from skblood._typing import DataFrame
 from skblood._writing import list_few, printable
 
 
 class CellsBunch(Bunch):
     """A Bunch whose text is a summary; the text of a Bunch would list each path and pixel."""
+
+    # For editors and type checkers. It has `paths` or `images`, and `groups` if they are known.
+    data: NDArray[Any]
+    images: NDArray[Any]
+    paths: NDArray[Any]
+    target: NDArray[Any]
+    target_names: NDArray[Any]
+    groups: NDArray[Any]
+    frame: DataFrame
+    DESCR: str
 
     def __repr__(self) -> str:
         lines = [f"{name}: {self._describe(name, value)}" for name, value in self.items()]
@@ -47,6 +62,10 @@ class CellsBunch(Bunch):
             kind = "str" if value.dtype.kind == "U" else value.dtype
             return f"ndarray of shape {value.shape}, {kind}"
         return printable(shorten(str(value), 200), keep="")
+
+
+# What a loader returns. Any stands for the pair of return_X_y=True, so that a checker takes both.
+Dataset: TypeAlias = CellsBunch | Any
 
 
 def as_dataset(

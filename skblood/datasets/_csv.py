@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from skblood._typing import Dataset, StrPath
+from skblood._typing import StrPath
 from skblood._writing import NO_CLASS, list_few, read_formula, shorten, suggest
-from skblood.datasets._bunch import as_dataset
+from skblood.datasets._bunch import Dataset, as_dataset
 from skblood.datasets._folders import check_exists
 from skblood.datasets._parquet import is_parquet, is_predictions, iter_parquet
 from skblood.datasets._table import no_table, open_table, read_header, table_folder

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from skblood._labels import list_few
-from skblood._typing import Dataset, StrPath
+from skblood._typing import StrPath
 from skblood._writing import suggest
-from skblood.datasets._bunch import as_dataset
+from skblood.datasets._bunch import Dataset, as_dataset
 from skblood.datasets._walk import HIDDEN, IMAGE_EXTENSIONS, walk_images
 from skblood.images import state_depth
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from skblood._typing import Dataset, StrPath
-from skblood.datasets._bunch import as_dataset
+from skblood._typing import StrPath
+from skblood.datasets._bunch import Dataset, as_dataset
 from skblood.datasets._csv import load_csv
 from skblood.datasets._folders import ALL_SPLITS, list_splits, load_image_folder
 from skblood.datasets._medmnist import load_npz

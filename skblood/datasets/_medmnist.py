@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from skblood._typing import Dataset, StrPath
-from skblood.datasets._bunch import as_dataset, read_description
+from skblood._typing import StrPath
+from skblood.datasets._bunch import Dataset, as_dataset, read_description
 from skblood.datasets._download import ensure_file, resolve_data_home
 from skblood.datasets._folders import check_exists
 from skblood.datasets._pbc import SIZES

@@ -12,8 +12,8 @@ from sklearn.utils import check_consistent_length
 
 from skblood._labels import as_column, encode_groups, join_groups, plain_list
 from skblood._sklearn import safe_indexing
-from skblood._typing import Dataset, RandomState
-from skblood.datasets._bunch import as_dataset
+from skblood._typing import RandomState
+from skblood.datasets._bunch import Dataset, as_dataset
 from skblood.datasets._random import generators
 from skblood.datasets._split import PARTS, assign_parts, check_shares
 from skblood.images import (

@@ -13,9 +13,9 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from skblood._typing import Dataset, StrPath
+from skblood._typing import StrPath
 from skblood._writing import list_some, lock
-from skblood.datasets._bunch import as_dataset, read_description, warn_if_incomplete
+from skblood.datasets._bunch import Dataset, as_dataset, read_description, warn_if_incomplete
 from skblood.datasets._cell_sampling import CLASSES
 from skblood.datasets._download import ensure_file, resolve_data_home
 from skblood.datasets._folders import list_class_folders

@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from skblood._typing import Dataset, StrPath
-from skblood.datasets._bunch import as_dataset, read_description, warn_if_incomplete
+from skblood._typing import StrPath
+from skblood.datasets._bunch import Dataset, as_dataset, read_description, warn_if_incomplete
 from skblood.datasets._folders import check_exists, list_class_folders, visible_folders
 
 CLASSES = ("basophil", "eosinophil", "lymphocyte", "monocyte", "neutrophil")

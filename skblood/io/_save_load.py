@@ -140,7 +140,8 @@ def load(path: StrPath, *, device: str = "auto") -> Any:
     Returns
     -------
     model : fitted estimator
-        On the same device, its predictions equal those of the saved model.
+        On the same device, its predictions equal those of the saved model. To a type checker its
+        class is unknown: ``clf: TransferCellClassifier = load(path)`` tells it.
 
     Raises
     ------

@@ -56,6 +56,7 @@ def wrong(X: NDArray[np.uint8], y: list[str]) -> None:
     load_pretrained("blood8")  # E: arg-type
     reconfigure(clf, dihedral_views=3)  # E: arg-type
     evaluate(clf, X, y).plott()  # E: attr-defined
+    load_image_folder("cells").target.dump_("x")  # E: union-attr
     save(clf)  # E: call-arg
     write_croissant((X, y), "", name="", description="", license="", url="")  # E: arg-type
     probabilities: str = clf.predict_proba(X)  # E: assignment
