@@ -4,7 +4,6 @@ python -m benchmarks._memory_of_fit {ours,bare} NETWORK N_IMAGES DEVICE THREADS
 """
 
 import json
-import resource
 import sys
 from pathlib import Path
 
@@ -40,6 +39,8 @@ def peak(device):
         line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024
     except OSError:
+        import resource  # Windows has none
+
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

@@ -156,6 +156,7 @@ def find_unreadable(paths):
 
 
 class TestDamage:
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
     def test_all_are_named_with_the_reason(self, tmp_path, files, noise):
         paths, images = files
         data = paths[0].read_bytes()

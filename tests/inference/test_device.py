@@ -165,6 +165,7 @@ class TestWorkers:
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.slow
+    @pytest.mark.skipif(os.name != "posix", reason="kills as POSIX does")
     def test_processes_of_joblib(self, tmp_path):
         """Two at once, then the others after both were killed."""
         environment = {**os.environ, "TMPDIR": str(tmp_path)}

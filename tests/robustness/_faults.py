@@ -6,7 +6,6 @@ prints the outcomes as JSON.
 
 import json
 import os
-import resource
 import select
 import shutil
 import signal
@@ -224,6 +223,8 @@ def full_disks(folder, n, seed):
 
 
 def _limit_files(size):
+    import resource  # Windows has none
+
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 

@@ -603,6 +603,11 @@ class TestAnotherRun:
         assert (out / parts(out)[0]).read_bytes() == before and len(parts(out)) == 3
 
 
+names_of_open_files = pytest.mark.skipif(
+    not os.path.exists("/proc/self/fd"), reason="names of open files as Linux has them"
+)
+
+
 class TestDisk:
     def test_another_process_writes(self, model, source, tmp_path):
         with (
@@ -612,6 +617,7 @@ class TestDisk:
             predict(model, source, tmp_path / "out")
         predict(model, source, tmp_path / "out")
 
+    @names_of_open_files
     def test_order(self, model, source, tmp_path, monkeypatch):
         """The content reaches the disk before the name, and the name before the next shard."""
         events, fsync, replace = [], os.fsync, os.replace
@@ -625,8 +631,6 @@ class TestDisk:
             events.append(f"name {Path(new).suffix}")
             replace(old, new)
 
-        if not os.path.exists("/proc/self/fd"):
-            pytest.skip("names of open files as Linux has them")
         monkeypatch.setattr(os, "fsync", sync)
         monkeypatch.setattr(os, "replace", rename)
         predict(model, source, tmp_path / "out", partition_size=N)
@@ -634,6 +638,7 @@ class TestDisk:
         assert events[shard - 1 : shard + 2] == ["content .tmp", "name .parquet", "folder"]
         assert events[-3:] == ["content .tmp", "name .json", "folder"]
 
+    @names_of_open_files
     @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
     def test_full_disk(self, model, source, tmp_path, monkeypatch, code):
         out, fsync = tmp_path / "out", os.fsync

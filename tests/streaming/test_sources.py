@@ -69,6 +69,7 @@ class TestFolders:
             names_of("cells")
         (folder / "a").chmod(0o700)
 
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
     def test_odd_files(self, folder):
         os.mkfifo("cells/pipe.png")
         os.symlink("nowhere", "cells/broken.png")
@@ -357,6 +358,7 @@ class TestPlans:
         assert opened is os.open
 
     @pytest.mark.slow
+    @pytest.mark.skipif(os.name != "posix", reason="kills as POSIX does")
     def test_killed_while_planning(self, here):
         os.mkdir("cells")
         for i in range(300):

@@ -376,5 +376,7 @@ class TestDamage:
         source = open_source(six)
         os.remove(six)
         assert read_values(source) == ({}, {"six.tar": "no such file"})
+        if not hasattr(os, "mkfifo"):
+            pytest.skip("this system has no named pipes")
         os.mkfifo(six)
         assert "a folder or device" in read_values(source)[1]["six.tar"]
