@@ -81,8 +81,8 @@ print(f"{len(train)} cells to train on, {len(val)} for validation, {len(test)} f
 # ---
 # :class:`~skblood.TransferCellClassifier` is a scikit-learn classifier: it works in
 # ``cross_val_score``, ``GridSearchCV`` and pipelines. On real cells start from pretrained weights:
-# ``TransferCellClassifier("cell_lite0", weights="blood8-2")``, or any network of timm and torchvision
-# (:doc:`/user_guide/backbones`).
+# ``TransferCellClassifier("cell_lite0", weights="blood8-2")``, or any network of timm and
+# torchvision (:doc:`/user_guide/backbones`).
 clf = skblood.TransferCellClassifier(
     "cellnet_t", image_size=32, batch_size=16, lr=3e-3, max_epochs=20, random_state=0
 )
