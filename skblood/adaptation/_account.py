@@ -38,8 +38,9 @@ class Adaptation:
     def __repr__(self) -> str:
         counts = [f"{printable(label, keep='')} {n}" for label, n in self.n_labelled.items() if n]
         labeled = ", ".join(counts)
+        reason = self.reason.replace("; ", ";\n          ")
         counted = f"labeled cells: {labeled or 'none'}; unlabeled: {self.n_unlabelled}"
-        lines = [f"Adaptation: {join_steps(self.steps)}", f"reason: {self.reason}", counted]
+        lines = [f"Adaptation: {join_steps(self.steps)}", f"reason: {reason}", counted]
         if self.scores:
             lines.append("balanced accuracy on the labeled cells:")
             lines += [f"  {score:.3f}  {name}" for name, score in self.scores.items()]

@@ -144,7 +144,7 @@ class Rows:
                     yield rows
                 update(n)
         if not self.n_images:
-            raise ValueError("There are no images in what is named.")
+            raise ValueError("No images were found in the files and folders given.")
         if is_refused:
             raise ValueError(
                 f"{self.n_unreadable} of {self.n_images} image files cannot be read:\n"

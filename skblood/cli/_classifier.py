@@ -28,7 +28,7 @@ class Model:
         """Check the options, before anything is imported."""
         if self.frame is not None and self.crop is not None:
             raise typer.BadParameter(
-                "--frame auto measures the crop: leave --crop out, or --frame."
+                "--frame auto measures the crop: give either --frame or --crop."
             )
         crop = {} if self.crop is None else {"crop": self.crop}
         self.settings = crop | _settings.parse_prior(self.classes, self.prior)
@@ -133,7 +133,7 @@ def load_network(path, options):
     if not isinstance(model, CellClassifier):
         raise TypeError(
             f"{path!r} holds a {type(model).__name__}. This command takes a classifier of skblood; "
-            "of a Pipeline, save its last step."
+            "for a Pipeline, save its last step."
         )
     return model
 

@@ -186,8 +186,8 @@ def _read_probabilities(column, source):
     values = pd.to_numeric(texts, errors="coerce")
     if (wrong := (texts != "") & ~values.between(0, 1)).any():
         raise ValueError(
-            f"{source}: {wrong.sum()} probabilities are no numbers from 0 to 1, such as "
-            f"{column[wrong].iloc[0]!r}. Give the table as `skblood predict` has written it."
+            f"{source}: {wrong.sum()} probabilities are not numbers from 0 to 1, such as "
+            f"{column[wrong].iloc[0]!r}. Give the table as `skblood predict` wrote it."
         )
     return values.to_numpy()
 
@@ -233,7 +233,7 @@ def _read_corrections(file, places, source):
         )
     if unknown:
         raise ValueError(
-            f"{str(file)!r} has {len(unknown)} of {len(given)} corrections of no cell in {source}, "
-            f"such as:\n{list_some(unknown, 3)}\nGive the table that the review was made of."
+            f"{str(file)!r} has {len(unknown)} of {len(given)} corrections that match no cell "
+            f"of {source}, such as:\n{list_some(unknown, 3)}\nGive the table that was reviewed."
         )
     return found

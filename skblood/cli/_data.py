@@ -86,7 +86,9 @@ def read_cells(source, table):
     if source in _NAMED and not named:
         say(f"{source}: the {'folder' if path.is_dir() else 'file'} here, not the data set.")
     if named and (table.group_column or table.bit_depth):
-        raise ValueError(f"--group-column and --bit-depth are of a table or files, not {source}.")
+        raise ValueError(
+            f"--group-column and --bit-depth apply to tables and files, not to {source}."
+        )
     if named and source == "synthetic":
         X, y = datasets.make_blood_cells(800, image_size=64, random_state=0)
         split = np.resize(["train"] * 14 + ["val"] * 3 + ["test"] * 3, len(y))
@@ -265,7 +267,7 @@ def check_columns(words, columns):
     """
     tables = [path for path in (Path(word).expanduser() for word in words) if is_table(path)]
     if not tables and columns[1:]:
-        raise ValueError(f"There is no column {columns[1:]}: columns are of a table, not {words}.")
+        raise ValueError(f"There is no column {columns[1:]}: only tables have any, not {words}.")
     from skblood.datasets import read_header
 
     for path in filter(Path.exists, tables):

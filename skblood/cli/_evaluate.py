@@ -71,7 +71,7 @@ def split_words(words, command, table):
     """Return the model's file or name, or None for the default, and DATA; both are checked."""
     *model, data = words
     if len(model) > 1:
-        raise typer.BadParameter(f"name a model file, if any, and DATA, not {len(words)} things.")
+        raise typer.BadParameter(f"give DATA, or a model file and DATA, not {len(words)} things.")
     if data.endswith(".skblood"):
         example = f"skblood {command} {data} {model[0] if model else 'cells/'}"
         raise typer.BadParameter(f"{data!r} is a model file; name images after it: {example}")

@@ -89,6 +89,6 @@ def _warn_of_other_cells(classifier, sample):
     if check := find_other_batch(classifier, X, np.array(probabilities)):
         _output.say(
             "skblood: warning: these cells are unlike those that the model was trained on, the "
-            f"predictions unsure and the shares of the classes unusual ({check}). Look at some of "
-            "them; try --frame auto; adapt the model to some labeled cells."
+            f"predictions uncertain and the shares of the classes unusual ({check}). Look at some "
+            "of them; try --frame auto; adapt the model to some labeled cells."
         )

@@ -28,14 +28,14 @@ class Workers:
                 option = name.replace("_", "-")
                 raise typer.BadParameter(f"--{option} must be 1 or more, not {value}.")
         if self.workers is not None and self.dask is not None:
-            raise typer.BadParameter("--workers are processes here, --dask has its own: give one.")
+            raise typer.BadParameter("--workers starts processes, --dask has its own: give one.")
 
     def is_folder(self, out, suffixes):
         """Return whether the output is a folder: no suffix, or one that is there."""
         is_folder = out is not None and (not out.suffix or out.expanduser().is_dir())
         if out is not None and not is_folder and out.suffix.lower() not in suffixes:
             raise typer.BadParameter(
-                f"--out must end in {' or '.join(suffixes)}; of a new folder, the name has no dot."
+                f"--out must end in {' or '.join(suffixes)}; the name of a new folder has no dot."
             )
         if not is_folder and (self.workers or self.dask):
             raise typer.BadParameter(
@@ -75,7 +75,7 @@ def write_folder(model, images, out, workers, files, output, **options):
     try:
         result = write(model, images, out, **options)
     except KeyboardInterrupt:
-        _output.say(f"{out}: stopped. The same command goes on where it was.")
+        _output.say(f"{out}: stopped. The same command continues from there.")
         raise
     finally:
         signal.signal(signal.SIGTERM, before)

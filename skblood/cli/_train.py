@@ -165,7 +165,7 @@ def _check_groups(parts):
     for one, other in combinations(groups, 2):
         if n_shared := len(groups[one] & groups[other]):
             raise ValueError(
-                f"{one} and {other} share {n_shared} groups, so that results would be too good. "
+                f"{one} and {other} share {n_shared} groups, so results would look too good. "
                 "Keep each group in one part; if it is not the same group, rename one."
             )
 

@@ -68,7 +68,7 @@ def plan(
     try:
         stated = dict(json.loads(content, object_pairs_hook=_check_unique))
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{str(limits)!r} is no JSON object of limits: {error}") from error
+        raise ValueError(f"{str(limits)!r} is not a JSON object of limits: {error}") from error
     parsed = _settings.parse_shares(shares, "--shares", "class=share,class=share")
     try:
         n_cells = [int(each) for each in cells.split(",")]

@@ -179,7 +179,7 @@ def refuse_predictions(frame, label_column, path):
     known = [f"{name!r}" for name in ("true", "given_label") if name in names]
     other = f"The labels before are in {known[0]}: name it by `label_column`. " if known else ""
     raise ValueError(
-        f"{str(path)!r} holds predictions: {label_column!r} is what a model takes the cells for, "
+        f"{str(path)!r} holds predictions: {label_column!r} holds what a model predicted, "
         f"with its probabilities, not the truth. {other}If people have decided each label, as in "
         "`skblood review`, remove the columns 'probability' and 'p_...'."
     )

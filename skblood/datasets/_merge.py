@@ -130,7 +130,7 @@ def merge_datasets(
     shares = check_shares(*shares[1:].tolist())
     if not isinstance(sources, Mapping) or not sources:
         raise TypeError(
-            "sources is empty or no dict; pass a dict from names to results of loaders, or (X, y)."
+            "sources is empty or not a dict: pass a dict from names to loaders' results or (X, y)."
         )
     parts = {name: _unpack(name, source) for name, source in sources.items()}
     merged = map_labels({name: labels for name, (_, labels, _) in parts.items()}, class_map)

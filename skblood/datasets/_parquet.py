@@ -70,7 +70,7 @@ def read_manifest(folder):
     except (ValueError, KeyError, TypeError):
         pass
     raise ValueError(
-        f"{str(path)!r} is no manifest of predictions, or damaged. Name another folder."
+        f"{str(path)!r} is not a manifest of predictions, or is damaged. Name another folder."
     )
 
 
@@ -161,4 +161,4 @@ def iter_parquet(path, columns, n_rows, all_text):
                         frame[name] = texts.str.strip().astype(object)
                     yield frame
             except (pyarrow.ArrowException, OSError) as error:
-                raise ValueError(f"{str(file)!r} is damaged ({error}). Write it anew.") from error
+                raise ValueError(f"{str(file)!r} is damaged ({error}). Write it again.") from error

@@ -129,7 +129,7 @@ def _check_described(image, n_pages):
             n_described = prod(shape) // (prod(image.size) * image.tag_v2.get(_SAMPLES, 1))
     if n_described > n_pages:
         raise ValueError(
-            f"{n_pages} page(s), but its description tells of {n_described}, written as one block. "
+            f"{n_pages} page(s), but its description states {n_described}, written as one block. "
             "Save the image that is meant as a file of its own"
         )
 

@@ -94,9 +94,9 @@ def read_images(
 
     Files are PNG, JPEG, TIFF, BMP, GIF, WEBP, JPEG 2000, PPM or TGA, whatever their names are.
     Files and PIL images are rotated by their EXIF tag. Three gray pages of one size in a TIFF file
-    are read as the channels of a color image, unless its description tells of focal planes or
+    are read as the channels of a color image, unless its description states focal planes or
     times; reduced copies of the image are left out. Any other file of several pages or frames, also
-    of pages that only its description tells of, and one with more pixels than
+    of pages that only its description states, and one with more pixels than
     ``PIL.Image.MAX_IMAGE_PIXELS``, counts as unreadable. So do PPM and JPEG 2000 of more than 8
     bits, which Pillow scales, but for 16 bits of gray. Floating point gray means 0..1.
 

@@ -129,7 +129,7 @@ class ImageReader:
         if images.preprocessing != expected:
             raise ValueError(
                 f"The images were read with another preprocessing, {images.preprocessing}, not "
-                f"{expected} (shape, pixels, image_size, crop, interpolation). Read them anew."
+                f"{expected} (shape, pixels, image_size, crop, interpolation). Read them again."
             )
         return images
 
@@ -221,7 +221,7 @@ class Layout(ImageLayout):
         if settings != [self.image_size, self.crop, self.interpolation]:
             raise ValueError(
                 f"These images were read with image_size, crop and interpolation {settings}, not "
-                f"{[self.image_size, self.crop, self.interpolation]}. Give X as it was read."
+                f"{[self.image_size, self.crop, self.interpolation]}. Pass what X was read from."
             )
         self.input_shape, self.bit_depth = shape, images.bit_depth
         self.image_shape = images.shape[1:] if self.image_size is None else shape

@@ -40,7 +40,7 @@ def torch_defaults() -> Iterator[None]:
     if _forked_while_busy:
         raise RuntimeError(
             "This process was forked while another thread was training or predicting, after which "
-            "PyTorch may wait for ever. Start processes by 'spawn' or 'forkserver' "
+            "PyTorch may wait forever. Start processes by 'spawn' or 'forkserver' "
             "(multiprocessing.get_context), by joblib, or before the thread."
         )
     if _forked and torch.get_num_threads() > 1:

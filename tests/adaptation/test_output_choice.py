@@ -117,10 +117,11 @@ def test_scores_are_those_with_the_prior():
 
 def test_repr():
     scores, n_labelled = {"unchanged": 0.5, "crop + output": 0.75}, {"ig": 10, "platelet": 0}
-    adaptation = Adaptation(("crop", "output"), "a gain", scores, n_labelled, 7)
+    adaptation = Adaptation(("crop", "output"), "a gain; no loss", scores, n_labelled, 7)
     assert repr(adaptation).splitlines() == [
         "Adaptation: crop + output",
-        "  reason: a gain",
+        "  reason: a gain;",
+        "          no loss",
         "  labeled cells: ig 10; unlabeled: 7",
         "  balanced accuracy on the labeled cells:",
         "    0.500  unchanged",

@@ -106,7 +106,7 @@ class TestPredictions:
         frame.loc[3, "probability"] = value
         frame.to_csv("predictions.csv", index=False)
         words = ("count", "predictions.csv", "--min-probability", "0.5")
-        message = f"1 probabilities are no numbers from 0 to 1, such as {value!r}"
+        message = f"1 probabilities are not numbers from 0 to 1, such as {value!r}"
         assert message in shell(*words, code=1).stderr
 
     @pytest.mark.parametrize("path", ["cells/7.png", "./cells/7.png", "absolute"])
@@ -153,7 +153,7 @@ class TestCorrections:
     def test_of_other_cells(self, shell, folder):
         file = self.correct(folder, [("cells/0.png", "ig"), ("cells/x.png", "ig")])
         result = shell("count", "predictions.csv", "--corrections", file, code=1)
-        assert "1 of 2 corrections of no cell in predictions.csv" in result.stderr
+        assert "1 of 2 corrections that match no cell of predictions.csv" in result.stderr
         assert "cells/x.png" in result.stderr
 
     def test_of_another_folder_with_the_same_names(self, shell, folder, monkeypatch):
@@ -167,9 +167,9 @@ class TestCorrections:
             )
         monkeypatch.chdir(folder / "A")
         result = shell("count", "predictions.csv", "--corrections", "../B/corrections.csv", code=1)
-        assert "1 of 1 corrections of no cell in predictions.csv" in result.stderr
+        assert "1 of 1 corrections that match no cell of predictions.csv" in result.stderr
         result = shell("count", "../B/predictions.csv", "--corrections", "corrections.csv", code=1)
-        assert "1 of 1 corrections of no cell" in result.stderr
+        assert "1 of 1 corrections that match no cell" in result.stderr
         for words in (["predictions.csv", "corrections.csv"], ["../B/predictions.csv"] * 2):
             words[1] = words[1].replace("predictions", "corrections")
             result = shell("count", words[0], "--corrections", words[1])

@@ -237,7 +237,7 @@ class TestInterrupts:
         process.send_signal(sent)
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 130 and "leaked" not in errors
-        assert "The same command goes on where it was." in errors
+        assert "The same command continues from there." in errors
         assert "interrupted by Ctrl-C" in errors and "Traceback" not in errors
         n_done = len([*out.glob("part-*")])
         result = json.loads(shell(*words[:-2], "--json", "--workers", "1").stdout)

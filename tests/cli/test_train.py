@@ -220,7 +220,7 @@ def test_groups(shell, cell_folder, cell_table, tmp_path):
     result = train(shell, one, tmp_path / "a", "--val", other, *more, code=1)
     assert "share 1 groups" in result.stderr  # the integer 7 and the text "7"
     for data in (cell_folder, "synthetic"):
-        assert "of a table" in train(shell, data, tmp_path / "a", *more, code=1).stderr
+        assert "tables" in train(shell, data, tmp_path / "a", *more, code=1).stderr
 
 
 def test_unreadable_images_are_left_out(shell, cell_folder, tmp_path):

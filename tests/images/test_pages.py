@@ -55,7 +55,7 @@ class TestPages:
     def test_pages_that_are_only_described(self, tmp_path, noise, n, options):
         path = tmp_path / "block.tif"
         tifffile.imwrite(path, noise(n, 20, 16), truncate=True, **options)
-        expected = rf"1 page\(s\), but its description tells of {n}\b.*Save the image"
+        expected = rf"1 page\(s\), but its description states {n}\b.*Save the image"
         with pytest.raises(ValueError, match=expected):
             read_images([path])
         with Image.open(path) as image, pytest.raises(ValueError, match=expected):
