@@ -88,7 +88,7 @@ def test_predictions_are_no_labels(shell, model_file, predictions, tmp_path):
         ("query", model_file, predictions),
     ):
         error = shell(*words, code=1).stderr
-        assert "predictions.csv' holds predictions: 'label' is what a model takes" in error, words
+        assert "predictions.csv' holds predictions: 'label' holds what a model" in error, words
         assert "in 'given_label': name it by --label-column" in error
     assert not new.exists()
     shell("count", predictions)

@@ -69,7 +69,7 @@ class TestPredict:
     def test_a_name_of_neither(self, shell, model_file, cell_folder, tmp_path):
         words = ("predict", model_file, cell_folder / "test", "--out", tmp_path / "rows.v1")
         result = shell(*words, code=2)
-        assert "the name has no dot" in result.stderr.replace("\n", " ").replace("│", "")
+        assert "has no dot" in result.stderr.replace("\n", " ").replace("│", "")
 
     def test_columns_of_a_table(self, shell, model_file, cell_table, tmp_path):
         file = cell_table(lambda frame: frame.assign(slide=range(len(frame)), model="mine"))

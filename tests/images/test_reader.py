@@ -50,7 +50,7 @@ class TestReadImages:
         read, _ = given.read(images)
         assert taken.take(read) is read and isinstance(read, CellImages)
         assert taken.image_shape == given.image_shape == (4, 4, 3)
-        with pytest.raises(ValueError, match="Give X as it was read"):
+        with pytest.raises(ValueError, match="Pass what X was read from"):
             Layout((4, 4), 0.6, "bilinear").take(read)
 
 

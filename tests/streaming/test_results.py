@@ -569,9 +569,9 @@ class TestAnotherRun:
     )
     def test_damaged_manifest(self, model, source, out, content, overwrite):
         (out / "_manifest.json").write_text(content)
-        with pytest.raises(ValueError, match="no manifest of predictions"):
+        with pytest.raises(ValueError, match="not a manifest of predictions"):
             predict(model, source, out, overwrite=overwrite)
-        with pytest.raises(ValueError, match="no manifest of predictions"):
+        with pytest.raises(ValueError, match="not a manifest of predictions"):
             read_predictions(out)
         assert len(parts(out)) == 3
 
