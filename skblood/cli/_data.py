@@ -86,9 +86,7 @@ def read_cells(source, table):
     if source in _NAMED and not named:
         say(f"{source}: the {'folder' if path.is_dir() else 'file'} here, not the data set.")
     if named and (table.group_column or table.bit_depth):
-        raise ValueError(
-            f"--group-column and --bit-depth apply to tables and files, not to {source}."
-        )
+        raise ValueError(f"--group-column and --bit-depth are for tables or files, not {source}.")
     if named and source == "synthetic":
         X, y = datasets.make_blood_cells(800, image_size=64, random_state=0)
         split = np.resize(["train"] * 14 + ["val"] * 3 + ["test"] * 3, len(y))

@@ -65,6 +65,6 @@ def test_pixels_have_no_depth(shell, model_file, tmp_path):
         refused = shell(*words, tmp_path / "a.npz", "--bit-depth", 12, code=1).stderr
         assert "bit_depth=12 of image files" in refused
     assert (
-        "--bit-depth apply to tables"
+        "--bit-depth are for tables"
         in shell("audit", "synthetic", "--bit-depth", 12, code=1).stderr
     )

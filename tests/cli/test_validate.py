@@ -158,7 +158,11 @@ def test_errors_of_other_classes(shell, tmp_path):
         (["analyze", "{file}"], 1, "no column ['reader_1', 'reader_2'"),
         (["analyze", "{file}", "--names", "a,b"], 2, "must be three names"),
         (["analyze", "{file}", "--plan", "none.json"], 1, "There is no plan"),
-        (["plan", "{file}", "--shares", SHARES, "--out", "p.json"], 1, "not a JSON object of limits"),
+        (
+            ["plan", "{file}", "--shares", SHARES, "--out", "p.json"],
+            1,
+            "not a JSON object of limits",
+        ),
         (
             ["plan", "{limits}", "--shares", "blood", "--out", "p.json"],
             2,
