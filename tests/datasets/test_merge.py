@@ -195,7 +195,7 @@ class TestSplit:
 class TestErrors:
     @pytest.mark.parametrize("sources", [{}, None])
     def test_sources(self, sources):
-        with pytest.raises(TypeError, match="pass a dict from names to results of loaders"):
+        with pytest.raises(TypeError, match="pass a dict from names to loaders"):
             merge_datasets(sources)
 
     @pytest.mark.parametrize("source", [fake_images(4), (1, 2, 3), Bunch(data=[])])
