@@ -25,7 +25,7 @@ def draw(rows, file):
                 [m - score["min"] for m, score in zip(middle, scores, strict=True)],
                 [score["max"] - m for m, score in zip(middle, scores, strict=True)],
             ]
-            style = {"color": COLORS[i % len(COLORS)], "marker": MARKERS[i % len(MARKERS)]}
+            style = {"color": (*COLORS, "0.3")[i], "marker": (*MARKERS, "X")[i]}
             x = [each + 0.03 * (i - len(names) / 2) for each in x]
             dash = DASHES[i % len(DASHES)]
             ax.errorbar(x, middle, ends, label=ROWS[name][0].replace("`", ""), ls=dash, **style)
