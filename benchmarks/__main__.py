@@ -3,8 +3,9 @@
     python -m benchmarks [--quick] [--only NAME ...] [further options of every benchmark]
 
 The exit status is 1 when a bar is missed or a benchmark breaks off. What needs real cells is left
-out, and says so, where there are none (--data or SKBLOOD_DATA_HOME). ``real_cells``, which measures
-accuracy and has no short form, runs by itself: ``python -m benchmarks.real_cells``.
+out, and says so, where there are none (--data or SKBLOOD_DATA_HOME). ``real_cells``, ``transfer``
+and ``field``, which measure accuracy and have no short form, run by themselves:
+``python -m benchmarks.real_cells``.
 """
 
 import argparse

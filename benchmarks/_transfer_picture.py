@@ -1,6 +1,6 @@
 """Draw the results of `benchmarks.transfer`: accuracy by number of training cells.
 
-Run: ``python -m benchmarks.transfer_picture FILE``.
+Run: ``python -m benchmarks._transfer_picture FILE``.
 """
 
 import sys
